@@ -1,0 +1,94 @@
+# The tasks of this repository; `make` alone lists them. All of them work in .venv, which they set
+# up themselves: a bare machine needs Python 3.11 or later and make, nothing else.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-all check static browser bench docs reference figures format lock clean
+
+PYTHON ?= python3
+IMAGE ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CODE := src tests scripts examples benchmarks
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/base.stamp  ## Recognise a real photograph; IMAGE=photo.jpg takes your own
+	@$(BIN)/python examples/demo.py $(if $(IMAGE),"$(IMAGE)")
+
+test: static browser  ## Every check that CI runs: format, lint, types, import contracts, all tests
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+test-all: test docs  ## The above, the documentation site, and the wheel in a fresh environment
+	rm -rf build/wheel-test && mkdir -p build/wheel-test
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel-test .
+	$(BIN)/python -m venv build/wheel-test/venv
+	build/wheel-test/venv/bin/python -m pip install --quiet --require-hashes -r requirements/base.lock
+	build/wheel-test/venv/bin/python -m pip install --quiet --no-deps build/wheel-test/*.whl
+	cd build/wheel-test && venv/bin/facial-expressions --version -v && venv/bin/facial-expressions models verify
+
+check: static  ## A quick answer while working: the same without the slow tests
+	$(BIN)/python -m pytest -m "not slow and not train and not network and not gpu"
+
+static: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The page's tests drive a real browser; where it cannot be installed they are skipped with a reason.
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+			&& apt-get install -y -qq chromium chromium-driver >/dev/null; } \
+		|| echo "No chromium with chromedriver here: the tests of the page will be skipped."
+
+bench: $(VENV)/dev.stamp  ## Measure import time and latency into benchmarks/results/
+	$(BIN)/python -m benchmarks.import_time
+	$(BIN)/python -m benchmarks.latency
+
+docs: $(VENV)/dev.stamp  ## Build the documentation into site/; a broken link fails
+	$(BIN)/mkdocs build --strict --quiet
+
+reference: $(VENV)/dev.stamp  ## Write docs/cli.md anew from the command line itself
+	$(BIN)/python scripts/write_cli_reference.py
+
+figures: $(VENV)/dev.stamp  ## Fill the measured figures into README and model card
+	$(BIN)/python scripts/update_figures.py
+
+format: $(VENV)/dev.stamp  ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" --group build pyproject.toml
+
+lock:  ## Resolve the lock files anew (needs uv)
+	$(LOCK) --upgrade --extra dev --output-file requirements/dev.lock >/dev/null
+	$(LOCK) --upgrade --constraints requirements/dev.lock --output-file requirements/base.lock >/dev/null
+
+clean:  ## Remove .venv and everything that the tasks made
+	rm -rf $(VENV) build dist site demo-output .coverage .mypy_cache .pytest_cache .ruff_cache \
+		.hypothesis .import_linter_cache
+
+# The environment. A stamp stands for a finished installation; the second run does nothing.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or later is needed; name one with: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's venv module is needed; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/base.stamp: requirements/base.lock pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV) ..."
+	@$(PIP) install --quiet --require-hashes -r requirements/base.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.lock pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV), with TensorFlow: about 2.7 GB ..."
+	@$(PIP) install --quiet --require-hashes -r requirements/dev.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/base.stamp

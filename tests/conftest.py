@@ -1,0 +1,96 @@
+"""What every test gets: no network, a cache folder of its own, the real data when it is there."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
+SHARED_DATA: Final = REPOSITORY.parent / "shared" / "data" / "fer2013"
+Address = tuple[str, int] | str | bytes
+_LOOPBACK: Final = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse connections to anything but this machine, unless the test is marked ``network``."""
+    if request.node.get_closest_marker("network"):
+        return
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def guarded_connect(self: socket.socket, address: Address) -> None:
+        _refuse_remote(self, address)
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Address) -> int:
+        _refuse_remote(self, address)
+        return connect_ex(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+
+
+def _refuse_remote(endpoint: socket.socket, address: Address) -> None:
+    if endpoint.family in (socket.AF_INET, socket.AF_INET6):
+        host = str(address[0])
+        if not host.startswith(_LOOPBACK):
+            raise ConnectionRefusedError(
+                f"tests use no network; received a connection to {host}; mark the test 'network'"
+            )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Point the cache folder at a temporary one, here and in child processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACIAL_EXPRESSIONS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root folder of this repository."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Path:
+    """Scikit-image's photograph of an astronaut: 512x512, one face, which smiles."""
+    spec = find_spec("skimage")
+    assert spec
+    assert spec.origin
+    return Path(spec.origin).parent / "data" / "astronaut.png"
+
+
+@pytest.fixture(scope="session")
+def fer2013_archive() -> Path:
+    """The real FER-2013 in the Kaggle layout, a zip."""
+    return _real_file("archive.zip")
+
+
+@pytest.fixture(scope="session")
+def fer2013_table() -> Path:
+    """The real competition file, a tar.gz."""
+    return _real_file("fer2013.tar.gz")
+
+
+@pytest.fixture(scope="session")
+def ferplus_votes() -> Path:
+    """The real file of FER+ votes."""
+    return _real_file("fer2013new.csv")
+
+
+def _real_file(name: str) -> Path:
+    path = SHARED_DATA / name
+    if not path.is_file():
+        pytest.skip(f"the real FER-2013 is not here: no {name} in {SHARED_DATA}")
+    return path
