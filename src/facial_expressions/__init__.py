@@ -1,0 +1,92 @@
+"""Facial Expressions: faces and their expressions in pictures, with networks trained on FER-2013.
+
+Every public name is imported when it is first used, so that ``import facial_expressions`` is quick
+and loads neither Keras, TensorFlow, PyTorch, OpenCV nor Matplotlib.
+
+    >>> import facial_expressions as fx
+    >>> fx.Box(10, 20, 40, 60).center
+    (25.0, 40.0)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from facial_expressions.data import load_dataset
+    from facial_expressions.errors import FacialExpressionsError
+    from facial_expressions.evaluation import evaluate
+    from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
+    from facial_expressions.inference.model_store import list_models
+    from facial_expressions.inference.recognizer import (
+        ExpressionRecognizer,
+        load_recognizer,
+        recognize,
+    )
+    from facial_expressions.labels import LabelSet
+    from facial_expressions.media.analysis import analyze_video
+    from facial_expressions.media.draw import draw_faces
+    from facial_expressions.preprocessing import Preprocessing
+    from facial_expressions.results import Box, Face, Prediction
+
+    __version__: str
+
+__all__ = [
+    "Box",
+    "ExpressionClassifier",
+    "ExpressionRecognizer",
+    "Face",
+    "FacialExpressionsError",
+    "LabelSet",
+    "Prediction",
+    "Preprocessing",
+    "analyze_video",
+    "draw_faces",
+    "evaluate",
+    "list_models",
+    "load_classifier",
+    "load_dataset",
+    "load_recognizer",
+    "recognize",
+]
+
+_HOMES: Final = {
+    "Box": "results",
+    "ExpressionClassifier": "inference.classifier",
+    "ExpressionRecognizer": "inference.recognizer",
+    "Face": "results",
+    "FacialExpressionsError": "errors",
+    "ImageResult": "results",
+    "LabelSet": "labels",
+    "Prediction": "results",
+    "Preprocessing": "preprocessing",
+    "analyze_video": "media.analysis",
+    "draw_faces": "media.draw",
+    "evaluate": "evaluation",
+    "list_models": "inference.model_store",
+    "load_classifier": "inference.classifier",
+    "load_dataset": "data",
+    "load_recognizer": "inference.recognizer",
+    "recognize": "inference.recognizer",
+}
+"""Module in which each public name lives."""
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute can be anything
+    """Import a public name when it is first asked for."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("facial-expressions")
+    elif name in _HOMES:
+        module = importlib.import_module(f"facial_expressions.{_HOMES[name]}")
+        value = getattr(module, name)
+    else:
+        raise AttributeError(f"module 'facial_expressions' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, "__version__"])

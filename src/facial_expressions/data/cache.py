@@ -1,0 +1,186 @@
+"""Keeps decoded data sets in the user's cache folder, so that the second start takes a second.
+
+One uncompressed ``.npz`` a data set, written under another name and then moved, so that a cut-short
+file never has the real name; the zip inside carries a checksum of every array. What cannot be read
+back is logged, removed and made anew. An entry belongs to a path in one state (size and time of
+change, of every file for a folder); a new state replaces the old one. ``FACIAL_EXPRESSIONS_CACHE``
+names another folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.data.archives import walk_files
+from facial_expressions.data.dataset import Split
+from facial_expressions.data.reading import Kind, Reading
+from facial_expressions.labels import LABEL_SETS
+
+__all__ = ["CACHE_VARIABLE", "cache_folder", "cached_arrays", "cached_reading", "path_state"]
+
+CACHE_VARIABLE: Final = "FACIAL_EXPRESSIONS_CACHE"
+"""Environment variable that names another cache folder."""
+
+_VERSION: Final = 1  # raised whenever a reader would decode the same file to something else
+_DAMAGED: Final = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_log = logging.getLogger(__name__)
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+def cache_folder() -> Path:
+    """Return the folder for decoded data sets, by the platform's convention; it may not exist yet.
+
+    Example:
+        >>> cache_folder().name
+        'datasets'
+    """
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named).expanduser() / "datasets"
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "facial-expressions" / "datasets"
+
+
+def path_state(path: Path) -> str:
+    """Return a text that changes when a file, or any file of a folder, does.
+
+    Args:
+        path: An existing file or folder.
+    """
+    sha = hashlib.sha256()
+    for name, file in sorted(walk_files(path)) if path.is_dir() else [("", path)]:
+        sha.update(f"{name}\0{_state(file)}\n".encode("utf-8", "surrogateescape"))
+    return sha.hexdigest()
+
+
+def _state(file: Path) -> str:
+    try:
+        state = file.stat()
+    except OSError as error:  # a link that leads nowhere: the reader will name it
+        return str(error.errno)
+    return f"{state.st_size} {state.st_mtime_ns}"
+
+
+def cached_reading(path: Path, read: Callable[[Path], Reading]) -> Reading:
+    """Return the reading of a path from the cache, or read it and keep it.
+
+    Args:
+        path: An existing file or folder.
+        read: Reads the path when there is nothing to use.
+    """
+    reading: list[Reading] = []
+
+    def build() -> Arrays:
+        reading.append(read(path))
+        return _to_arrays(reading[0])
+
+    arrays = cached_arrays(
+        f"reading by {read.__name__}",
+        owner=str(path.resolve()),
+        state=path_state(path),
+        build=build,
+    )
+    return reading[0] if reading else _from_arrays(arrays)
+
+
+def cached_arrays(kind: str, *, owner: str, state: str, build: Callable[[], Arrays]) -> Arrays:
+    """Return the arrays kept for an owner in its present state, or build and keep them.
+
+    A cache folder that cannot be written is logged and changes nothing else.
+
+    Args:
+        kind: What the arrays are; entries of different kinds do not meet.
+        owner: What the arrays belong to, such as a path; it has one entry at a time.
+        state: What they are made from; another state makes them anew.
+        build: Makes the arrays; none of them may hold Python objects.
+    """
+    key = _digest(f"{kind}\n{owner}")
+    version = _digest(f"{_VERSION}\n{state}")
+    entry = cache_folder() / f"{key}-{version}.npz"
+    arrays = _load(entry)
+    if arrays is None:
+        arrays = build()
+        _store(entry, key, arrays)
+    return arrays
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _load(entry: Path) -> Arrays | None:
+    if not entry.is_file():
+        return None
+    try:
+        with entry.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except _DAMAGED as error:
+        _log.warning("cache file %s is damaged and is made anew: %s", entry, error)
+        return None
+    _log.debug("decoded data set taken from %s", entry)
+    return arrays
+
+
+def _store(entry: Path, owner: str, arrays: Arrays) -> None:
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=entry.parent, suffix=".part", delete=False) as stream:
+            temporary = Path(stream.name)
+            try:
+                np.savez(stream, allow_pickle=False, **arrays)
+                stream.close()
+                temporary.replace(entry)
+            finally:
+                temporary.unlink(missing_ok=True)
+        for old in entry.parent.glob(f"{owner}-*.npz"):
+            if old != entry:
+                old.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("decoded data set cannot be kept in %s: %s", entry.parent, error)
+
+
+def _to_arrays(reading: Reading) -> Arrays:
+    return {
+        "kind": np.array([reading.kind, reading.name, reading.label_set.name]),
+        "images": reading.rows.images,
+        "labels": reading.rows.labels,
+        "usages": reading.rows.usages,
+        "sources": np.array(reading.rows.sources, np.str_),
+        "parts": reading.parts,
+        "left_out": np.array(reading.left_out, np.str_),
+    }
+
+
+def _from_arrays(arrays: Arrays) -> Reading:
+    kind, name, label_set = arrays["kind"].tolist()
+    return Reading(
+        kind=cast(Kind, kind),
+        name=name,
+        label_set=LABEL_SETS[label_set],
+        rows=Split(
+            name="all",
+            images=cast("NDArray[np.uint8]", arrays["images"]),
+            labels=cast("NDArray[np.int64]", arrays["labels"]),
+            usages=cast("NDArray[np.str_]", arrays["usages"]),
+            sources=tuple(arrays["sources"].tolist()),
+        ),
+        parts=cast("NDArray[np.str_]", arrays["parts"]),
+        left_out=tuple(arrays["left_out"].tolist()),
+    )

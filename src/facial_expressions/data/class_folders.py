@@ -1,0 +1,226 @@
+"""Reads pictures that lie in one folder per class, on disk or in a zip archive.
+
+The class folders may stand below ``train``, ``validation`` or ``test``, and all of it below one
+folder more. Folder names are understood by ``labels.canonical_label``; classes that are none of
+ours are named and left out, as are files that are no pictures.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from facial_expressions.data.archives import FileTree, open_tree
+from facial_expressions.data.pictures import SUFFIXES, decode_grey
+from facial_expressions.data.reading import SIDE_PX, USAGES, Kind, Reading, make_reading
+from facial_expressions.errors import DatasetError, ImageError
+from facial_expressions.labels import FER2013, FERPLUS, LabelSet, canonical_label
+
+__all__ = ["ClassFolders", "Photo", "find_class_folders", "iter_photos", "read_class_folders"]
+
+_log = logging.getLogger(__name__)
+
+_PARTS: Final = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One picture file: its path, the part it lies in and its label."""
+
+    name: str
+    part: str
+    label: str
+
+    @property
+    def usage(self) -> str:
+        """The competition's split, which FER-2013's file names carry before a ``_``."""
+        word = self.name.rpartition("/")[2].partition("_")[0]
+        return word if word in USAGES else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFolders:
+    """The picture files of a tree by part and label.
+
+    Attributes:
+        entries: The files, train before validation before test, then by path.
+        left_out: One sentence for each class or group of files that is left out.
+    """
+
+    entries: tuple[_Entry, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def label_set(self) -> LabelSet:
+        """FER-2013's seven expressions, or FER+'s eight when there is contempt."""
+        return FERPLUS if any(entry.label == "contempt" for entry in self.entries) else FER2013
+
+    @property
+    def is_fer2013(self) -> bool:
+        """Whether the files are named as FER-2013's are, below train and test."""
+        return (
+            bool(self.entries)
+            and {entry.part for entry in self.entries} <= {"train", "test"}
+            and sum(bool(entry.usage) for entry in self.entries) * 2 > len(self.entries)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One picture file of class folders, undecoded: for those who need it whole.
+
+    Attributes:
+        source: Its path below the folder, or in the archive.
+        part: ``train``, ``validation``, ``test`` or an empty text.
+        label: Our name of its class.
+        data: The file's bytes.
+    """
+
+    source: str
+    part: str
+    label: str
+    data: bytes
+
+
+def find_class_folders(tree: FileTree) -> ClassFolders:
+    """Sort the files of a tree into classes.
+
+    Raises:
+        DatasetError: No file lies in a folder named after an expression.
+    """
+    entries: list[_Entry] = []
+    unknown: Counter[str] = Counter()
+    other = 0
+    names = tree.names()
+    for name in names:
+        if not name.lower().endswith(SUFFIXES):
+            other += 1
+            continue
+        part, folder = _place(name)
+        label = canonical_label(folder)
+        if label is None:
+            unknown[f"{part}/{folder}".strip("/") or "."] += 1
+        else:
+            entries.append(_Entry(name=name, part=part, label=label))
+    if not entries:
+        raise DatasetError(
+            f"{tree.name} holds no class folders; received {len(names)} files, "
+            f"folders {sorted(unknown)[:5]}; put the pictures into folders named "
+            f"{', '.join(FER2013.names)}, below train and test if it is divided"
+        )
+    order = ("train", "validation", "test", "")
+    entries.sort(key=lambda entry: (order.index(entry.part), entry.name))
+    left_out = [
+        f"class folder {folder}: no expression of ours, {count} pictures left out"
+        for folder, count in sorted(unknown.items())
+    ]
+    if other:
+        left_out.append(f"{other} files that are no pictures left out")
+    return ClassFolders(entries=tuple(entries), left_out=tuple(left_out))
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Return part and class folder of a path such as ``top/train/happy/1.jpg``."""
+    folders = name.split("/")[:-1]
+    for depth, folder in enumerate(folders[:2]):
+        if folder.lower() in _PARTS:
+            inside = folders[depth + 1 :]
+            return _PARTS[folder.lower()], inside[0] if inside else ""
+    return "", folders[-1] if folders else ""
+
+
+def read_class_folders(path: Path, *, as_fer2013: bool | None = None) -> Reading:
+    """Read every picture of a folder or zip of class folders.
+
+    Args:
+        path: The folder or ``.zip``.
+        as_fer2013: Whether it is FER-2013 in the Kaggle layout; None: told by the file names, which
+            begin with ``Training_``, ``PublicTest_`` or ``PrivateTest_``.
+
+    Returns:
+        All pictures, ``uint8 (N, 48, 48)``, those of other sizes scaled. A picture that cannot be
+        read is left out and named.
+
+    Raises:
+        DatasetError: There are no class folders, a class of FER-2013 is missing, or the archive is
+            damaged or not safe to read.
+    """
+    with open_tree(path) as tree:
+        found = find_class_folders(tree)
+        fer2013 = found.is_fer2013 if as_fer2013 is None else as_fer2013
+        if fer2013:
+            _check_classes(tree.name, found.entries)
+        labels = FER2013 if fer2013 else found.label_set
+        images = np.empty((len(found.entries), SIDE_PX, SIDE_PX), np.uint8)
+        rows: list[tuple[int, str, str, str]] = []
+        left_out = list(found.left_out)
+        for entry in found.entries:
+            try:
+                images[len(rows)] = decode_grey(tree.read(entry.name), SIDE_PX)
+            except (ImageError, DatasetError) as error:
+                left_out.append(f"{entry.name}: {error}")
+                continue
+            usage = (entry.usage or _usage_of(entry.part)) if fer2013 else ""
+            rows.append((labels.id_of(entry.label), usage, entry.name, entry.part))
+        name = tree.name
+    for sentence in left_out:
+        _log.warning("%s", sentence)
+    kind: Kind = "kaggle" if fer2013 else "folder"
+    return make_reading(
+        kind,
+        "fer2013" if fer2013 else name,
+        labels,
+        images=images[: len(rows)].copy() if left_out else images,
+        rows=rows,
+        left_out=left_out,
+    )
+
+
+def iter_photos(path: Path) -> Iterator[Photo]:
+    """Yield the files of a folder or zip of class folders, one at a time, undecoded.
+
+    Args:
+        path: The folder or ``.zip``.
+
+    Raises:
+        DatasetError: There are no class folders, or a file cannot be read.
+    """
+    with open_tree(path) as tree:
+        for entry in find_class_folders(tree).entries:
+            yield Photo(
+                source=entry.name, part=entry.part, label=entry.label, data=tree.read(entry.name)
+            )
+
+
+def _usage_of(part: str) -> str:
+    """Training pictures are the competition's own; which test a test picture is of is unknown."""
+    return "Training" if part == "train" else ""
+
+
+def _check_classes(name: str, entries: Iterable[_Entry]) -> None:
+    present = {(entry.part, entry.label) for entry in entries}
+    missing = [
+        f"{part}/{label}"
+        for part in ("train", "test")
+        for label in FER2013
+        if (part, label) not in present
+    ]
+    if missing:
+        raise DatasetError(
+            f"FER-2013 in {name} needs pictures in all of train/<class> and test/<class>; "
+            f"received none in {', '.join(missing)}; get the whole archive again"
+        )

@@ -1,0 +1,153 @@
+"""Reads the competition file of FER-2013: ``emotion,pixels,Usage`` as csv, zip or tar.gz.
+
+One row a picture: a code 0 to 6 in the competition's own order (not ours), 2,304 grey values 0 to
+255 parted by spaces, row by row from the top left, and the split. Columns may stand in any order
+and others may stand beside them; a byte-order mark, CRLF and quotes are understood. The file is
+read in pieces and never unpacked to disk.
+
+Reference: Goodfellow et al. 2013, "Challenges in representation learning", arXiv:1307.0414.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.data.archives import open_csv
+from facial_expressions.data.reading import SIDE_PX, USAGES, Reading, make_reading
+from facial_expressions.errors import DatasetError
+from facial_expressions.labels import COMPETITION_ORDER, FER2013
+
+__all__ = ["COLUMNS", "read_competition"]
+
+COLUMNS: Final = ("emotion", "pixels", "usage")
+"""The columns that are read, in lower case."""
+
+_N_PIXELS: Final = SIDE_PX * SIDE_PX
+_MAX_LINE_BYTES: Final = 64 * 1024
+_MAX_ROWS: Final = 1_000_000
+_CHUNK_ROWS: Final = 1024
+_LABEL_OF_CODE: Final = {
+    str(code).encode(): FER2013.id_of(name) for code, name in enumerate(COMPETITION_ORDER)
+}
+_USAGE_OF_CELL: Final = {usage.lower().encode(): usage for usage in USAGES}
+_PART_OF_USAGE: Final = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """Where the three columns stand, and how many there are."""
+
+    emotion: int
+    pixels: int
+    usage: int
+    n_columns: int
+
+
+def read_competition(path: Path) -> Reading:
+    """Read the competition file.
+
+    Args:
+        path: A ``.csv``, or a zip or tar archive (also compressed) that holds it.
+
+    Returns:
+        All pictures in file order, ``uint8 (N, 48, 48)``, with our label ids; ``row 0`` is the
+        first line under the header. Counts are not checked here.
+
+    Raises:
+        DatasetError: The file is damaged, a column is missing, or a row has another number of
+            pixels, a pixel that is no whole number of 0 to 255, an unknown code or usage. The
+            message names the line.
+    """
+    images: list[NDArray[np.uint8]] = []
+    rows: list[tuple[int, str, str, str]] = []
+    with open_csv(path, COLUMNS) as stream:
+        lines = _lines(stream, path)
+        header = _header(next(lines, b""), path)
+        while chunk := list(islice(lines, _CHUNK_ROWS)):
+            if len(rows) + len(chunk) > _MAX_ROWS:
+                raise DatasetError(
+                    f"{path.name} holds too many rows; received over {_MAX_ROWS:,}; "
+                    f"FER-2013 has {sum(USAGES.values()):,}"
+                )
+            cells = [_cells(line, header, len(rows) + i, path) for i, line in enumerate(chunk)]
+            images.append(_pixels([pixels for pixels, _, _ in cells], len(rows), path))
+            rows += [
+                (label, usage, f"row {len(rows) + i}", _PART_OF_USAGE[usage])
+                for i, (_, label, usage) in enumerate(cells)
+            ]
+    pictures = np.concatenate(images) if images else np.empty((0, SIDE_PX, SIDE_PX), np.uint8)
+    return make_reading("competition", "fer2013", FER2013, images=pictures, rows=rows)
+
+
+def _lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+    """Yield lines without their ends; empty ones are passed over, endless ones refused."""
+    while line := stream.readline(_MAX_LINE_BYTES):
+        if len(line) == _MAX_LINE_BYTES:
+            raise DatasetError(
+                f"{path.name} is no competition file; received a line of over {_MAX_LINE_BYTES:,} "
+                "bytes; give fer2013.csv or the archive that holds it"
+            )
+        if line := line.strip():
+            yield line
+
+
+def _header(line: bytes, path: Path) -> _Header:
+    words = line.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"").lower().split(b",")
+    names = [word.strip().decode("latin-1") for word in words]
+    if not set(COLUMNS) <= set(names):
+        raise DatasetError(
+            f"{path.name} is no competition file: it needs the columns emotion, pixels and Usage; "
+            f"received {', '.join(names)[:80] or 'an empty file'!r}; give fer2013.csv or the "
+            "archive that holds it"
+        )
+    emotion, pixels, usage = (names.index(column) for column in COLUMNS)
+    return _Header(emotion=emotion, pixels=pixels, usage=usage, n_columns=len(names))
+
+
+def _cells(line: bytes, header: _Header, row: int, path: Path) -> tuple[bytes, int, str]:
+    """Return the row's pixel text, label id and usage."""
+    cells = line.replace(b'"', b"").split(b",")
+    if len(cells) != header.n_columns:
+        raise _bad_row(path, row, f"{header.n_columns} columns", f"{len(cells)}")
+    code, usage = cells[header.emotion].strip(), cells[header.usage].strip()
+    if code not in _LABEL_OF_CODE:
+        raise _bad_row(path, row, "an emotion code 0 to 6", _show(code))
+    if usage.lower() not in _USAGE_OF_CELL:
+        raise _bad_row(path, row, f"a usage of {', '.join(USAGES)}", _show(usage))
+    return cells[header.pixels].strip(), _LABEL_OF_CODE[code], _USAGE_OF_CELL[usage.lower()]
+
+
+def _pixels(texts: list[bytes], first_row: int, path: Path) -> NDArray[np.uint8]:
+    """Parse one chunk of pixel cells at once: ``uint8 (N, 48, 48)``."""
+    for row, text in enumerate(texts, first_row):
+        if text.count(b" ") != _N_PIXELS - 1 or b"  " in text:
+            found = len(text.split())
+            if found != _N_PIXELS:
+                raise _bad_row(path, row, f"{_N_PIXELS:,} pixels", f"{found:,}")
+        if odd := text.translate(None, b"0123456789 "):
+            word = next(word for word in text.split() if any(byte in odd for byte in word))
+            raise _bad_row(path, row, "pixels that are whole numbers", _show(word))
+    values = np.fromstring(b" ".join(texts), dtype=np.int64, sep=" ")
+    values = values.reshape(len(texts), _N_PIXELS)
+    if values.max(initial=0) > 255:
+        row = int(np.argmax(values.max(axis=1) > 255))
+        raise _bad_row(path, first_row + row, "pixels of 0 to 255", str(values[row].max()))
+    return values.astype(np.uint8).reshape(-1, SIDE_PX, SIDE_PX)
+
+
+def _show(cell: Iterable[int]) -> str:
+    return repr(bytes(cell)[:40].decode("utf-8", "replace"))
+
+
+def _bad_row(path: Path, row: int, needed: str, received: str) -> DatasetError:
+    return DatasetError(
+        f"row {row} of {path.name} (line {row + 2}) needs {needed}; received {received}; "
+        "get the whole file again or correct the row"
+    )

@@ -1,0 +1,116 @@
+"""Data sets as values: splits of grey pictures with labels, and where each picture came from.
+
+Pictures are ``uint8 (N, 48, 48)``; labels are ids in the data set's label set, ``int64 (N,)``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.labels import LabelSet
+
+__all__ = ["Dataset", "Split"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """One part of a data set.
+
+    Attributes:
+        name: ``train``, ``validation`` or ``test``.
+        images: Grey pictures, ``uint8 (N, S, S)``.
+        labels: Label ids, ``int64 (N,)``.
+        usages: For FER-2013 the competition's split of each picture: ``Training``, ``PublicTest``
+            or ``PrivateTest``; an empty text where it is not known. ``str (N,)``.
+        sources: Name of each picture: its path in the folder or archive, or ``row 17`` of the file,
+            counted from 0 as the names in the FER+ file are.
+
+    Raises:
+        ValueError: Lengths or dtypes differ from the above.
+    """
+
+    name: str
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    usages: NDArray[np.str_]
+    sources: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.images)
+        if self.images.ndim != 3 or self.images.dtype != np.uint8 or self.labels.dtype != np.int64:
+            raise ValueError(
+                f"split {self.name!r} needs uint8 images (N, S, S) and int64 labels; received "
+                f"{self.images.dtype} {self.images.shape} and {self.labels.dtype}"
+            )
+        if not n == len(self.labels) == len(self.usages) == len(self.sources):
+            raise ValueError(
+                f"split {self.name!r} needs one label, usage and source per image; received {n} "
+                f"images, {len(self.labels)} labels, {len(self.usages)} usages, "
+                f"{len(self.sources)} sources"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(
+        self, rows: NDArray[np.int64] | NDArray[np.bool_], *, name: str | None = None
+    ) -> Split:
+        """Return the split of the chosen rows, in their order.
+
+        Args:
+            rows: Row numbers, or a mask of length N.
+            name: Name of the new split; None keeps this one's.
+        """
+        index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        return Split(
+            name=name or self.name,
+            images=self.images[index],
+            labels=self.labels[index],
+            usages=self.usages[index],
+            sources=tuple(self.sources[i] for i in index),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """A data set in its splits; an absent split has no rows.
+
+    Attributes:
+        name: ``fer2013``, or the name of the folder.
+        protocol: How it was divided: ``kaggle``, ``competition`` or ``folder``.
+        labels: The label set.
+        train: What networks learn from.
+        validation: What choices are made on.
+        test: What is measured once.
+        left_out: One sentence for each thing in the file that is in no split: a picture that could
+            not be read, a class folder that is no expression of ours.
+    """
+
+    name: str
+    protocol: str
+    labels: LabelSet
+    train: Split
+    validation: Split
+    test: Split
+    left_out: tuple[str, ...] = ()
+
+    def splits(self) -> Iterator[Split]:
+        """Yield train, validation and test."""
+        yield from (self.train, self.validation, self.test)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all pictures and labels in order, as hexadecimal digits.
+
+        The pictures' places in the file and their names do not enter it.
+        """
+        sha = hashlib.sha256()
+        for split in self.splits():
+            sha.update(split.name.encode())
+            sha.update(np.ascontiguousarray(split.images).data)
+            sha.update(np.ascontiguousarray(split.labels).data)
+        return sha.hexdigest()

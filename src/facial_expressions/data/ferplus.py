@@ -1,0 +1,283 @@
+"""FER+: ten people's votes on every picture of FER-2013, as soft labels or as strict majorities.
+
+``fer2013new.csv`` holds one row of votes for each row of the competition file, in its order.
+Pictures of the competition file find theirs by row number, pictures of the Kaggle layout by pixels,
+through the competition file (``matching.py``).
+
+The strict majority is that of the official protocol: votes given by one person only are dropped; a
+picture counts when more than half of what remains is for one class, and that class is one of the
+eight expressions (not "unknown" or "not a face"). That keeps 25,060 / 3,199 / 3,153 pictures of
+Training / PublicTest / PrivateTest.
+
+Reference: Barsoum et al. 2016, "Training deep networks for facial expression recognition with
+crowd-sourced label distribution", arXiv:1608.01041.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.data.cache import cached_arrays, path_state
+from facial_expressions.data.dataset import Dataset, Split
+from facial_expressions.data.load import load_reading
+from facial_expressions.data.matching import match_rows
+from facial_expressions.errors import DatasetError
+from facial_expressions.labels import FERPLUS, FERPLUS_COLUMNS, canonical_label
+
+__all__ = [
+    "FerPlusVotes",
+    "ferplus_votes",
+    "read_ferplus",
+    "soft_labels",
+    "strict_majority",
+    "to_ferplus",
+]
+
+_COLUMN_OF: Final = {"unknown": "unknown", "nf": "not a face"}
+_EXPRESSION_COLUMNS: Final = [FERPLUS_COLUMNS.index(name) for name in FERPLUS]
+_MAX_VOTES: Final = 100
+_MAX_BYTES: Final = 256 * 1024**2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FerPlusVotes:
+    """The rows of a FER+ file.
+
+    Attributes:
+        votes: Votes in the order of ``labels.FERPLUS_COLUMNS``, ``uint8 (N, 10)``.
+        usages: The competition's split of each row, ``str (N,)``.
+    """
+
+    votes: NDArray[np.uint8]
+    usages: NDArray[np.str_]
+
+
+def read_ferplus(path: str | Path) -> FerPlusVotes:
+    """Read a FER+ file; its columns may stand in any order.
+
+    Args:
+        path: ``fer2013new.csv``.
+
+    Raises:
+        DatasetError: The file is missing or empty, lacks a column, or a row has another number of
+            columns or a vote that is no whole number of 0 to 100. The message names the line.
+    """
+    path = Path(path)
+    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+        received = "a file of over 256 MiB" if path.is_file() else "no such file"
+        raise DatasetError(f"FER+ file {path} cannot be read; received {received}; {_HINT}")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            lines = [line for line in csv.reader(stream) if line]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"FER+ file {path.name} is no csv; received {error}; {_HINT}") from error
+    header = [_COLUMN_OF.get(word.strip().lower(), word) for word in lines[0]] if lines else []
+    names = [canonical_label(word) or word.strip().lower() for word in header]
+    missing = [name for name in ("usage", *FERPLUS_COLUMNS) if name not in names]
+    if missing:
+        raise DatasetError(
+            f"FER+ file {path.name} lacks the columns {', '.join(missing)}; "
+            f"received {', '.join(header)[:120] or 'an empty file'!r}; {_HINT}"
+        )
+    columns = [names.index(name) for name in FERPLUS_COLUMNS]
+    votes = np.empty((len(lines) - 1, len(columns)), np.uint8)
+    for row, cells in enumerate(lines[1:]):
+        votes[row] = _votes_of(cells, columns, len(header), f"row {row} of {path.name}")
+    usage = names.index("usage")
+    return FerPlusVotes(votes=votes, usages=np.array([cells[usage] for cells in lines[1:]], str))
+
+
+_HINT: Final = "give fer2013new.csv of github.com/microsoft/FERPlus"
+
+
+def _votes_of(cells: list[str], columns: list[int], n_columns: int, where: str) -> list[int]:
+    if len(cells) != n_columns:
+        raise DatasetError(f"{where} needs {n_columns} columns; received {len(cells)}; {_HINT}")
+    words = [cells[column].strip() for column in columns]
+    if not all(word.isascii() and word.isdigit() and int(word) <= _MAX_VOTES for word in words):
+        raise DatasetError(
+            f"{where} needs votes that are whole numbers of 0 to {_MAX_VOTES}; "
+            f"received {', '.join(words)[:120]}; {_HINT}"
+        )
+    return [int(word) for word in words]
+
+
+def soft_labels(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Turn votes into distributions over the eight expressions.
+
+    Args:
+        votes: ``uint8 (N, 10)``, in the order of ``labels.FERPLUS_COLUMNS``.
+
+    Returns:
+        Votes for each expression divided by the votes for all eight, ``float32 (N, 8)`` in the
+        order of ``labels.FERPLUS``. A row nobody gave an expression to is all zeros, which leaves
+        it without weight in a cross-entropy.
+
+    Example:
+        >>> votes = np.array([[3, 0, 0, 1, 0, 0, 0, 0, 6, 0]], np.uint8)
+        >>> dict(zip(FERPLUS, soft_labels(votes)[0].tolist()))["neutral"]
+        0.75
+    """
+    counts = votes[:, _EXPRESSION_COLUMNS].astype(np.float32)
+    totals: NDArray[np.float32] = np.maximum(counts.sum(axis=1, keepdims=True), np.float32(1))
+    return counts / totals
+
+
+def strict_majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the label of the official protocol, or -1 where a picture does not count.
+
+    Args:
+        votes: ``uint8 (N, 10)``, in the order of ``labels.FERPLUS_COLUMNS``.
+
+    Returns:
+        Ids in ``labels.FERPLUS``, ``int64 (N,)``.
+
+    Example:
+        >>> votes = np.array([[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [6, 1, 1, 1, 1, 0, 0, 0, 0, 0]])
+        >>> strict_majority(votes.astype(np.uint8))  # 4 of 9, then 6 of 6 for neutral
+        array([-1,  5])
+    """
+    kept = np.where(votes > 1, votes, 0).astype(np.int64)
+    top = kept.argmax(axis=1)
+    wins = kept.max(axis=1, initial=0) * 2 > kept.sum(axis=1)
+    id_of_column = np.full(len(FERPLUS_COLUMNS), -1, np.int64)
+    id_of_column[_EXPRESSION_COLUMNS] = np.arange(len(FERPLUS))
+    return np.where(wins, id_of_column[top], -1)
+
+
+def ferplus_votes(
+    dataset: Dataset,
+    path: str | Path,
+    *,
+    competition: str | Path | None = None,
+    cache: bool = True,
+) -> dict[str, NDArray[np.uint8]]:
+    """Return the votes on every picture of FER-2013, split by split.
+
+    Args:
+        dataset: FER-2013, read from either layout, under any protocol.
+        path: ``fer2013new.csv``.
+        competition: The competition file; needed for the Kaggle layout only.
+        cache: Whether to keep what was matched by pixels.
+
+    Returns:
+        For ``train``, ``validation`` and ``test`` the votes on its rows, ``uint8 (N, 10)``.
+
+    Raises:
+        DatasetError: The FER+ file has another number of rows than the competition file or puts a
+            row into another split, the data set is not FER-2013, the competition file is needed and
+            not given, or a picture is in none of its rows.
+
+    Example:
+        >>> votes = ferplus_votes(dataset, "fer2013new.csv")  # doctest: +SKIP
+        >>> soft_labels(votes["train"]).shape  # doctest: +SKIP
+        (28709, 8)
+    """
+    file = read_ferplus(path)
+    if dataset.name != "fer2013":
+        raise DatasetError(
+            f"FER+ votes are for FER-2013; received the data set {dataset.name!r}; "
+            "give FER-2013, or do without FER+"
+        )
+    everything = _joined(dataset)
+    if all(source.startswith("row ") for source in everything.sources):
+        rows = np.array([int(source[4:]) for source in everything.sources], np.int64)
+        usages = np.empty(len(rows), everything.usages.dtype)
+        _check_length(file, int(rows.max(initial=-1)) + 1, Path(path).name)
+        usages[rows] = everything.usages
+    elif competition is None:
+        raise DatasetError(
+            "FER+ votes belong to the rows of the competition file; received pictures in the "
+            "Kaggle layout only; give the competition file (fer2013.csv or fer2013.tar.gz) as well"
+        )
+    else:
+        reference = load_reading(Path(competition), cache=cache).rows
+        usages = reference.usages
+        _check_length(file, len(reference), Path(path).name)
+        rows = _matched(everything, reference, Path(competition), cache=cache)
+    _check_usages(file, usages, Path(path).name)
+    ends = np.cumsum([len(split) for split in dataset.splits()])[:-1]
+    parts = np.split(file.votes[rows], ends)
+    return {split.name: part for split, part in zip(dataset.splits(), parts, strict=True)}
+
+
+def to_ferplus(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]) -> Dataset:
+    """Relabel FER-2013 by the strict majority of FER+ and drop the pictures without one.
+
+    Args:
+        dataset: FER-2013.
+        votes: What ``ferplus_votes`` returned for it.
+
+    Returns:
+        The data set ``ferplus`` with the eight expressions of ``labels.FERPLUS``.
+    """
+    train, validation, test = (
+        _relabelled(split, strict_majority(votes[split.name])) for split in dataset.splits()
+    )
+    return replace(
+        dataset, name="ferplus", labels=FERPLUS, train=train, validation=validation, test=test
+    )
+
+
+def _relabelled(split: Split, labels: NDArray[np.int64]) -> Split:
+    return replace(split.take(labels >= 0), labels=labels[labels >= 0])
+
+
+def _joined(dataset: Dataset) -> Split:
+    splits = list(dataset.splits())
+    return Split(
+        name="all",
+        images=np.concatenate([split.images for split in splits]),
+        labels=np.concatenate([split.labels for split in splits]),
+        usages=np.concatenate([split.usages for split in splits]),
+        sources=tuple(source for split in splits for source in split.sources),
+    )
+
+
+def _matched(
+    pictures: Split, reference: Split, competition: Path, *, cache: bool
+) -> NDArray[np.int64]:
+    """Return the row of each picture; matched in order of names, so that protocols agree."""
+    order = np.argsort(np.array(pictures.sources, str), kind="stable")
+    ordered = pictures.take(order)
+    if cache:
+        pixels = hashlib.sha256(np.ascontiguousarray(ordered.images).data).hexdigest()
+        arrays = cached_arrays(
+            "matching",
+            owner=pixels,
+            state=path_state(competition),
+            build=lambda: {"rows": match_rows(ordered, reference)},
+        )
+        found = cast("NDArray[np.int64]", arrays["rows"])
+    else:
+        found = match_rows(ordered, reference)
+    rows = np.empty(len(order), np.int64)
+    rows[order] = found
+    return rows
+
+
+def _check_length(file: FerPlusVotes, n_rows: int, name: str) -> None:
+    if len(file.votes) != n_rows:
+        raise DatasetError(
+            f"FER+ file {name} goes row for row with the competition file and needs {n_rows:,} "
+            f"rows; received {len(file.votes):,}, {abs(len(file.votes) - n_rows):,} "
+            f"{'more' if len(file.votes) > n_rows else 'fewer'}; {_HINT}, whole"
+        )
+
+
+def _check_usages(file: FerPlusVotes, usages: NDArray[np.str_], name: str) -> None:
+    differs = (file.usages != usages) & (usages != "")
+    if np.any(differs):
+        row = int(np.argmax(differs))
+        raise DatasetError(
+            f"FER+ file {name} is not in the order of the competition file; received "
+            f"{str(file.usages[row])!r} at row {row} where that has {str(usages[row])!r}; {_HINT}"
+        )

@@ -1,0 +1,101 @@
+"""load_dataset: finds the reader for a path, keeps what it decoded, checks counts, divides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from facial_expressions.data.archives import is_zip, open_tree
+from facial_expressions.data.cache import cached_reading
+from facial_expressions.data.class_folders import read_class_folders
+from facial_expressions.data.competition import read_competition
+from facial_expressions.data.dataset import Dataset
+from facial_expressions.data.kaggle import read_kaggle
+from facial_expressions.data.pictures import SUFFIXES
+from facial_expressions.data.protocols import PROTOCOLS, Protocol, divide
+from facial_expressions.data.reading import Reading, check_fer2013_counts
+from facial_expressions.errors import DatasetError
+
+__all__ = ["load_dataset", "load_reading"]
+
+
+def load_dataset(
+    path: str | Path,
+    *,
+    protocol: str | None = None,
+    seed: int = 0,
+    allow_partial: bool = False,
+    cache: bool = True,
+) -> Dataset:
+    """Load a data set and divide it into train, validation and test.
+
+    Args:
+        path: FER-2013's competition file (csv, zip or tar.gz), FER-2013 in the Kaggle layout
+            (folder or zip), or any folder or zip of class folders.
+        protocol: ``competition``, ``kaggle`` or ``folder`` (see ``protocols.divide``); None takes
+            ``competition`` for FER-2013, ``kaggle`` when its file names do not tell the two tests
+            apart, and ``folder`` for other data.
+        seed: Which training pictures are set aside for validation under ``kaggle`` and ``folder``.
+        allow_partial: Whether FER-2013 may lack pictures.
+        cache: Whether to keep the decoded pictures in the user's cache folder and use them next
+            time.
+
+    Raises:
+        DatasetError: The path is missing or holds no data set, the file is damaged, a count of
+            FER-2013 is wrong, or the protocol does not fit.
+
+    Example:
+        >>> dataset = load_dataset("fer2013.tar.gz", protocol="kaggle")  # doctest: +SKIP
+        >>> [len(split) for split in dataset.splits()]  # doctest: +SKIP
+        [22968, 5741, 7178]
+    """
+    if protocol is not None and protocol not in PROTOCOLS:
+        raise DatasetError(
+            f"unknown protocol; received {protocol!r}; choose one of {', '.join(PROTOCOLS)}"
+        )
+    reading = load_reading(Path(path), cache=cache)
+    if protocol is None:
+        protocol = _default_protocol(reading)
+    elif protocol == "kaggle" and reading.kind == "folder":
+        reading = cached_reading(Path(path), read_kaggle) if cache else read_kaggle(Path(path))
+    if reading.kind != "folder" and not allow_partial:
+        check_fer2013_counts(reading)
+    return divide(reading, cast(Protocol, protocol), seed=seed)
+
+
+def load_reading(path: Path, *, cache: bool = True) -> Reading:
+    """Read all pictures of a path, undivided and unchecked.
+
+    Args:
+        path: As for ``load_dataset``.
+        cache: Whether to use and fill the cache.
+
+    Raises:
+        DatasetError: The path is missing, of another kind, empty, damaged or not safe to read.
+    """
+    if not path.is_file() and not path.is_dir():
+        received = "no file or folder" if path.exists() else "a path that does not exist"
+        raise DatasetError(
+            f"data set {path} cannot be read; received {received}; "
+            "give FER-2013 as csv, zip or tar.gz, or a folder of class folders"
+        )
+    if path.is_file() and path.stat().st_size == 0:
+        raise DatasetError(f"data set {path.name} is empty; received 0 bytes; get the file again")
+    return cached_reading(path, _read) if cache else _read(path)
+
+
+def _read(path: Path) -> Reading:
+    if path.is_dir() or (is_zip(path) and _holds_pictures(path)):
+        return read_class_folders(path)
+    return read_competition(path)
+
+
+def _holds_pictures(path: Path) -> bool:
+    with open_tree(path) as tree:
+        return any(name.lower().endswith(SUFFIXES) for name in tree.names())
+
+
+def _default_protocol(reading: Reading) -> Protocol:
+    if reading.kind == "folder":
+        return "folder"
+    return "competition" if (reading.rows.usages != "").all() else "kaggle"

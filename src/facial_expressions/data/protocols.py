@@ -1,0 +1,115 @@
+"""Protocols: how a reading is divided into train, validation and test.
+
+``competition``: Training 28,709, PublicTest 3,589, PrivateTest 3,589. ``kaggle``, the seed's: the
+28,709 training pictures less a seeded fifth of each class, which leaves 22,968 and 5,741, and all
+7,178 test pictures. The fifth is rounded down class by class, as Keras' ``ImageDataGenerator``
+does: that is what gives 5,741 (a fifth of all, rounded up as scikit-learn does, would be 5,742).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.data.dataset import Dataset
+from facial_expressions.data.reading import Reading
+from facial_expressions.errors import DatasetError
+
+__all__ = ["PROTOCOLS", "Protocol", "divide", "stratified_holdout"]
+
+Protocol = Literal["competition", "kaggle", "folder"]
+
+PROTOCOLS: Final = ("competition", "kaggle", "folder")
+"""The names of all protocols."""
+
+_HOLDOUT_PARTS: Final = 5
+
+
+def divide(reading: Reading, protocol: Protocol, *, seed: int) -> Dataset:
+    """Divide a reading into splits.
+
+    Args:
+        reading: What a reader found.
+        protocol: ``competition``, ``kaggle``, or ``folder``: as the folders say, with a fifth of
+            train set aside where there is no validation folder; pictures below none of them are
+            test.
+        seed: Which pictures of train become validation, for ``kaggle`` and ``folder``.
+
+    Raises:
+        DatasetError: The protocol needs to know of each picture what the file does not say.
+    """
+    train, validation, test = _PARTS_OF[protocol](reading, seed)
+    return Dataset(
+        name=reading.name,
+        protocol=protocol,
+        labels=reading.label_set,
+        train=reading.rows.take(train, name="train"),
+        validation=reading.rows.take(validation, name="validation"),
+        test=reading.rows.take(test, name="test"),
+        left_out=reading.left_out,
+    )
+
+
+def stratified_holdout(labels: NDArray[np.int64], *, seed: int) -> NDArray[np.bool_]:
+    """Choose a random fifth of each class, rounded down.
+
+    Args:
+        labels: Label ids ``(N,)``.
+        seed: The same seed chooses the same rows.
+
+    Returns:
+        A mask ``(N,)`` of the chosen rows.
+
+    Example:
+        >>> stratified_holdout(np.array([0] * 10 + [1] * 9), seed=0).sum()
+        np.int64(3)
+    """
+    mask = np.zeros(len(labels), np.bool_)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        rng = np.random.default_rng([seed, int(label)])
+        mask[rng.permutation(rows)[: len(rows) // _HOLDOUT_PARTS]] = True
+    return mask
+
+
+_Masks = tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
+
+
+def _competition(reading: Reading, seed: int) -> _Masks:
+    del seed
+    usages = reading.rows.usages
+    if reading.kind == "folder" or np.any(usages == ""):
+        raise DatasetError(
+            "protocol 'competition' needs to know which test pictures are PublicTest; received "
+            f"{int(np.sum(usages == ''))} pictures that do not say so in their names; use protocol "
+            "'kaggle' for FER-2013 with plain file names, 'folder' for other data"
+        )
+    return usages == "Training", usages == "PublicTest", usages == "PrivateTest"
+
+
+def _kaggle(reading: Reading, seed: int) -> _Masks:
+    if reading.kind == "folder":
+        raise DatasetError(
+            f"protocol 'kaggle' is for FER-2013; received {reading.name}; use protocol 'folder'"
+        )
+    return _with_holdout(reading, reading.parts == "test", seed)
+
+
+def _folder(reading: Reading, seed: int) -> _Masks:
+    parts = reading.parts
+    test = (parts == "test") | (parts == "")
+    if np.any(parts == "validation"):
+        return parts == "train", parts == "validation", test
+    return _with_holdout(reading, test, seed)
+
+
+def _with_holdout(reading: Reading, test: NDArray[np.bool_], seed: int) -> _Masks:
+    rows = np.flatnonzero(~test)
+    validation = np.zeros(len(test), np.bool_)
+    validation[rows[stratified_holdout(reading.rows.labels[rows], seed=seed)]] = True
+    return ~test & ~validation, validation, test
+
+
+_PARTS_OF: Final = {"competition": _competition, "kaggle": _kaggle, "folder": _folder}

@@ -1,0 +1,101 @@
+"""The exception tree.
+
+::
+
+    FacialExpressionsError
+    ├── ImageError (ValueError)          a picture cannot be read, or is outside the limits
+    │   ├── ImageFormatError             it is no picture, or of a format that is not read
+    │   └── ImageTooLargeError           it has more pixels than are read
+    ├── VideoError (ValueError)          a file is no video, or its pictures cannot be decoded
+    ├── CameraError (RuntimeError)       a camera is missing, busy, or gives no pictures any more
+    ├── ModelError (ValueError)          a model file is not one of ours, is damaged or does not fit
+    ├── DatasetError (ValueError)        a data set has another shape than it should
+    ├── RecipeError (ValueError)         a recipe has an unknown key or a value out of range
+    ├── CheckpointError (RuntimeError)   a run folder cannot be written or resumed
+    ├── ExportError (RuntimeError)       a network cannot be exported, or its file disagrees
+    └── MissingExtraError (ImportError)  an optional dependency is not installed
+
+A message has three parts: what is wrong with which thing, what was received, what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CameraError",
+    "CheckpointError",
+    "DatasetError",
+    "ExportError",
+    "FacialExpressionsError",
+    "ImageError",
+    "ImageFormatError",
+    "ImageTooLargeError",
+    "MissingExtraError",
+    "ModelError",
+    "RecipeError",
+    "VideoError",
+]
+
+
+class FacialExpressionsError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+
+class ImageError(FacialExpressionsError, ValueError):
+    """Raised when a picture cannot be read or is outside the limits."""
+
+
+class ImageFormatError(ImageError):
+    """Raised when a file is no picture, or of a format that is not read."""
+
+
+class ImageTooLargeError(ImageError):
+    """Raised when a picture has more pixels than are read."""
+
+
+class VideoError(FacialExpressionsError, ValueError):
+    """Raised when a file is no video, or is outside the limits."""
+
+
+class CameraError(FacialExpressionsError, RuntimeError):
+    """Raised when a camera is missing or busy, or gives no new pictures."""
+
+
+class ModelError(FacialExpressionsError, ValueError):
+    """Raised when a model file is not one of ours, is damaged, or does not fit its use."""
+
+
+class DatasetError(FacialExpressionsError, ValueError):
+    """Raised when a data set has another shape, count or label than it should."""
+
+
+class RecipeError(FacialExpressionsError, ValueError):
+    """Raised when a recipe has an unknown key or a value out of its range."""
+
+
+class CheckpointError(FacialExpressionsError, RuntimeError):
+    """Raised when a run folder cannot be written, or its checkpoint cannot be resumed."""
+
+
+class ExportError(FacialExpressionsError, RuntimeError):
+    """Raised when a network cannot be exported, or the exported file disagrees with it."""
+
+
+class MissingExtraError(FacialExpressionsError, ImportError):
+    """Raised when an optional dependency is not installed; the message holds the install line."""
+
+    @classmethod
+    def of(cls, extra: str, package: str) -> MissingExtraError:
+        """Build the error for a missing package.
+
+        Args:
+            extra: Name of the extra that installs it.
+            package: Import name that was not found.
+
+        Example:
+            >>> str(MissingExtraError.of("train", "keras")).split("; ")[1]
+            'run: pip install "facial-expressions[train]"'
+        """
+        return cls(
+            f"this needs the package {package!r}, which is not installed; "
+            f'run: pip install "facial-expressions[{extra}]"'
+        )

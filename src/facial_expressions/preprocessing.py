@@ -1,0 +1,294 @@
+"""From pixels to the classifier's input: one value for training, inference and the model file.
+
+Crops are grey ``uint8 (N, S, S)``; a batch is ``float32 (N, S, S, C)``, channels last. Colour
+becomes grey by the weights of ITU-R BT.601 (0.299, 0.587, 0.114), as in Pillow's mode ``L``.
+
+A crop is a square cut from a picture by one affine map. Where the square is larger than the crop,
+it is sampled more finely and averaged, so that no pixel of a large face is passed over; outside the
+picture its border is repeated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facial_expressions.errors import ImageError
+from facial_expressions.results import Box, Point
+
+__all__ = ["Framing", "Preprocessing", "crop_faces", "to_batch", "to_grey_crops"]
+
+_FINEST: Final = 4
+"""A large face is first reduced by whole numbers to at least this many pixels per crop pixel."""
+
+_LARGEST_OVERHANG: Final = 4.0
+"""A crop's side may be this many times the picture's longest side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How a crop lies around a detected box, so that it looks like a picture of FER-2013.
+
+    The numbers are measured: ``scripts/measure_framing.py`` runs the detector over FER-2013's
+    training pictures.
+
+    Attributes:
+        box_width_fraction: Width of the detector's box, as a fraction of the crop's side.
+        box_height_fraction: Height of the box, as a fraction of the crop's side.
+        center_x: Where the box's middle lies in the crop, 0 left to 1 right.
+        center_y: Where the box's middle lies in the crop, 0 top to 1 bottom.
+        max_roll_degrees: Largest tilt of the eye line that the crop keeps; what exceeds it is
+            turned back to this. FER-2013's faces are not levelled, so a small tilt is left alone.
+
+    Raises:
+        ValueError: A fraction or the roll is out of its range.
+    """
+
+    box_width_fraction: float = 0.774
+    box_height_fraction: float = 0.929
+    center_x: float = 0.510
+    center_y: float = 0.519
+    max_roll_degrees: float = 22.6
+
+    def __post_init__(self) -> None:
+        boxes = (self.box_width_fraction, self.box_height_fraction)
+        fractions = (*boxes, self.center_x, self.center_y)
+        in_range = all(0.05 <= value <= 2 for value in fractions)
+        if not in_range or not 0 <= self.max_roll_degrees <= 180:
+            raise ValueError(
+                "framing fractions lie in 0.05 to 2 and the roll in 0 to 180 degrees; "
+                f"received {self}; measure them with scripts/measure_framing.py"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """Everything between a face and the network's input.
+
+    Attributes:
+        size: Side S of a crop in pixels.
+        channels: Channels C of the batch: 1, or 3 for the grey value repeated.
+        mean: Subtracted after scaling grey values to 0..1.
+        std: Divided by, after that.
+        framing: How a crop lies around a detected box.
+
+    Raises:
+        ValueError: A value is out of its range.
+
+    Example:
+        >>> Preprocessing(channels=3).to_dict()["size"]
+        48
+    """
+
+    size: int = 48
+    channels: int = 1
+    mean: float = 0.5
+    std: float = 0.25
+    framing: Framing = field(default_factory=Framing)
+
+    def __post_init__(self) -> None:
+        scaled = 0 < self.std < math.inf and math.isfinite(self.mean)
+        if not 8 <= self.size <= 512 or self.channels not in (1, 3) or not scaled:
+            raise ValueError(
+                "preprocessing needs size 8 to 512, channels 1 or 3, a finite mean and std > 0; "
+                f"received {self}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Preprocessing:
+        """Rebuild from what ``to_dict`` returned.
+
+        Raises:
+            ValueError: A key is missing or unknown, or a value is out of its range.
+        """
+        try:
+            return cls(**{**data, "framing": Framing(**data["framing"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"preprocessing needs the keys of {asdict(cls())}; received {dict(data)}"
+            ) from error
+
+
+def to_batch(
+    crops: NDArray[np.uint8] | NDArray[np.float32], preprocessing: Preprocessing
+) -> NDArray[np.float32]:
+    """Scale grey crops to the network's input.
+
+    Args:
+        crops: Grey ``uint8`` (or float, 0 to 255) ``(N, S, S)``.
+        preprocessing: Scaling and channels.
+
+    Returns:
+        ``float32 (N, S, S, C)``.
+
+    Example:
+        >>> to_batch(np.full((1, 48, 48), 255, np.uint8), Preprocessing())[0, 0, 0]
+        array([2.], dtype=float32)
+    """
+    scale = np.float32(1 / (255 * preprocessing.std))
+    shift = np.float32(preprocessing.mean / preprocessing.std)
+    batch = crops.astype(np.float32)[..., None] * scale - shift
+    return (
+        np.repeat(batch, preprocessing.channels, axis=-1) if preprocessing.channels > 1 else batch
+    )
+
+
+def to_grey_crops(crops: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Bring face crops of any side and colour to grey crops of one side.
+
+    Args:
+        crops: Grey ``uint8 (N, H, H)`` or RGB ``uint8 (N, H, H, 3)``.
+        size: Side S of the result in pixels.
+
+    Returns:
+        ``uint8 (N, S, S)``; grey crops of that side come back as they are.
+
+    Raises:
+        ImageError: Another dtype or shape, for example one crop without the axis N.
+
+    Example:
+        >>> to_grey_crops(np.zeros((2, 96, 96, 3), np.uint8), 48).shape
+        (2, 48, 48)
+    """
+    shape = crops.shape
+    grey_or_rgb = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
+    if crops.dtype != np.uint8 or not grey_or_rgb or shape[1] != shape[2] or shape[1] == 0:
+        raise ImageError(
+            "face crops are uint8 arrays, grey (N, S, S) or RGB (N, S, S, 3); received "
+            f"{crops.dtype} {shape}; for whole photos use recognize()"
+        )
+    if len(shape) == 3 and shape[1] == size:
+        return crops
+    whole = ((shape[1] / size, 0.0, 0.0), (0.0, shape[1] / size, 0.0))
+    out = np.empty((shape[0], size, size), np.uint8)
+    for i, crop in enumerate(crops):
+        out[i] = _sample(np.asarray(Image.fromarray(crop).convert("L")), whole, size)
+    return out
+
+
+def crop_faces(
+    image: NDArray[np.uint8],
+    boxes: Sequence[Box],
+    landmarks: Sequence[Sequence[Point]],
+    preprocessing: Preprocessing,
+) -> NDArray[np.uint8]:
+    """Cut one grey crop per face, framed like a picture of FER-2013.
+
+    Args:
+        image: RGB ``uint8 (H, W, 3)``, upright.
+        boxes: The detector's boxes in image pixels; they may reach over the border.
+        landmarks: For each box its landmarks, right and left eye first; empty where there are none,
+            and the crop is then not turned.
+        preprocessing: Side and framing.
+
+    Returns:
+        ``uint8 (M, S, S)``.
+
+    Raises:
+        ImageError: The image is not an RGB array, or a box lies or reaches far outside it.
+
+    Example:
+        >>> photo = np.zeros((100, 100, 3), np.uint8)
+        >>> crop_faces(photo, [Box(20, 20, 60, 70)], [()], Preprocessing()).shape
+        (1, 48, 48)
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ImageError(
+            f"faces are cut from RGB uint8 (H, W, 3); received {image.dtype} {image.shape}; "
+            "read the picture with load_image()"
+        )
+    out = np.empty((len(boxes), preprocessing.size, preprocessing.size), np.uint8)
+    for i, (box, points) in enumerate(zip(boxes, landmarks, strict=True)):
+        side = _crop_side(box, preprocessing.framing)
+        _check_reach(box, side, image.shape[1], image.shape[0])
+        matrix = _crop_matrix(box, side, _turn(points, preprocessing.framing), preprocessing)
+        window, shifted = _cut_window(image, matrix, preprocessing.size)
+        out[i] = _sample(window, shifted, preprocessing.size)
+    return out
+
+
+Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""Affine map from crop coordinates ``(u, v, 1)`` to image coordinates, both in pixels from the
+top left corner (the first pixel's middle is at 0.5)."""
+
+
+def _crop_side(box: Box, framing: Framing) -> float:
+    """Side of the square: the geometric mean of what the box's width and height ask for."""
+    return math.sqrt(
+        (box.width / framing.box_width_fraction) * (box.height / framing.box_height_fraction)
+    )
+
+
+def _check_reach(box: Box, side: float, width: int, height: int) -> None:
+    outside = box.right <= 0 or box.bottom <= 0 or box.left >= width or box.top >= height
+    if outside or side > _LARGEST_OVERHANG * max(width, height):
+        raise ImageError(
+            f"a face lies in its picture; received box {box.xyxy} in a picture of "
+            f"{width}x{height}; check the detector's coordinates"
+        )
+
+
+def _turn(landmarks: Sequence[Point], framing: Framing) -> float:
+    """Angle in radians by which the crop is turned: the eye line's tilt beyond the limit."""
+    if len(landmarks) < 2:
+        return 0.0
+    (right_x, right_y), (left_x, left_y) = landmarks[:2]
+    roll = math.atan2(left_y - right_y, left_x - right_x)
+    limit = math.radians(framing.max_roll_degrees)
+    return roll - min(max(roll, -limit), limit)
+
+
+def _crop_matrix(box: Box, side: float, turn: float, preprocessing: Preprocessing) -> Matrix:
+    framing = preprocessing.framing
+    step = side / preprocessing.size
+    cos, sin = math.cos(turn) * step, math.sin(turn) * step
+    u, v = framing.center_x * preprocessing.size, framing.center_y * preprocessing.size
+    x, y = box.center
+    return ((cos, -sin, x - cos * u + sin * v), (sin, cos, y - sin * u - cos * v))
+
+
+def _cut_window(
+    image: NDArray[np.uint8], matrix: Matrix, size: int
+) -> tuple[NDArray[np.uint8], Matrix]:
+    """Return the grey pixels under the crop with a margin, and the map into them."""
+    corners = [(u, v) for u in (0, size) for v in (0, size)]
+    (a, b, c), (d, e, f) = matrix
+    xs = [a * u + b * v + c for u, v in corners]
+    ys = [d * u + e * v + f for u, v in corners]
+    left, top = math.floor(min(xs)) - 2, math.floor(min(ys)) - 2
+    right, bottom = math.ceil(max(xs)) + 2, math.ceil(max(ys)) + 2
+    height, width = image.shape[:2]
+    x0, x1 = min(max(left, 0), width - 1), max(min(right, width), 1)
+    y0, y1 = min(max(top, 0), height - 1), max(min(bottom, height), 1)
+    grey = np.asarray(Image.fromarray(np.ascontiguousarray(image[y0:y1, x0:x1])).convert("L"))
+    overhang = ((y0 - top, bottom - y1), (x0 - left, right - x1))
+    window = np.pad(grey, np.maximum(overhang, 0), mode="edge")
+    return window, ((a, b, c - left), (d, e, f - top))
+
+
+def _sample(window: NDArray[np.uint8], matrix: Matrix, size: int) -> NDArray[np.uint8]:
+    """Sample a grey window by an affine map, averaging where it shrinks."""
+    (a, b, c), (d, e, f) = matrix
+    step = math.hypot(a, d)  # window pixels per crop pixel
+    picture = Image.fromarray(window)
+    reduction = max(1, int(step / _FINEST))
+    if reduction > 1:
+        picture = picture.reduce(reduction)
+        a, b, c, d, e, f = (value / reduction for value in (a, b, c, d, e, f))
+    fine = max(1, math.ceil(step / reduction - 1e-9))
+    fine_size = (size * fine, size * fine)
+    data = (a / fine, b / fine, c, d / fine, e / fine, f)
+    sampled = picture.transform(
+        fine_size, Image.Transform.AFFINE, data, resample=Image.Resampling.BICUBIC
+    )
+    return np.asarray(sampled if fine == 1 else sampled.reduce(fine))

@@ -1,0 +1,288 @@
+"""Results: frozen values that know nothing of files, screens or pixels.
+
+Boxes are ``xyxy`` in pixels of the upright image, floats, origin top left, right and bottom
+exclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Literal
+
+__all__ = [
+    "SCHEMA",
+    "Box",
+    "Face",
+    "FrameResult",
+    "ImageResult",
+    "Point",
+    "Prediction",
+    "Status",
+    "TrackedFace",
+]
+
+SCHEMA = 1
+"""Version of the JSON written by ``to_dict``; raised when a field changes its meaning."""
+
+Point = tuple[float, float]
+Status = Literal["ok", "rejected", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in image pixels.
+
+    Attributes:
+        left: First column.
+        top: First row.
+        right: Column after the last.
+        bottom: Row after the last.
+
+    Raises:
+        ValueError: A coordinate is not finite, or the box is empty or inside out.
+
+    Example:
+        >>> Box(10, 20, 40, 60).width, Box(10, 20, 40, 60).center
+        (30, (25.0, 40.0))
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        if (
+            not all(isfinite(value) for value in self.xyxy)
+            or self.right <= self.left
+            or self.bottom <= self.top
+        ):
+            raise ValueError(
+                f"a box needs finite left < right and top < bottom; received {self.xyxy}"
+            )
+
+    @property
+    def xyxy(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom."""
+        return (self.left, self.top, self.right, self.bottom)
+
+    @property
+    def width(self) -> float:
+        """Width in pixels."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """Height in pixels."""
+        return self.bottom - self.top
+
+    @property
+    def center(self) -> Point:
+        """Middle of the box, ``(x, y)``."""
+        return ((self.left + self.right) / 2, (self.top + self.bottom) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the classifier says of one face.
+
+    Attributes:
+        labels: Class names, in the order of ``values``.
+        values: Probability of each class; they sum to 1.
+        uncertain_below: Confidence under which the answer counts as uncertain, 0 to 1.
+
+    Raises:
+        ValueError: Lengths differ, a value is outside 0 to 1, or the sum is not 1.
+
+    Example:
+        >>> p = Prediction(("happy", "sad"), (0.9, 0.1), uncertain_below=0.5)
+        >>> p.expression, p.confidence, p.uncertain
+        ('happy', 0.9, False)
+    """
+
+    labels: tuple[str, ...]
+    values: tuple[float, ...]
+    uncertain_below: float = 0.0
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != len(self.values) or not self.values:
+            raise ValueError(
+                f"a prediction needs one value per label; received {len(self.values)} values "
+                f"for {len(self.labels)} labels"
+            )
+        if (
+            not all(-1e-6 <= value <= 1 + 1e-6 for value in self.values)
+            or abs(sum(self.values) - 1) > 1e-3
+        ):
+            raise ValueError(f"probabilities lie in 0 to 1 and sum to 1; received {self.values}")
+
+    @property
+    def expression(self) -> str:
+        """The most probable label; the first of equals."""
+        return self.labels[self.values.index(max(self.values))]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the predicted class, 0 to 1."""
+        return max(self.values)
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the confidence is under the threshold."""
+        return self.confidence < self.uncertain_below
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Probability by label."""
+        return dict(zip(self.labels, self.values, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One detected face with its prediction.
+
+    Attributes:
+        box: Where the face is.
+        detection_score: The detector's number for the box, 0 to 1; not a confidence in the
+            expression.
+        landmarks: Right eye, left eye, nose, right and left corner of the mouth (the person's own
+            right, which stands on the left of the picture), in image pixels; empty when the
+            detector gives none.
+        prediction: The classifier's answer.
+    """
+
+    box: Box
+    detection_score: float
+    landmarks: tuple[Point, ...]
+    prediction: Prediction
+
+    @property
+    def expression(self) -> str:
+        """The most probable expression."""
+        return self.prediction.expression
+
+    @property
+    def confidence(self) -> float:
+        """Probability of ``expression``, 0 to 1."""
+        return self.prediction.confidence
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the confidence is under the threshold."""
+        return self.prediction.uncertain
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Probability by expression; they sum to 1."""
+        return self.prediction.probabilities
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, unrounded."""
+        return {
+            "box": list(self.box.xyxy),
+            "landmarks": [list(point) for point in self.landmarks],
+            "detection_score": self.detection_score,
+            "expression": self.expression,
+            "confidence": self.confidence,
+            "uncertain": self.uncertain,
+            "uncertain_below": self.prediction.uncertain_below,
+            "probabilities": self.probabilities,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Face:
+        """Rebuild a face from what ``to_dict`` returned."""
+        probabilities = data["probabilities"]
+        return cls(
+            box=Box(*data["box"]),
+            detection_score=data["detection_score"],
+            landmarks=tuple((point[0], point[1]) for point in data["landmarks"]),
+            prediction=Prediction(
+                tuple(probabilities), tuple(probabilities.values()), data["uncertain_below"]
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """The answer for one input: exactly one per input, with one of four statuses.
+
+    Attributes:
+        source: Path or name of the input.
+        status: ``ok`` (any number of faces), ``rejected`` (the input's fault), ``failed`` (our
+            fault) or ``skipped`` (not attempted).
+        width: Width of the upright image in pixels, 0 when it was not read.
+        height: Height of the upright image in pixels, 0 when it was not read.
+        faces: The faces, from left to right; empty when there is none.
+        error: One sentence for ``rejected``, ``failed`` and ``skipped``; empty for ``ok``.
+    """
+
+    source: str
+    status: Status
+    width: int = 0
+    height: int = 0
+    faces: tuple[Face, ...] = ()
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row that ``predict --format json`` prints."""
+        row: dict[str, Any] = {"schema": SCHEMA, "source": self.source, "status": self.status}
+        if self.status != "ok":
+            return {**row, "error": self.error}
+        return {
+            **row,
+            "width": self.width,
+            "height": self.height,
+            "faces": [face.to_dict() for face in self.faces],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFace(Face):
+    """One face of a video's frame, with the number that it keeps from frame to frame.
+
+    Attributes:
+        track_id: Number of the track, counted from 1; the same face keeps it.
+        is_detected: True where the detector found the box on this very frame, False where it was
+            carried on from earlier ones.
+    """
+
+    track_id: int
+    is_detected: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, unrounded."""
+        track = {"track_id": self.track_id, "is_detected": self.is_detected}
+        return {**track, **Face.to_dict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """The answer for one frame of a video: exactly one per frame, also without a face.
+
+    Attributes:
+        index: Number of the frame, counted from 0.
+        time_s: Presentation time in seconds, as the stream has it; never goes back.
+        width: Width of the upright frame in pixels.
+        height: Height of the upright frame in pixels.
+        faces: The faces, from left to right; empty when there is none.
+    """
+
+    index: int
+    time_s: float
+    width: int
+    height: int
+    faces: tuple[TrackedFace, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, unrounded."""
+        return {
+            "schema": SCHEMA,
+            "index": self.index,
+            "time_s": self.time_s,
+            "width": self.width,
+            "height": self.height,
+            "faces": [face.to_dict() for face in self.faces],
+        }

@@ -1,0 +1,49 @@
+"""The exception tree: every error is ours and also the built-in that a careful caller catches."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from facial_expressions import errors
+from facial_expressions.errors import FacialExpressionsError, MissingExtraError
+
+
+@pytest.mark.parametrize(
+    ("name", "built_in"),
+    [
+        ("ImageError", ValueError),
+        ("VideoError", ValueError),
+        ("CameraError", RuntimeError),
+        ("ModelError", ValueError),
+        ("DatasetError", ValueError),
+        ("RecipeError", ValueError),
+        ("CheckpointError", RuntimeError),
+        ("ExportError", RuntimeError),
+        ("MissingExtraError", ImportError),
+    ],
+)
+def test_error_is_ours_and_a_built_in(name: str, built_in: type[Exception]) -> None:
+    kind = getattr(errors, name)
+    assert issubclass(kind, FacialExpressionsError)
+    assert issubclass(kind, built_in)
+
+
+def test_module_docstring_draws_every_error() -> None:
+    drawing = errors.__doc__ or ""
+    assert [name for name in errors.__all__ if name not in drawing] == []
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_error_survives_pickling_with_its_message(name: str) -> None:
+    error = getattr(errors, name)("one; received two; do three")
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == "one; received two; do three"
+
+
+def test_missing_extra_names_package_and_install_line() -> None:
+    message = str(MissingExtraError.of("train", "keras"))
+    assert "'keras'" in message
+    assert message.endswith('run: pip install "facial-expressions[train]"')
