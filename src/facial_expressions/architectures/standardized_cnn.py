@@ -1,0 +1,275 @@
+"""The seed's network: a weight-standardised stem and four two-path stages, 6.19 M parameters.
+
+The published table (layer names, order, output shapes, parameters) is reproduced row for row. Its
+rows add up to 6,151,207 parameters while its stated total is 6,188,135; the difference of 36,928 is
+exactly one 3x3 convolution 64 -> 64 at 8x8, and the numbering skips ``conv2d_8``. That row is put
+back here, and with it every total agrees: 6,188,135 parameters, 6,185,831 trainable, 2,304 not.
+
+Keras prints a functional model by depth and numbers layers by creation, which gives the wiring
+away:
+
+* stem: standardised 3x3 convolution of stride 3, batch normalisation: 48x48 -> 16x16;
+* four stages, each a *main path* of 3x3 convolutions closed by 2x2 max pooling, a *branch* of one
+  3x3 convolution and one 3x3 convolution of stride 2, and a *shortcut*, a 1x1 convolution of
+  stride 4 that arrives one stage later;
+* ``Final_Layer`` (3x3, 512), batch normalisation, dense 1024, dense K.
+
+Two edges are open in the table. The rule chosen, and kept: a branch forks off before the main
+path's last convolution; a shortcut forks off after it, before the pooling.
+
+Weight standardisation: Qiao et al. 2019, https://arxiv.org/abs/1903.10520.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import keras
+from keras import layers, ops
+
+from facial_expressions.architectures.registry import register_architecture
+
+__all__ = ["SmallMapConv2D", "StandardizedConv2D", "standardized_cnn"]
+
+
+@keras.saving.register_keras_serializable(package="facial_expressions")
+class StandardizedConv2D(layers.Conv2D):
+    """2D convolution whose kernel is standardised before use.
+
+    Each output channel's kernel is shifted to mean 0 and scaled to variance 1 over its height,
+    width and input channels: ``w = (v - mean(v)) / sqrt(var(v) + epsilon)``. Differences from the
+    paper: no learned gain, and the small constant stands under the root.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Side, or sides, of the kernel in pixels.
+        epsilon: Added to the variance.
+        **kwargs: Passed to ``keras.layers.Conv2D``.
+
+    Input shape: ``(N, H, W, C)``. Output shape: ``(N, H', W', filters)``.
+
+    Example:
+        >>> layer = StandardizedConv2D(32, 3, strides=3, padding="same")
+        >>> tuple(layer(keras.ops.ones((2, 48, 48, 3))).shape)
+        (2, 16, 16, 32)
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        *,
+        epsilon: float = 1e-5,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(filters, kernel_size, **kwargs)
+        self.epsilon = epsilon
+
+    def standardized_kernel(self) -> keras.KerasTensor:
+        """Return the kernel in use, ``(kh, kw, C, filters)``: mean 0, variance 1 per filter."""
+        kernel = self.kernel
+        mean = ops.mean(kernel, axis=(0, 1, 2), keepdims=True)
+        variance = ops.mean(ops.square(kernel - mean), axis=(0, 1, 2), keepdims=True)
+        return (kernel - mean) * ops.rsqrt(variance + self.epsilon)
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Convolve with the standardised kernel, add the bias and apply the activation."""
+        outputs = ops.conv(
+            inputs,
+            ops.cast(self.standardized_kernel(), self.compute_dtype),
+            strides=list(self.strides),
+            padding=self.padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )
+        if self.use_bias:
+            outputs = outputs + ops.cast(self.bias, self.compute_dtype)
+        return self.activation(outputs)
+
+    def get_config(self) -> dict[str, object]:
+        """Return the constructor's arguments, so that a saved network can be rebuilt."""
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="facial_expressions")
+class SmallMapConv2D(layers.Conv2D):
+    """``keras.layers.Conv2D`` that multiplies once where the map is at most 2x2.
+
+    Same variables, same result. On so small a map a padded 3x3 convolution mostly multiplies
+    padding: 16 of its 36 products touch a 2x2 map, and one of nine a 1x1 map. Here those taps are
+    gathered into one matrix ``(H*W*C, H'*W'*filters)``, which makes a training step of the whole
+    network 1.5 times faster on a processor (212 to 320 images a second, PyTorch, two cores).
+
+    Input shape: ``(N, H, W, C)``. Output shape: ``(N, H', W', filters)``.
+
+    Example:
+        >>> tuple(SmallMapConv2D(8, 3, padding="same")(keras.ops.ones((5, 2, 2, 4))).shape)
+        (5, 2, 2, 8)
+    """
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Convolve ``inputs``, add the bias and apply the activation."""
+        height, width, channels = (int(n) for n in inputs.shape[1:])
+        if height > 2 or width > 2 or self.padding != "same":
+            return super().call(inputs)
+        out_height, taps_y = _taps(height, self.kernel_size[0], self.strides[0])
+        out_width, taps_x = _taps(width, self.kernel_size[1], self.strides[1])
+        taps = [
+            [
+                taps_y[i][y] * self.kernel_size[1] + taps_x[j][x]
+                for i in range(out_height)
+                for j in range(out_width)
+            ]
+            for y in range(height)
+            for x in range(width)
+        ]
+        kernel = ops.reshape(
+            ops.cast(self.kernel, self.compute_dtype), (-1, channels * self.filters)
+        )
+        matrix = ops.reshape(
+            ops.take(kernel, taps, axis=0), (height * width, out_height * out_width, channels, -1)
+        )
+        matrix = ops.reshape(ops.transpose(matrix, (0, 2, 1, 3)), (height * width * channels, -1))
+        outputs = ops.matmul(ops.reshape(inputs, (-1, height * width * channels)), matrix)
+        outputs = ops.reshape(outputs, (-1, out_height, out_width, self.filters))
+        return self.activation(outputs + ops.cast(self.bias, self.compute_dtype))
+
+
+def _taps(size: int, kernel: int, stride: int) -> tuple[int, list[list[int]]]:
+    """Return the output length, and which kernel tap joins output ``i`` and input ``p``."""
+    out = -(-size // stride)
+    before = max((out - 1) * stride + kernel - size, 0) // 2
+    return out, [[p - i * stride + before for p in range(size)] for i in range(out)]
+
+
+def _small_uniform() -> keras.initializers.Initializer:
+    """Return the initialiser of every kernel: uniform, variance 1 / (3 * fan in).
+
+    The network has few normalisation layers: from He's six times larger variance the first logits
+    are so far off that epochs are lost (measured: 29 against 21 % right after 120 steps).
+    """
+    return keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
+
+
+def _conv(
+    x: keras.KerasTensor, filters: int, name: str, *, size: int = 3, strides: int = 1
+) -> keras.KerasTensor:
+    layer = SmallMapConv2D(
+        filters,
+        size,
+        strides=strides,
+        padding="same",
+        activation="relu",
+        kernel_initializer=_small_uniform(),
+        name=name,
+    )
+    return layer(x)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """One stage: names of its layers, in the order of the published table."""
+
+    suffix: str
+    filters: int
+    main: tuple[str, ...]
+    shortcut: str | None
+    branch: tuple[str, str]
+    branch_filters: int
+    branch_norm: str | None
+
+    def apply(
+        self, x: keras.KerasTensor, arriving: keras.KerasTensor | None
+    ) -> tuple[keras.KerasTensor, keras.KerasTensor | None]:
+        """Add the stage to ``x``; return its output and the shortcut it sends one stage further."""
+        fork = x
+        for name in self.main:
+            fork, x = x, _conv(x, self.filters, name)
+        leaving = _conv(x, 32, self.shortcut, size=1, strides=4) if self.shortcut else None
+        side = _conv(fork, self.branch_filters, self.branch[0])
+        side = _conv(side, self.filters, self.branch[1], strides=2)
+        if self.branch_norm:
+            side = layers.BatchNormalization(name=self.branch_norm)(side)
+        x = layers.MaxPooling2D(2, name=f"max_pooling2d{self.suffix}")(x)
+        paths = [x, side] if arriving is None else [x, side, arriving]
+        return layers.Concatenate(name=f"concatenate{self.suffix}")(paths), leaving
+
+
+_STAGES: Final = (
+    _Stage("", 32, ("conv2d", "conv2d_1"), "conv2d_2", ("conv2d_3", "conv2d_4"), 32, None),
+    _Stage(
+        suffix="_1",
+        filters=64,
+        main=("conv2d_5", "conv2d_6", "BeforeFinal_Layer"),
+        shortcut="conv2d_7",
+        branch=("conv2d_8", "conv2d_9"),
+        branch_filters=64,
+        branch_norm=None,
+    ),
+    _Stage(
+        suffix="_2",
+        filters=128,
+        main=("conv2d_10", "conv2d_11", "conv2d_12"),
+        shortcut="conv2d_13",
+        branch=("conv2d_14", "conv2d_15"),
+        branch_filters=128,
+        branch_norm="batch_normalization_3",
+    ),
+    _Stage(
+        suffix="_3",
+        filters=256,
+        main=("conv2d_16", "conv2d_17", "conv2d_18"),
+        shortcut=None,
+        branch=("conv2d_19", "conv2d_20"),
+        branch_filters=64,
+        branch_norm="batch_normalization_4",
+    ),
+)
+
+
+@register_architecture("standardized_cnn", channels=3)
+def standardized_cnn(
+    input_shape: tuple[int, int, int], n_classes: int, *, dropout: float = 0.5
+) -> keras.Model:
+    """Build the seed's network, untrained; it maps scaled crops to logits.
+
+    Args:
+        input_shape: ``(48, 48, 3)`` for the published totals; any ``(H, W, C)`` of at least 48
+            pixels builds.
+        n_classes: Length of the label set, K.
+        dropout: Fraction dropped before each of the two dense layers, 0 to 1.
+
+    Returns:
+        A functional model ``(N, H, W, C) float32 -> (N, K) float32``.
+
+    Example:
+        >>> standardized_cnn((48, 48, 3), 7).count_params()
+        6188135
+    """
+    inputs = layers.Input(input_shape, name="input_layer")
+    x = StandardizedConv2D(
+        32,
+        3,
+        strides=3,
+        padding="same",
+        activation="relu",
+        kernel_initializer=_small_uniform(),
+        name="standardized_conv2d",
+    )(inputs)
+    x = layers.BatchNormalization(name="batch_normalization")(x)
+    shortcut = None
+    for index, stage in enumerate(_STAGES):
+        if index in (1, 2):
+            x = layers.BatchNormalization(name=f"batch_normalization_{index}")(x)
+        x, shortcut = stage.apply(x, shortcut)
+    x = _conv(x, 512, "Final_Layer")
+    x = layers.BatchNormalization(name="batch_normalization_5")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dropout(dropout, name="dropout")(x)
+    x = layers.Dense(1024, activation="relu", kernel_initializer=_small_uniform(), name="dense")(x)
+    x = layers.Dropout(dropout, name="dropout_1")(x)
+    logits = layers.Dense(
+        n_classes, dtype="float32", kernel_initializer=_small_uniform(), name="dense_1"
+    )(x)
+    return keras.Model(inputs, logits, name="standardized_cnn")

@@ -1,0 +1,1 @@
+"""Training: recipes, augmentation, runs and export. Needs the extra ``train``."""

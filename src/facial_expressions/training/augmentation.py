@@ -1,0 +1,106 @@
+"""Random changes to training pictures, whole batches at a time, the same on every backend.
+
+What happens to a picture depends only on the seed, the epoch and the picture's row number, never
+on the batch it is in: a run can stop and resume, and a teacher's outputs can be replayed. All of a
+batch is sampled by one bilinear gather in NumPy; the picture's edge is repeated outside it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.training.recipe import AugmentationRecipe
+
+__all__ = ["N_DRAWS", "augment", "draw_epoch"]
+
+N_DRAWS = 12
+"""Uniform numbers drawn for each picture; a new change takes a new column, old ones stay."""
+
+
+def draw_epoch(n: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
+    """Draw the random numbers that decide what happens to each picture in one epoch.
+
+    Args:
+        n: Number of training pictures.
+        seed: Seed of the run.
+        epoch: Epoch, from 0.
+
+    Returns:
+        Uniform numbers in 0..1, ``float32 (n, N_DRAWS)``; row i belongs to picture i.
+    """
+    return np.random.default_rng([seed, epoch, 1]).random((n, N_DRAWS), dtype=np.float32)
+
+
+def augment(
+    crops: NDArray[np.uint8], draws: NDArray[np.float32], recipe: AugmentationRecipe
+) -> NDArray[np.float32]:
+    """Change each picture by its own random numbers.
+
+    Args:
+        crops: Grey pictures, ``uint8 (N, S, S)``.
+        draws: Rows of ``draw_epoch`` that belong to them, ``float32 (N, N_DRAWS)``.
+        recipe: Ranges.
+
+    Returns:
+        Grey values 0 to 255, ``float32 (N, S, S)``.
+    """
+    size = crops.shape[1]
+    signed = 2 * draws - 1
+    flip = np.where(draws[:, 0] < recipe.flip, -1.0, 1.0)
+    angle = np.deg2rad(signed[:, 1] * recipe.rotation_degrees)
+    scale = np.float32(1) / (1 + signed[:, 2] * np.float32(recipe.scale_fraction))
+    shift = signed[:, 3:5] * recipe.shift_fraction * size
+    images = _warp(crops, flip=flip, angle=angle, scale=scale, shift=shift)
+    mean = images.mean(axis=(1, 2), keepdims=True)
+    contrast = 1 + signed[:, 5, None, None] * np.float32(recipe.contrast)
+    brightness = 255 * signed[:, 6, None, None] * np.float32(recipe.brightness)
+    images = (images - mean) * contrast + (mean + brightness)
+    np.clip(images, 0, 255, out=images)
+    return _erase(images, draws[:, 7:12], recipe)
+
+
+def _warp(
+    crops: NDArray[np.uint8],
+    *,
+    flip: NDArray[np.float64],
+    angle: NDArray[np.float32],
+    scale: NDArray[np.float32],
+    shift: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Sample each picture where a mirrored, turned, scaled and shifted grid lies; (N, S, S)."""
+    n, size = crops.shape[:2]
+    middle = (size - 1) / 2
+    grid = np.arange(size, dtype=np.float32) - np.float32(middle)
+    cos = (np.cos(angle) * scale).astype(np.float32)[:, None, None]
+    sin = (np.sin(angle) * scale).astype(np.float32)[:, None, None]
+    mirror = flip.astype(np.float32)[:, None, None]
+    x, y = grid[None, None, :] * mirror, grid[None, :, None]
+    top = np.float32(size - 1)
+    source_x = np.clip(cos * x - sin * y + (middle + shift[:, 0, None, None]), 0, top)
+    source_y = np.clip(sin * x + cos * y + (middle + shift[:, 1, None, None]), 0, top)
+    x0 = np.minimum(source_x.astype(np.int32), size - 2)
+    y0 = np.minimum(source_y.astype(np.int32), size - 2)
+    wx = source_x - x0.astype(np.float32)
+    wy = source_y - y0.astype(np.float32)
+    flat = crops.reshape(-1)
+    index = np.arange(n, dtype=np.int32)[:, None, None] * (size * size) + y0 * size + x0
+    pixels = [flat.take(index + step).astype(np.float32) for step in (0, 1, size, size + 1)]
+    upper = pixels[0] + (pixels[1] - pixels[0]) * wx
+    lower = pixels[2] + (pixels[3] - pixels[2]) * wx
+    return np.asarray(upper + (lower - upper) * wy, dtype=np.float32)
+
+
+def _erase(
+    images: NDArray[np.float32], draws: NDArray[np.float32], recipe: AugmentationRecipe
+) -> NDArray[np.float32]:
+    """Overwrite a rectangle of some pictures with one grey value, in place."""
+    size = images.shape[1]
+    for row in np.flatnonzero(draws[:, 0] < recipe.erase):
+        longest = recipe.erase_fraction * size
+        height, width = (max(1, round(float(v) * longest)) for v in (0.4 + 0.6 * draws[row, 1:3]))
+        top = int(draws[row, 3] * (size - height + 1))
+        left = int(draws[row, 4] * (size - width + 1))
+        grey = 255 * float(draws[row, 1] * 7919 % 1)
+        images[row, top : top + height, left : left + width] = grey
+    return images

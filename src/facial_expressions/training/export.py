@@ -1,0 +1,237 @@
+"""Export: a finished run becomes one model file, or nothing.
+
+The file is written only after ONNX Runtime has agreed with Keras: on 512 validation pictures no
+probability differs by more than 1e-4, and on at least 99.9 % of all of them the answer is the same,
+with 16-bit weights too. What is chosen is chosen on validation: how much of the class imbalance is
+taken out of the logits, the temperature, and the threshold of ``uncertain``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from facial_expressions.errors import ExportError
+from facial_expressions.evaluation.calibration import (
+    choose_logit_adjustment,
+    choose_operating_point,
+    fit_temperature,
+)
+from facial_expressions.evaluation.metrics import accuracy_score
+from facial_expressions.evaluation.probability_metrics import (
+    calibration_error,
+    negative_log_likelihood,
+)
+from facial_expressions.inference.onnx_bytes import seal_model
+from facial_expressions.inference.runtime import open_session
+from facial_expressions.labels import LabelSet
+from facial_expressions.model_metadata import INPUT_NAME, OUTPUT_NAME, ModelMetadata
+from facial_expressions.preprocessing import Preprocessing, to_batch
+from facial_expressions.training.checkpoints import write_atomically
+from facial_expressions.training.onnx_graph import build_onnx, to_half_weights
+from facial_expressions.training.recipe import Recipe
+from facial_expressions.training.run_folder import RunFolder
+from facial_expressions.training.train import build_network, preprocessing_of
+
+__all__ = [
+    "MAX_DIFFERENCE",
+    "MIN_AGREEMENT",
+    "PARITY_PICTURES",
+    "TARGET_ACCURACY",
+    "Export",
+    "export_run",
+]
+
+PARITY_PICTURES: Final = 512
+MAX_DIFFERENCE: Final = 1e-4
+"""Largest difference of a probability between Keras and the file with 32-bit weights."""
+
+MIN_AGREEMENT: Final = 0.999
+"""Least share of validation pictures on which a file with 16-bit weights gives the same answer."""
+
+TARGET_ACCURACY: Final = 0.8
+"""Accuracy on validation that answers above ``uncertain_below`` reach."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What was written and how well it agrees.
+
+    Attributes:
+        path: The model file.
+        metadata: What the file says of itself.
+        difference: Largest difference of a probability between Keras and the 32-bit graph.
+        agreement: Share of validation pictures with the same answer as Keras.
+    """
+
+    path: Path
+    metadata: ModelMetadata
+    difference: float
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Validation:
+    """The run's validation pictures with the network's answers."""
+
+    crops: NDArray[np.uint8]
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = False) -> Export:
+    """Write a run's network as a model file, calibrated on the run's validation pictures.
+
+    Args:
+        run_dir: A finished run's folder.
+        out: The file to write, ending in ``.onnx``; replaced only when all checks pass.
+        half_weights: Store weights in 16 bits, which halves the file.
+
+    Returns:
+        The file and how well it agrees with Keras.
+
+    Raises:
+        ExportError: The run is not finished, a layer cannot be converted, or the file's answers
+            differ from those of Keras.
+    """
+    folder = RunFolder(Path(run_dir))
+    recipe, facts = _read_run(folder)
+    labels = LabelSet(facts["labels"]["name"], tuple(facts["labels"]["names"]))
+    model = build_network(recipe, len(labels))
+    model.load_weights(folder.weights)
+    with np.load(folder.validation, allow_pickle=False) as file:
+        logits = file["logits"]
+        shares = np.maximum(np.array(facts["train_by_class"]), 1) / facts["counts"]["train"]
+        adjustment = choose_logit_adjustment(logits, file["labels"], shares)
+        shift = (-adjustment * np.log(shares)).astype(np.float32)
+        validation = _Validation(file["crops"], logits + shift, file["labels"])
+    preprocessing = replace(preprocessing_of(recipe), channels=1)
+    calibration = _calibrate(validation)
+    model_metadata = ModelMetadata(
+        name=recipe.run.name,
+        architecture=recipe.network.architecture,
+        labels=labels,
+        preprocessing=preprocessing,
+        temperature=calibration["temperature"],
+        uncertain_below=calibration["uncertain_below"],
+        data=f"{facts['name']} ({facts['protocol']}, train {facts['counts']['train']})",
+        data_digest=facts["digest"],
+        figures=calibration | {"logit_adjustment": adjustment},
+        created_with=f"facial-expressions {metadata.version('facial-expressions')}",
+    )
+    content = build_onnx(model, model_metadata, logit_shift=shift)
+    crops = to_batch(validation.crops[:PARITY_PICTURES], preprocessing_of(recipe))
+    expected = keras.ops.convert_to_numpy(model.predict_on_batch(crops)) + shift
+    difference = _check_parity(content, model_metadata, validation, expected)
+    if half_weights:
+        content = to_half_weights(content)
+    agreement = _check_agreement(content, preprocessing, validation)
+    path = Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda temporary: _write(temporary, content))
+    return Export(path, model_metadata, difference, agreement)
+
+
+def _read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
+    needed = (folder.recipe, folder.dataset, folder.weights, folder.validation)
+    missing = [path.name for path in needed if not path.is_file()]
+    if missing:
+        raise ExportError(
+            f"run folder {folder.path} is not a finished run; missing {missing}; run "
+            "'facial-expressions train' with the same --out until it ends"
+        )
+    facts: dict[str, Any] = json.loads(folder.dataset.read_text(encoding="utf-8"))
+    return Recipe.load(folder.recipe), facts
+
+
+def _calibrate(validation: _Validation) -> dict[str, float]:
+    """Fit temperature and operating point; return them with the figures on validation."""
+    temperature = fit_temperature(validation.logits, validation.labels)
+    before, after = (_softmax(validation.logits / t) for t in (1.0, temperature))
+    figures = {
+        "temperature": temperature,
+        "validation_accuracy": accuracy_score(validation.labels, after.argmax(axis=1)),
+        "validation_nll_uncalibrated": negative_log_likelihood(validation.labels, before),
+        "validation_nll": negative_log_likelihood(validation.labels, after),
+        "validation_ece_uncalibrated": calibration_error(validation.labels, before),
+        "validation_ece": calibration_error(validation.labels, after),
+    }
+    try:
+        point = choose_operating_point(validation.labels, after, target_accuracy=TARGET_ACCURACY)
+    except ValueError as error:
+        _LOGGER.warning("every answer of this model counts as uncertain: %s", error)
+        return figures | {"uncertain_below": 1.0}
+    return figures | {
+        "uncertain_below": point.uncertain_below,
+        "validation_certain_share": point.coverage,
+        "validation_certain_accuracy": point.accuracy,
+    }
+
+
+def _check_parity(
+    content: onnx.ModelProto,
+    model_metadata: ModelMetadata,
+    validation: _Validation,
+    logits: NDArray[np.float32],
+) -> float:
+    """Return the largest difference to Keras on real pictures; raise when it is too large."""
+    expected = _softmax(logits / model_metadata.temperature)
+    crops = validation.crops[: len(logits)]
+    actual = _run_file(content, to_batch(crops, model_metadata.preprocessing))
+    difference = float(np.abs(actual - expected).max())
+    if not difference <= MAX_DIFFERENCE:
+        raise ExportError(
+            f"the exported graph of {model_metadata.name!r} disagrees with Keras on {len(crops)} "
+            f"pictures; received a difference of {difference:.2e}, allowed is {MAX_DIFFERENCE}; "
+            "please report the architecture"
+        )
+    return difference
+
+
+def _check_agreement(
+    content: onnx.ModelProto, preprocessing: Preprocessing, validation: _Validation
+) -> float:
+    """Return the share of validation pictures with Keras' answer; raise when it is too small."""
+    answers = _run_file(content, to_batch(validation.crops, preprocessing)).argmax(axis=1)
+    agreement = float((answers == validation.logits.argmax(axis=1)).mean())
+    if agreement < MIN_AGREEMENT:
+        raise ExportError(
+            f"the file's answers differ from the run's on {1 - agreement:.2%} of the validation "
+            f"pictures; allowed is {1 - MIN_AGREEMENT:.1%}; export without --half"
+        )
+    return agreement
+
+
+def _run_file(content: onnx.ModelProto, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what ONNX Runtime answers for this content, opened as users open it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        _write(path, content)
+        session = open_session(path)
+        chunks = [
+            session.run({INPUT_NAME: batch[i : i + 256]}, outputs=[OUTPUT_NAME])[0]
+            for i in range(0, len(batch), 256)
+        ]
+    return np.concatenate(chunks)
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    z = logits.astype(np.float64)
+    exponentials = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float64)
+
+
+def _write(path: Path, content: onnx.ModelProto) -> None:
+    path.write_bytes(seal_model(content.SerializeToString(deterministic=True)))

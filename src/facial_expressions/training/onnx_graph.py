@@ -1,0 +1,305 @@
+"""From a Keras functional model to an ONNX graph, layer by layer, on any Keras backend.
+
+Inside the graph tensors are channels first, ``(N, C, H, W)``, which ONNX Runtime computes fastest.
+The graph is exact, and smaller than the network in three ways: standardised kernels are computed
+here once; kernel taps that can only ever meet padding (eight of nine on a 1x1 map) are cut off;
+and where grey is repeated into three channels, the first kernel is summed over them.
+
+A layer that this file does not know is refused by name: add a function to ``_CONVERTERS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import onnx
+from keras import layers
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from facial_expressions.errors import ExportError
+from facial_expressions.model_metadata import INPUT_NAME, OUTPUT_NAME, ModelMetadata
+
+__all__ = ["OPSET", "build_onnx", "to_half_weights"]
+
+OPSET = 17
+"""ONNX operator set of the files; read by every ONNX Runtime since 1.12."""
+
+_IR_VERSION = 8
+_Attribute = int | float | list[int]
+
+
+@dataclass(slots=True)
+class _Graph:
+    """The graph under construction; ``names`` maps Keras tensors to ONNX value names."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: list[onnx.TensorProto] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+    grey_repeated: bool = False
+
+    def add(self, kind: str, inputs: Sequence[str], output: str, **attributes: _Attribute) -> str:
+        """Add a node with one output and return the output's name."""
+        node = helper.make_node(kind, list(inputs), [output], output)
+        node.attribute.extend(
+            helper.make_attribute(key, value) for key, value in attributes.items()
+        )
+        self.nodes.append(node)
+        return output
+
+    def constant(self, name: str, value: NDArray[np.generic]) -> str:
+        """Add weights, or whole numbers such as a shape, and return their name."""
+        kind = np.float32 if np.issubdtype(value.dtype, np.floating) else np.int64
+        array = np.ascontiguousarray(value, dtype=kind)
+        self.initializers.append(numpy_helper.from_array(array, name))
+        return name
+
+
+_Converter = Callable[[_Graph, layers.Layer, list[str]], str]
+
+
+def build_onnx(
+    model: keras.Model,
+    metadata: ModelMetadata,
+    *,
+    logit_shift: NDArray[np.float32] | None = None,
+) -> onnx.ModelProto:
+    """Convert a network of logits to a model file's content.
+
+    Args:
+        model: Functional model ``(N, S, S, C) -> (N, K)`` of logits.
+        metadata: Written into the file; its temperature divides the logits, and where its
+            preprocessing has one channel but the network three, grey is taken as repeated.
+        logit_shift: Added to the logits, ``(K,)``; None adds nothing.
+
+    Returns:
+        A graph from ``crops`` to ``probabilities`` with a free batch axis.
+
+    Raises:
+        ExportError: The model has a layer that cannot be converted.
+    """
+    preprocessing = metadata.preprocessing
+    size, channels = preprocessing.size, preprocessing.channels
+    graph = _Graph(grey_repeated=channels == 1 and model.inputs[0].shape[-1] == 3)
+    graph.names[id(model.inputs[0])] = graph.add(
+        "Transpose", [INPUT_NAME], "channels_first", perm=[0, 3, 1, 2]
+    )
+    for layer in model.layers:
+        if not isinstance(layer, layers.InputLayer):
+            _convert_layer(graph, layer)
+    logits = graph.names[id(model.outputs[0])]
+    if logit_shift is not None:
+        logits = graph.add("Add", [logits, graph.constant("shift", logit_shift)], "shifted_logits")
+    divisor = graph.constant("temperature", np.array(metadata.temperature, np.float32))
+    scaled = graph.add("Div", [logits, divisor], "scaled_logits")
+    graph.add("Softmax", [scaled], OUTPUT_NAME, axis=-1)
+    proto = helper.make_graph(
+        graph.nodes,
+        metadata.name,
+        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["N", size, size, channels])],
+        [
+            helper.make_tensor_value_info(
+                OUTPUT_NAME, TensorProto.FLOAT, ["N", len(metadata.labels)]
+            )
+        ],
+        graph.initializers,
+    )
+    onnx_model = helper.make_model(
+        proto,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="facial-expressions",
+        ir_version=_IR_VERSION,
+    )
+    helper.set_model_props(onnx_model, metadata.to_entries())
+    onnx.checker.check_model(onnx_model, full_check=True)
+    return onnx_model
+
+
+def to_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy whose weights are stored in 16 bits and widened when the file is opened.
+
+    ONNX Runtime folds the widening at load: speed and memory stay those of 32 bits.
+
+    Args:
+        model: What ``build_onnx`` returned.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    kept, casts = [], []
+    for tensor in copy.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.dtype != np.float32 or array.size < 1024:
+            kept.append(tensor)
+            continue
+        half = f"{tensor.name}/half"
+        kept.append(numpy_helper.from_array(array.astype(np.float16), half))
+        casts.append(helper.make_node("Cast", [half], [tensor.name], half, to=TensorProto.FLOAT))
+    nodes = [*casts, *copy.graph.node]
+    del copy.graph.initializer[:], copy.graph.node[:]
+    copy.graph.initializer.extend(kept)
+    copy.graph.node.extend(nodes)
+    onnx.checker.check_model(copy, full_check=True)
+    return copy
+
+
+def _convert_layer(graph: _Graph, layer: layers.Layer) -> None:
+    converter = next((c for kind, c in _CONVERTERS.items() if isinstance(layer, kind)), None)
+    if converter is None:
+        known = sorted(kind.__name__ for kind in _CONVERTERS)
+        raise ExportError(
+            f"layer {layer.name!r} cannot be exported; received a {type(layer).__name__}; known "
+            f"are {known}: add a converter to training/onnx_graph.py"
+        )
+    tensors = layer.input if isinstance(layer.input, list) else [layer.input]
+    graph.names[id(layer.output)] = converter(graph, layer, [graph.names[id(t)] for t in tensors])
+
+
+def _array(value: object) -> NDArray[np.float32]:
+    return np.asarray(keras.ops.convert_to_numpy(value), dtype=np.float32)
+
+
+def _activate(graph: _Graph, layer: layers.Layer, value: str) -> str:
+    """Add a layer's own activation after its output ``value``."""
+    name = keras.activations.serialize(layer.activation)
+    if name == "linear":
+        return value
+    kind = _ACTIVATIONS.get(name)
+    if kind is None:
+        raise ExportError(
+            f"layer {layer.name!r} cannot be exported; received activation {name!r}; known are "
+            f"{sorted(_ACTIVATIONS)}: add it to training/onnx_graph.py"
+        )
+    return graph.add(kind, [value], f"{layer.name}/{name}")
+
+
+def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return how many zeros ``same`` padding puts before and after a side of ``size``."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def _trim(
+    kernel: NDArray[np.float32], axis: int, size: int, stride: int, padding: str
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Cut off the taps along one axis that only meet padding; return the rest and its padding."""
+    length = kernel.shape[axis]
+    before, after = _same_padding(size, length, stride) if padding == "same" else (0, 0)
+    last_start = (size + before + after - length) // stride * stride
+    first = next(t for t in range(length) if last_start + t >= before)
+    stop = next(t for t in range(length, 0, -1) if t - 1 < before + size)
+    trimmed = np.take(kernel, range(first, stop), axis=axis)
+    return trimmed, (before - first, after - (length - stop))
+
+
+def _conv(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+    standardized = getattr(layer, "standardized_kernel", None)
+    kernel = _array(standardized() if standardized else layer.kernel)
+    if graph.grey_repeated and inputs == ["channels_first"]:
+        kernel = kernel.sum(axis=2, keepdims=True)
+    _, height, width, _ = layer.input.shape
+    kernel, (top, bottom) = _trim(kernel, 0, height, layer.strides[0], layer.padding)
+    kernel, (left, right) = _trim(kernel, 1, width, layer.strides[1], layer.padding)
+    weights = [graph.constant(f"{layer.name}/kernel", kernel.transpose(3, 2, 0, 1))]
+    if layer.use_bias:
+        weights.append(graph.constant(f"{layer.name}/bias", _array(layer.bias)))
+    value = graph.add(
+        "Conv",
+        [*inputs, *weights],
+        layer.name,
+        kernel_shape=list(kernel.shape[:2]),
+        strides=list(layer.strides),
+        dilations=list(layer.dilation_rate),
+        group=layer.groups,
+        pads=[top, left, bottom, right],
+    )
+    return _activate(graph, layer, value)
+
+
+def _batch_normalization(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+    mean, variance = _array(layer.moving_mean), _array(layer.moving_variance)
+    gamma = _array(layer.gamma) if layer.scale else np.ones_like(mean)
+    beta = _array(layer.beta) if layer.center else np.zeros_like(mean)
+    parts = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+    weights = [graph.constant(f"{layer.name}/{name}", part) for name, part in parts.items()]
+    kind = "BatchNormalization"
+    return graph.add(kind, [*inputs, *weights], layer.name, epsilon=layer.epsilon)
+
+
+def _pool(kind: str) -> _Converter:
+    def convert(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+        pads = [(0, 0), (0, 0)]
+        if layer.padding == "same":
+            sizes = zip(layer.input.shape[1:3], layer.pool_size, layer.strides, strict=True)
+            pads = [_same_padding(*one) for one in sizes]
+        return graph.add(
+            kind,
+            inputs,
+            layer.name,
+            kernel_shape=list(layer.pool_size),
+            strides=list(layer.strides),
+            pads=[pads[0][0], pads[1][0], pads[0][1], pads[1][1]],
+        )
+
+    return convert
+
+
+def _global_average(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+    keep = int(layer.keepdims)
+    return graph.add("ReduceMean", inputs, layer.name, axes=[2, 3], keepdims=keep)
+
+
+def _concatenate(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+    return graph.add("Concat", inputs, layer.name, axis=1)
+
+
+def _merge(kind: str) -> _Converter:
+    def convert(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+        value = inputs[0]
+        for index, other in enumerate(inputs[1:]):
+            value = graph.add(kind, [value, other], f"{layer.name}/{index}")
+        return value
+
+    return convert
+
+
+def _flatten(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+    shape = layer.input.shape
+    if len(shape) == 4 and shape[1:3] != (1, 1):
+        inputs = [graph.add("Transpose", inputs, f"{layer.name}/last", perm=[0, 2, 3, 1])]
+    return graph.add("Flatten", inputs, layer.name, axis=1)
+
+
+def _dense(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+    weights = [graph.constant(f"{layer.name}/kernel", _array(layer.kernel))]
+    if layer.use_bias:
+        weights.append(graph.constant(f"{layer.name}/bias", _array(layer.bias)))
+    return _activate(graph, layer, graph.add("Gemm", [*inputs, *weights], layer.name))
+
+
+def _identity(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+    return inputs[0]
+
+
+def _activation(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+    return _activate(graph, layer, inputs[0])
+
+
+_ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "hard_sigmoid": "HardSigmoid"}
+
+_CONVERTERS: dict[type[layers.Layer], _Converter] = {
+    layers.Conv2D: _conv,
+    layers.BatchNormalization: _batch_normalization,
+    layers.MaxPooling2D: _pool("MaxPool"),
+    layers.AveragePooling2D: _pool("AveragePool"),
+    layers.GlobalAveragePooling2D: _global_average,
+    layers.Concatenate: _concatenate,
+    layers.Add: _merge("Add"),
+    layers.Multiply: _merge("Mul"),
+    layers.Flatten: _flatten,
+    layers.Dense: _dense,
+    layers.Dropout: _identity,
+    layers.Activation: _activation,
+}

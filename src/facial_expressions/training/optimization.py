@@ -1,0 +1,76 @@
+"""Loss, optimiser and schedule, built from a recipe."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from facial_expressions.training.recipe import OptimizationRecipe
+
+__all__ = ["SoftmaxBinaryCrossEntropy", "build_loss", "build_optimizer", "cosine_schedule"]
+
+
+@keras.saving.register_keras_serializable(package="facial_expressions")
+class SoftmaxBinaryCrossEntropy(keras.losses.Loss):
+    """Binary cross-entropy over the softmax outputs, mean over classes.
+
+    The seed's loss of 0.30 at 45 % accuracy is of the size that this gives with seven outputs.
+    Written out, because on TensorFlow Keras' own function takes the logits behind a softmax for
+    those of a sigmoid.
+    """
+
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the loss of each picture, ``(N,)``, from distributions and logits ``(N, K)``."""
+        p = ops.clip(ops.softmax(y_pred), 1e-7, 1 - 1e-7)
+        return -ops.mean(y_true * ops.log(p) + (1 - y_true) * ops.log(1 - p), axis=-1)
+
+
+def build_loss(recipe: OptimizationRecipe) -> keras.losses.Loss:
+    """Return the loss of ``(targets, logits)``."""
+    if recipe.loss == "binary_cross_entropy":
+        return SoftmaxBinaryCrossEntropy()
+    return keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=recipe.label_smoothing
+    )
+
+
+def cosine_schedule(
+    recipe: OptimizationRecipe, steps_per_epoch: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Return linear warm-up from 0, then a cosine that reaches 0 at the last step.
+
+    Args:
+        recipe: Peak, epochs and warm-up.
+        steps_per_epoch: Steps in one epoch.
+    """
+    total = recipe.epochs * steps_per_epoch
+    warmup = min(round(recipe.warmup_epochs * steps_per_epoch), total - 1)
+    if warmup == 0:
+        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, total - warmup, warmup_target=recipe.learning_rate, warmup_steps=warmup
+    )
+
+
+def build_optimizer(
+    recipe: OptimizationRecipe, model: keras.Model, steps_per_epoch: int
+) -> keras.optimizers.Optimizer:
+    """Return the optimiser, built for the model's variables; only kernels decay.
+
+    Args:
+        recipe: Kind, schedule, decay and averaging.
+        model: The network to train.
+        steps_per_epoch: Steps in one epoch.
+    """
+    rate = cosine_schedule(recipe, steps_per_epoch)
+    average = {"use_ema": recipe.ema > 0, "ema_momentum": recipe.ema or 0.99}
+    if recipe.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(
+            rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay or None, **average
+        )
+    else:
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **average)
+    without_decay = [v for v in model.trainable_variables if "kernel" not in v.name]
+    optimizer.exclude_from_weight_decay(var_list=without_decay)
+    optimizer.build(model.trainable_variables)
+    return optimizer

@@ -1,0 +1,312 @@
+"""Training: from a recipe and a data set to a run folder, resumable at every epoch.
+
+Order, augmentation and dropout are derived from seed and epoch, so a run that was stopped and
+resumed takes the same steps as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.architectures import build_architecture, get_architecture
+from facial_expressions.data.dataset import Dataset, Split
+from facial_expressions.errors import DatasetError
+from facial_expressions.evaluation.training_plots import plot_history
+from facial_expressions.preprocessing import Preprocessing, to_batch
+from facial_expressions.training import checkpoints
+from facial_expressions.training.batches import TrainingBatches, one_hot
+from facial_expressions.training.optimization import build_loss, build_optimizer
+from facial_expressions.training.precision import choose_precision
+from facial_expressions.training.recipe import Recipe
+from facial_expressions.training.run_folder import (
+    EpochRow,
+    RunFolder,
+    describe_dataset,
+    describe_environment,
+)
+
+__all__ = ["Progress", "TrainingRun", "build_network", "preprocessing_of", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands, told after every step.
+
+    Attributes:
+        epoch: Epoch under way, from 1.
+        epochs: Epochs in all.
+        step: Steps done in this epoch.
+        steps: Steps in an epoch.
+        loss: Mean training loss of this epoch so far.
+        accuracy: Training accuracy of this epoch so far.
+        last: The last finished epoch, if any.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    last: EpochRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """A finished run.
+
+    Attributes:
+        folder: Its files.
+        history: One row an epoch.
+    """
+
+    folder: RunFolder
+    history: Sequence[EpochRow]
+
+
+def preprocessing_of(recipe: Recipe) -> Preprocessing:
+    """Return how the recipe's network wants its input."""
+    network = recipe.network
+    channels = get_architecture(network.architecture).channels
+    return Preprocessing(size=network.size, channels=channels, mean=network.mean, std=network.std)
+
+
+def build_network(recipe: Recipe, n_classes: int) -> keras.Model:
+    """Return the recipe's network, untrained, with its initial weights drawn from the seed.
+
+    Args:
+        recipe: The recipe.
+        n_classes: Length of the label set.
+    """
+    keras.utils.set_random_seed(recipe.run.seed)
+    preprocessing = preprocessing_of(recipe)
+    shape = (preprocessing.size, preprocessing.size, preprocessing.channels)
+    network = recipe.network
+    return build_architecture(network.architecture, shape, n_classes, dropout=network.dropout)
+
+
+def train(
+    recipe: Recipe,
+    dataset: Dataset,
+    run_dir: str | Path,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> TrainingRun:
+    """Train one network, or go on where a stopped run left off.
+
+    Args:
+        recipe: Everything that decides the run.
+        dataset: Needs train and validation pictures; its test pictures are not touched.
+        run_dir: The run's folder; made if absent. The same folder resumes.
+        on_progress: Called after every step.
+        callbacks: Keras callbacks, for example ``keras.callbacks.TensorBoard``.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        DatasetError: The data set has no training or no validation pictures.
+        CheckpointError: The folder cannot be written, or belongs to another run.
+    """
+    if not len(dataset.train) or not len(dataset.validation):
+        raise DatasetError(
+            f"training needs train and validation pictures; received {len(dataset.train)} and "
+            f"{len(dataset.validation)} in {dataset.name!r}; choose another --protocol or data set"
+        )
+    precision = choose_precision(recipe.optimization.precision)
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        trainer = _Trainer(recipe, dataset, RunFolder(Path(run_dir)), callbacks)
+        return trainer.run(precision, on_progress or (lambda progress: None))
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+class _Trainer:
+    """One run's network, optimiser and batches."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        folder: RunFolder,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
+        self.recipe, self.dataset, self.folder = recipe, dataset, folder
+        self.n_classes = len(dataset.labels)
+        self.preprocessing = preprocessing_of(recipe)
+        self.batches = TrainingBatches(
+            dataset.train,
+            n_classes=self.n_classes,
+            recipe=recipe,
+            preprocessing=self.preprocessing,
+        )
+        self.model = build_network(recipe, self.n_classes)
+        optimization = recipe.optimization
+        self.optimizer = build_optimizer(optimization, self.model, len(self.batches))
+        self.model.compile(
+            optimizer=self.optimizer,
+            loss=build_loss(optimization),
+            weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+            jit_compile=keras.backend.backend() == "jax",
+        )
+        self.swap = keras.callbacks.SwapEMAWeights() if optimization.ema else None
+        if self.swap:
+            self.swap.set_model(self.model)
+        self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.model)
+
+    def run(self, precision: str, on_progress: Callable[[Progress], None]) -> TrainingRun:
+        facts = describe_dataset(self.dataset)
+        identity = json.dumps(
+            {"recipe": self.recipe.to_dict(), "data": facts["digest"]}, sort_keys=True
+        )
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        saved = checkpoints.load_latest(self.folder.checkpoints, identity)
+        start = saved.epochs if saved else 0
+        if saved:
+            self._restore(saved)
+        else:
+            self.folder.recipe.write_text(self.recipe.to_toml(), encoding="utf-8")
+            environment = describe_environment(precision=precision)
+            self.folder.write_json(self.folder.environment, environment)
+        self.folder.write_json(self.folder.dataset, facts)
+        history = self.folder.read_history()[:start]
+        self.callbacks.on_train_begin()
+        for epoch in range(start, self.recipe.optimization.epochs):
+            row = self._epoch(epoch, history[-1] if history else None, on_progress)
+            history.append(row)
+            self.folder.write_history(history)
+            checkpoints.save(self.folder.checkpoints, self._checkpoint(epoch + 1, identity))
+        self.callbacks.on_train_end()
+        self._finish()
+        return TrainingRun(folder=self.folder, history=history)
+
+    def _epoch(
+        self, epoch: int, last: EpochRow | None, on_progress: Callable[[Progress], None]
+    ) -> EpochRow:
+        started = time.perf_counter()
+        self.callbacks.on_epoch_begin(epoch)
+        self._seed_dropout(epoch)
+        seen, loss, accuracy = 0, 0.0, 0.0
+        for step in range(len(self.batches)):
+            batch = self.batches.load(epoch, step)
+            logs = self.model.train_on_batch(
+                batch.inputs, batch.targets, batch.weights, return_dict=True
+            )
+            # Keras answers for this batch alone: keep the mean over the epoch's pictures.
+            share = len(batch.inputs) / (seen + len(batch.inputs))
+            loss += (float(logs["loss"]) - loss) * share
+            accuracy += (float(logs["accuracy"]) - accuracy) * share
+            seen += len(batch.inputs)
+            on_progress(
+                Progress(
+                    epoch=epoch + 1,
+                    epochs=self.recipe.optimization.epochs,
+                    step=step + 1,
+                    steps=len(self.batches),
+                    loss=loss,
+                    accuracy=accuracy,
+                    last=last,
+                )
+            )
+        val_loss, val_accuracy = self._validate()
+        row = EpochRow(
+            epoch=epoch + 1,
+            loss=loss,
+            accuracy=accuracy,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            learning_rate=float(self.optimizer.learning_rate),
+            seconds=time.perf_counter() - started,
+        )
+        self.callbacks.on_epoch_end(epoch, asdict(row))
+        return row
+
+    def _validate(self) -> tuple[float, float]:
+        """Return loss and accuracy of the averaged weights on validation."""
+        if self.swap:
+            self.swap.on_test_begin()
+        logits = predict_logits(self.model, self.dataset.validation, self.preprocessing)
+        if self.swap:
+            self.swap.on_test_end()
+        labels = self.dataset.validation.labels
+        loss = build_loss(self.recipe.optimization)(one_hot(labels, self.n_classes), logits)
+        return float(loss), float((logits.argmax(axis=1) == labels).mean())
+
+    def _seed_dropout(self, epoch: int) -> None:
+        """Set every source of chance in the network from seed and epoch."""
+        # PyTorch's dropout draws from the global generator, the others' from the layers' states.
+        words = np.random.SeedSequence([self.recipe.run.seed, epoch, 3]).generate_state(1)
+        keras.utils.set_random_seed(int(words[0]))
+        for index, variable in enumerate(_random_states(self.model)):
+            state = np.random.default_rng([self.recipe.run.seed, epoch, 2, index])
+            variable.assign(state.integers(0, 2**31, size=tuple(variable.shape)))
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        states = {id(variable) for variable in _random_states(self.model)}
+        weights = [v for v in self.model.variables if id(v) not in states]
+        named = {f"weights/{i:04d}": v for i, v in enumerate(weights)}
+        optimizer = self.optimizer.variables
+        return named | {f"optimizer/{i:04d}": v for i, v in enumerate(optimizer)}
+
+    def _checkpoint(self, epochs: int, identity: str) -> checkpoints.Checkpoint:
+        arrays = {
+            name: keras.ops.convert_to_numpy(variable.value)
+            for name, variable in self._variables().items()
+        }
+        return checkpoints.Checkpoint(epochs=epochs, identity=identity, arrays=arrays)
+
+    def _restore(self, saved: checkpoints.Checkpoint) -> None:
+        for name, variable in self._variables().items():
+            variable.assign(saved.arrays[name])
+
+    def _finish(self) -> None:
+        """Write final weights, validation logits and plots."""
+        if self.swap:
+            self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        logits = predict_logits(self.model, self.dataset.validation, self.preprocessing)
+        temporary = self.folder.path / ".part.weights.h5"
+        self.model.save_weights(temporary)
+        temporary.replace(self.folder.weights)
+        split = self.dataset.validation
+        np.savez(self.folder.validation, crops=split.images, labels=split.labels, logits=logits)
+        plot_history(self.folder.history, self.folder.history_plot)
+
+
+def _random_states(model: keras.Model) -> list[keras.Variable]:
+    """Return the states of the model's random layers, in the order of its layers."""
+    return [
+        layer.seed_generator.state
+        for layer in model._flatten_layers()
+        if hasattr(layer, "seed_generator")
+    ]
+
+
+def predict_logits(
+    model: keras.Model, split: Split, preprocessing: Preprocessing, *, batch_size: int = 256
+) -> NDArray[np.float32]:
+    """Return the network's logits for every picture of a split, ``float32 (N, K)``.
+
+    Args:
+        model: The network.
+        split: Pictures.
+        preprocessing: How crops become input.
+        batch_size: Pictures at a time.
+    """
+    chunks = [
+        keras.ops.convert_to_numpy(
+            model.predict_on_batch(to_batch(split.images[i : i + batch_size], preprocessing))
+        )
+        for i in range(0, len(split), batch_size)
+    ]
+    return np.concatenate(chunks).astype(np.float32)

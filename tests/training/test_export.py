@@ -1,0 +1,145 @@
+"""Export: a finished run becomes one file that agrees with Keras, or nothing is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+from facial_expressions.data.dataset import Dataset
+from facial_expressions.errors import ExportError
+from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.runtime import open_session
+from facial_expressions.labels import FER2013
+from facial_expressions.model_metadata import ModelMetadata
+from facial_expressions.preprocessing import Preprocessing
+from facial_expressions.training import export
+from facial_expressions.training.export import export_run
+from facial_expressions.training.onnx_graph import build_onnx
+from facial_expressions.training.recipe import Recipe
+from facial_expressions.training.train import train
+
+
+@pytest.fixture(scope="module")
+def run_dir(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    recipe = Recipe.from_dict(
+        {
+            "run": {"name": "tiny", "seed": 5},
+            "network": {"architecture": "tiny_for_tests"},
+            "optimization": {"epochs": 12, "batch_size": 16, "ema": 0.9, "learning_rate": 0.01},
+        }
+    )
+    return train(recipe, dataset, tmp_path_factory.mktemp("export") / "run").folder.path
+
+
+def test_the_file_classifies_as_keras_did(run_dir: Path, dataset: Dataset, tmp_path: Path) -> None:
+    exported = export_run(run_dir, tmp_path / "tiny.onnx")
+    classifier = ExpressionClassifier.load(exported.path)
+    with np.load(run_dir / "validation.npz") as file:
+        tau = exported.metadata.figures["logit_adjustment"]  # classes are balanced: 1 in 7 each
+        logits = file["logits"].astype(np.float64) - tau * np.log(1 / 7)
+    logits /= exported.metadata.temperature
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    actual = classifier.predict_proba(dataset.validation.images)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
+    assert exported.difference <= 1e-4
+
+
+def test_the_file_says_what_it_is(run_dir: Path, dataset: Dataset, tmp_path: Path) -> None:
+    path = export_run(run_dir, tmp_path / "tiny.onnx").path
+    metadata = ExpressionClassifier.load(path).metadata
+    assert metadata.name == "tiny"
+    assert metadata.labels == FER2013
+    assert metadata.data_digest == dataset.digest()
+    assert metadata.licence == "MIT"
+    assert metadata.figures["validation_accuracy"] == pytest.approx(
+        float(open_history(run_dir)[-1]["val_accuracy"]), abs=1e-6
+    )
+    assert 0 < metadata.uncertain_below <= 1
+
+
+def open_history(run_dir: Path) -> list[dict[str, str]]:
+    lines = (run_dir / "history.csv").read_text().splitlines()
+    names = lines[0].split(",")
+    return [dict(zip(names, line.split(","), strict=True)) for line in lines[1:]]
+
+
+def test_half_weights_give_the_same_answers_in_half_the_size(
+    run_dir: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    full = export_run(run_dir, tmp_path / "full.onnx").path
+    half = export_run(run_dir, tmp_path / "half.onnx", half_weights=True).path
+    crops = dataset.validation.images
+    first, second = (
+        ExpressionClassifier.load(path).predict_proba(crops).argmax(axis=1) for path in (full, half)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert half.stat().st_size < 0.62 * full.stat().st_size
+
+
+def test_an_unfinished_run_is_refused(run_dir: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run_dir, copy)
+    (copy / "model.weights.h5").unlink()
+    with pytest.raises(ExportError, match=r"missing \['model.weights.h5'\]; run 'facial"):
+        export_run(copy, tmp_path / "out.onnx")
+
+
+def test_a_graph_that_disagrees_with_keras_is_not_written(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(
+        model: keras.Model, metadata: ModelMetadata, *, logit_shift: NDArray[np.float32]
+    ) -> onnx.ModelProto:
+        twice = dataclasses.replace(metadata, temperature=metadata.temperature * 2)
+        return build_onnx(model, twice, logit_shift=logit_shift)
+
+    monkeypatch.setattr(export, "build_onnx", wrong)
+    with pytest.raises(ExportError, match="disagrees with Keras on 21 pictures"):
+        export_run(run_dir, tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+
+
+def test_a_layer_without_a_converter_is_named() -> None:
+    inputs = keras.layers.Input((48, 48, 1))
+    x = keras.layers.Flatten()(keras.layers.UpSampling2D(name="grow")(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(7)(x))
+    metadata = ModelMetadata("made", "none", FER2013, Preprocessing())
+    with pytest.raises(ExportError, match="'grow' cannot be exported; received a UpSampling2D"):
+        build_onnx(model, metadata)
+
+
+def test_every_kind_of_layer_converts_exactly(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(1)
+    inputs = keras.layers.Input((49, 49, 1))
+    a = keras.layers.Conv2D(6, 3, strides=2, padding="same", use_bias=False)(inputs)
+    a = keras.layers.Activation("relu")(keras.layers.BatchNormalization()(a))
+    b = keras.layers.AveragePooling2D(2, padding="same")(a)
+    b = keras.layers.MaxPooling2D(3, strides=2, padding="same")(b)
+    gate = keras.layers.GlobalAveragePooling2D(keepdims=True)(b)
+    gate = keras.layers.Conv2D(6, 1, activation="sigmoid")(gate)
+    b = keras.layers.Multiply()([b, gate])
+    c = keras.layers.Conv2D(6, 3, strides=4, padding="valid", groups=2)(a)
+    c = keras.layers.Conv2D(6, 3, padding="same", activation="tanh")(c)
+    b = keras.layers.Conv2D(6, 2)(b)
+    merged = keras.layers.Concatenate()([keras.layers.Add()([b, c]), c])
+    logits = keras.layers.Dense(7)(keras.layers.Flatten()(merged))
+    model = keras.Model(inputs, logits)
+    rng = np.random.default_rng(2)
+    for variable in model.variables:
+        if "moving" in variable.path:
+            variable.assign(rng.uniform(0.5, 1.5, tuple(variable.shape)))
+    metadata = ModelMetadata("made", "none", FER2013, Preprocessing(size=49))
+    path = tmp_path / "made.onnx"
+    path.write_bytes(build_onnx(model, metadata).SerializeToString())
+    batch = rng.normal(size=(4, 49, 49, 1)).astype(np.float32)
+    z = model.predict_on_batch(batch).astype(np.float64)
+    expected = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    actual = open_session(path).run({"crops": batch}, outputs=["probabilities"])[0]
+    np.testing.assert_allclose(actual, expected, atol=1e-5)

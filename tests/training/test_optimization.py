@@ -1,0 +1,78 @@
+"""Loss, schedule and optimiser against values worked out by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from facial_expressions.training.optimization import build_loss, build_optimizer, cosine_schedule
+from facial_expressions.training.recipe import OptimizationRecipe
+
+
+def test_the_schedule_rises_to_the_peak_and_falls_to_zero() -> None:
+    recipe = OptimizationRecipe(epochs=10, learning_rate=0.1, warmup_epochs=2.0)
+    schedule = cosine_schedule(recipe, 5)  # 50 steps, the first 10 rising
+    rates = [float(schedule(step)) for step in (0, 5, 10, 30, 50)]
+    assert rates == pytest.approx([0.0, 0.05, 0.1, 0.05, 0.0], abs=1e-7)
+
+
+def test_a_schedule_without_warm_up_starts_at_the_peak() -> None:
+    recipe = OptimizationRecipe(epochs=2, learning_rate=0.1, warmup_epochs=0.0)
+    schedule = cosine_schedule(recipe, 4)
+    rates = [float(schedule(step)) for step in (0, 4, 8)]
+    assert rates == pytest.approx([0.1, 0.05, 0.0], abs=1e-7)
+
+
+def test_label_smoothing_spreads_its_share_over_all_classes() -> None:
+    logits = np.log(np.array([[0.7, 0.2, 0.1]], np.float32))
+    loss = build_loss(OptimizationRecipe(label_smoothing=0.3))
+    expected = -(0.8 * math.log(0.7) + 0.1 * math.log(0.2) + 0.1 * math.log(0.1))
+    assert float(loss(np.array([[1.0, 0, 0]]), logits)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_seeds_loss_is_the_mean_binary_cross_entropy_of_the_softmax() -> None:
+    logits = np.log(np.array([[0.7, 0.2, 0.1]], np.float32))
+    loss = build_loss(OptimizationRecipe(loss="binary_cross_entropy"))
+    expected = -(math.log(0.7) + math.log(0.8) + math.log(0.9)) / 3
+    assert float(loss(np.array([[1.0, 0, 0]]), logits)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_only_kernels_decay(name: str) -> None:
+    inputs = keras.layers.Input((4,))
+    x = keras.layers.BatchNormalization()(keras.layers.Dense(3)(inputs))
+    model = keras.Model(inputs, x)
+    recipe = OptimizationRecipe(
+        optimizer=name, weight_decay=0.5, learning_rate=0.1, warmup_epochs=0.0, ema=0.0
+    )
+    optimizer = build_optimizer(recipe, model, 10)
+    before = {v.path: keras.ops.convert_to_numpy(v) + 0 for v in model.trainable_variables}
+    zeros = [keras.ops.zeros_like(v) for v in model.trainable_variables]
+    optimizer.apply(zeros, model.trainable_variables)
+    for variable in model.trainable_variables:
+        factor = 1 - 0.1 * 0.5 if "kernel" in variable.name else 1.0
+        after = keras.ops.convert_to_numpy(variable)
+        np.testing.assert_allclose(after, before[variable.path] * factor, rtol=1e-5)
+
+
+def test_averaged_weights_follow_the_recipes_momentum() -> None:
+    inputs = keras.layers.Input((1,))
+    model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(inputs))
+    model.set_weights([np.array([[1.0]])])
+    recipe = OptimizationRecipe(
+        epochs=1, optimizer="sgd", learning_rate=1.0, weight_decay=0.0, warmup_epochs=0.0, ema=0.9
+    )
+    recipe = dataclasses.replace(recipe, epochs=1000)  # a rate of 1 all along
+    optimizer = build_optimizer(recipe, model, 1000)
+    weights = [1.0]
+    average = None
+    for _ in range(3):
+        optimizer.apply([np.array([[0.1]], np.float32)], model.trainable_variables)
+        weights.append(float(model.get_weights()[0][0, 0]))
+        average = weights[-1] if average is None else 0.9 * average + 0.1 * weights[-1]
+    optimizer.finalize_variable_values(model.trainable_variables)
+    assert float(model.get_weights()[0][0, 0]) == pytest.approx(average, rel=1e-5)

@@ -1,0 +1,55 @@
+"""Releasing a model file: its digest is written, and noise does not replace a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import keras
+import pytest
+
+from facial_expressions.architectures import build_architecture
+from facial_expressions.inference.onnx_bytes import seal_model
+from facial_expressions.labels import FER2013
+from facial_expressions.model_metadata import ModelMetadata
+from facial_expressions.preprocessing import Preprocessing
+from facial_expressions.training.onnx_graph import build_onnx
+from scripts import release_model
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    return build_architecture("tiny_for_tests", (48, 48, 1), 7)
+
+
+def _file(folder: Path, network: keras.Model, accuracy: float) -> Path:
+    metadata = ModelMetadata("tiny", "tiny_for_tests", FER2013, Preprocessing())
+    figures = {"validation_accuracy": accuracy}
+    content = build_onnx(network, dataclasses.replace(metadata, figures=figures))
+    path = folder / f"{accuracy}.onnx"
+    path.write_bytes(seal_model(content.SerializeToString()))
+    return path
+
+
+def test_a_release_is_copied_with_its_digest(tmp_path: Path, network: keras.Model) -> None:
+    file, models = _file(tmp_path, network, 0.6), tmp_path / "models"
+    assert release_model.main([str(file), "--summary", "Small."], models) == 0
+    index = json.loads((models / "index.json").read_text())
+    assert index["default"] == "tiny"
+    assert index["models"]["tiny"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert index["models"]["tiny"]["bytes"] == file.stat().st_size
+    assert (models / "tiny.onnx").read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(("accuracy", "replaced"), [(0.606, False), (0.608, True), (0.5, False)])
+def test_only_a_gain_beyond_noise_replaces_a_file(
+    accuracy: float, replaced: bool, tmp_path: Path, network: keras.Model
+) -> None:
+    models = tmp_path / "models"
+    release_model.main([str(_file(tmp_path, network, 0.6)), "--summary", "Old."], models)
+    new = _file(tmp_path, network, accuracy)
+    code = release_model.main([str(new), "--summary", "New."], models)
+    assert code == (0 if replaced else 1)
+    assert ((models / "tiny.onnx").read_bytes() == new.read_bytes()) is replaced

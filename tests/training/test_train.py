@@ -1,0 +1,158 @@
+"""Training end to end on drawn faces: it learns, resumes to the bit, and fills its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from facial_expressions.data.dataset import Dataset
+from facial_expressions.errors import CheckpointError, DatasetError
+from facial_expressions.training.precision import choose_precision, has_fast_bfloat16
+from facial_expressions.training.recipe import Recipe
+from facial_expressions.training.train import Progress, TrainingRun, build_network, train
+from tests.builders import make_rows, write_competition_csv
+
+
+def _weights(run: TrainingRun, recipe: Recipe) -> list[np.ndarray]:
+    network = build_network(recipe, 7)
+    network.load_weights(run.folder.weights)
+    return [np.asarray(weight) for weight in network.get_weights()]
+
+
+@pytest.fixture(scope="module")
+def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("finished")
+
+
+def test_it_learns_drawn_faces(dataset: Dataset, recipe: Recipe, tmp_path: Path) -> None:
+    longer = dataclasses.replace(recipe.optimization, epochs=25)
+    run = train(dataclasses.replace(recipe, optimization=longer), dataset, tmp_path / "run")
+    assert run.history[-1].val_accuracy > 0.5  # chance is 1 in 7
+    assert run.history[-1].loss < run.history[0].loss
+
+
+def test_the_run_folder_is_enough_to_repeat_the_run(
+    dataset: Dataset, recipe: Recipe, tmp_path: Path
+) -> None:
+    run = train(recipe, dataset, tmp_path / "run")
+    folder = run.folder
+    assert Recipe.load(folder.recipe) == recipe
+    facts = json.loads(folder.dataset.read_text())
+    assert facts["digest"] == dataset.digest()
+    assert facts["counts"] == {"train": 70, "validation": 21, "test": 7}
+    environment = json.loads(folder.environment.read_text())
+    assert environment["versions"]["keras"] == keras.__version__
+    assert environment["backend"] == keras.backend.backend()
+    assert [row.epoch for row in folder.read_history()] == [1, 2, 3]
+    assert folder.history_plot.read_bytes().startswith(b"\x89PNG")
+    repeated = train(Recipe.load(folder.recipe), dataset, tmp_path / "again")
+    for first, second in zip(_weights(run, recipe), _weights(repeated, recipe), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_to_the_bit(
+    dataset: Dataset, recipe: Recipe, tmp_path: Path
+) -> None:
+    whole = train(recipe, dataset, tmp_path / "whole")
+
+    def stop(progress: Progress) -> None:
+        if progress.epoch == 2 and progress.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, dataset, tmp_path / "stopped", on_progress=stop)
+    resumed = train(recipe, dataset, tmp_path / "stopped")
+    for first, second in zip(_weights(whole, recipe), _weights(resumed, recipe), strict=True):
+        np.testing.assert_array_equal(first, second)
+    for one, other in zip(whole.history, resumed.history, strict=True):
+        assert dataclasses.replace(one, seconds=0) == dataclasses.replace(other, seconds=0)
+
+
+def test_another_seed_gives_another_network(
+    dataset: Dataset, recipe: Recipe, tmp_path: Path
+) -> None:
+    other = dataclasses.replace(recipe, run=dataclasses.replace(recipe.run, seed=6))
+    first = _weights(train(recipe, dataset, tmp_path / "5"), recipe)
+    second = _weights(train(other, dataset, tmp_path / "6"), other)
+    assert not np.array_equal(first[0], second[0])
+
+
+def test_a_folder_of_another_recipe_is_refused(
+    dataset: Dataset, recipe: Recipe, tmp_path: Path
+) -> None:
+    train(recipe, dataset, tmp_path / "run")
+    other = dataclasses.replace(recipe, run=dataclasses.replace(recipe.run, seed=9))
+    with pytest.raises(CheckpointError, match="belongs to another recipe or other data"):
+        train(other, dataset, tmp_path / "run")
+
+
+def test_a_data_set_without_validation_is_refused(
+    dataset: Dataset, recipe: Recipe, tmp_path: Path
+) -> None:
+    empty = dataset.validation.take(np.zeros(0, np.int64))
+    with pytest.raises(DatasetError, match="received 70 and 0"):
+        train(recipe, dataclasses.replace(dataset, validation=empty), tmp_path / "run")
+
+
+def test_the_dtype_policy_is_put_back(dataset: Dataset, recipe: Recipe, tmp_path: Path) -> None:
+    optimization = dataclasses.replace(recipe.optimization, precision="mixed_bfloat16", epochs=1)
+    train(dataclasses.replace(recipe, optimization=optimization), dataset, tmp_path / "run")
+    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize(
+    ("flags", "fast"),
+    [("avx2 avx512f", False), ("avx512_bf16", True), ("amx_tile amx_bf16", True), ("", False)],
+)
+def test_bfloat16_is_chosen_where_the_processor_has_it(
+    flags: str, fast: bool, tmp_path: Path
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor : 0\nflags : fpu {flags}\n")
+    assert has_fast_bfloat16(cpuinfo) is (fast and sys.platform.startswith("linux"))
+    assert choose_precision("float32") == "float32"
+
+
+def test_a_killed_command_resumes_where_it_was(tmp_path: Path) -> None:
+    data = write_competition_csv(tmp_path / "fer2013.csv", make_rows(train=2, public=1, private=1))
+    out = tmp_path / "run"
+    command = [
+        *(sys.executable, "-m", "facial_expressions", "train", "recipes/seed.toml"),
+        *("--data", str(data), "--out", str(out), "--allow-partial"),
+        *("--set", "data.protocol=competition", "--set", "optimization.epochs=3"),
+    ]
+    repository = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    process = subprocess.Popen(
+        command,
+        cwd=repository,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    pointer = out / "checkpoints" / "latest.json"
+    deadline = time.monotonic() + 240
+    while not pointer.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert pointer.exists()
+    saved = json.loads(pointer.read_text())["epochs"]
+    done = subprocess.run(
+        command, cwd=repository, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "after 3 epochs" in done.stdout
+    rows = (out / "history.csv").read_text().splitlines()
+    assert len(rows) == 4
+    assert 1 <= saved <= 3
