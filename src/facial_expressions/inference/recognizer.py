@@ -1,0 +1,325 @@
+"""Whole pictures to faces with expressions: detector, crops and classifier in one object."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.errors import FacialExpressionsError, ImageError
+from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.detectors import CenterFaceDetector, Detection, FaceDetector
+from facial_expressions.inference.images import MAX_PIXELS, ImageSource, load_image
+from facial_expressions.inference.model_store import DEFAULT
+from facial_expressions.preprocessing import crop_faces
+from facial_expressions.results import Box, Face, ImageResult, Prediction
+
+__all__ = ["ExpressionRecognizer", "load_recognizer", "recognize", "source_name"]
+
+Source = TypeVar("Source", bound=ImageSource)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The detector's part of one picture: its size, faces and their crops."""
+
+    width: int
+    height: int
+    detections: tuple[Detection, ...]
+    crops: NDArray[np.uint8]
+
+
+class ExpressionRecognizer:
+    """Finds the faces of a picture and says which expression each shows.
+
+    Made by ``load_recognizer``. It never changes, may be shared between threads, and pickles as the
+    model's path and its options.
+
+    Args:
+        classifier: What names a crop's expression.
+        detector: What finds the faces.
+        min_confidence: Confidence under which an answer counts as uncertain, 0 to 1; None takes the
+            model's own threshold.
+        max_pixels: Files with more pixels are refused.
+
+    Raises:
+        ValueError: ``min_confidence`` lies outside 0 to 1.
+
+    Example:
+        >>> recognizer = load_recognizer()
+        >>> recognizer.recognize(np.zeros((64, 64, 3), np.uint8))
+        []
+    """
+
+    def __init__(
+        self,
+        classifier: ExpressionClassifier,
+        detector: FaceDetector,
+        *,
+        min_confidence: float | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        if min_confidence is not None and not 0 <= min_confidence <= 1:
+            raise ValueError(
+                f"min_confidence lies in 0 to 1; received {min_confidence}; use for example 0.5"
+            )
+        own = classifier.metadata.uncertain_below
+        self._classifier = classifier
+        self._detector = detector
+        self._uncertain_below = own if min_confidence is None else min_confidence
+        self._max_pixels = max_pixels
+
+    @property
+    def classifier(self) -> ExpressionClassifier:
+        """What names a crop's expression."""
+        return self._classifier
+
+    @property
+    def uncertain_below(self) -> float:
+        """Confidence under which an answer counts as uncertain, 0 to 1."""
+        return self._uncertain_below
+
+    def recognize(self, image: ImageSource) -> list[Face]:
+        """Find the faces of one picture.
+
+        Args:
+            image: A path, bytes, RGB ``uint8 (H, W, 3)`` array or Pillow image.
+
+        Returns:
+            The faces from left to right; an empty list when there is none.
+
+        Raises:
+            ImageError: The picture cannot be read.
+            ModelError: The network cannot be run.
+        """
+        return self._predict([self._find(image)])[0]
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Find the faces of one picture without naming their expressions.
+
+        Args:
+            image: RGB ``uint8 (H, W, 3)``, upright.
+
+        Returns:
+            The faces from left to right; an empty list when there is none.
+        """
+        detections = self._detector.detect(image)
+        return sorted(detections, key=lambda found: (found.box.left, found.box.top))
+
+    def classify(self, image: NDArray[np.uint8], detections: Sequence[Detection]) -> list[Face]:
+        """Name the expressions of faces that were found before.
+
+        Args:
+            image: RGB ``uint8 (H, W, 3)``, upright.
+            detections: Faces of this picture.
+
+        Returns:
+            One face per detection, in the order given.
+
+        Raises:
+            ImageError: A box lies outside the picture.
+            ModelError: The network cannot be run.
+        """
+        return self._predict([self._cut(image, detections)])[0]
+
+    def recognize_many(
+        self, sources: Iterable[Source], *, batch_size: int = 32
+    ) -> Iterator[tuple[Source, list[Face]]]:
+        """Find the faces of many pictures; all faces of a batch go through the network at once.
+
+        Args:
+            sources: Paths, bytes, arrays or Pillow images; read as the results are taken.
+            batch_size: Pictures per batch.
+
+        Yields:
+            Each source with its faces, in the order given.
+
+        Raises:
+            ImageError: A picture cannot be read; ``recognize_rows`` carries on instead.
+            ModelError: The network cannot be run.
+        """
+        for chunk in _chunks(sources, batch_size):
+            faces = self._predict([self._find(source) for source in chunk])
+            yield from zip(chunk, faces, strict=True)
+
+    def recognize_rows(
+        self, sources: Iterable[ImageSource], *, batch_size: int = 32
+    ) -> Iterator[ImageResult]:
+        """Find the faces of many pictures, one result each, whatever the pictures are.
+
+        Args:
+            sources: Paths, bytes, arrays or Pillow images; read as the results are taken.
+            batch_size: Pictures per batch.
+
+        Yields:
+            One result per source, in the order given: ``ok``; ``rejected`` when the picture cannot
+            be read; or ``failed`` when it was read but a network could not be run.
+        """
+        for chunk in _chunks(sources, batch_size):
+            yield from self._finish(chunk, [self._try_find(source) for source in chunk])
+
+    def _find(self, source: ImageSource) -> _Found:
+        """Read one picture, detect its faces and cut them out; the picture itself is let go."""
+        image = load_image(source, max_pixels=self._max_pixels)
+        return self._cut(image, self.detect(image))
+
+    def _cut(self, image: NDArray[np.uint8], detections: Sequence[Detection]) -> _Found:
+        crops = crop_faces(
+            image,
+            [detection.box for detection in detections],
+            [detection.landmarks for detection in detections],
+            self._classifier.metadata.preprocessing,
+        )
+        return _Found(image.shape[1], image.shape[0], tuple(detections), crops)
+
+    def _try_find(self, source: ImageSource) -> _Found | ImageResult:
+        try:
+            return self._find(source)
+        except ImageError as error:
+            return ImageResult(source_name(source), "rejected", error=str(error))
+        except (FacialExpressionsError, MemoryError) as error:
+            return _failed(source, error)
+
+    def _finish(
+        self, sources: Sequence[ImageSource], found: Sequence[_Found | ImageResult]
+    ) -> Iterator[ImageResult]:
+        """Classify all faces at once; if that fails, picture by picture."""
+        whole = [one for one in found if isinstance(one, _Found)]
+        try:
+            faces = iter(self._predict(whole))
+        except (FacialExpressionsError, MemoryError):
+            for source, one in zip(sources, found, strict=True):
+                yield self._finish_one(source, one) if isinstance(one, _Found) else one
+            return
+        for source, one in zip(sources, found, strict=True):
+            yield _ok(source, one, next(faces)) if isinstance(one, _Found) else one
+
+    def _finish_one(self, source: ImageSource, found: _Found) -> ImageResult:
+        try:
+            return _ok(source, found, self._predict([found])[0])
+        except (FacialExpressionsError, MemoryError) as error:
+            return _failed(source, error)
+
+    def _predict(self, found: Sequence[_Found]) -> list[list[Face]]:
+        """Name the expressions of all faces of some pictures in one pass."""
+        if not found:
+            return []
+        rows = self._classifier.predict_proba(np.concatenate([one.crops for one in found]))
+        probabilities = iter(rows.astype(float).tolist())
+        return [
+            [self._face(detection, next(probabilities), one) for detection in one.detections]
+            for one in found
+        ]
+
+    def _face(self, detection: Detection, values: Sequence[float], found: _Found) -> Face:
+        labels = self._classifier.labels.names
+        prediction = Prediction(labels, tuple(values), self._uncertain_below)
+        box = _clip(detection.box, found.width, found.height)
+        return Face(box, detection.score, detection.landmarks, prediction)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = {"min_confidence": self._uncertain_below, "max_pixels": self._max_pixels}
+        return (_rebuild, (self._classifier, self._detector, options))
+
+    def __repr__(self) -> str:
+        return f"ExpressionRecognizer({self._classifier!r})"
+
+
+def load_recognizer(
+    model: str | Path = DEFAULT,
+    *,
+    threads: int | None = None,
+    min_confidence: float | None = None,
+    detector: FaceDetector | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> ExpressionRecognizer:
+    """Open a model and a detector; keep what this returns for repeated use.
+
+    Args:
+        model: A shipped model's name, ``default``, or the path of a model file.
+        threads: Threads for one run of a network; None leaves it to ONNX Runtime.
+        min_confidence: Confidence under which an answer counts as uncertain, 0 to 1; None takes the
+            model's own threshold.
+        detector: What finds the faces; None takes CenterFace.
+        max_pixels: Files with more pixels are refused.
+
+    Raises:
+        ModelError: The model is missing, changed, damaged or none of ours.
+        MissingExtraError: The detector's file is not installed.
+        ValueError: An option is out of its range.
+
+    Example:
+        >>> load_recognizer(min_confidence=0.5).recognize(np.full((64, 64, 3), 255, np.uint8))
+        []
+    """
+    return ExpressionRecognizer(
+        ExpressionClassifier.load(model, threads=threads),
+        detector or CenterFaceDetector(threads=threads),
+        min_confidence=min_confidence,
+        max_pixels=max_pixels,
+    )
+
+
+def recognize(image: ImageSource) -> list[Face]:
+    """Find the faces of one picture with the default model, which is opened once per process.
+
+    Args:
+        image: A path, bytes, RGB ``uint8 (H, W, 3)`` array or Pillow image.
+
+    Returns:
+        The faces from left to right; an empty list when there is none.
+
+    Raises:
+        ImageError: The picture cannot be read.
+
+    Example:
+        >>> recognize(np.zeros((64, 64, 3), np.uint8))
+        []
+    """
+    return _default_recognizer().recognize(image)
+
+
+def source_name(source: ImageSource) -> str:
+    """Return what a result calls its source: the path, or the kind of what was given."""
+    if isinstance(source, str | Path):
+        return str(source)
+    return f"<{type(source).__name__}>"
+
+
+@functools.cache
+def _default_recognizer() -> ExpressionRecognizer:
+    return load_recognizer()
+
+
+def _rebuild(
+    classifier: ExpressionClassifier, detector: FaceDetector, options: dict[str, Any]
+) -> ExpressionRecognizer:
+    return ExpressionRecognizer(classifier, detector, **options)
+
+
+def _chunks(items: Iterable[Source], size: int) -> Iterator[tuple[Source, ...]]:
+    if size < 1:
+        raise ValueError(f"batch_size needs to be 1 or more; received {size}; use 32")
+    iterator = iter(items)
+    while chunk := tuple(itertools.islice(iterator, size)):
+        yield chunk
+
+
+def _ok(source: ImageSource, found: _Found, faces: list[Face]) -> ImageResult:
+    return ImageResult(source_name(source), "ok", found.width, found.height, tuple(faces))
+
+
+def _failed(source: ImageSource, error: Exception) -> ImageResult:
+    return ImageResult(source_name(source), "failed", error=str(error) or type(error).__name__)
+
+
+def _clip(box: Box, width: int, height: int) -> Box:
+    return Box(
+        max(box.left, 0.0), max(box.top, 0.0), min(box.right, width), min(box.bottom, height)
+    )

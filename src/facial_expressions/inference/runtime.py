@@ -1,0 +1,244 @@
+"""Open model files on ONNX Runtime: the only file that imports it.
+
+A session is opened from bytes that were checked first (size, SHA-256 where it is known, whole, no
+tensors in other files), and pickles as the path and options it was opened with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.errors import ModelError
+from facial_expressions.inference.onnx_bytes import check_onnx_bytes, free_shapes
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = [
+    "MAX_MODEL_BYTES",
+    "ModelSession",
+    "TensorSpec",
+    "available_providers",
+    "file_sha256",
+    "open_session",
+]
+
+MAX_MODEL_BYTES: Final = 200 * 1024 * 1024
+"""Larger model files are refused."""
+
+_QUIET: Final = 3
+"""ONNX Runtime's severity "error": its warnings speak to those who wrote the graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Name, type and shape of a model's input or output.
+
+    Attributes:
+        name: Name in the graph.
+        dtype: ONNX Runtime's name of the type, for example ``tensor(float)``.
+        shape: Sizes; None where the graph leaves one open.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+class ModelSession:
+    """A model ready to run; safe to share between threads, and pickled as its path and options.
+
+    Made by ``open_session``.
+    """
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, path: Path, options: Mapping[str, Any]
+    ) -> None:
+        self._session = session
+        self._options = dict(options)
+        self.path = path
+        self.inputs = tuple(_spec(node) for node in session.get_inputs())
+        self.outputs = tuple(_spec(node) for node in session.get_outputs())
+        self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Execution providers in use, first choice first."""
+        return tuple(self._session.get_providers())
+
+    def run(
+        self, feeds: Mapping[str, NDArray[np.float32]], *, outputs: Sequence[str]
+    ) -> list[NDArray[np.float32]]:
+        """Run the graph once.
+
+        Args:
+            feeds: Value of each input by name.
+            outputs: Names of the outputs wanted.
+
+        Returns:
+            The outputs, in that order.
+
+        Raises:
+            ModelError: ONNX Runtime cannot run the graph on these values.
+        """
+        try:
+            return list(self._session.run(list(outputs), dict(feeds)))
+        except _runtime_errors() as error:
+            shapes = {name: value.shape for name, value in feeds.items()}
+            raise ModelError(
+                f"{self.path.name} cannot be run; received inputs {shapes}: {_first_line(error)}; "
+                "check the model with 'facial-expressions models verify'"
+            ) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_reopen, (self.path, self._options))
+
+    def __repr__(self) -> str:
+        return f"ModelSession({str(self.path)!r})"
+
+
+def open_session(
+    path: str | Path,
+    *,
+    threads: int | None = None,
+    providers: Sequence[str] = ("CPUExecutionProvider",),
+    sha256: str | None = None,
+    free: Sequence[str] = (),
+) -> ModelSession:
+    """Check a model file and open it.
+
+    Args:
+        path: An ONNX file.
+        threads: Threads for one run; None leaves it to ONNX Runtime (one per physical core).
+        providers: ONNX Runtime's execution providers, first choice first.
+        sha256: What the file's SHA-256 must be, as hexadecimal digits; None when it is not known.
+        free: Names of float inputs and outputs whose sizes are to be left open.
+
+    Raises:
+        ModelError: The file is missing, too large, changed, no model, or needs another runtime.
+        ValueError: ``threads`` is under 1.
+
+    Example:
+        >>> open_session("no-such.onnx")
+        Traceback (most recent call last):
+        facial_expressions.errors.ModelError: no model file; received 'no-such.onnx'; check the path
+    """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads needs to be 1 or more; received {threads}; leave it out for all")
+    path = Path(path)
+    data = _read(path)
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise ModelError(
+            f"{path.name} is not the file that was published; received SHA-256 "
+            f"{hashlib.sha256(data).hexdigest()}, expected {sha256}; install the package again"
+        )
+    check_onnx_bytes(data, source=path.name)
+    session = _start(free_shapes(data, free) if free else data, path, threads, tuple(providers))
+    options = {"threads": threads, "providers": tuple(providers), "sha256": sha256, "free": free}
+    return ModelSession(session, path.absolute(), options)
+
+
+def available_providers() -> tuple[str, ...]:
+    """Return the execution providers of the installed ONNX Runtime, its first choice first.
+
+    Example:
+        >>> "CPUExecutionProvider" in available_providers()
+        True
+    """
+    return tuple(_runtime().get_available_providers())
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return a model file's SHA-256 as hexadecimal digits.
+
+    Raises:
+        ModelError: The file cannot be read, or is too large for a model.
+    """
+    return hashlib.sha256(_read(Path(path))).hexdigest()
+
+
+def _reopen(path: Path, options: dict[str, Any]) -> ModelSession:
+    return open_session(path, **options)
+
+
+def _read(path: Path) -> bytes:
+    """Return the file's bytes; only regular files, and none over the limit."""
+    try:
+        if not path.exists():
+            raise ModelError(f"no model file; received {str(path)!r}; check the path")
+        if not path.is_file():
+            raise ModelError(f"a model is a file; received {str(path)!r}; name the file")
+        size = path.stat().st_size
+        if not 0 < size <= MAX_MODEL_BYTES:
+            raise ModelError(
+                f"{path.name} has no size of a model; received {size} bytes, expected 1 to "
+                f"{MAX_MODEL_BYTES}; copy the file again, or export the model again"
+            )
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(
+            f"the model file cannot be read; received {str(path)!r}: {error}; check its permissions"
+        ) from error
+
+
+def _start(
+    data: bytes, path: Path, threads: int | None, providers: tuple[str, ...]
+) -> onnxruntime.InferenceSession:
+    runtime = _runtime()
+    missing = set(providers) - set(runtime.get_available_providers())
+    if missing:
+        raise ModelError(
+            f"this ONNX Runtime cannot run on {sorted(missing)}; received providers "
+            f"{list(providers)}; choose from {runtime.get_available_providers()}"
+        )
+    options = runtime.SessionOptions()
+    options.log_severity_level = _QUIET
+    options.intra_op_num_threads = min(threads, os.cpu_count() or 1) if threads else 0
+    options.inter_op_num_threads = 1
+    try:
+        return runtime.InferenceSession(data, options, providers=list(providers))
+    except _runtime_errors() as error:
+        raise ModelError(
+            f"{path.name} cannot be opened by ONNX Runtime {runtime.__version__}; received "
+            f"{len(data)} bytes: {_first_line(error)}; export it again, or update onnxruntime"
+        ) from error
+
+
+def _runtime() -> ModuleType:
+    """Import ONNX Runtime with its reports of use switched off: nothing leaves the machine."""
+    import onnxruntime
+
+    module: ModuleType = onnxruntime
+    module.disable_telemetry_events()
+    return module
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    errors: tuple[type[Exception], ...] = (
+        state.EPFail, state.EngineError, state.Fail, state.InvalidArgument, state.InvalidGraph,
+        state.InvalidProtobuf, state.ModelLoaded, state.NoModel, state.NoSuchFile,
+        state.NotImplemented, state.RuntimeException, RuntimeError, ValueError,
+    )  # fmt: skip
+    return errors
+
+
+def _spec(node: onnxruntime.NodeArg) -> TensorSpec:
+    sizes = tuple(size if isinstance(size, int) else None for size in node.shape)
+    return TensorSpec(node.name, node.type, sizes)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

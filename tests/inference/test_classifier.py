@@ -1,0 +1,162 @@
+"""The classifier: probabilities of crops, and files that do not fit."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from facial_expressions.errors import ImageError, ModelError
+from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
+from facial_expressions.labels import FER2013, FERPLUS
+from facial_expressions.preprocessing import Preprocessing
+from tests.tiny_model import METADATA, tiny_graph, weights
+
+CROPS = np.random.default_rng(2).integers(0, 256, (37, 48, 48), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def classifier(tiny_model: Path) -> ExpressionClassifier:
+    return load_classifier(tiny_model, threads=1)
+
+
+def expected(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The tiny model by NumPy: scale (x / 255 - 0.5) / 0.25, multiply, softmax."""
+    logits = ((crops.reshape(len(crops), -1) / 255 - 0.5) / 0.25) @ weights()
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(1, keepdims=True))
+
+
+def test_probabilities_are_those_of_the_graph(classifier: ExpressionClassifier) -> None:
+    rows = classifier.predict_proba(CROPS)
+    assert rows.dtype == np.float32
+    assert np.allclose(rows, expected(CROPS), atol=1e-5)
+
+
+def test_it_says_what_the_file_says(classifier: ExpressionClassifier, tiny_model: Path) -> None:
+    assert classifier.labels == FER2013
+    assert classifier.metadata == METADATA
+    assert classifier.path == tiny_model
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 36, 37, 256])
+def test_answers_do_not_depend_on_the_batch_size(
+    classifier: ExpressionClassifier, batch_size: int
+) -> None:
+    rows = classifier.predict_proba(CROPS, batch_size=batch_size)
+    assert np.allclose(rows, classifier.predict_proba(CROPS), atol=1e-6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(order=st.permutations(range(8)), n=st.integers(1, 8))
+def test_answers_do_not_depend_on_order_or_neighbours(
+    tiny_model: Path, order: list[int], n: int
+) -> None:
+    classifier = load_classifier(tiny_model, threads=1)
+    chosen = order[:n]
+    alone = np.concatenate([classifier.predict_proba(CROPS[i : i + 1]) for i in chosen])
+    assert np.allclose(classifier.predict_proba(CROPS[chosen]), alone, atol=1e-6)
+
+
+def test_no_crops_give_no_rows(classifier: ExpressionClassifier) -> None:
+    for shape in ((0, 48, 48), (0, 96, 96), (0, 64, 64, 3)):
+        assert classifier.predict_proba(np.zeros(shape, np.uint8)).shape == (0, 7)
+
+
+def test_grey_crops_given_as_rgb_get_the_same_answer(classifier: ExpressionClassifier) -> None:
+    rgb = np.repeat(CROPS[..., None], 3, axis=3)
+    assert np.array_equal(classifier.predict_proba(rgb), classifier.predict_proba(CROPS))
+
+
+def test_larger_crops_of_equal_blocks_get_the_same_answer(classifier: ExpressionClassifier) -> None:
+    """A crop of which every pixel is a block of 2 x 2 equal ones is the same crop."""
+    large = CROPS[:4].repeat(2, axis=1).repeat(2, axis=2)
+    rows = classifier.predict_proba(large)
+    assert np.abs(rows - classifier.predict_proba(CROPS[:4])).max() < 0.02
+
+
+def test_a_copy_by_pickle_answers_the_same(classifier: ExpressionClassifier) -> None:
+    copy = pickle.loads(pickle.dumps(classifier))
+    assert np.array_equal(copy.predict_proba(CROPS), classifier.predict_proba(CROPS))
+
+
+@pytest.mark.parametrize(
+    "shape", [(48, 48), (2, 48, 40), (2, 48, 48, 4), (2, 0, 0), (1, 2, 48, 48)]
+)
+def test_other_shapes_are_refused(classifier: ExpressionClassifier, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ImageError, match="face crops are uint8 arrays"):
+        classifier.predict_proba(np.zeros(shape, np.uint8))
+
+
+def test_other_dtypes_are_refused(classifier: ExpressionClassifier) -> None:
+    with pytest.raises(ImageError, match="float64"):
+        classifier.predict_proba(np.zeros((1, 48, 48)))  # type: ignore[arg-type]
+
+
+def test_batch_size_out_of_range(classifier: ExpressionClassifier) -> None:
+    with pytest.raises(ValueError, match="received 0"):
+        classifier.predict_proba(CROPS, batch_size=0)
+
+
+def without_metadata() -> onnx.ModelProto:
+    return tiny_graph(None)
+
+
+def with_damaged_metadata() -> onnx.ModelProto:
+    model = tiny_graph()
+    entry = next(entry for entry in model.metadata_props if entry.key == "preprocessing")
+    entry.value = entry.value[:-5]
+    return model
+
+
+def with_nan_weights() -> onnx.ModelProto:
+    return tiny_graph(matrix=np.full((48 * 48, 7), np.nan, np.float32))
+
+
+def without_softmax() -> onnx.ModelProto:
+    model = tiny_graph()
+    model.graph.node[-1].op_type = "Relu"
+    del model.graph.node[-1].attribute[:]
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (without_metadata, "not a facial-expressions model.*received None"),
+        (with_damaged_metadata, "damaged metadata"),
+        (with_nan_weights, "gives no probabilities"),
+        (without_softmax, "gives no probabilities"),
+        (lambda: tiny_graph(replace(METADATA, labels=FERPLUS)), r"expected.*\[None, 8\]"),
+        (lambda: tiny_graph(size=64), r"received crops tensor\(float\) \[None, 64, 64, 1\]"),
+        (lambda: tiny_graph(input_name="input"), "does not fit its own description"),
+        (lambda: tiny_graph(output_name="scores"), "does not fit its own description"),
+        (
+            lambda: tiny_graph(replace(METADATA, preprocessing=Preprocessing(channels=3))),
+            r"expected crops tensor\(float\) \[None, 48, 48, 3\]",
+        ),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(
+    build: Callable[[], onnx.ModelProto], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.onnx"
+    path.write_bytes(build().SerializeToString())
+    with pytest.raises(ModelError, match=message):
+        load_classifier(path)
+
+
+def test_one_changed_byte_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    data = bytearray(tiny_model.read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "changed.onnx").write_bytes(data)
+    with pytest.raises(ModelError, match="changed after it was written"):
+        load_classifier(tmp_path / "changed.onnx")

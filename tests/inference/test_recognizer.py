@@ -1,0 +1,233 @@
+"""The recognizer: faces of one and of many pictures, whatever the pictures are."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from facial_expressions.errors import ImageError, ModelError
+from facial_expressions.inference.classifier import load_classifier
+from facial_expressions.inference.detectors import CenterFaceDetector, Detection
+from facial_expressions.inference.images import load_image
+from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
+from facial_expressions.preprocessing import crop_faces
+from facial_expressions.results import Box, Face
+
+
+class FixedDetector:
+    """Finds the same boxes in every picture."""
+
+    def __init__(self, *boxes: Box) -> None:
+        self.boxes = boxes
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        return [Detection(box, 0.9) for box in self.boxes]
+
+
+class BrokenDetector:
+    """Fails on pictures that are one pixel high."""
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        if image.shape[0] == 1:
+            raise ModelError("the detector cannot be run; received one row; give more")
+        return []
+
+
+@pytest.fixture(scope="module")
+def group(astronaut: Path) -> NDArray[np.uint8]:
+    """Three heads of different sizes side by side."""
+    head = Image.fromarray(load_image(astronaut)[20:220, 120:320])
+    heads = [np.asarray(head.resize((side, side))) for side in (300, 200, 120)]
+    canvas = np.full((320, 700, 3), 180, np.uint8)
+    for left, tile in zip((0, 320, 550), heads, strict=True):
+        canvas[10 : 10 + len(tile), left : left + len(tile)] = tile
+    return canvas
+
+
+def close(ones: list[Face], others: list[Face]) -> bool:
+    """Whether two answers are the same but for the last bits of the probabilities."""
+    return [face.box for face in ones] == [face.box for face in others] and all(
+        np.allclose(one.prediction.values, other.prediction.values, atol=1e-5)
+        for one, other in zip(ones, others, strict=True)
+    )
+
+
+def test_an_answer_is_the_classifiers_on_the_detectors_crop(
+    recognizer: ExpressionRecognizer, astronaut: Path, tiny_model: Path
+) -> None:
+    (face,) = recognizer.recognize(astronaut)
+    image, classifier = load_image(astronaut), load_classifier(tiny_model)
+    (found,) = CenterFaceDetector(threads=1).detect(image)
+    preprocessing = classifier.metadata.preprocessing
+    crops = crop_faces(image, [found.box], [found.landmarks], preprocessing)
+    assert np.allclose(face.prediction.values, classifier.predict_proba(crops)[0], atol=1e-5)
+    assert face.landmarks == found.landmarks
+    assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_faces_stand_from_left_to_right(
+    recognizer: ExpressionRecognizer, group: NDArray[np.uint8]
+) -> None:
+    lefts = [face.box.left for face in recognizer.recognize(group)]
+    assert len(lefts) == 3
+    assert lefts == sorted(lefts)
+
+
+def test_no_face_is_an_empty_list(recognizer: ExpressionRecognizer, astronaut: Path) -> None:
+    assert recognizer.recognize(astronaut.parent / "coffee.png") == []
+
+
+def test_many_pictures_get_the_answers_that_each_gets_alone(
+    recognizer: ExpressionRecognizer, astronaut: Path, group: NDArray[np.uint8]
+) -> None:
+    plain = np.zeros((50, 50, 3), np.uint8)
+    sources = [group, plain, load_image(astronaut), group[:, ::-1]]
+    alone = [recognizer.recognize(source) for source in sources]
+    for batch_size in (1, 3, 32):
+        answers = list(recognizer.recognize_many(sources, batch_size=batch_size))
+        assert [id(source) for source, _ in answers] == [id(source) for source in sources]
+        assert all(close(faces, one) for (_, faces), one in zip(answers, alone, strict=True))
+    backwards = [faces for _, faces in recognizer.recognize_many(sources[::-1])]
+    assert all(close(faces, one) for faces, one in zip(backwards[::-1], alone, strict=True))
+
+
+def test_all_faces_of_a_batch_go_through_the_network_at_once(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two batches of pictures with two faces each: 3 * 2 crops, then 1 * 2."""
+    classifier, batches = load_classifier(tiny_model), []
+    predict = classifier.predict_proba
+
+    def counting(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        batches.append(len(crops))
+        return predict(crops)
+
+    monkeypatch.setattr(classifier, "predict_proba", counting)
+    detector = FixedDetector(Box(5, 5, 20, 25), Box(25, 5, 40, 25))
+    recognizer = ExpressionRecognizer(classifier, detector)
+    list(recognizer.recognize_many([np.zeros((50, 50, 3), np.uint8)] * 4, batch_size=3))
+    assert batches == [6, 2]
+
+
+def test_pictures_are_read_as_the_answers_are_taken(recognizer: ExpressionRecognizer) -> None:
+    read = []
+
+    def endless() -> Iterator[NDArray[np.uint8]]:
+        while True:
+            read.append(1)
+            yield np.zeros((40, 40, 3), np.uint8)
+
+    answers = recognizer.recognize_many(endless(), batch_size=2)
+    next(answers)
+    assert len(read) == 2
+
+
+def test_recognize_many_raises_on_a_bad_picture(
+    recognizer: ExpressionRecognizer, tmp_path: Path
+) -> None:
+    with pytest.raises(ImageError, match=r"gone\.jpg"):
+        list(recognizer.recognize_many([tmp_path / "gone.jpg"]))
+
+
+def test_one_bad_file_among_many_is_its_own_row(
+    recognizer: ExpressionRecognizer, astronaut: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(astronaut.read_bytes()[:5000])
+    sources = [astronaut, text, tmp_path / "gone.jpg", cut, astronaut.parent / "coffee.png"]
+    rows = list(recognizer.recognize_rows(sources))
+    assert [row.status for row in rows] == ["ok", "rejected", "rejected", "rejected", "ok"]
+    assert [row.source for row in rows] == [str(source) for source in sources]
+    assert [len(row.faces) for row in rows] == [1, 0, 0, 0, 0]
+    assert (rows[0].width, rows[0].height) == (512, 512)
+    assert (rows[4].width, rows[4].height) == (600, 400)
+    assert all(row.error for row in rows[1:4])
+
+
+def test_a_network_that_fails_on_one_picture_fails_that_row_alone(tiny_model: Path) -> None:
+    recognizer = ExpressionRecognizer(load_classifier(tiny_model), BrokenDetector())
+    pictures = [np.zeros((9, 9, 3), np.uint8), np.zeros((1, 9, 3), np.uint8)]
+    rows = list(recognizer.recognize_rows([*pictures, pictures[0]]))
+    assert [row.status for row in rows] == ["ok", "failed", "ok"]
+    assert "detector cannot be run" in rows[1].error
+
+
+def test_a_classifier_that_fails_on_one_picture_fails_that_row_alone(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = load_classifier(tiny_model)
+    predict = classifier.predict_proba
+
+    def fails_on_white(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if crops.size and crops.max() == 255:
+            raise ModelError("no probabilities; received white; give another")
+        return predict(crops)
+
+    monkeypatch.setattr(classifier, "predict_proba", fails_on_white)
+    recognizer = ExpressionRecognizer(classifier, FixedDetector(Box(5, 5, 30, 30)))
+    pictures = [np.full((40, 40, 3), value, np.uint8) for value in (10, 255, 20)]
+    rows = list(recognizer.recognize_rows(pictures))
+    assert [(row.status, len(row.faces)) for row in rows] == [("ok", 1), ("failed", 0), ("ok", 1)]
+
+
+def test_boxes_are_reported_within_the_picture(tiny_model: Path) -> None:
+    detector = FixedDetector(Box(-10.0, 5, 30, 60))
+    recognizer = ExpressionRecognizer(load_classifier(tiny_model), detector)
+    (face,) = recognizer.recognize(np.zeros((50, 40, 3), np.uint8))
+    assert face.box == Box(0, 5, 30, 50)
+
+
+def test_orientation_is_applied_before_detection(
+    recognizer: ExpressionRecognizer, astronaut: Path, tmp_path: Path
+) -> None:
+    """Stored turned to the left, with the EXIF note to turn it back: the same face."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = tmp_path / "phone.png"
+    picture = Image.fromarray(load_image(astronaut))
+    picture.transpose(Image.Transpose.ROTATE_90).save(stored, exif=exif)
+    assert close(recognizer.recognize(stored), recognizer.recognize(astronaut))
+
+
+@pytest.mark.parametrize(("threshold", "uncertain"), [(None, False), (0.0, False), (1.0, True)])
+def test_the_threshold_of_uncertain_can_be_moved(
+    tiny_model: Path, astronaut: Path, threshold: float | None, uncertain: bool
+) -> None:
+    """The tiny model's own is 0.4, and it is surer than that of the astronaut's face."""
+    recognizer = load_recognizer(tiny_model, min_confidence=threshold, threads=1)
+    (face,) = recognizer.recognize(astronaut)
+    assert 0.4 < face.confidence < 1
+    assert face.uncertain is uncertain
+
+
+def test_a_threshold_out_of_range_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(ValueError, match=r"received 1\.5"):
+        load_recognizer(tiny_model, min_confidence=1.5)
+
+
+def test_larger_pictures_than_allowed_are_rejected(tiny_model: Path, astronaut: Path) -> None:
+    recognizer = load_recognizer(tiny_model, max_pixels=512 * 512 - 1)
+    (row,) = recognizer.recognize_rows([astronaut])
+    assert row.status == "rejected"
+    assert "too large" in row.error
+
+
+def test_a_copy_by_pickle_answers_the_same(tiny_model: Path, astronaut: Path) -> None:
+    recognizer = load_recognizer(tiny_model, min_confidence=0.9, threads=1)
+    pickled = pickle.dumps(recognizer)
+    assert len(pickled) < 5000
+    assert close(pickle.loads(pickled).recognize(astronaut), recognizer.recognize(astronaut))
+    assert pickle.loads(pickled).recognize(astronaut)[0].prediction.uncertain_below == 0.9
+
+
+def test_batch_size_out_of_range(recognizer: ExpressionRecognizer) -> None:
+    with pytest.raises(ValueError, match="received 0"):
+        list(recognizer.recognize_many([], batch_size=0))
