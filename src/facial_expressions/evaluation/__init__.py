@@ -1,0 +1,12 @@
+"""Measuring a classifier: metrics, calibration, reports and their pictures.
+
+Works on any object with ``labels`` and ``predict_proba``; knows no runtime. Metrics and plots
+need the extra ``evaluate`` (scikit-learn, Matplotlib), which is imported only where it is used.
+"""
+
+from __future__ import annotations
+
+from facial_expressions.evaluation.predictions import Classifier
+from facial_expressions.evaluation.report import EvaluationSettings, Report, evaluate
+
+__all__ = ["Classifier", "EvaluationSettings", "Report", "evaluate"]

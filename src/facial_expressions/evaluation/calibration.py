@@ -1,0 +1,219 @@
+"""Calibration: the temperature that makes confidences honest, and the threshold of ``uncertain``.
+
+Both are fitted on validation pictures and stored in the model file by ``export``. Temperature
+scaling divides the logits by one number T, so it changes confidences but no answer (Guo et al.
+2017, arXiv:1706.04599). Log-probabilities are logits up to a constant per row, so probabilities do
+as well. The loss is convex in 1/T; its root is found by bisection on the derivative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facial_expressions.evaluation.metrics import (
+    accuracy_score,
+    check_ids,
+    classification_scores,
+)
+from facial_expressions.evaluation.probability_metrics import coverage_curve
+
+__all__ = [
+    "MAX_TEMPERATURE",
+    "MIN_TEMPERATURE",
+    "OperatingPoint",
+    "apply_temperature",
+    "choose_logit_adjustment",
+    "choose_operating_point",
+    "fit_temperature",
+    "log_probabilities",
+]
+
+MIN_TEMPERATURE: Final = 0.05
+MAX_TEMPERATURE: Final = 20.0
+"""Bounds of a fitted temperature; at a bound the labels do not pin it down."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """A threshold of ``uncertain`` and what it gave on the pictures it was chosen on.
+
+    Attributes:
+        uncertain_below: Confidence under which an answer counts as uncertain, 0 to 1.
+        coverage: Share of certain answers.
+        accuracy: Share of right answers among the certain ones.
+    """
+
+    uncertain_below: float
+    coverage: float
+    accuracy: float
+
+
+def log_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
+    """Return ``log p``, which serves as logits; a probability of 0 counts as 1e-30.
+
+    Example:
+        >>> log_probabilities([[1.0, 0.0]]).round(2).tolist()
+        [[0.0, -69.08]]
+    """
+    return np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), 1e-30))
+
+
+def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
+    """Return the temperature T for which softmax(logits / T) has the smallest mean NLL.
+
+    Args:
+        logits: ``(N, K)``; or ``log_probabilities`` of the network's output.
+        y_true: Label ids, ``(N,)``.
+
+    Returns:
+        T, between 0.05 and 20: above 1 the network was too sure, below 1 too timid.
+
+    Raises:
+        ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
+
+    Example:
+        >>> round(fit_temperature([[4.0, 0.0]] * 4, [0, 0, 0, 1]), 3)  # 75 % right: 4 / T = log 3
+        3.641
+    """
+    z, truth = _checked_logits(logits, y_true)
+    true_logit = z[np.arange(len(z)), truth]
+
+    def slope(inverse: float) -> float:
+        """Derivative of the mean NLL by 1/T: mean logit under the softmax, less the true one."""
+        return float(np.mean(np.sum(_softmax(z * inverse) * z, axis=1) - true_logit))
+
+    low, high = 1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE
+    if slope(low) >= 0:
+        return MAX_TEMPERATURE
+    if slope(high) <= 0:
+        return MIN_TEMPERATURE
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return 2 / (low + high)
+
+
+def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[np.float64]:
+    """Return probabilities as they are after dividing the logits by a temperature.
+
+    Args:
+        probabilities: ``(N, K)``, rows that sum to 1.
+        temperature: Above 0.
+
+    Returns:
+        ``float64 (N, K)``, rows that sum to 1.
+
+    Raises:
+        ValueError: The temperature is not above 0.
+
+    Example:
+        >>> apply_temperature([[0.8, 0.2]], 2.0).round(4).tolist()  # odds 4 become odds 2
+        [[0.6667, 0.3333]]
+    """
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"a temperature is above 0 and finite; received {temperature}")
+    return _softmax(log_probabilities(probabilities) / temperature)
+
+
+def choose_operating_point(
+    y_true: ArrayLike, probabilities: ArrayLike, *, target_accuracy: float
+) -> OperatingPoint:
+    """Return the threshold with the largest coverage whose certain answers reach an accuracy.
+
+    It lies halfway between the least confident certain answer and the next one below, so that
+    rounding flips neither; it is 0 when all answers may count as certain.
+
+    Args:
+        y_true: Label ids of validation pictures, ``(N,)``.
+        probabilities: Their calibrated probabilities, ``(N, K)``.
+        target_accuracy: Accuracy that the certain answers must reach, 0 to 1.
+
+    Raises:
+        ValueError: The target is outside 0 to 1, or no threshold reaches it.
+
+    Example:
+        >>> rows = [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]
+        >>> choose_operating_point([0, 0, 1], rows, target_accuracy=0.95).uncertain_below
+        0.7
+    """
+    if not 0 <= target_accuracy <= 1:
+        raise ValueError(f"a target accuracy lies in 0 to 1; received {target_accuracy}")
+    curve = coverage_curve(y_true, probabilities)
+    reaching = [point for point in curve if point.accuracy >= target_accuracy]
+    if not reaching:
+        best = max(point.accuracy for point in curve)
+        raise ValueError(
+            f"no confidence threshold reaches an accuracy of {target_accuracy}; the best one gives "
+            f"{best:.4f}; choose a lower target"
+        )
+    chosen = curve.index(reaching[-1])  # the curve runs from low to high coverage
+    below = curve[chosen + 1].threshold if chosen + 1 < len(curve) else 0.0
+    threshold = (curve[chosen].threshold + below) / 2 if below else 0.0
+    return OperatingPoint(threshold, curve[chosen].coverage, curve[chosen].accuracy)
+
+
+def choose_logit_adjustment(
+    logits: ArrayLike,
+    y_true: ArrayLike,
+    class_shares: ArrayLike,
+    *,
+    max_accuracy_loss: float = 0.005,
+) -> float:
+    """Return how much of the training data's imbalance to take out of the logits.
+
+    ``logits - tau * log(class share)`` favours rare classes (Menon et al. 2021, arXiv:2007.07314).
+    Of tau = 0, 0.1 ... 1 the one with the best macro F1 is chosen that costs no more than
+    ``max_accuracy_loss`` of accuracy.
+
+    Args:
+        logits: Of validation pictures, ``(N, K)``.
+        y_true: Their label ids, ``(N,)``.
+        class_shares: Share of each class in the training data, above 0, ``(K,)``.
+        max_accuracy_loss: Accuracy that may be given up, 0 to 1.
+
+    Raises:
+        ValueError: Shapes do not fit, a number is not finite, or a share is not above 0.
+
+    Example:
+        >>> choose_logit_adjustment([[0.1, 0.0], [2.0, 0.0]], [1, 0], [0.9, 0.1])
+        0.1
+    """
+    z, truth = _checked_logits(logits, y_true)
+    shares = np.asarray(class_shares, dtype=np.float64)
+    if shares.shape != (z.shape[1],) or not np.all(shares > 0):
+        raise ValueError(
+            f"a logit adjustment needs one share above 0 per class; received {shares.tolist()} for "
+            f"{z.shape[1]} classes; leave out classes without training pictures"
+        )
+    scored = []
+    for tenth in range(11):
+        answers = (z - tenth / 10 * np.log(shares)).argmax(axis=1)
+        scores = classification_scores(truth, answers, n_classes=z.shape[1])
+        scored.append((scores.macro.f1, accuracy_score(truth, answers), tenth / 10))
+    allowed = [row for row in scored if row[1] >= scored[0][1] - max_accuracy_loss]
+    return max(allowed, key=lambda row: (row[0], -row[2]))[2]
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return softmax over the last axis."""
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def _checked_logits(
+    logits: ArrayLike, y_true: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return both as arrays after checking shapes and ranges."""
+    z = np.asarray(logits, dtype=np.float64)
+    truth = np.asarray(y_true, dtype=np.int64)
+    if z.ndim != 2 or len(z) == 0 or truth.shape != (len(z),) or not np.all(np.isfinite(z)):
+        raise ValueError(
+            f"a temperature is fitted on finite logits (N, K) and N labels; received shapes "
+            f"{z.shape} and {truth.shape}; pass log_probabilities(...) when there are no logits"
+        )
+    check_ids("labels", truth, lowest=0, n_classes=z.shape[1])
+    return z, truth

@@ -1,0 +1,267 @@
+"""Metrics of answers: pure functions of the true and the predicted label ids.
+
+``*_score`` is better when higher, ``*_error`` when lower. ``y_true`` comes first and holds label
+ids ``0..K-1``; ``y_predicted`` may hold -1 for "no answer", which is never right. What scikit-learn
+has is taken from scikit-learn, with ``labels=range(K)`` and ``zero_division=0``: a class without
+pictures counts as 0 in a macro average.
+
+References: Wilson 1927 (interval of a share); McNemar 1947, exact form (paired comparison).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from statistics import NormalDist
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facial_expressions.errors import MissingExtraError
+
+__all__ = [
+    "Averages",
+    "ClassScores",
+    "ClassificationScores",
+    "McNemarResult",
+    "accuracy_score",
+    "balanced_accuracy_score",
+    "check_ids",
+    "classification_scores",
+    "confusion_matrix",
+    "mcnemar_test",
+    "sklearn_metrics",
+    "wilson_interval",
+]
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """Scores of one class.
+
+    Attributes:
+        precision: Share of right answers among the answers that name this class, 0 to 1.
+        recall: Share of this class's pictures that were answered right, 0 to 1.
+        f1: Harmonic mean of the two.
+        support: Pictures of this class.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class Averages:
+    """Precision, recall and F1 averaged over the classes, each 0 to 1."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationScores:
+    """Per-class scores with their plain and their support-weighted mean."""
+
+    per_class: tuple[ClassScores, ...]
+    macro: Averages
+    weighted: Averages
+
+
+@dataclass(frozen=True, slots=True)
+class McNemarResult:
+    """Exact McNemar test of two classifiers on the same pictures.
+
+    Attributes:
+        only_first: Pictures that only the first one answers right.
+        only_second: Pictures that only the second one answers right.
+        p_value: Two-sided probability of a difference at least this large if both were
+            equally good.
+    """
+
+    only_first: int
+    only_second: int
+    p_value: float
+
+
+def accuracy_score(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
+    """Return the share of right answers, 0 to 1.
+
+    Raises:
+        ValueError: Lengths differ or there are no pictures.
+
+    Example:
+        >>> accuracy_score([0, 1, 1, 2], [0, 1, 2, 2])
+        0.75
+    """
+    truth, predicted = _paired(y_true, y_predicted)
+    return float(np.mean(truth == predicted))
+
+
+def wilson_interval(n_right: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval of a share.
+
+    Args:
+        n_right: Right answers.
+        n: Answers.
+        confidence: Coverage of the interval, between 0 and 1.
+
+    Raises:
+        ValueError: ``n`` is not positive or ``n_right`` lies outside ``0..n``.
+
+    Example:
+        >>> [round(bound, 4) for bound in wilson_interval(8, 10)]
+        [0.4902, 0.9433]
+    """
+    if n <= 0 or not 0 <= n_right <= n or not 0 < confidence < 1:
+        raise ValueError(
+            f"an interval needs 0 <= n_right <= n, n > 0 and a confidence between 0 and 1; "
+            f"received n_right={n_right}, n={n}, confidence={confidence}"
+        )
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share = n_right / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low = 0.0 if n_right == 0 else middle - half
+    high = 1.0 if n_right == n else middle + half
+    return low, high
+
+
+def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int) -> Ids:
+    """Count pictures by truth (rows) and answer (columns), ``int64 (K, K)``.
+
+    Pictures without an answer (-1) are in no column, so their row sums to less than its support.
+
+    Example:
+        >>> confusion_matrix([0, 0, 1], [0, 1, 1], n_classes=2).tolist()
+        [[1, 1], [0, 1]]
+    """
+    truth, predicted = _paired(y_true, y_predicted, n_classes=n_classes)
+    metrics = sklearn_metrics()
+    counts = metrics.confusion_matrix(truth, predicted, labels=list(range(n_classes)))
+    return np.asarray(counts, dtype=np.int64)
+
+
+def balanced_accuracy_score(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int) -> float:
+    """Return the mean recall over the classes that have pictures, 0 to 1.
+
+    Example:
+        >>> balanced_accuracy_score([0, 0, 0, 1], [0, 0, 0, 0], n_classes=3)
+        0.5
+    """
+    scores = classification_scores(y_true, y_predicted, n_classes=n_classes)
+    return float(np.mean([row.recall for row in scores.per_class if row.support > 0]))
+
+
+def classification_scores(
+    y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int
+) -> ClassificationScores:
+    """Return precision, recall, F1 and support per class, and their averages.
+
+    Args:
+        y_true: Label ids, ``(N,)``.
+        y_predicted: Predicted label ids, ``(N,)``; -1 for no answer.
+        n_classes: Length of the label set, K.
+
+    Raises:
+        ValueError: Lengths differ, an id is outside the label set, or there are no pictures.
+        MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> classification_scores([0, 0, 1], [0, 1, 1], n_classes=2).per_class[1].precision
+        0.5
+    """
+    truth, predicted = _paired(y_true, y_predicted, n_classes=n_classes)
+    score = sklearn_metrics().precision_recall_fscore_support
+    ids = list(range(n_classes))
+    columns = score(truth, predicted, labels=ids, zero_division=0)
+    macro, weighted = (
+        score(truth, predicted, labels=ids, average=kind, zero_division=0)[:3]
+        for kind in ("macro", "weighted")
+    )
+    per_class = tuple(
+        ClassScores(float(precision), float(recall), float(f1), int(support))
+        for precision, recall, f1, support in zip(*columns, strict=True)
+    )
+    return ClassificationScores(
+        per_class, Averages(*map(float, macro)), Averages(*map(float, weighted))
+    )
+
+
+def mcnemar_test(first_right: ArrayLike, second_right: ArrayLike) -> McNemarResult:
+    """Compare two classifiers on the same pictures by the exact, two-sided McNemar test.
+
+    Args:
+        first_right: Whether the first classifier is right, ``bool (N,)``.
+        second_right: Whether the second one is, in the same order.
+
+    Raises:
+        ValueError: Lengths differ.
+
+    Example:
+        >>> mcnemar_test([True] * 6 + [False], [False] * 6 + [False]).p_value
+        0.03125
+    """
+    first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
+    if first.ndim != 1 or first.shape != second.shape:
+        raise ValueError(
+            f"a paired test needs one answer of each classifier per picture; "
+            f"received shapes {first.shape} and {second.shape}"
+        )
+    only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
+    return McNemarResult(only_first, only_second, _two_sided_sign_test(only_first, only_second))
+
+
+def _two_sided_sign_test(a: int, b: int) -> float:
+    """Return the probability that ``a + b`` fair coins split at least as unevenly as ``a : b``."""
+    n, fewer = a + b, min(a, b)
+    term, total = 1, 0  # binomial coefficients n over k, exact
+    for k in range(fewer + 1):
+        total += term
+        term = term * (n - k) // (k + 1)
+    return min(1.0, float(Fraction(2 * total, 2**n)))
+
+
+def _paired(
+    y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int | None = None
+) -> tuple[Ids, Ids]:
+    """Return both as arrays of ids after checking lengths and ranges."""
+    truth = np.asarray(y_true, dtype=np.int64)
+    predicted = np.asarray(y_predicted, dtype=np.int64)
+    if truth.ndim != 1 or truth.shape != predicted.shape or len(truth) == 0:
+        raise ValueError(
+            f"truth and answers are one-dimensional, equally long and not empty; "
+            f"received shapes {truth.shape} and {predicted.shape}"
+        )
+    if n_classes is not None:
+        check_ids("truth", truth, lowest=0, n_classes=n_classes)
+        check_ids("answers", predicted, lowest=-1, n_classes=n_classes)
+    return truth, predicted
+
+
+def check_ids(name: str, ids: Ids, *, lowest: int, n_classes: int) -> None:
+    """Raise when an id lies outside ``lowest..n_classes - 1``."""
+    if ids.min() < lowest or ids.max() >= n_classes:
+        raise ValueError(
+            f"{name} must hold label ids from {lowest} to {n_classes - 1}; received {ids.min()} to "
+            f"{ids.max()}; use the labels of the classifier's own label set"
+        )
+
+
+def sklearn_metrics() -> ModuleType:
+    """Import ``sklearn.metrics``.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import sklearn.metrics
+    except ImportError as error:
+        raise MissingExtraError.of("evaluate", "sklearn") from error
+    return sklearn.metrics  # type: ignore[no-any-return]

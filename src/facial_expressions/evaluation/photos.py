@@ -1,0 +1,184 @@
+"""Measures a recogniser on whole photos: the answer for a photo is that of its largest face.
+
+A photo without a face has no answer and counts as wrong. A photo that cannot be read is left out
+and named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+import numpy as np
+
+from facial_expressions.data.class_folders import Photo
+from facial_expressions.errors import DatasetError
+from facial_expressions.evaluation.predictions import Predictions, Progress
+from facial_expressions.evaluation.provenance import Provenance
+from facial_expressions.evaluation.report import Report, build_report
+from facial_expressions.labels import LabelSet
+from facial_expressions.results import Face, ImageResult
+
+__all__ = ["PhotoPredictions", "PhotoRecognizer", "evaluate_photos", "predict_photos"]
+
+_PHOTOS_PER_BATCH: Final = 16
+_NAMED: Final = 10
+
+
+class PhotoRecognizer(Protocol):
+    """What can be measured on photos: files in, faces out."""
+
+    def recognize_rows(
+        self, sources: Iterable[bytes], /, *, batch_size: int
+    ) -> Iterator[ImageResult]:
+        """Yield one result per photo, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhotoPredictions:
+    """Answers for photos, and what could not be answered.
+
+    Attributes:
+        predictions: Truth and answers; no answer where no face was found.
+        unreadable: Names of the photos that could not be read.
+        notes: One sentence for each thing a reader of the figures must know.
+        digest: SHA-256 of all photos and labels, hexadecimal.
+    """
+
+    predictions: Predictions
+    unreadable: tuple[str, ...]
+    notes: tuple[str, ...]
+    digest: str
+
+
+def evaluate_photos(
+    recognizer: PhotoRecognizer,
+    photos: Iterable[Photo],
+    labels: LabelSet,
+    *,
+    uncertain_below: float = 0.0,
+    provenance: Provenance | None = None,
+    progress: Progress | None = None,
+) -> tuple[Report, PhotoPredictions]:
+    """Measure a recogniser on labelled photos.
+
+    Args:
+        recognizer: What to ask.
+        photos: Files with the names of their expressions.
+        labels: The recogniser's label set.
+        uncertain_below: The model's threshold of ``uncertain``, 0 to 1.
+        provenance: What the report says of its origin.
+        progress: Called with photos done and 0: how many there are is not known before.
+
+    Raises:
+        DatasetError: No photo is left to measure.
+        MissingExtraError: scikit-learn is not installed.
+    """
+    answers = predict_photos(recognizer, photos, labels, progress=progress)
+    report = build_report(
+        answers.predictions, uncertain_below=uncertain_below, provenance=provenance
+    )
+    return replace(report, notes=answers.notes, split_digest=answers.digest), answers
+
+
+def predict_photos(
+    recognizer: PhotoRecognizer,
+    photos: Iterable[Photo],
+    labels: LabelSet,
+    *,
+    progress: Progress | None = None,
+) -> PhotoPredictions:
+    """Ask a recogniser for every photo; only a few are in memory at a time.
+
+    Args:
+        recognizer: What to ask.
+        photos: Files with the names of their expressions.
+        labels: The recogniser's label set; photos of other expressions are left out.
+        progress: Called with photos done and 0.
+
+    Raises:
+        DatasetError: No photo is left to measure.
+    """
+    unknown: Counter[str] = Counter()
+    unreadable: list[str] = []
+    rows: list[tuple[str, int, list[float]]] = []
+    sha = hashlib.sha256()
+    for chunk in _chunks(photos):
+        known = [photo for photo in chunk if photo.label in labels.names]
+        unknown.update(photo.label for photo in chunk if photo.label not in labels.names)
+        results = recognizer.recognize_rows(
+            [photo.data for photo in known], batch_size=_PHOTOS_PER_BATCH
+        )
+        for photo, result in zip(known, results, strict=True):
+            sha.update(photo.data + photo.label.encode())
+            if result.status == "ok":
+                rows.append((photo.source, labels.id_of(photo.label), _answer(result, labels)))
+            else:
+                unreadable.append(photo.source)
+        if progress is not None:
+            progress(len(rows) + len(unreadable), 0)
+    predictions = _predictions(rows, labels)
+    notes = _notes(predictions, unknown, unreadable)
+    return PhotoPredictions(predictions, tuple(unreadable), notes, sha.hexdigest())
+
+
+def _chunks(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
+    iterator = iter(photos)
+    while chunk := list(itertools.islice(iterator, _PHOTOS_PER_BATCH)):
+        yield chunk
+
+
+def _answer(result: ImageResult, labels: LabelSet) -> list[float]:
+    """Return the probabilities of the largest face, NaN when there is none."""
+    if not result.faces:
+        return [float("nan")] * len(labels)
+    largest = max(result.faces, key=_area)
+    return [largest.probabilities[name] for name in labels]
+
+
+def _area(face: Face) -> float:
+    return face.box.width * face.box.height
+
+
+def _predictions(rows: list[tuple[str, int, list[float]]], labels: LabelSet) -> Predictions:
+    if not rows:
+        raise DatasetError(
+            "no photo is left to measure; received none that can be read and shows an expression "
+            f"of the model; give class folders named as in {list(labels)}"
+        )
+    sources, truth, probabilities = zip(*rows, strict=True)
+    return Predictions(
+        labels, sources, np.array(truth, np.int64), np.array(probabilities, np.float32)
+    )
+
+
+def _notes(
+    predictions: Predictions, unknown: Counter[str], unreadable: list[str]
+) -> tuple[str, ...]:
+    faceless = [
+        source
+        for source, answered in zip(predictions.sources, predictions.answered, strict=True)
+        if not answered
+    ]
+    notes = ["each photo's answer is that of its largest face"]
+    if faceless:
+        notes.append(f"no face found, counted as wrong: {len(faceless)} ({_few(faceless)})")
+    notes += [
+        f"left out, because the model does not know {name!r}: {count}"
+        for name, count in sorted(unknown.items())
+    ]
+    if unreadable:
+        notes.append(
+            f"left out, because they cannot be read: {len(unreadable)} ({_few(unreadable)})"
+        )
+    return tuple(notes)
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

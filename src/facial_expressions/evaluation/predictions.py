@@ -1,0 +1,283 @@
+"""Predictions of one split: the classifier's answer for every picture, kept apart from any figure.
+
+They can be written as ``predictions.csv`` and read again, so that two models can be compared
+picture by picture long after both were measured.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.data.dataset import Split
+from facial_expressions.errors import DatasetError, ModelError
+from facial_expressions.evaluation.views import ONE_VIEW, View, apply_view
+from facial_expressions.labels import LabelSet
+
+__all__ = [
+    "Classifier",
+    "Latency",
+    "Predictions",
+    "Progress",
+    "measure_latency",
+    "predict_split",
+    "read_predictions",
+    "write_predictions",
+]
+
+Progress = Callable[[int, int], None]
+"""Called with pictures done and pictures in all."""
+
+_COLUMNS: Final = ("source", "truth", "prediction", "confidence")
+
+
+class Classifier(Protocol):
+    """What can be evaluated: crops in, probabilities out."""
+
+    @property
+    def labels(self) -> LabelSet:
+        """Label set of the columns of ``predict_proba``."""
+        ...
+
+    def predict_proba(self, crops: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        """Return ``float32 (N, K)`` for grey crops ``uint8 (N, S, S)``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """Truth and answer for each picture of a split.
+
+    Attributes:
+        labels: The label set of ids and columns.
+        sources: Name of each picture.
+        truth: Label ids, ``int64 (N,)``.
+        probabilities: ``float32 (N, K)``; a row of NaN where there is no answer (no face found).
+
+    Raises:
+        ValueError: Lengths differ, or there are no pictures.
+    """
+
+    labels: LabelSet
+    sources: tuple[str, ...]
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        n = len(self.sources)
+        if n == 0 or self.truth.shape != (n,) or self.probabilities.shape != (n, len(self.labels)):
+            raise ValueError(
+                f"predictions need a label and a row of {len(self.labels)} probabilities for each "
+                f"of one picture or more; received {n} sources, labels {self.truth.shape}, "
+                f"probabilities {self.probabilities.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Whether each picture has an answer, ``bool (N,)``."""
+        return ~np.isnan(self.probabilities[:, 0])
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Most probable label id of each picture, -1 where there is no answer, ``int64 (N,)``."""
+        filled = np.where(self.answered[:, None], self.probabilities, 0)
+        return np.where(self.answered, filled.argmax(axis=1), -1).astype(np.int64)
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """Probability of each answer, 0 where there is none, ``float32 (N,)``."""
+        top: NDArray[np.float32] = self.probabilities.max(axis=1)
+        return np.where(self.answered, top, np.float32(0))
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each answer is the truth, ``bool (N,)``."""
+        return np.equal(self.predicted, self.truth)
+
+    def take(self, mask: NDArray[np.bool_]) -> Predictions:
+        """Return the rows of a mask, ``bool (N,)``."""
+        return Predictions(
+            self.labels,
+            tuple(np.asarray(self.sources, dtype=object)[mask]),
+            self.truth[mask],
+            self.probabilities[mask],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Time of the classifier alone, in milliseconds; depends on machine and threads.
+
+    Attributes:
+        per_crop: Median of calls with one crop.
+        per_batch: Median of calls with ``batch_size`` crops.
+        batch_size: Crops in a batch.
+    """
+
+    per_crop: float
+    per_batch: float
+    batch_size: int
+
+
+def predict_split(
+    classifier: Classifier,
+    split: Split,
+    *,
+    batch_size: int = 256,
+    views: Sequence[View] = ONE_VIEW,
+    progress: Progress | None = None,
+) -> Predictions:
+    """Ask a classifier for every picture of a split.
+
+    Args:
+        classifier: What to ask.
+        split: Grey pictures; the labels are ids in the classifier's label set.
+        batch_size: Crops per call; changes speed and memory, not answers.
+        views: Variants of a crop whose probabilities are averaged.
+        progress: Called after each batch.
+
+    Raises:
+        DatasetError: The split is empty or holds a label that the classifier does not have.
+        ModelError: The classifier's output is not ``(N, K)`` probabilities.
+        ValueError: ``batch_size`` or the number of views is less than 1.
+    """
+    _check_askable(classifier, split, batch_size, views)
+    n = len(split)
+    probabilities = np.empty((n, len(classifier.labels)), np.float32)
+    for start in range(0, n, batch_size):
+        crops = split.images[start : start + batch_size]
+        total = np.zeros((len(crops), len(classifier.labels)), np.float64)
+        for view in views:
+            total += _checked_output(classifier, apply_view(crops, view))
+        probabilities[start : start + batch_size] = total / len(views)
+        if progress is not None:
+            progress(min(start + batch_size, n), n)
+    return Predictions(classifier.labels, split.sources, split.labels, probabilities)
+
+
+def measure_latency(
+    classifier: Classifier,
+    crops: NDArray[np.uint8],
+    *,
+    batch_size: int = 256,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Latency:
+    """Time the classifier on one crop and on a batch: medians of 30 and 5 calls after a warm-up.
+
+    Args:
+        classifier: What to time.
+        crops: Grey ``uint8 (N, S, S)``, N >= 1; repeated when there are fewer than a batch.
+        batch_size: Crops in a batch.
+        clock: Returns seconds.
+    """
+    batch = np.resize(crops, (batch_size, *crops.shape[1:]))
+    single = _median_ms(lambda i: classifier.predict_proba(batch[i % batch_size][None]), 30, clock)
+    whole = _median_ms(lambda _: classifier.predict_proba(batch), 5, clock)
+    return Latency(per_crop=single, per_batch=whole, batch_size=batch_size)
+
+
+def write_predictions(predictions: Predictions, path: Path) -> None:
+    """Write one CSV row per picture: source, truth, prediction, confidence, then each probability.
+
+    A picture without an answer has empty cells. Probabilities have nine significant digits, which
+    keeps a float32 exactly.
+    """
+    names = predictions.labels.names
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*_COLUMNS, *names])
+        columns = (predictions.predicted, predictions.confidence, predictions.probabilities)
+        for source, truth, predicted, confidence, row in zip(
+            predictions.sources, predictions.truth, *columns, strict=True
+        ):
+            answer = ["", *[""] * (1 + len(names))]
+            if predicted >= 0:
+                answer = [names[predicted], f"{confidence:.9g}", *(f"{p:.9g}" for p in row)]
+            writer.writerow([source, names[truth], *answer])
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what ``write_predictions`` wrote.
+
+    Raises:
+        DatasetError: The file is missing or has another form.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        names = tuple(header[len(_COLUMNS) :])
+        if tuple(header[: len(_COLUMNS)]) != _COLUMNS or not rows:
+            raise ValueError(f"columns {header} and {len(rows)} rows")  # noqa: TRY301  same answer
+        return Predictions(
+            LabelSet("predictions", names),
+            tuple(row[0] for row in rows),
+            np.array([names.index(row[1]) for row in rows], np.int64),
+            np.array([[float(p or "nan") for p in row[4:]] for row in rows], np.float32),
+        )
+    except (OSError, ValueError, IndexError) as error:
+        raise DatasetError(
+            f"{path} is not a predictions file of 'evaluate --out'; received: {error}; "
+            "run 'facial-expressions evaluate' again with --out"
+        ) from error
+
+
+def _check_askable(
+    classifier: Classifier, split: Split, batch_size: int, views: Sequence[View]
+) -> None:
+    """Raise when the split cannot be put to the classifier."""
+    if batch_size < 1 or not views:
+        raise ValueError(
+            f"prediction needs a batch size of 1 or more and one view or more; received "
+            f"{batch_size} and {len(views)} views"
+        )
+    n_classes = len(classifier.labels)
+    if len(split) == 0:
+        raise DatasetError(
+            f"split {split.name!r} has no pictures to evaluate; received 0; choose another split"
+        )
+    if split.labels.min() < 0 or split.labels.max() >= n_classes:
+        raise DatasetError(
+            f"split {split.name!r} has labels that the classifier's set {classifier.labels.name!r} "
+            f"({n_classes} classes) lacks; received ids {split.labels.min()} to "
+            f"{split.labels.max()}; evaluate a model that was trained on this label set"
+        )
+
+
+def _checked_output(classifier: Classifier, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Ask once and raise when the answer is not one row of probabilities per crop."""
+    output = classifier.predict_proba(crops)
+    expected = (len(crops), len(classifier.labels))
+    if output.shape != expected:
+        raise ModelError(
+            f"the classifier should return probabilities of shape {expected}; received "
+            f"{output.shape}; export the model again"
+        )
+    sums = output.sum(axis=1)
+    if not np.all(np.isfinite(output)) or output.min() < 0 or np.any(np.abs(sums - 1) > 1e-3):
+        raise ModelError(
+            "the classifier should return finite probabilities of 0 or more with rows that sum to "
+            f"1; received values {output.min()} to {output.max()} and sums {sums.min()} to "
+            f"{sums.max()}; export the model with its softmax"
+        )
+    return output
+
+
+def _median_ms(call: Callable[[int], object], n_calls: int, clock: Callable[[], float]) -> float:
+    """Return the median time of some calls in milliseconds, after one that does not count."""
+    call(0)
+    times = []
+    for i in range(n_calls):
+        start = clock()
+        call(i)
+        times.append(clock() - start)
+    return float(np.median(times) * 1000)

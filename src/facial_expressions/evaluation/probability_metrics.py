@@ -1,0 +1,220 @@
+"""Metrics of probabilities: likelihood, Brier, calibration and coverage.
+
+``y_true`` comes first and holds label ids ``0..K-1``; probabilities are ``(N, K)`` with rows that
+sum to 1. The confidence of an answer is its probability, the largest of its row.
+
+References: Brier 1950; Naeini et al. 2015 and Guo et al. 2017, arXiv:1706.04599 (calibration
+error); El-Yaniv and Wiener 2010 (accuracy against coverage).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facial_expressions.evaluation.metrics import check_ids, sklearn_metrics
+
+__all__ = [
+    "ECE_BINS",
+    "CoveragePoint",
+    "ReliabilityBin",
+    "brier_error",
+    "calibration_error",
+    "coverage_curve",
+    "negative_log_likelihood",
+    "normalize_rows",
+    "reliability_bins",
+]
+
+ECE_BINS: Final = 15
+"""Equal-width bins of the expected calibration error, as in Guo et al. 2017."""
+
+Ids = NDArray[np.int64]
+Probabilities = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The answers whose confidence lies in ``(lower, upper]``.
+
+    Attributes:
+        lower: Lower edge, exclusive.
+        upper: Upper edge, inclusive.
+        count: Answers in the bin.
+        confidence: Their mean confidence; 0 when there are none.
+        accuracy: Share of them that is right; 0 when there are none.
+    """
+
+    lower: float
+    upper: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class CoveragePoint:
+    """What happens when answers with less confidence than ``threshold`` count as uncertain.
+
+    Attributes:
+        threshold: Smallest confidence that still counts as certain.
+        coverage: Share of certain answers, above 0 to 1.
+        accuracy: Share of right answers among the certain ones.
+    """
+
+    threshold: float
+    coverage: float
+    accuracy: float
+
+
+def negative_log_likelihood(y_true: ArrayLike, probabilities: ArrayLike) -> float:
+    """Return the mean of ``-log p(truth)`` in nats; lower is better.
+
+    A probability of 0 counts as 2.2e-16, the floor of scikit-learn's ``log_loss``.
+
+    Example:
+        >>> round(negative_log_likelihood([0, 1], [[0.5, 0.5], [0.75, 0.25]]), 4)
+        1.0397
+    """
+    rows = normalize_rows(probabilities)
+    truth = _ids(y_true, n_rows=len(rows), n_classes=rows.shape[1])
+    return float(sklearn_metrics().log_loss(truth, rows, labels=list(range(rows.shape[1]))))
+
+
+def brier_error(y_true: ArrayLike, probabilities: ArrayLike) -> float:
+    """Return the multi-class Brier score: the mean squared distance to the truth, 0 to 2.
+
+    Per picture the squares of ``p(k) - [k is the truth]`` are summed over all K classes (Brier's
+    own definition; the two-class score of some libraries is half of it). Lower is better.
+
+    Example:
+        >>> round(brier_error([0], [[0.7, 0.2, 0.1]]), 6)
+        0.14
+    """
+    rows = normalize_rows(probabilities)
+    truth = _ids(y_true, n_rows=len(rows), n_classes=rows.shape[1])
+    return float(np.mean(np.sum((rows - np.eye(rows.shape[1])[truth]) ** 2, axis=1)))
+
+
+def reliability_bins(
+    y_true: ArrayLike, probabilities: ArrayLike, *, n_bins: int = ECE_BINS
+) -> tuple[ReliabilityBin, ...]:
+    """Sort the answers by confidence into equal-width bins.
+
+    Args:
+        y_true: Label ids, ``(N,)``.
+        probabilities: ``(N, K)``.
+        n_bins: Number of bins between 0 and 1.
+
+    Returns:
+        One value per bin, from low to high confidence; empty bins are there with a count of 0.
+
+    Example:
+        >>> [b.count for b in reliability_bins([0, 1], [[0.6, 0.4], [0.1, 0.9]], n_bins=2)]
+        [0, 2]
+    """
+    if n_bins < 1:
+        raise ValueError(f"reliability needs one bin or more; received {n_bins}")
+    confidence, right = _confidence_and_right(y_true, probabilities)
+    index = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    counts = np.bincount(index, minlength=n_bins)
+    divisor = np.maximum(counts, 1)
+    mean_confidence = np.bincount(index, weights=confidence, minlength=n_bins) / divisor
+    mean_right = np.bincount(index, weights=right, minlength=n_bins) / divisor
+    return tuple(
+        ReliabilityBin(
+            i / n_bins,
+            (i + 1) / n_bins,
+            int(counts[i]),
+            float(mean_confidence[i]),
+            float(mean_right[i]),
+        )
+        for i in range(n_bins)
+    )
+
+
+def calibration_error(
+    y_true: ArrayLike, probabilities: ArrayLike, *, n_bins: int = ECE_BINS
+) -> float:
+    """Return the expected calibration error of the top answer, 0 to 1; lower is better.
+
+    The mean over all answers of the gap between a bin's accuracy and its mean confidence.
+
+    Example:
+        >>> round(calibration_error([0, 0], [[0.8, 0.2], [0.1, 0.9]]), 6)
+        0.55
+    """
+    bins = reliability_bins(y_true, probabilities, n_bins=n_bins)
+    total = sum(row.count for row in bins)
+    return sum(row.count / total * abs(row.accuracy - row.confidence) for row in bins)
+
+
+def coverage_curve(y_true: ArrayLike, probabilities: ArrayLike) -> tuple[CoveragePoint, ...]:
+    """Return accuracy against coverage for every confidence that occurs, from high to low.
+
+    The last point has coverage 1 and the plain accuracy. Equal confidences share one point.
+
+    Example:
+        >>> [(p.coverage, p.accuracy) for p in coverage_curve([0, 0], [[0.9, 0.1], [0.4, 0.6]])]
+        [(0.5, 1.0), (1.0, 0.5)]
+    """
+    confidence, right = _confidence_and_right(y_true, probabilities)
+    order = np.argsort(-confidence, kind="stable")
+    descending = confidence[order]
+    n_right = np.cumsum(right[order])
+    last_of_equals = np.flatnonzero(np.append(descending[1:] < descending[:-1], True))
+    return tuple(
+        CoveragePoint(float(descending[i]), (i + 1) / len(order), float(n_right[i] / (i + 1)))
+        for i in last_of_equals.tolist()
+    )
+
+
+def normalize_rows(probabilities: ArrayLike) -> Probabilities:
+    """Check probabilities and return them as ``float64 (N, K)`` with rows that sum to 1 exactly.
+
+    Raises:
+        ValueError: The shape is not ``(N, K)`` with N >= 1 and K >= 2, a value is negative or not
+            finite, or a row's sum is further than 0.001 from 1.
+
+    Example:
+        >>> normalize_rows([[0.25, 0.75]])
+        array([[0.25, 0.75]])
+    """
+    rows = np.asarray(probabilities, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[0] < 1 or rows.shape[1] < 2:
+        raise ValueError(
+            f"probabilities have the shape (N, K), N >= 1, K >= 2; received {rows.shape}; "
+            "pass the output of predict_proba"
+        )
+    sums = rows.sum(axis=1, keepdims=True)
+    if not np.all(np.isfinite(rows)) or np.any(rows < 0) or np.any(np.abs(sums - 1) > 1e-3):
+        raise ValueError(
+            f"probabilities are finite, not negative and sum to 1 in each row; received values "
+            f"{rows.min()} to {rows.max()} and sums {sums.min()} to {sums.max()}; pass the output "
+            "of predict_proba"
+        )
+    return np.asarray(rows / sums, dtype=np.float64)
+
+
+def _confidence_and_right(
+    y_true: ArrayLike, probabilities: ArrayLike
+) -> tuple[Probabilities, NDArray[np.float64]]:
+    """Return the top probability of each row and whether that answer is right (1.0 or 0.0)."""
+    rows = normalize_rows(probabilities)
+    truth = _ids(y_true, n_rows=len(rows), n_classes=rows.shape[1])
+    return rows.max(axis=1), (rows.argmax(axis=1) == truth).astype(np.float64)
+
+
+def _ids(y_true: ArrayLike, *, n_rows: int, n_classes: int) -> Ids:
+    """Return label ids after checking their number and range."""
+    truth = np.asarray(y_true, dtype=np.int64)
+    if truth.shape != (n_rows,):
+        raise ValueError(
+            f"{n_rows} rows of probabilities need as many labels; received shape {truth.shape}; "
+            "pass both in the same order"
+        )
+    check_ids("truth", truth, lowest=0, n_classes=n_classes)
+    return truth

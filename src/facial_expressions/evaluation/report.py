@@ -1,0 +1,335 @@
+"""The report: every figure of one classifier on one split, and ``evaluate``, which makes it.
+
+The renderers beside this file turn it into text, Markdown, JSON and HTML. Everything in it follows
+from model, data and settings, apart from ``latency_ms`` and ``run``. Figures of answers count a
+picture without an answer as wrong; figures of probabilities leave it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.data.dataset import Split
+from facial_expressions.data.duplicates import leaked_rows
+from facial_expressions.evaluation.figures import (
+    Headline,
+    ProbabilityFigures,
+    headline_of,
+    probability_figures_of,
+)
+from facial_expressions.evaluation.metrics import (
+    ClassificationScores,
+    balanced_accuracy_score,
+    classification_scores,
+    confusion_matrix,
+)
+from facial_expressions.evaluation.predictions import (
+    Classifier,
+    Latency,
+    Predictions,
+    Progress,
+    measure_latency,
+    predict_split,
+)
+from facial_expressions.evaluation.provenance import (
+    Provenance,
+    describe_machine,
+    split_digest,
+)
+from facial_expressions.evaluation.views import ONE_VIEW, View
+from facial_expressions.labels import LabelSet
+
+__all__ = [
+    "REPORT_SCHEMA",
+    "EvaluationSettings",
+    "Report",
+    "build_report",
+    "evaluate",
+    "fer2013_subsets",
+]
+
+REPORT_SCHEMA: Final = 1
+"""Version of ``report.json``; raised when a field changes its meaning."""
+
+_DIGITS: Final = 6
+"""Decimals of figures in ``to_dict``: what differs below comes from the order of additions."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """How a classifier is asked.
+
+    Attributes:
+        batch_size: Crops per call; changes speed, not figures.
+        views: Variants of a crop whose probabilities are averaged.
+        seed: Which pictures are shown as samples.
+        has_latency: Whether time is measured; it costs a few batches.
+    """
+
+    batch_size: int = 256
+    views: Sequence[View] = ONE_VIEW
+    seed: int = 0
+    has_latency: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Every figure of one classifier on one split.
+
+    Attributes:
+        provenance: Where the report comes from.
+        split: Name of the split.
+        split_digest: SHA-256 of its pictures and labels.
+        labels: Label set of rows, columns and per-class scores.
+        headline: The figures of all pictures.
+        balanced_accuracy: Mean recall over the classes that have pictures.
+        scores: Per-class scores and averages.
+        confusion: Counts, rows are the truth, columns the answer, ``K`` tuples of ``K``.
+        probabilities: The figures of the probabilities; None when no picture has an answer.
+        subsets: Figures of subsets by name.
+        n_unanswered: Pictures without an answer; they count as wrong.
+        n_views: Variants of a crop whose probabilities were averaged.
+        seed: Which pictures are shown as samples.
+        latency: Time of the classifier; None when it was not measured.
+        notes: One sentence for each thing a reader must know, such as what was left out.
+        run: When the report was made and on what; the only part with time stamps.
+        predictions: What the figures were worked out from; not part of ``report.json``.
+    """
+
+    provenance: Provenance
+    split: str
+    split_digest: str
+    labels: LabelSet
+    headline: Headline
+    balanced_accuracy: float
+    scores: ClassificationScores
+    confusion: tuple[tuple[int, ...], ...]
+    probabilities: ProbabilityFigures | None
+    subsets: Mapping[str, Headline] = field(default_factory=dict)
+    n_unanswered: int = 0
+    n_views: int = 1
+    seed: int = 0
+    latency: Latency | None = None
+    notes: tuple[str, ...] = ()
+    run: Mapping[str, str] = field(default_factory=dict)
+    predictions: Predictions | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def n(self) -> int:
+        """Pictures."""
+        return self.headline.n
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers, 0 to 1."""
+        return self.headline.accuracy
+
+    @property
+    def macro_f1(self) -> float:
+        """F1 averaged over the classes, 0 to 1."""
+        return self.headline.macro_f1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object of ``report.json``, figures rounded to six decimals."""
+        origin = self.provenance
+        measured = {name: _rounded(value) for name, value in self._figures().items()}
+        return {
+            "schema": REPORT_SCHEMA,
+            "model": origin.model,
+            "model_digest": origin.model_digest,
+            "dataset": origin.dataset,
+            "dataset_digest": origin.dataset_digest,
+            "protocol": origin.protocol,
+            "split": self.split,
+            "split_digest": self.split_digest,
+            "label_set": self.labels.name,
+            "labels": list(self.labels),
+            **measured,
+            "confusion_matrix": [list(row) for row in self.confusion],
+            "n_unanswered": self.n_unanswered,
+            "n_views": self.n_views,
+            "seed": self.seed,
+            "notes": list(self.notes),
+            "command": origin.command,
+            "version": origin.version,
+            "commit": origin.commit,
+            "run": dict(self.run),
+        }
+
+    def _figures(self) -> dict[str, object]:
+        """Return the measured part of ``to_dict``, not rounded."""
+        figures = self.probabilities
+        return {
+            **asdict(self.headline),
+            "balanced_accuracy": self.balanced_accuracy,
+            "weighted_f1": self.scores.weighted.f1,
+            "nll": figures.nll if figures else None,
+            "brier": figures.brier if figures else None,
+            "ece": figures.ece if figures else None,
+            "per_class": dict(zip(self.labels, map(asdict, self.scores.per_class), strict=True)),
+            "averages": {
+                "macro": asdict(self.scores.macro),
+                "weighted": asdict(self.scores.weighted),
+            },
+            "subsets": {name: asdict(value) for name, value in self.subsets.items()},
+            "reliability": [asdict(row) for row in figures.reliability] if figures else [],
+            "coverage": [asdict(point) for point in figures.coverage] if figures else [],
+            "uncertain": asdict(figures.uncertain) if figures else None,
+            "latency_ms": asdict(self.latency) if self.latency else None,
+        }
+
+
+def evaluate(
+    classifier: Classifier,
+    split: Split,
+    *,
+    train: Split | None = None,
+    settings: EvaluationSettings | None = None,
+    provenance: Provenance | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Measure a classifier on a split.
+
+    Args:
+        classifier: Anything with ``labels`` and ``predict_proba``.
+        split: Grey crops ``uint8 (N, S, S)``; labels are ids in the classifier's label set.
+        train: Training pictures; then the subset ``no_train_duplicate`` leaves out what has a
+            byte-identical copy among them.
+        settings: How the classifier is asked; None takes the defaults.
+        provenance: What the report says of its origin; None fills in the model's name.
+        progress: Called with pictures done and pictures in all.
+
+    Raises:
+        DatasetError: The split is empty or has a label that the classifier lacks.
+        ModelError: The classifier does not return probabilities.
+        MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> from facial_expressions.labels import FER2013
+        >>> class AlwaysHappy:
+        ...     labels = FER2013
+        ...     def predict_proba(self, crops):
+        ...         return np.tile(np.eye(7, dtype=np.float32)[3], (len(crops), 1))
+        >>> pictures = np.zeros((4, 48, 48), np.uint8)
+        >>> split = Split("test", pictures, np.array([3, 3, 3, 5]), np.full(4, ""), tuple("abcd"))
+        >>> evaluate(AlwaysHappy(), split).accuracy
+        0.75
+    """
+    chosen = settings or EvaluationSettings()
+    started = datetime.now(UTC)
+    predictions = predict_split(
+        classifier, split, batch_size=chosen.batch_size, views=chosen.views, progress=progress
+    )
+    report = build_report(
+        predictions,
+        subsets=fer2013_subsets(split, train),
+        uncertain_below=_uncertain_below(classifier),
+        provenance=provenance or Provenance(model=_model_name(classifier)),
+    )
+    latency = None
+    if chosen.has_latency:
+        latency = measure_latency(classifier, split.images[:512], batch_size=chosen.batch_size)
+    return replace(
+        report,
+        split=split.name,
+        split_digest=split_digest(split),
+        n_views=len(chosen.views),
+        seed=chosen.seed,
+        latency=latency,
+        run=_run_facts(started),
+    )
+
+
+def build_report(
+    predictions: Predictions,
+    *,
+    subsets: Mapping[str, NDArray[np.bool_]] | None = None,
+    uncertain_below: float = 0.0,
+    provenance: Provenance | None = None,
+) -> Report:
+    """Work out every figure from predictions.
+
+    Args:
+        predictions: Truth and answers.
+        subsets: Masks ``bool (N,)`` by name; an empty subset is left out.
+        uncertain_below: The model's threshold of ``uncertain``.
+        provenance: What the report says of its origin.
+    """
+    n_classes, predicted = len(predictions.labels), predictions.predicted
+    counts = confusion_matrix(predictions.truth, predicted, n_classes=n_classes)
+    return Report(
+        provenance=provenance or Provenance(),
+        split="",
+        split_digest="",
+        labels=predictions.labels,
+        headline=headline_of(predictions),
+        balanced_accuracy=balanced_accuracy_score(
+            predictions.truth, predicted, n_classes=n_classes
+        ),
+        scores=classification_scores(predictions.truth, predicted, n_classes=n_classes),
+        confusion=tuple(tuple(row) for row in counts.tolist()),
+        probabilities=probability_figures_of(predictions, uncertain_below=uncertain_below),
+        subsets={
+            name: headline_of(predictions.take(mask))
+            for name, mask in (subsets or {}).items()
+            if mask.any()
+        },
+        n_unanswered=int(np.sum(~predictions.answered)),
+        predictions=predictions,
+    )
+
+
+def fer2013_subsets(split: Split, train: Split | None) -> dict[str, NDArray[np.bool_]]:
+    """Return masks of FER-2013's subsets: ``public``, ``private`` and ``no_train_duplicate``.
+
+    Args:
+        split: Pictures with their usages.
+        train: Training pictures; None leaves ``no_train_duplicate`` out.
+
+    Example:
+        >>> usages = np.array(["PublicTest", "PrivateTest"])
+        >>> pictures = np.zeros((2, 8, 8), np.uint8)
+        >>> split = Split("test", pictures, np.array([0, 1]), usages, ("a", "b"))
+        >>> fer2013_subsets(split, None)["public"]
+        array([ True, False])
+    """
+    masks = {"public": split.usages == "PublicTest", "private": split.usages == "PrivateTest"}
+    if train is not None:
+        masks["no_train_duplicate"] = ~leaked_rows(train.images, split.images)
+    return masks
+
+
+def _rounded(value: object) -> object:
+    """Round every float inside plain values."""
+    if isinstance(value, float):
+        return round(value, _DIGITS)
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(inner) for inner in value]
+    return value
+
+
+def _model_name(classifier: Classifier) -> str:
+    name = getattr(getattr(classifier, "metadata", None), "name", "")
+    return str(name) or type(classifier).__name__
+
+
+def _uncertain_below(classifier: Classifier) -> float:
+    return float(getattr(getattr(classifier, "metadata", None), "uncertain_below", 0.0))
+
+
+def _run_facts(started: datetime) -> dict[str, str]:
+    seconds = (datetime.now(UTC) - started).total_seconds()
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": f"{seconds:.1f}",
+        "machine": describe_machine(),
+    }

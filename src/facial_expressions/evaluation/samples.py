@@ -1,0 +1,135 @@
+"""Sample pictures of a report: for each class one that was answered right and one that was not.
+
+The choice is random with a seed, not by confidence: the best and the worst answers would give a
+wrong idea. Each sample may have a heat map of where the network looked, by occlusion: a grey patch
+is moved over the picture, and the map shows how much the probability of the answer falls (Zeiler
+and Fergus 2014, arXiv:1311.2901). That needs no gradient, so it works with any classifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.evaluation.predictions import Classifier, Predictions
+
+__all__ = ["Sample", "choose_samples", "occlusion_map"]
+
+_PATCH_FRACTION: Final = 0.25
+_STRIDE_FRACTION: Final = 1 / 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One picture with truth and answer.
+
+    Attributes:
+        image: Grey picture, ``uint8 (S, S)``.
+        truth: Name of the true expression.
+        prediction: Name of the answer.
+        confidence: Its probability, 0 to 1.
+        heat: Where the network looked, ``float32 (S, S)``, 0 to 1; None when it was not asked.
+    """
+
+    image: NDArray[np.uint8]
+    truth: str
+    prediction: str
+    confidence: float
+    heat: NDArray[np.float32] | None = None
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the answer is the truth."""
+        return self.prediction == self.truth
+
+
+def choose_samples(
+    predictions: Predictions,
+    images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+    *,
+    seed: int = 0,
+    classifier: Classifier | None = None,
+) -> tuple[Sample, ...]:
+    """Choose for each class a right and a wrong answer at random.
+
+    Args:
+        predictions: Truth and answers; pictures without an answer are not chosen.
+        images: Their grey pictures, N of ``uint8 (S, S)``.
+        seed: Which ones.
+        classifier: Makes the heat maps; None makes none.
+
+    Returns:
+        Samples in the order of the label set, the right one of a class before the wrong one. A
+        class without a right or wrong answer gives none of that kind.
+    """
+    samples = []
+    for label_id, name in enumerate(predictions.labels):
+        for is_right in (True, False):
+            fitting = np.flatnonzero(
+                (predictions.truth == label_id)
+                & (predictions.right == is_right)
+                & predictions.answered
+            )
+            if len(fitting) == 0:
+                continue
+            row = int(np.random.default_rng([seed, label_id, is_right]).choice(fitting))
+            answer = int(predictions.predicted[row])
+            image = np.asarray(images[row])
+            samples.append(
+                Sample(
+                    image=image,
+                    truth=name,
+                    prediction=predictions.labels.names[answer],
+                    confidence=float(predictions.confidence[row]),
+                    heat=None if classifier is None else occlusion_map(classifier, image, answer),
+                )
+            )
+    return tuple(samples)
+
+
+def occlusion_map(
+    classifier: Classifier, image: NDArray[np.uint8], label_id: int
+) -> NDArray[np.float32]:
+    """Return where a picture carries the evidence for one expression.
+
+    Args:
+        classifier: What is asked, once with about 144 covered copies of the picture.
+        image: Grey picture, ``uint8 (S, S)``.
+        label_id: The expression.
+
+    Returns:
+        ``float32 (S, S)``, 0 (covering it does no harm) to 1 (covering it harms most).
+    """
+    side = image.shape[0]
+    patch = max(2, round(side * _PATCH_FRACTION))
+    stride = max(1, round(side * _STRIDE_FRACTION))
+    starts = np.arange(-patch // 2, side - patch // 2, stride)
+    corners = [
+        (max(top, 0), max(left, 0), top + patch, left + patch) for top in starts for left in starts
+    ]
+    covered = np.repeat(image[None], len(corners), axis=0)
+    for copy, (top, left, bottom, right) in zip(covered, corners, strict=True):
+        copy[top:bottom, left:right] = round(float(image.mean()))
+    before = float(classifier.predict_proba(image[None])[0, label_id])
+    falls = np.maximum(before - classifier.predict_proba(covered)[:, label_id], 0)
+    total, hits = np.zeros((side, side)), np.zeros((side, side))
+    for fall, (top, left, bottom, right) in zip(falls, corners, strict=True):
+        total[top:bottom, left:right] += fall
+        hits[top:bottom, left:right] += 1
+    heat = _smoothed(total / np.maximum(hits, 1), stride)
+    top_value = heat.max()
+    return (heat / top_value if top_value > 0 else heat).astype(np.float32)
+
+
+def _smoothed(heat: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
+    """Round off the steps that the patch leaves, by a Hann window; borders are repeated."""
+    window = np.hanning(2 * radius + 3)[1:-1]
+    window /= window.sum()
+    for axis in (0, 1):
+        wide = np.pad(heat, [(radius, radius) if a == axis else (0, 0) for a in (0, 1)], "edge")
+        heat = np.apply_along_axis(np.convolve, axis, wide, window, "valid")
+    return heat

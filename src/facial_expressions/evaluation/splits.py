@@ -1,0 +1,109 @@
+"""Prepares what is measured: which split, which training pictures, labels of the classifier."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facial_expressions.data.dataset import Dataset, Split
+from facial_expressions.errors import DatasetError
+from facial_expressions.labels import LabelSet
+
+__all__ = ["align_labels", "choose_split", "training_pictures"]
+
+
+def choose_split(dataset: Dataset, name: str) -> Split:
+    """Return a split by name; ``all`` joins the three.
+
+    Args:
+        dataset: The data set.
+        name: ``train``, ``validation``, ``test`` or ``all``.
+
+    Raises:
+        DatasetError: There is no split of that name, or it has no pictures.
+    """
+    splits = {split.name: split for split in dataset.splits()}
+    splits["all"] = _joined(tuple(splits.values()))
+    if name not in splits or len(splits[name]) == 0:
+        sizes = ", ".join(f"{key} ({len(split):,})" for key, split in splits.items())
+        raise DatasetError(
+            f"data set {dataset.name!r} has no pictures in the split asked for; received {name!r}; "
+            f"choose one of {sizes}"
+        )
+    return splits[name]
+
+
+def training_pictures(dataset: Dataset, split_name: str) -> Split | None:
+    """Return the pictures that a network may have learnt from, to find copies of them in a split.
+
+    For the test split these are train and that part of validation which was cut out of it: in
+    FER-2013 both are of the competition's usage ``Training``.
+
+    Args:
+        dataset: The data set.
+        split_name: The split that is measured.
+
+    Returns:
+        None for ``train`` and ``all``, which hold training pictures themselves, or when there are
+        none.
+    """
+    pools = [dataset.train]
+    if split_name == "test":
+        validation = dataset.validation
+        pools.append(validation.take(validation.usages == "Training"))
+    joined = _joined(tuple(pools))
+    return None if split_name in ("train", "all") or len(joined) == 0 else joined
+
+
+def align_labels(split: Split, labels: LabelSet, target: LabelSet) -> tuple[Split, tuple[str, ...]]:
+    """Return a split whose label ids are those of another label set.
+
+    Pictures of an expression that the other set lacks are left out.
+
+    Args:
+        split: Pictures with ids in ``labels``.
+        labels: The data set's label set.
+        target: The classifier's label set.
+
+    Returns:
+        The split, and one sentence for each expression that was left out.
+
+    Raises:
+        DatasetError: No picture is left.
+
+    Example:
+        >>> from facial_expressions.labels import FER2013, FERPLUS
+        >>> pictures = np.zeros((2, 8, 8), np.uint8)
+        >>> split = Split("test", pictures, np.array([1, 4]), np.full(2, ""), ("a", "b"))
+        >>> aligned, notes = align_labels(split, FERPLUS, FER2013)  # 1 is contempt, 4 is happy
+        >>> aligned.labels.tolist(), notes
+        ([3], ("left out, because the model does not know 'contempt': 1",))
+    """
+    if labels.names == target.names:
+        return split, ()
+    known = {name: i for i, name in enumerate(target.names)}
+    ids = np.array([known.get(name, -1) for name in labels.names], np.int64)[split.labels]
+    counts = np.bincount(split.labels, minlength=len(labels))
+    notes = tuple(
+        f"left out, because the model does not know {name!r}: {counts[i]}"
+        for i, name in enumerate(labels.names)
+        if name not in known and counts[i]
+    )
+    kept = split.take(ids >= 0)
+    if len(kept) == 0:
+        raise DatasetError(
+            f"no picture of split {split.name!r} shows an expression of the model; received labels "
+            f"{list(labels)}, the model knows {list(target)}; use other data or another model"
+        )
+    return Split(kept.name, kept.images, ids[ids >= 0], kept.usages, kept.sources), notes
+
+
+def _joined(splits: tuple[Split, ...]) -> Split:
+    """Put splits one after the other; those without rows may have pictures of another size."""
+    filled = [split for split in splits if len(split)] or list(splits[:1])
+    return Split(
+        name="all",
+        images=np.concatenate([split.images for split in filled]),
+        labels=np.concatenate([split.labels for split in filled]),
+        usages=np.concatenate([split.usages for split in filled]),
+        sources=tuple(source for split in filled for source in split.sources),
+    )

@@ -1,0 +1,146 @@
+"""Temperature and operating point against closed forms and SciPy's minimiser."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.special
+
+from facial_expressions.evaluation.calibration import (
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
+    apply_temperature,
+    choose_logit_adjustment,
+    choose_operating_point,
+    fit_temperature,
+    log_probabilities,
+)
+from facial_expressions.evaluation.probability_metrics import (
+    calibration_error,
+    negative_log_likelihood,
+)
+from tests.evaluation.fakes import random_case
+
+
+def test_two_equal_logits_have_a_closed_form() -> None:
+    """With one margin m and a share s of right answers the best T is m / log(s / (1 - s))."""
+    logits = np.tile([2.0, 0.0], (10, 1))
+    truth = [0] * 9 + [1]
+    assert fit_temperature(logits, truth) == pytest.approx(2 / math.log(9), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_temperature_is_scipys_minimum(seed: int) -> None:
+    truth, rows, _ = random_case(400, 7, seed)
+    logits = 3 * np.log(rows)
+
+    def loss(temperature: float) -> float:
+        scaled = scipy.special.log_softmax(logits / temperature, axis=1)
+        return float(-scaled[np.arange(len(truth)), truth].mean())
+
+    best = scipy.optimize.minimize_scalar(loss, bounds=(0.05, 20), options={"xatol": 1e-8})
+    assert fit_temperature(logits, truth) == pytest.approx(best.x, rel=1e-4)
+
+
+def test_logits_and_their_probabilities_give_the_same_temperature() -> None:
+    truth, rows, _ = random_case(200, 5, 9)
+    logits = np.log(rows) * 2 + 7
+    softmax = scipy.special.softmax(logits, axis=1)
+    from_logits = fit_temperature(logits, truth)
+    assert fit_temperature(log_probabilities(softmax), truth) == pytest.approx(from_logits)
+
+
+def test_overconfident_probabilities_become_calibrated() -> None:
+    """Labels drawn from the probabilities themselves, which are then sharpened threefold."""
+    rng = np.random.default_rng(0)
+    honest = scipy.special.softmax(rng.normal(size=(6000, 4)) * 1.5, axis=1)
+    truth = (rng.random((6000, 1)) > honest.cumsum(axis=1)).sum(axis=1)
+    sharp = apply_temperature(honest, 1 / 3)
+    temperature = fit_temperature(log_probabilities(sharp), truth)
+    assert temperature == pytest.approx(3, rel=0.05)
+    cooled = apply_temperature(sharp, temperature)
+    assert calibration_error(truth, cooled) < 0.02 < calibration_error(truth, sharp)
+    assert negative_log_likelihood(truth, cooled) < negative_log_likelihood(truth, sharp)
+
+
+def test_temperature_changes_no_answer() -> None:
+    _, rows, answers = random_case(100, 7, 3)
+    assert np.array_equal(apply_temperature(rows, 4.2).argmax(axis=1), answers)
+
+
+def test_temperature_1_changes_nothing() -> None:
+    _, rows, _ = random_case(50, 7, 3)
+    assert apply_temperature(rows, 1.0) == pytest.approx(rows)
+
+
+def test_labels_that_are_always_right_meet_the_lower_bound() -> None:
+    assert fit_temperature([[1.0, 0.0], [0.0, 1.0]], [0, 1]) == MIN_TEMPERATURE
+
+
+def test_labels_that_are_always_wrong_meet_the_upper_bound() -> None:
+    assert fit_temperature([[1.0, 0.0], [0.0, 1.0]], [1, 0]) == MAX_TEMPERATURE
+
+
+@pytest.mark.parametrize("logits", [[[0.0, np.nan]], [[0.0, 1.0], [1.0, 0.0]], [0.0, 1.0]])
+def test_logits_that_do_not_fit_are_refused(logits: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="received"):
+        fit_temperature(logits, [0])
+
+
+@pytest.mark.parametrize("temperature", [0, -1, math.inf, math.nan])
+def test_impossible_temperatures_are_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match="received"):
+        apply_temperature([[0.5, 0.5]], temperature)
+
+
+def test_operating_point_has_the_largest_coverage_that_reaches_the_target() -> None:
+    """By confidence the answers are right, wrong, right, right, wrong: 1, 1/2, 2/3, 3/4, 3/5."""
+    confidences = [0.95, 0.9, 0.85, 0.8, 0.75]
+    rows = [[c, 1 - c] for c in confidences]
+    point = choose_operating_point([0, 1, 0, 0, 1], rows, target_accuracy=0.7)
+    assert point.uncertain_below == pytest.approx(0.775)
+    assert (point.coverage, point.accuracy) == (0.8, 0.75)
+
+
+def test_answers_at_the_operating_point_are_certain() -> None:
+    """The point's coverage is the share of answers that are not below the threshold."""
+    truth, rows, _ = random_case(300, 7, 2)
+    point = choose_operating_point(truth, rows, target_accuracy=0.8)
+    certain = ~(rows.max(axis=1) < point.uncertain_below)
+    assert certain.mean() == pytest.approx(point.coverage)
+    assert (rows.argmax(axis=1) == truth)[certain].mean() == pytest.approx(point.accuracy)
+
+
+def test_all_answers_are_certain_when_all_together_reach_the_target() -> None:
+    point = choose_operating_point([0, 0], [[0.6, 0.4], [0.9, 0.1]], target_accuracy=1)
+    assert (point.uncertain_below, point.coverage, point.accuracy) == (0, 1, 1)
+
+
+def test_a_target_out_of_reach_says_what_is_within() -> None:
+    with pytest.raises(ValueError, match=r"best one gives 0\.5000"):
+        choose_operating_point([0, 1], [[0.6, 0.4], [0.6, 0.4]], target_accuracy=0.9)
+
+
+def test_a_target_is_a_share() -> None:
+    with pytest.raises(ValueError, match="received 90"):
+        choose_operating_point([0], [[0.6, 0.4]], target_accuracy=90)
+
+
+def test_a_logit_adjustment_helps_the_rare_class_only_as_far_as_accuracy_allows() -> None:
+    # Two of ten are rare; each is missed by a margin of 0.5 and log(0.9 / 0.1) = 2.197, so that
+    # tau = 0.3 (0.66) turns both round. The eight others are safe until tau = 1 (margin 2.2).
+    logits = [[0.5, 0.0]] * 2 + [[2.2, 0.0]] * 8
+    truth = [1] * 2 + [0] * 8
+    assert choose_logit_adjustment(logits, truth, [0.9, 0.1]) == 0.3
+    # With ten frequent pictures at the rare ones' margin, the same would cost accuracy.
+    logits, truth = logits + [[0.45, 0.0]] * 10, truth + [0] * 10
+    assert choose_logit_adjustment(logits, truth, [0.9, 0.1]) == 0.0
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.3, 0.2], [1.0, 0.0]])
+def test_a_logit_adjustment_needs_a_share_of_every_class(shares: list[float]) -> None:
+    with pytest.raises(ValueError, match="one share above 0 per class"):
+        choose_logit_adjustment([[1.0, 0.0]], [0], shares)

@@ -1,0 +1,94 @@
+"""Two reports side by side, and when a difference counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from facial_expressions.errors import DatasetError
+from facial_expressions.evaluation.comparison import (
+    compare_reports,
+    read_report,
+    render_comparison,
+)
+from facial_expressions.evaluation.predictions import Predictions, write_predictions
+from facial_expressions.evaluation.provenance import Provenance
+from facial_expressions.evaluation.render_json import render_json
+from facial_expressions.evaluation.report import build_report
+from tests.evaluation.fakes import PAIR, predictions_of
+
+RIGHT, WRONG = [0.75, 0.25], [0.25, 0.75]
+
+
+def store(folder: Path, predictions: Predictions, *, with_rows: bool = True) -> Path:
+    folder.mkdir()
+    report = build_report(predictions, provenance=Provenance(model="m"))
+    (folder / "report.json").write_text(render_json(report), encoding="utf-8")
+    if with_rows:
+        write_predictions(predictions, folder / "predictions.csv")
+    return folder
+
+
+def test_difference_and_paired_test_by_hand(tmp_path: Path) -> None:
+    """Ten pictures: the second is right in 8, the first in 2, never both: p = 2 * 56 / 1024."""
+    first = store(tmp_path / "a", predictions_of(PAIR, [0] * 10, [RIGHT] * 2 + [WRONG] * 8))
+    second = store(tmp_path / "b", predictions_of(PAIR, [0] * 10, [WRONG] * 2 + [RIGHT] * 8))
+    (comparison,) = compare_reports([read_report(first), read_report(second)])
+    assert comparison.differences["accuracy"] == pytest.approx(0.6)
+    assert comparison.test is not None
+    assert (comparison.test.only_first, comparison.test.only_second) == (2, 8)
+    assert comparison.test.p_value == pytest.approx(2 * (1 + 10 + 45) / 1024)
+
+
+def test_pictures_are_matched_by_name(tmp_path: Path) -> None:
+    first = store(tmp_path / "a", predictions_of(PAIR, [0, 0, 0], [RIGHT, WRONG, RIGHT]))
+    turned = predictions_of(PAIR, [0, 0, 0], [RIGHT, WRONG, RIGHT])
+    turned = Predictions(PAIR, ("2", "1", "0"), turned.truth, turned.probabilities)
+    second = store(tmp_path / "b", turned)
+    (comparison,) = compare_reports([read_report(first), read_report(second)])
+    assert comparison.test is not None
+    assert (comparison.test.only_first, comparison.test.only_second) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", ["other pictures", "other truth", "no rows"])
+def test_what_is_not_paired_is_not_tested(tmp_path: Path, kind: str) -> None:
+    first = store(tmp_path / "a", predictions_of(PAIR, [0, 1], [RIGHT, WRONG]))
+    truth = [0, 1, 1] if kind == "other pictures" else [0, 0] if kind == "other truth" else [0, 1]
+    second = store(
+        tmp_path / "b",
+        predictions_of(PAIR, truth, [RIGHT] * len(truth)),
+        with_rows=kind != "no rows",
+    )
+    reports = [read_report(first), read_report(second)]
+    assert compare_reports(reports)[0].test is None
+    assert "no paired test" in render_comparison(reports)
+
+
+def test_the_text_says_what_is_chance(tmp_path: Path) -> None:
+    first = store(tmp_path / "a", predictions_of(PAIR, [0] * 9, [WRONG] * 9))
+    second = store(tmp_path / "b", predictions_of(PAIR, [0] * 9, [RIGHT] * 9))
+    third = store(tmp_path / "c", predictions_of(PAIR, [0] * 9, [RIGHT] + [WRONG] * 8))
+    text = render_comparison([read_report(path) for path in (first, second, third)])
+    _, better, chance = (text.split("against")[i].splitlines()[0] for i in range(3))
+    assert "more than chance" in better
+    assert "within chance" in chance
+    assert "1.0000 (+1.0000)" in text
+
+
+def test_one_report_is_no_comparison(tmp_path: Path) -> None:
+    one = read_report(store(tmp_path / "a", predictions_of(PAIR, [0], [RIGHT])))
+    with pytest.raises(ValueError, match="received 1"):
+        compare_reports([one])
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"model": "m"}'])
+def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "report.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DatasetError, match="report"):
+        read_report(tmp_path)
+
+
+def test_a_missing_report_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds no report"):
+        read_report(tmp_path)

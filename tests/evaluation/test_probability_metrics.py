@@ -1,0 +1,132 @@
+"""Metrics of probabilities against hand-worked numbers and independent code."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import sklearn.metrics  # noqa: TID253 - the reference that ours are compared with
+
+from facial_expressions.evaluation.probability_metrics import (
+    brier_error,
+    calibration_error,
+    coverage_curve,
+    negative_log_likelihood,
+    normalize_rows,
+    reliability_bins,
+)
+from tests.evaluation.fakes import random_case
+
+ROWS = [[0.9, 0.1, 0.0], [0.2, 0.5, 0.3], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4]]
+TRUTH = [0, 2, 2, 0]
+
+
+def test_nll_by_hand() -> None:
+    expected = -(math.log(0.9) + math.log(0.3) + math.log(0.8) + math.log(0.3)) / 4
+    assert negative_log_likelihood(TRUTH, ROWS) == pytest.approx(expected)
+
+
+def test_nll_is_scikit_learns_log_loss() -> None:
+    truth, rows, _ = random_case(300, 7, 5)
+    expected = sklearn.metrics.log_loss(truth, rows, labels=list(range(7)))
+    assert negative_log_likelihood(truth, rows) == pytest.approx(expected)
+
+
+def test_nll_of_an_impossible_truth_is_large_but_finite() -> None:
+    assert negative_log_likelihood([1], [[1.0, 0.0]]) == pytest.approx(-math.log(2.2e-16), rel=0.01)
+
+
+def test_brier_by_hand() -> None:
+    expected = (
+        (0.1**2 + 0.1**2)
+        + (0.2**2 + 0.5**2 + 0.7**2)
+        + (0.1**2 + 0.1**2 + 0.2**2)
+        + (0.7**2 + 0.3**2 + 0.4**2)
+    ) / 4
+    assert brier_error(TRUTH, ROWS) == pytest.approx(expected)
+
+
+def test_two_class_brier_is_twice_scikit_learns() -> None:
+    truth, rows, _ = random_case(200, 2, 6)
+    expected = 2 * sklearn.metrics.brier_score_loss(truth, rows[:, 1])
+    assert brier_error(truth, rows) == pytest.approx(expected)
+
+
+def test_brier_runs_from_0_to_2() -> None:
+    assert brier_error([0], [[1.0, 0.0]]) == 0
+    assert brier_error([1], [[1.0, 0.0]]) == 2
+
+
+def test_ece_by_hand_with_five_bins() -> None:
+    """In (0.2, 0.4] 0.4, wrong; in (0.4, 0.6] 0.5, wrong; then 0.8 and 0.9, both right."""
+    expected = (abs(0 - 0.4) + abs(0 - 0.5) + abs(1 - 0.8) + abs(1 - 0.9)) / 4
+    assert calibration_error(TRUTH, ROWS, n_bins=5) == pytest.approx(expected)
+
+
+def test_ece_is_that_of_a_loop_over_bins() -> None:
+    truth, rows, answers = random_case(500, 7, 7)
+    confidence, right = rows.max(axis=1), answers == truth
+    expected = 0.0
+    for i in range(15):
+        inside = (confidence > i / 15) & (confidence <= (i + 1) / 15)
+        if inside.any():
+            gap = abs(right[inside].mean() - confidence[inside].mean())
+            expected += inside.sum() / len(truth) * gap
+    assert calibration_error(truth, rows) == pytest.approx(expected)
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
+    bins = reliability_bins([0, 0], [[0.5, 0.5], [1.0, 0.0]], n_bins=2)
+    assert [row.count for row in bins] == [1, 1]
+
+
+def test_bins_hold_every_answer_once() -> None:
+    truth, rows, _ = random_case(321, 8, 8)
+    bins = reliability_bins(truth, rows)
+    assert sum(row.count for row in bins) == 321
+    assert (bins[0].lower, bins[-1].upper) == (0, 1)
+    assert all(row.lower < row.confidence <= row.upper for row in bins if row.count)
+
+
+def test_coverage_curve_by_hand() -> None:
+    points = coverage_curve(TRUTH, ROWS)
+    assert [point.threshold for point in points] == pytest.approx([0.9, 0.8, 0.5, 0.4])
+    assert [point.coverage for point in points] == [0.25, 0.5, 0.75, 1.0]
+    assert [point.accuracy for point in points] == pytest.approx([1, 1, 2 / 3, 0.5])
+
+
+def test_equal_confidences_share_a_point_of_the_curve() -> None:
+    points = coverage_curve([0, 1, 0], [[0.7, 0.3], [0.7, 0.3], [0.6, 0.4]])
+    assert [point.coverage for point in points] == pytest.approx([2 / 3, 1])
+    assert [point.accuracy for point in points] == pytest.approx([1 / 2, 2 / 3])
+
+
+def test_float32_rows_are_brought_to_a_sum_of_1() -> None:
+    rows = normalize_rows(np.full((2, 3), 1 / 3, np.float32))
+    assert rows.dtype == np.float64
+    assert rows.sum(axis=1) == pytest.approx([1, 1], abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[0.5, 0.6]],
+        [[-0.1, 1.1]],
+        [[float("nan"), 1.0]],
+        [[float("inf"), 0.0]],
+        [[1.0]],
+        [0.5, 0.5],
+        np.empty((0, 3)),
+    ],
+    ids=["sum", "negative", "nan", "infinite", "one class", "no rows", "empty"],
+)
+def test_what_are_no_probabilities_is_refused(rows: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="received"):
+        normalize_rows(rows)
+
+
+@pytest.mark.parametrize("truth", [[0, 1], [3], [-1], [[0]]])
+def test_labels_that_do_not_fit_are_refused(truth: list[int]) -> None:
+    with pytest.raises(ValueError, match="received"):
+        brier_error(truth, [[0.2, 0.3, 0.5]])

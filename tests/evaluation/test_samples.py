@@ -1,0 +1,59 @@
+"""Which pictures are shown, and what the occlusion map says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facial_expressions.evaluation.samples import choose_samples, occlusion_map
+from tests.evaluation.fakes import PAIR, BrightnessClassifier, predictions_of
+
+NAN = float("nan")
+TRUTH = [0, 0, 0, 1, 1, 1]
+ROWS = [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.2, 0.8], [NAN, NAN]]
+IMAGES = np.arange(6, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
+
+
+def test_one_right_and_one_wrong_picture_per_class() -> None:
+    """Of class ``yes`` no answer is wrong: the last picture has none, so it is not shown."""
+    samples = choose_samples(predictions_of(PAIR, TRUTH, ROWS), IMAGES)
+    assert [(s.truth, s.prediction, s.is_right) for s in samples] == [
+        ("no", "no", True),
+        ("no", "yes", False),
+        ("yes", "yes", True),
+    ]
+
+
+def test_a_sample_shows_its_own_picture_and_confidence() -> None:
+    wrong = choose_samples(predictions_of(PAIR, TRUTH, ROWS), IMAGES)[1]
+    assert int(wrong.image[0, 0]) == 2
+    assert round(wrong.confidence, 6) == 0.7
+    assert wrong.heat is None
+
+
+def test_the_seed_decides_which() -> None:
+    predictions = predictions_of(PAIR, [0] * 40, [[0.9, 0.1]] * 40)
+    images = np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
+    chosen = [
+        int(choose_samples(predictions, images, seed=seed)[0].image[0, 0]) for seed in range(20)
+    ]
+    again = [
+        int(choose_samples(predictions, images, seed=seed)[0].image[0, 0]) for seed in range(20)
+    ]
+    assert chosen == again
+    assert len(set(chosen)) > 5
+
+
+def test_the_map_is_hot_where_covering_harms() -> None:
+    """``yes`` rests on the bright right half; covering the left changes nothing."""
+    image = np.zeros((48, 48), np.uint8)
+    image[:, 24:] = 255
+    heat = occlusion_map(BrightnessClassifier(), image, 1)
+    assert heat.shape == (48, 48)
+    assert heat.max() == 1
+    assert heat[:, :8].max() == 0
+    assert heat[10:38, 36:46].min() > 0.5
+
+
+def test_the_map_of_a_plain_picture_is_cold() -> None:
+    heat = occlusion_map(BrightnessClassifier(), np.full((12, 12), 80, np.uint8), 1)
+    assert heat.max() == 0
