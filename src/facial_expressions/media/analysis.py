@@ -1,0 +1,193 @@
+"""Videos to faces with expressions: detector, tracks, classifier and smoothing, frame by frame."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from facial_expressions.inference.recognizer import load_recognizer
+from facial_expressions.media.schedule import Every, choose_schedule
+from facial_expressions.media.smoothing import ExponentialSmoother
+from facial_expressions.media.tracking import Tracker
+from facial_expressions.results import FrameResult, Prediction, TrackedFace
+
+if TYPE_CHECKING:
+    from facial_expressions.inference.detectors import Detection
+    from facial_expressions.inference.recognizer import ExpressionRecognizer
+    from facial_expressions.media.frames import Frame, FrameSource
+
+__all__ = ["FrameAnalyzer", "analyze_frames", "analyze_video", "open_source"]
+
+_WEBCAM: Final = "webcam"
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+def analyze_video(
+    source: str | Path,
+    *,
+    recognizer: ExpressionRecognizer | None = None,
+    every: Every = 1,
+    smooth_s: float = 0.0,
+) -> Iterator[FrameResult]:
+    """Find and follow the faces of a video or a camera; one result per frame, as they come.
+
+    Nothing is kept from frame to frame but the tracks, so a video may be of any length.
+
+    Args:
+        source: A video file, or ``webcam`` or ``webcam:1`` for the first or second camera.
+        recognizer: What finds and names the faces; None opens the default model.
+        every: The detector runs on every so many frames, and boxes are carried on in between;
+            ``auto`` holds real time.
+        smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
+
+    Yields:
+        One result per frame, in order; also for frames without a face. A video that is cut short
+        ends with its last whole frame, and a warning is logged.
+
+    Raises:
+        VideoError: The file is missing or no video.
+        CameraError: There is no such camera, or it gives no more pictures.
+        MissingExtraError: PyAV is not installed.
+        ValueError: An option is out of its range.
+
+    Example:
+        >>> for frame in analyze_video("clip.mp4", smooth_s=0.5):  # doctest: +SKIP
+        ...     print(frame.time_s, [(face.track_id, face.expression) for face in frame.faces])
+    """
+    choose_schedule(every, interval_s=1.0)
+    ExponentialSmoother(smooth_s)
+    return _analyze_source(source, recognizer, every, smooth_s)
+
+
+def _analyze_source(
+    source: str | Path, recognizer: ExpressionRecognizer | None, every: Every, smooth_s: float
+) -> Iterator[FrameResult]:
+    with open_source(source) as frames:
+        analyzer = FrameAnalyzer(
+            recognizer or load_recognizer(),
+            every=every,
+            smooth_s=smooth_s,
+            interval_s=frames.frame_interval_s,
+        )
+        for _, result in analyze_frames(frames, analyzer):
+            yield result
+        if frames.note:
+            _LOGGER.warning("%s", frames.note)
+
+
+def analyze_frames(
+    frames: Iterable[Frame], analyzer: FrameAnalyzer
+) -> Iterator[tuple[Frame, FrameResult]]:
+    """Give frames to an analyzer; what comes out goes into any number of sinks.
+
+    Args:
+        frames: Any source, or any other frames in order.
+        analyzer: Used for this source only: it remembers the tracks.
+
+    Yields:
+        Each frame with its result.
+
+    Raises:
+        ModelError: The network cannot be run.
+    """
+    for frame in frames:
+        yield frame, analyzer.analyze(frame)
+
+
+def open_source(source: str | Path) -> FrameSource:
+    """Open a video file or a camera.
+
+    Args:
+        source: A path, ``webcam``, or ``webcam:1`` for the second camera. A file of that name is
+            reached as ``./webcam``.
+
+    Raises:
+        VideoError: The file is missing or no video.
+        CameraError: There is no such camera.
+        MissingExtraError: PyAV is not installed.
+    """
+    if isinstance(source, str) and source.partition(":")[0] == _WEBCAM:
+        from facial_expressions.media.camera import Camera, find_camera
+
+        return Camera(find_camera(source.partition(":")[2]))
+    from facial_expressions.media.video_file import VideoFile
+
+    return VideoFile(source)
+
+
+class FrameAnalyzer:
+    """Follows the faces of one series of frames and says which expression each shows.
+
+    On frames where the detector does not run, boxes are carried on by their speed; the classifier
+    runs on every frame.
+
+    Args:
+        recognizer: What finds and names the faces.
+        every: The detector runs on every so many frames; ``auto`` holds real time.
+        smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
+        interval_s: Seconds from frame to frame, for ``auto``.
+
+    Raises:
+        ValueError: An option is out of its range.
+    """
+
+    def __init__(
+        self,
+        recognizer: ExpressionRecognizer,
+        *,
+        every: Every = 1,
+        smooth_s: float = 0.0,
+        interval_s: float = 0.04,
+    ) -> None:
+        self._recognizer = recognizer
+        self._schedule = choose_schedule(every, interval_s=interval_s)
+        ExponentialSmoother(smooth_s)  # checks the option
+        self._smooth_s = smooth_s
+        self._tracker = Tracker()
+        self._smoothers: dict[int, ExponentialSmoother] = {}
+
+    def analyze(self, frame: Frame) -> FrameResult:
+        """Take the next frame.
+
+        Args:
+            frame: No earlier than the one before.
+
+        Raises:
+            ModelError: The network cannot be run.
+        """
+        size = (frame.width, frame.height)
+        is_detected = self._schedule.is_due(frame.index, frame.time_s)
+        if is_detected:
+            found = self._tracker.update(self._recognizer.detect(frame.image), time_s=frame.time_s)
+        else:
+            found = self._tracker.carry(time_s=frame.time_s, size=size)
+        faces = self._name(frame, found, is_detected=is_detected)
+        return FrameResult(frame.index, frame.time_s, *size, faces)
+
+    def _name(
+        self, frame: Frame, found: Sequence[tuple[int, Detection]], *, is_detected: bool
+    ) -> tuple[TrackedFace, ...]:
+        """Classify the faces of a frame and smooth each track's probabilities."""
+        live = self._tracker.numbers
+        self._smoothers = {n: one for n, one in self._smoothers.items() if n in live}
+        named = self._recognizer.classify(frame.image, [detection for _, detection in found])
+        return tuple(
+            TrackedFace(
+                face.box,
+                face.detection_score,
+                face.landmarks,
+                self._smoothed(number, face.prediction, frame.time_s),
+                number,
+                is_detected,
+            )
+            for (number, _), face in zip(found, named, strict=True)
+        )
+
+    def _smoothed(self, number: int, prediction: Prediction, time_s: float) -> Prediction:
+        if self._smooth_s == 0:
+            return prediction
+        smoother = self._smoothers.setdefault(number, ExponentialSmoother(self._smooth_s))
+        values = smoother.update(prediction.values, time_s=time_s)
+        return Prediction(prediction.labels, tuple(values.tolist()), prediction.uncertain_below)

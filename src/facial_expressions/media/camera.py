@@ -1,0 +1,208 @@
+"""Read a camera live: the newest frames, and an error in words when none come any more.
+
+A thread of its own reads the camera, because a read can block for ever. Frames wait in a short
+queue; when it is full the oldest is dropped, so the picture stays live. A camera that gives no new
+picture for three seconds (none at all, or the same one over and over) counts as stuck.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.errors import CameraError
+from facial_expressions.media.frames import Frame
+from facial_expressions.media.pyav import av
+from facial_expressions.media.video_file import upright
+
+__all__ = ["Camera", "CameraDevice", "find_camera"]
+
+_STUCK_S: Final = 3.0
+_QUEUE: Final = 3
+_INTERVAL_S: Final = 1 / 30
+
+
+@dataclass(frozen=True, slots=True)
+class CameraDevice:
+    """What FFmpeg needs to open a camera.
+
+    Attributes:
+        name: What rows and messages call it.
+        file: The device, in the words of the input format.
+        format: FFmpeg's name of the operating system's camera interface.
+        options: Options of that input format.
+    """
+
+    name: str
+    file: str
+    format: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def find_camera(number: str = "", *, platform: str = sys.platform) -> CameraDevice:
+    """Find a camera of this machine.
+
+    Args:
+        number: ``""`` or ``0`` for the first, ``1`` for the second, and so on.
+        platform: The operating system, as ``sys.platform`` calls it.
+
+    Raises:
+        CameraError: There is no such camera, or the number is none.
+    """
+    if not (number == "" or (number.isascii() and number.isdigit() and len(number) < 4)):
+        raise CameraError(
+            f"a camera is webcam, webcam:1 and so on; received webcam:{number}; give its number"
+        )
+    position = int(number or 0)
+    name = f"webcam:{position}"
+    if platform == "darwin":
+        return CameraDevice(name, f"{position}:none", "avfoundation", {"framerate": "30"})
+    if platform == "win32":
+        devices = [
+            one.name
+            for one in av.device.enumerate_input_devices("dshow")
+            if "video" in one.media_types
+        ]
+        if position >= len(devices):
+            raise _no_camera(name, devices)
+        return CameraDevice(name, f"video={devices[position]}", "dshow")
+    paths = sorted(Path("/dev").glob("video*"))
+    path = Path(f"/dev/video{position}")
+    if path not in paths:
+        raise _no_camera(name, [str(one) for one in paths])
+    return CameraDevice(name, str(path), "v4l2")
+
+
+def _no_camera(name: str, found: list[str]) -> CameraError:
+    return CameraError(
+        f"there is no camera {name}; found {', '.join(found) or 'none'}; plug one in, "
+        "or give a video file"
+    )
+
+
+class Camera:
+    """The frames of a camera, live, in a ``with`` block.
+
+    Args:
+        device: The camera, see ``find_camera``.
+        stuck_s: After so many seconds without a new picture the camera counts as stuck.
+
+    Raises:
+        CameraError: The camera cannot be opened.
+    """
+
+    def __init__(self, device: CameraDevice, *, stuck_s: float = _STUCK_S) -> None:
+        self._device = device
+        self._stuck_s = stuck_s
+        self._waiting: deque[tuple[float, NDArray[np.uint8]]] = deque(maxlen=_QUEUE)
+        self._changed = threading.Condition()
+        self._failure = ""
+        self._is_closed = False
+        self._fresh_s = time.monotonic()
+        threading.Thread(target=self._read, name=device.name, daemon=True).start()
+
+    @property
+    def name(self) -> str:
+        """``webcam:0`` and so on."""
+        return self._device.name
+
+    @property
+    def duration_s(self) -> None:
+        """A camera has no end."""
+        return
+
+    @property
+    def frame_interval_s(self) -> float:
+        """Seconds from frame to frame; most cameras give thirty a second."""
+        return _INTERVAL_S
+
+    @property
+    def note(self) -> str:
+        """Nothing: a camera that fails raises."""
+        return ""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames as they come; times count from the first.
+
+        Raises:
+            CameraError: The camera cannot be opened, ends, or is stuck.
+        """
+        start_s: float | None = None
+        index = 0
+        while True:
+            taken_s, image = self._take()
+            start_s = taken_s if start_s is None else start_s
+            yield Frame(index, taken_s - start_s, image)
+            index += 1
+
+    def close(self) -> None:
+        """Let the camera go."""
+        self._is_closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _take(self) -> tuple[float, NDArray[np.uint8]]:
+        with self._changed:
+            while True:
+                left_s = self._fresh_s + self._stuck_s - time.monotonic()
+                if self._failure and not self._waiting:
+                    raise CameraError(
+                        f"the camera gives no pictures; received from {self.name}: "
+                        f"{self._failure}; check that it is plugged in, allowed and not in use"
+                    )
+                if left_s <= 0:
+                    raise CameraError(
+                        f"the camera is stuck; received no new picture from {self.name} for "
+                        f"{self._stuck_s:g} s; plug it in again, or end the program that uses it"
+                    )
+                if self._waiting:
+                    return self._waiting.popleft()
+                self._changed.wait(min(left_s, 0.25))
+
+    def _read(self) -> None:
+        """Read until the camera ends or is let go; runs in a thread."""
+        failure = "it ended"
+        try:
+            self._read_frames()
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            failure = str(error) or type(error).__name__
+        with self._changed:
+            self._failure = failure
+            self._changed.notify()
+
+    def _read_frames(self) -> None:
+        device = self._device
+        last_sum = None
+        with av.open(device.file, format=device.format, options=device.options) as container:
+            for picture in container.decode(video=0):
+                if self._is_closed:
+                    return
+                image = upright(picture)
+                check_sum = zlib.adler32(image.data)
+                with self._changed:
+                    now_s = time.monotonic()
+                    if check_sum != last_sum:
+                        self._fresh_s = now_s
+                    self._waiting.append((now_s, image))
+                    self._changed.notify()
+                last_sum = check_sum

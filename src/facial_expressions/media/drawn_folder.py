@@ -1,0 +1,76 @@
+"""Save marked pictures into a folder under names that are free."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import IO, Final
+
+from facial_expressions.inference.images import MAX_PIXELS, ImageSource, load_image
+from facial_expressions.media.draw import draw_faces
+from facial_expressions.results import Face
+
+__all__ = ["DrawnFolder"]
+
+_JPEG_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
+_LONGEST_STEM: Final = 50
+"""Letters of a name that are kept: at most 200 bytes, where file systems allow 255."""
+
+
+class DrawnFolder:
+    """A folder for marked pictures; no file that exists is ever overwritten.
+
+    Args:
+        folder: Made with its parents when it is missing.
+        max_pixels: Pictures with more pixels are not read.
+
+    Raises:
+        OSError: The folder cannot be made.
+
+    Example:
+        >>> import numpy as np
+        >>> marked = DrawnFolder("marked")
+        >>> marked.save(np.zeros((40, 40, 3), np.uint8), [], name="team.png").name
+        'team-faces.png'
+    """
+
+    def __init__(self, folder: str | Path, *, max_pixels: int = MAX_PIXELS) -> None:
+        self._folder = Path(folder)
+        self._max_pixels = max_pixels
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, image: ImageSource, faces: Sequence[Face], *, name: str) -> Path:
+        """Draw the faces and save the picture: as JPEG what was one, anything else as PNG.
+
+        Args:
+            image: The picture.
+            faces: What was found in it.
+            name: Path or name of the original; the new name is made from it.
+
+        Returns:
+            Where the picture was written.
+
+        Raises:
+            ImageError: The picture cannot be read.
+            OSError: The file cannot be written.
+        """
+        picture = draw_faces(load_image(image, max_pixels=self._max_pixels), faces)
+        is_jpeg = PurePath(name).suffix.lower() in _JPEG_SUFFIXES
+        stem = PurePath(name).stem[:_LONGEST_STEM] if name != "-" else "stdin"
+        with self._create(stem, ".jpg" if is_jpeg else ".png") as file:
+            if is_jpeg:
+                picture.save(file, "JPEG", quality=92)
+            else:
+                picture.save(file, "PNG")
+            return Path(file.name)
+
+    def _create(self, stem: str, suffix: str) -> IO[bytes]:
+        """Open the first of ``stem-faces``, ``stem-faces-2``, ... that does not exist."""
+        for number in itertools.count(1):
+            extra = "" if number == 1 else f"-{number}"
+            try:
+                return (self._folder / f"{stem}-faces{extra}{suffix}").open("xb")
+            except FileExistsError:
+                continue
+        raise AssertionError("the numbers never end")

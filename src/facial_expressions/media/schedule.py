@@ -1,0 +1,119 @@
+"""Decide on which frames of a video the detector runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
+
+__all__ = ["EVERY_AUTO", "AutoSchedule", "Every", "FixedSchedule", "Schedule", "choose_schedule"]
+
+Every = int | Literal["auto"]
+"""Every how many frames the detector runs; ``auto`` holds real time."""
+
+EVERY_AUTO: Final = "auto"
+
+_LONGEST_REST_S: Final = 0.5
+"""With ``auto`` the detector runs at least twice in a second of video, however slow it is."""
+
+
+class Schedule(Protocol):
+    """Says whether the detector is to run on a frame; asked once for each, in order."""
+
+    def is_due(self, index: int, time_s: float) -> bool:
+        """Return whether the detector is to run.
+
+        Args:
+            index: Number of the frame, counted from 0.
+            time_s: Its time in seconds.
+        """
+        ...
+
+
+class FixedSchedule:
+    """The detector runs on frames 0, n, 2n, ...
+
+    Args:
+        every: n, 1 or more.
+
+    Raises:
+        ValueError: n is under 1.
+
+    Example:
+        >>> schedule = FixedSchedule(3)
+        >>> [schedule.is_due(index, 0.0) for index in range(4)]
+        [True, False, False, True]
+    """
+
+    def __init__(self, every: int) -> None:
+        if every < 1:
+            raise ValueError(
+                f"the detector runs every 1 or more frames; received {every}; use 1 or 'auto'"
+            )
+        self._every = every
+
+    def is_due(self, index: int, time_s: float) -> bool:
+        """Return whether the frame's number is a multiple of n.
+
+        Args:
+            index: Number of the frame, counted from 0.
+            time_s: Not looked at.
+        """
+        return index % self._every == 0
+
+
+class AutoSchedule:
+    """The detector runs whenever there is time for it: as long as the work is not behind the video.
+
+    Which frames it runs on depends on the machine and its load; a fixed schedule repeats.
+
+    Args:
+        interval_s: Seconds from frame to frame; the work may be one of them behind.
+        clock: Gives the time in seconds.
+
+    Example:
+        >>> clock = iter([0.0, 0.03, 0.2, 0.21]).__next__
+        >>> schedule = AutoSchedule(0.04, clock=clock)
+        >>> [schedule.is_due(index, index * 0.04) for index in range(4)]
+        [True, True, False, False]
+    """
+
+    def __init__(
+        self, interval_s: float, *, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._interval_s = interval_s
+        self._clock = clock
+        self._start_s: float | None = None
+        self._last_run_s = 0.0
+
+    def is_due(self, index: int, time_s: float) -> bool:
+        """Return whether the work is in time, or the detector has rested for half a second.
+
+        Args:
+            index: Not looked at.
+            time_s: The frame's time in seconds.
+        """
+        now_s = self._clock()
+        if self._start_s is None:
+            self._start_s, self._last_run_s = now_s - time_s, time_s
+            return True
+        behind_s = now_s - self._start_s - time_s
+        is_due = behind_s <= self._interval_s or time_s - self._last_run_s >= _LONGEST_REST_S
+        if is_due:
+            self._last_run_s = time_s
+        return is_due
+
+
+def choose_schedule(every: Every, *, interval_s: float) -> Schedule:
+    """Return the schedule that an option asks for.
+
+    Args:
+        every: A number of frames, or ``auto``.
+        interval_s: Seconds from frame to frame.
+
+    Raises:
+        ValueError: The number is under 1.
+    """
+    if every == EVERY_AUTO:
+        return AutoSchedule(interval_s)
+    return FixedSchedule(int(every))

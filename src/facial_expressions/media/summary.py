@@ -1,0 +1,233 @@
+"""Sum up a video per track: how long, which share of the time each expression, longest stretches.
+
+A frame counts for the time until the next one, the last frame for as long as the one before. A
+stretch is a run of frames of one track with the same expression; it goes on over short gaps of the
+track, whose time counts for neither the track nor the stretch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from facial_expressions.results import SCHEMA
+
+if TYPE_CHECKING:
+    from facial_expressions.results import FrameResult
+
+__all__ = ["Stretch", "Summary", "TrackSummary", "VideoSummary"]
+
+_N_STRETCHES: Final = 3
+_DECIMALS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A run of frames of one track with one expression.
+
+    Attributes:
+        expression: The expression.
+        start_s: Time of its first frame in seconds.
+        end_s: Time of its end in seconds.
+        seen_s: Seconds of it in which the face was seen.
+    """
+
+    expression: str
+    start_s: float
+    end_s: float
+    seen_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSummary:
+    """One face over the whole video.
+
+    Attributes:
+        track_id: The track's number.
+        first_s: Time of its first frame in seconds.
+        last_s: Time of its end in seconds.
+        n_frames: Frames in which it was seen.
+        seen_s: Seconds in which it was seen.
+        stretches: Its runs of one expression, in order.
+    """
+
+    track_id: int
+    first_s: float
+    last_s: float
+    n_frames: int
+    seen_s: float
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the seen time by expression, the largest first; they sum to 1."""
+        totals: dict[str, float] = {}
+        for stretch in self.stretches:
+            totals[stretch.expression] = totals.get(stretch.expression, 0.0) + stretch.seen_s
+        whole = sum(totals.values()) or 1.0
+        return {name: totals[name] / whole for name in sorted(totals, key=lambda n: -totals[n])}
+
+    @property
+    def longest(self) -> tuple[Stretch, ...]:
+        """The three longest stretches, the longest first."""
+        return tuple(sorted(self.stretches, key=lambda one: -one.seen_s)[:_N_STRETCHES])
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One video, summed up.
+
+    Attributes:
+        source: What rows call the video.
+        status: ``ok``, ``truncated`` (the file is cut or damaged) or ``interrupted``.
+        n_frames: Frames in all.
+        n_frames_without_face: Frames in which no face was seen.
+        start_s: Time of the first frame in seconds.
+        duration_s: Seconds from there to the end of the last frame.
+        tracks: The faces, in order of their numbers.
+    """
+
+    source: str
+    status: str
+    n_frames: int
+    n_frames_without_face: int
+    start_s: float
+    duration_s: float
+    tracks: tuple[TrackSummary, ...]
+
+    def to_json(self) -> str:
+        """Return an indented JSON object; seconds and shares have six decimals."""
+        data: dict[str, Any] = {
+            "schema": SCHEMA,
+            "source": self.source,
+            "status": self.status,
+            "n_frames": self.n_frames,
+            "n_frames_without_face": self.n_frames_without_face,
+            "start_s": round(self.start_s, _DECIMALS),
+            "duration_s": round(self.duration_s, _DECIMALS),
+            "tracks": [_track_dict(track) for track in self.tracks],
+        }
+        return json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+    def to_text(self) -> str:
+        """Return a few lines for people."""
+        mark = "" if self.status == "ok" else f", {self.status}"
+        lines = [
+            f"{self.source}: {self.duration_s:.2f} s, {self.n_frames} frames, "
+            f"{self.n_frames_without_face} without a face, {len(self.tracks)} tracks{mark}"
+        ]
+        for track in self.tracks:
+            shares = ", ".join(f"{name} {share:.0%}" for name, share in track.shares.items())
+            longest = track.longest[0]
+            lines.append(
+                f"  track {track.track_id}: seen {track.seen_s:.2f} s between {track.first_s:.2f} "
+                f"and {track.last_s:.2f} s: {shares}; longest {longest.expression} "
+                f"{longest.seen_s:.2f} s from {longest.start_s:.2f} s"
+            )
+        return "\n".join(lines) + "\n"
+
+
+class VideoSummary:
+    r"""Collects results; memory grows with changes of expression, not with frames.
+
+    Args:
+        source: What rows call the video.
+
+    Example:
+        >>> VideoSummary("clip.mp4").finish().to_text()
+        'clip.mp4: 0.00 s, 0 frames, 0 without a face, 0 tracks\n'
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._pending: FrameResult | None = None
+        self._n_frames = self._n_without = 0
+        self._start_s = self._end_s = self._last_step_s = 0.0
+        self._n_seen: dict[int, int] = {}
+        self._stretches: dict[int, list[Stretch]] = {}
+
+    def add(self, result: FrameResult) -> None:
+        """Take the next frame's result.
+
+        Args:
+            result: No earlier than the one before.
+        """
+        if self._pending is None:
+            self._start_s = result.time_s
+        else:
+            self._count(self._pending, result.time_s)
+        self._pending = result
+        self._end_s = result.time_s
+        self._n_frames += 1
+        self._n_without += not result.faces
+
+    def finish(self, *, status: str = "ok") -> Summary:
+        """Return the summary; nothing may be added after this.
+
+        Args:
+            status: ``ok``, ``truncated`` or ``interrupted``.
+        """
+        if self._pending is not None:
+            self._end_s = self._pending.time_s + self._last_step_s
+            self._count(self._pending, self._end_s)
+            self._pending = None
+        tracks = tuple(self._track(number) for number in sorted(self._stretches))
+        return Summary(
+            self._source,
+            status,
+            self._n_frames,
+            self._n_without,
+            self._start_s,
+            self._end_s - self._start_s,
+            tracks,
+        )
+
+    def _count(self, result: FrameResult, end_s: float) -> None:
+        """Count a frame that lasts until ``end_s``."""
+        step_s = self._last_step_s = end_s - result.time_s
+        for face in result.faces:
+            stretches = self._stretches.setdefault(face.track_id, [])
+            self._n_seen[face.track_id] = self._n_seen.get(face.track_id, 0) + 1
+            if stretches and stretches[-1].expression == face.expression:
+                last = stretches.pop()
+                start_s, seen_s = last.start_s, last.seen_s + step_s
+            else:
+                start_s, seen_s = result.time_s, step_s
+            stretches.append(Stretch(face.expression, start_s, end_s, seen_s))
+
+    def _track(self, number: int) -> TrackSummary:
+        stretches = tuple(self._stretches[number])
+        return TrackSummary(
+            number,
+            stretches[0].start_s,
+            stretches[-1].end_s,
+            self._n_seen[number],
+            sum(stretch.seen_s for stretch in stretches),
+            stretches,
+        )
+
+
+def _track_dict(track: TrackSummary) -> dict[str, Any]:
+    return {
+        "track_id": track.track_id,
+        "first_s": round(track.first_s, _DECIMALS),
+        "last_s": round(track.last_s, _DECIMALS),
+        "n_frames": track.n_frames,
+        "seen_s": round(track.seen_s, _DECIMALS),
+        "shares": {name: round(share, _DECIMALS) for name, share in track.shares.items()},
+        "longest_stretches": _stretch_dicts(track.longest),
+    }
+
+
+def _stretch_dicts(stretches: Sequence[Stretch]) -> list[dict[str, Any]]:
+    return [
+        {
+            "expression": one.expression,
+            "start_s": round(one.start_s, _DECIMALS),
+            "end_s": round(one.end_s, _DECIMALS),
+            "seen_s": round(one.seen_s, _DECIMALS),
+        }
+        for one in stretches
+    ]

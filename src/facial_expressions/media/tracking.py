@@ -1,0 +1,183 @@
+"""Follow faces from frame to frame: each keeps its number, through crossings and short gaps.
+
+A track foresees where its face will be by the speed of the box's middle; new detections are matched
+with what the tracks foresee, all at once and at the least total cost (see ``assignment``). The cost
+of a pair is the distance of the middles in units of the face's size, plus what the boxes do not
+share, plus the logarithm of the ratio of their sizes. A track that finds no detection is kept for a
+while, its speed dying away; so a face that is hidden behind another one comes back under its own
+number. Nothing looks at who a person is: a face that leaves for longer gets a new number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import exp, hypot, inf, log, sqrt
+from typing import Final
+
+from facial_expressions.inference.detectors import Detection
+from facial_expressions.media.assignment import assign
+from facial_expressions.results import Box, Point
+
+__all__ = ["Tracker"]
+
+_REACH: Final = 1.0
+"""A detection may lie this many face sizes from where it was foreseen, and for each second ..."""
+_REACH_PER_SECOND: Final = 1.0
+"""... since the face was last seen, this many more, ..."""
+_LONGEST_REACH: Final = 2.0
+"""... up to so many."""
+_LARGEST_RATIO: Final = 2.0
+"""A face's size may change by this factor between two sightings."""
+_LIMIT: Final = _LONGEST_REACH + 1 + log(_LARGEST_RATIO) + 0.1
+"""More than any possible pair costs: as many as possible are matched."""
+
+_SPEED_MEMORY_S: Final = 0.15
+_SPEED_DECAY_S: Final = 1.0
+
+
+@dataclass(slots=True)
+class _Track:
+    """One face: its last sighting and its speed.
+
+    Attributes:
+        number: The track's id.
+        detection: The last sighting.
+        time_s: When that was.
+        speed: Pixels per second, right and down.
+        n_sightings: How often it was seen.
+    """
+
+    number: int
+    detection: Detection
+    time_s: float
+    speed: Point = (0.0, 0.0)
+    n_sightings: int = 1
+
+    def foresee(self, time_s: float) -> Detection:
+        """Return the last sighting, moved on to a later time."""
+        moving_s = _SPEED_DECAY_S * (1 - exp(-(time_s - self.time_s) / _SPEED_DECAY_S))
+        return _moved(self.detection, self.speed[0] * moving_s, self.speed[1] * moving_s)
+
+    def see(self, detection: Detection, time_s: float) -> None:
+        """Take a new sighting."""
+        passed_s = time_s - self.time_s
+        if passed_s > 0:
+            (x, y), (old_x, old_y) = detection.box.center, self.detection.box.center
+            weight = max(1 - exp(-passed_s / _SPEED_MEMORY_S), 1 / self.n_sightings)
+            self.speed = (
+                self.speed[0] + weight * ((x - old_x) / passed_s - self.speed[0]),
+                self.speed[1] + weight * ((y - old_y) / passed_s - self.speed[1]),
+            )
+        self.detection, self.time_s = detection, time_s
+        self.n_sightings += 1
+
+
+class Tracker:
+    """Gives detections numbers that stay with the face.
+
+    Args:
+        max_gap_s: A face that was not seen for longer than this gets a new number.
+
+    Raises:
+        ValueError: The gap is negative.
+
+    Example:
+        >>> tracker = Tracker()
+        >>> tracker.update([Detection(Box(0, 0, 10, 10), 0.9)], time_s=0.0)[0][0]
+        1
+        >>> tracker.update([Detection(Box(2, 0, 12, 10), 0.9)], time_s=0.1)[0][0]
+        1
+    """
+
+    def __init__(self, *, max_gap_s: float = 1.0) -> None:
+        if not max_gap_s >= 0:
+            raise ValueError(
+                f"a gap is 0 seconds or longer; received {max_gap_s}; use for example 1.0"
+            )
+        self._max_gap_s = max_gap_s
+        self._tracks: list[_Track] = []
+        self._n_given = 0
+        self._last_time_s = -inf
+
+    @property
+    def numbers(self) -> set[int]:
+        """Numbers of the tracks that a coming detection may still continue."""
+        return {track.number for track in self._tracks}
+
+    def update(
+        self, detections: Sequence[Detection], *, time_s: float
+    ) -> list[tuple[int, Detection]]:
+        """Take what the detector found in a frame.
+
+        Args:
+            detections: The faces, in any order.
+            time_s: The frame's time in seconds, no earlier than the one before.
+
+        Returns:
+            The detections in the order given, each with its track's number.
+        """
+        oldest_s = time_s - self._max_gap_s
+        self._tracks = [track for track in self._tracks if track.time_s >= oldest_s]
+        costs = [[_cost(track, found, time_s) for found in detections] for track in self._tracks]
+        numbers = {}
+        for row, column in assign(costs, _LIMIT):
+            self._tracks[row].see(detections[column], time_s)
+            numbers[column] = self._tracks[row].number
+        for column, found in enumerate(detections):
+            if column not in numbers:
+                self._n_given += 1
+                numbers[column] = self._n_given
+                self._tracks.append(_Track(self._n_given, found, time_s))
+        self._last_time_s = time_s
+        return [(numbers[column], found) for column, found in enumerate(detections)]
+
+    def carry(self, *, time_s: float, size: tuple[int, int]) -> list[tuple[int, Detection]]:
+        """Say where the faces of the last ``update`` are now, without a detector.
+
+        Args:
+            time_s: The frame's time in seconds.
+            size: Width and height of the frame in pixels.
+
+        Returns:
+            The faces whose middle is still in the frame, from left to right, with their numbers.
+        """
+        seen = [track for track in self._tracks if track.time_s == self._last_time_s]
+        carried = [(track.number, track.foresee(time_s)) for track in seen]
+        inside = [one for one in carried if _is_inside(one[1].box, size)]
+        return sorted(inside, key=lambda one: (one[1].box.left, one[1].box.top))
+
+
+def _cost(track: _Track, found: Detection, time_s: float) -> float:
+    """Return what it costs to continue a track with a detection; infinite where it cannot be."""
+    box, other = track.foresee(time_s).box, found.box
+    side, other_side = sqrt(box.width * box.height), sqrt(other.width * other.height)
+    distance = hypot(box.center[0] - other.center[0], box.center[1] - other.center[1])
+    distance /= (side + other_side) / 2
+    reach = min(_REACH + _REACH_PER_SECOND * (time_s - track.time_s), _LONGEST_REACH)
+    ratio = abs(log(side / other_side))
+    if distance > reach or ratio > log(_LARGEST_RATIO):
+        return inf
+    return distance + 1 - _shared(box, other) + ratio
+
+
+def _shared(one: Box, other: Box) -> float:
+    """Return the intersection over the union of two boxes."""
+    width = min(one.right, other.right) - max(one.left, other.left)
+    height = min(one.bottom, other.bottom) - max(one.top, other.top)
+    shared = max(width, 0.0) * max(height, 0.0)
+    return shared / (one.width * one.height + other.width * other.height - shared)
+
+
+def _moved(detection: Detection, x: float, y: float) -> Detection:
+    box = detection.box
+    return replace(
+        detection,
+        box=Box(box.left + x, box.top + y, box.right + x, box.bottom + y),
+        landmarks=tuple((point_x + x, point_y + y) for point_x, point_y in detection.landmarks),
+    )
+
+
+def _is_inside(box: Box, size: tuple[int, int]) -> bool:
+    x, y = box.center
+    return 0 <= x < size[0] and 0 <= y < size[1]

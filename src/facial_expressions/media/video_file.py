@@ -1,0 +1,293 @@
+"""Read a video file frame by frame, with the stream's own times, in flat memory.
+
+Few container formats are let near a demuxer, and none that names other files (playlists); a path is
+never taken for a URL. Frames come upright: the display matrix that phones write is applied. Frames
+that are damaged are left out and counted; a file that is cut short ends with its last whole frame.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.errors import VideoError
+from facial_expressions.inference.images import MAX_PIXELS, MAX_SIDE
+from facial_expressions.media.frames import Frame
+from facial_expressions.media.pyav import av
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+__all__ = ["VideoFile", "open_container", "upright"]
+
+_FORMATS: Final = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,ivf,nut"
+_MOST_FAILURES: Final = 100
+"""After so many packets in a row that cannot be decoded the file counts as ended."""
+
+_FALLBACK_RATE: Final = 25.0
+_RATES: Final = (0.01, 1000.0)
+_MICROSECOND: Final = 1e-6
+
+
+class VideoFile:
+    """The frames of a video file, to be read once, in a ``with`` block.
+
+    Args:
+        path: The file.
+        max_pixels: A video with more pixels a frame is refused.
+
+    Raises:
+        VideoError: The file is missing, empty, no video or too large, or has no video stream.
+        MissingExtraError: PyAV is not installed.
+
+    Example:
+        >>> VideoFile("no-such-video.mp4")
+        Traceback (most recent call last):
+        ...
+        facial_expressions.errors.VideoError: no such video; ...
+    """
+
+    def __init__(self, path: str | Path, *, max_pixels: int = MAX_PIXELS) -> None:
+        self._path = Path(path)
+        self._max_pixels = max_pixels
+        self._container = open_container(path)
+        try:
+            self._stream = _video_stream(self._container, self._path)
+            self._check_size(self._stream.width, self._stream.height)
+        except BaseException:
+            self._container.close()
+            raise
+        self._stream.thread_type = "AUTO"
+        self._is_cut = _reaches_past_end(self._stream, self._path)
+        self._n_damaged = 0
+        self._end_s = 0.0
+
+    @property
+    def name(self) -> str:
+        """The path as it was given."""
+        return str(self._path)
+
+    @property
+    def duration_s(self) -> float | None:
+        """Length in seconds that the file claims; None where it claims none."""
+        duration = self._container.duration
+        return None if duration is None or duration <= 0 else duration * _MICROSECOND
+
+    @property
+    def frame_interval_s(self) -> float:
+        """Seconds from frame to frame, on average, as the file says."""
+        rate = float(self._stream.average_rate or 0)
+        return 1 / (rate if _RATES[0] <= rate <= _RATES[1] else _FALLBACK_RATE)
+
+    @property
+    def note(self) -> str:
+        """After the last frame: what was wrong with the file; empty when nothing was."""
+        parts = []
+        if self._is_cut:
+            parts.append(f"{self.name} is cut short: its frames end at {self._end_s:.2f} s")
+        if self._n_damaged:
+            parts.append(f"{self.name} is damaged: {self._n_damaged} packets or frames left out")
+        return "; ".join(parts)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames.
+
+        Raises:
+            VideoError: Not one frame can be decoded, or a frame is too large.
+        """
+        index, time_s = 0, 0.0
+        for picture in self._pictures():
+            self._check_size(picture.width, picture.height)
+            time_s = _time_s(picture, self._stream, index, time_s, self.frame_interval_s)
+            yield Frame(index, time_s, upright(picture))
+            index += 1
+            self._end_s = time_s
+        if index == 0:
+            raise VideoError(
+                f"no picture of the video can be decoded; received {self._path}, codec "
+                f"{self._stream.codec_context.name}; copy the file again or convert it"
+            )
+
+    def close(self) -> None:
+        """Close the file; more frames cannot be read."""
+        self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _pictures(self) -> Iterator[VideoFrame]:
+        """Decode; damaged packets are counted and left out."""
+        failures = 0
+        last_s = 0.0
+        for packet in self._packets():
+            last_s = max(last_s, _packet_end_s(packet))
+            if packet.stream.index != self._stream.index:
+                continue
+            try:
+                pictures = self._stream.decode(packet)
+            except av.error.FFmpegError:
+                failures += 1
+                self._n_damaged += 1
+                if failures >= _MOST_FAILURES:
+                    self._is_cut = True
+                    return
+                continue
+            for picture in pictures:
+                failures = 0
+                if picture.is_corrupt:
+                    self._n_damaged += 1
+                else:
+                    yield picture
+        self._is_cut = self._is_cut or self._lacks_end(last_s)
+
+    def _packets(self) -> Iterator[Packet[Stream]]:
+        """Demux every stream; an error in the file is counted and passed over."""
+        for _ in range(_MOST_FAILURES):
+            try:
+                yield from self._container.demux()
+            except av.error.FFmpegError:
+                self._n_damaged += 1
+            else:
+                return
+        self._is_cut = True
+
+    def _lacks_end(self, last_s: float) -> bool:
+        """Whether the packets end clearly before the length that the header claims."""
+        is_indexed = "mov" in self._container.format.name.split(",")  # its index was looked at
+        if is_indexed or self.duration_s is None:
+            return False
+        start_s = (self._container.start_time or 0) * _MICROSECOND
+        return last_s - start_s < self.duration_s - max(0.15, 3 * self.frame_interval_s)
+
+    def _check_size(self, width: int, height: int) -> None:
+        if max(width, height) > MAX_SIDE or width * height > self._max_pixels:
+            raise VideoError(
+                f"the video is too large; received {self._path} with {width}x{height} pixels, "
+                f"allowed are {self._max_pixels:,} in all and {MAX_SIDE:,} a side; shrink it first"
+            )
+
+
+def open_container(path: str | Path) -> InputContainer:
+    """Open a video file, by its content and as a file, whatever its name looks like.
+
+    Args:
+        path: The file.
+
+    Raises:
+        VideoError: The file is missing, empty, not readable or no video.
+    """
+    file = Path(path)
+    if "://" in str(path):
+        raise VideoError(
+            f"a video is a file; received the address {path}; download it first, no request is made"
+        )
+    try:
+        status = file.stat()
+        with file.open("rb"):
+            pass
+    except FileNotFoundError as error:
+        raise VideoError(f"no such video; received {file}; check the path") from error
+    except (OSError, ValueError) as error:
+        raise VideoError(
+            f"the video cannot be read; received {file}: {error}; check its permissions and name"
+        ) from error
+    if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
+        kind = "an empty file" if stat.S_ISREG(status.st_mode) else "no regular file"
+        raise VideoError(f"a video is a file with content; received {file}, {kind}; copy it again")
+    try:
+        return av.open(f"file:{file}", options={"format_whitelist": _FORMATS})
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError(
+            f"not a video, or cut so short that it has no index; received {file}; give an MP4, "
+            "MOV, MKV, WebM, AVI or MPEG file, or convert it to one"
+        ) from error
+
+
+def upright(picture: VideoFrame) -> NDArray[np.uint8]:
+    """Return a decoded picture's pixels, turned and mirrored as its display matrix asks.
+
+    Args:
+        picture: A decoded frame of any pixel format.
+
+    Returns:
+        RGB ``uint8 (H, W, 3)``.
+    """
+    image = np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
+    matrix = _display_matrix(picture)
+    if matrix is None:
+        return image
+    a, b, c, d = matrix  # right is (a, b), down is (c, d)
+    if abs(a) + abs(d) < abs(b) + abs(c):
+        image = image.transpose(1, 0, 2)
+        right, down = c, b
+    else:
+        right, down = a, d
+    turned = image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
+    return np.ascontiguousarray(turned)
+
+
+def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int] | None:
+    data: Any = picture.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(data), np.int32))
+    return a, b, c, d
+
+
+def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """Return the first video stream that is no cover picture."""
+    cover = av.stream.Disposition.attached_pic
+    streams = [one for one in container.streams.video if not one.disposition & cover]
+    if not streams:
+        kinds = sorted({str(stream.type) for stream in container.streams}) or ["none"]
+        raise VideoError(
+            f"no video stream; received {path} with streams of kind {', '.join(kinds)}; "
+            "give a file with moving pictures"
+        )
+    if streams[0].codec_context is None:
+        raise VideoError(f"the video's codec is not read; received {path}; convert it to H.264")
+    return streams[0]
+
+
+def _reaches_past_end(stream: VideoStream, path: Path) -> bool:
+    """Whether the file's index names bytes that the file does not have."""
+    entries = stream.index_entries
+    if not len(entries):
+        return False
+    last = entries[len(entries) - 1]
+    return last.pos + last.size > path.stat().st_size
+
+
+def _packet_end_s(packet: Packet[Any]) -> float:
+    if packet.pts is None or packet.time_base is None:
+        return 0.0
+    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
+
+
+def _time_s(
+    picture: VideoFrame, stream: VideoStream, index: int, previous_s: float, interval_s: float
+) -> float:
+    """Return the frame's time; where it has none, one interval after the frame before."""
+    time_base = picture.time_base or stream.time_base
+    if picture.pts is None or not time_base:
+        return previous_s + interval_s if index else 0.0
+    time_s = float(picture.pts * time_base)
+    return time_s if index == 0 else max(time_s, previous_s)

@@ -1,0 +1,125 @@
+"""Whole videos through the real detector: rows, times, tracks, carried boxes, flat memory."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import facial_expressions as fx
+from facial_expressions.errors import VideoError
+from facial_expressions.inference.recognizer import ExpressionRecognizer
+from facial_expressions.media.analysis import FrameAnalyzer, analyze_frames, analyze_video
+from facial_expressions.media.frames import Frame
+from tests.media.videos import even_times, scene, write_video
+
+Picture = NDArray[np.uint8]
+
+
+def test_every_frame_has_a_row_with_its_time_also_without_a_face(
+    face: Picture, recognizer: ExpressionRecognizer, tmp_path: Path
+) -> None:
+    times = [0.0, 0.04, 0.11, 0.2, 0.24, 0.5]
+    shown = [scene(face, [(60, 60)] if index in (1, 2, 5) else []) for index in range(6)]
+    path = write_video(tmp_path / "clip.mp4", shown, times)
+    frames = list(fx.analyze_video(path, recognizer=recognizer))
+    assert [frame.time_s for frame in frames] == pytest.approx(times)
+    assert [len(frame.faces) for frame in frames] == [0, 1, 1, 0, 0, 1]
+    assert {face.track_id for frame in frames for face in frame.faces} == {1}
+    assert (frames[0].width, frames[0].height) == (320, 240)
+
+
+def test_two_faces_that_cross_keep_their_numbers(
+    face: Picture, recognizer: ExpressionRecognizer, tmp_path: Path
+) -> None:
+    starts = range(0, 240, 8)
+    shown = [scene(face, [(x, 40 + x // 8), (236 - x, 90)]) for x in starts]
+    path = write_video(tmp_path / "clip.mp4", shown, even_times(len(shown)))
+    frames = list(analyze_video(path, recognizer=recognizer))
+    assert [face.track_id for face in frames[0].faces] == [1, 2]
+    assert [face.track_id for face in frames[-1].faces] == [2, 1]
+    assert {face.track_id for frame in frames for face in frame.faces} == {1, 2}
+    assert min(len(frame.faces) for frame in frames) == 1, "one face hides the other"
+
+
+def test_boxes_are_carried_between_detections(
+    face: Picture, recognizer: ExpressionRecognizer, tmp_path: Path
+) -> None:
+    shown = [scene(face, [(20 + 5 * index, 60)]) for index in range(24)]
+    path = write_video(tmp_path / "clip.mp4", shown, even_times(24))
+    each = list(analyze_video(path, recognizer=recognizer))
+    carried = list(analyze_video(path, recognizer=recognizer, every=4))
+    detected = [frame.faces[0].is_detected for frame in carried]
+    assert detected == [index % 4 == 0 for index in range(24)]
+    offsets = [
+        abs(one.faces[0].box.center[0] - other.faces[0].box.center[0])
+        for one, other in zip(each, carried, strict=True)
+    ]
+    assert max(offsets[8:]) < 5, "after two detections the speed is known"
+    assert {frame.faces[0].track_id for frame in carried} == {1}
+
+
+def test_smoothed_probabilities_are_those_of_the_filter(
+    face: Picture, recognizer: ExpressionRecognizer, tmp_path: Path
+) -> None:
+    shown = [scene(face, [(60 + 3 * index, 60)]) for index in range(5)]
+    path = write_video(tmp_path / "clip.mp4", shown, even_times(5))
+    raw = [frame.faces[0].prediction.values for frame in analyze_video(path, recognizer=recognizer)]
+    smooth = list(analyze_video(path, recognizer=recognizer, smooth_s=0.2))
+    expected = np.array(raw[0])
+    for values in raw[1:]:
+        expected = expected + (1 - np.exp(-0.04 / 0.2)) * (np.array(values) - expected)
+    assert smooth[-1].faces[0].prediction.values == pytest.approx(expected, abs=1e-9)
+
+
+def test_cut_video_warns_after_its_last_frame(
+    recognizer: ExpressionRecognizer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    random = np.random.default_rng(0)
+    shown = random.integers(0, 256, (20, 64, 96, 3), np.uint8)
+    options = {"movflags": "faststart"}
+    path = write_video(tmp_path / "cut.mp4", shown, even_times(20), options=options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    assert 5 < len(list(analyze_video(path, recognizer=recognizer, every=5))) < 20
+    assert "cut short" in caplog.text
+
+
+def test_wrong_options_and_files_are_refused(
+    recognizer: ExpressionRecognizer, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="received 0"):
+        analyze_video("clip.mp4", every=0)
+    with pytest.raises(ValueError, match="received -1"):
+        analyze_video("clip.mp4", smooth_s=-1)
+    with pytest.raises(VideoError, match="no such video"):
+        next(analyze_video(tmp_path / "clip.mp4", recognizer=recognizer))
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_memory_is_flat(face: Picture, recognizer: ExpressionRecognizer, tmp_path: Path) -> None:
+    """300 frames of 230 kB each: those after the first measurement would take 46 MB."""
+    shown = (scene(face, [(index % 200, 60)]) for index in range(300))
+    path = write_video(tmp_path / "long.mp4", shown, even_times(300))
+    used = []
+    for frame in analyze_video(path, recognizer=recognizer, every=30, smooth_s=0.5):
+        if frame.index in (100, 299):
+            used.append(resident_bytes())
+    assert used[1] - used[0] < 15e6
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_frames_of_any_source_can_be_analysed(
+    face: Picture, recognizer: ExpressionRecognizer
+) -> None:
+    endless = (Frame(i, i / 10, scene(face, [(60, 60)])) for i in itertools.count())
+    pairs = analyze_frames(endless, FrameAnalyzer(recognizer, every=2))
+    results = [result for _, result in itertools.islice(pairs, 3)]
+    assert [len(result.faces) for result in results] == [1, 1, 1]

@@ -1,0 +1,78 @@
+"""Cameras: FFmpeg's made sources stand in for a device; what is stuck or missing is said."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+
+from facial_expressions.errors import CameraError
+from facial_expressions.media.camera import Camera, CameraDevice, find_camera
+
+
+def device(source: str) -> CameraDevice:
+    return CameraDevice("webcam:0", source, "lavfi")
+
+
+def test_live_frames_come_in_order_and_on_time() -> None:
+    with Camera(device("testsrc=size=160x120:rate=20,realtime")) as camera:
+        frames = list(itertools.islice(camera, 8))
+    times = [frame.time_s for frame in frames]
+    assert [frame.index for frame in frames] == list(range(8))
+    assert times[0] == 0
+    assert times == sorted(times)
+    assert 0.2 < times[-1] < 3
+    assert frames[0].image.shape == (120, 160, 3)
+
+
+def test_slow_reader_gets_new_frames_not_a_queue() -> None:
+    with Camera(device("testsrc=size=64x48:rate=50,realtime")) as camera:
+        frames = iter(camera)
+        next(frames)
+        time.sleep(1)
+        assert next(frames).time_s > 0.5
+
+
+def test_camera_that_gives_nothing_is_noticed() -> None:
+    """A frame every twenty seconds."""
+    start = time.monotonic()
+    with (
+        Camera(device("testsrc=size=64x48:rate=0.05,realtime"), stuck_s=0.5) as camera,
+        pytest.raises(CameraError, match=r"stuck.*webcam:0"),
+    ):
+        list(camera)
+    assert time.monotonic() - start < 3
+
+
+def test_camera_that_repeats_one_picture_is_noticed() -> None:
+    with (
+        Camera(device("color=red:size=64x48:rate=20,realtime"), stuck_s=0.5) as camera,
+        pytest.raises(CameraError, match=r"no new picture"),
+    ):
+        list(camera)
+
+
+def test_camera_that_ends_or_cannot_be_opened_says_why() -> None:
+    with (
+        Camera(device("testsrc=size=64x48:rate=20:duration=0.2")) as camera,
+        pytest.raises(CameraError, match="it ended"),
+    ):
+        list(camera)
+    with (
+        Camera(CameraDevice("webcam:0", "/dev/null", "v4l2")) as camera,
+        pytest.raises(CameraError, match="gives no pictures"),
+    ):
+        list(camera)
+
+
+@pytest.mark.parametrize("number", ["x", "-1", "1.5", "²"])
+def test_number_that_is_none_is_refused(number: str) -> None:
+    with pytest.raises(CameraError, match="give its number"):
+        find_camera(number)
+
+
+def test_missing_camera_is_said_and_devices_are_named_by_the_system() -> None:
+    with pytest.raises(CameraError, match="no camera webcam:999"):
+        find_camera("999", platform="linux")
+    assert find_camera("1", platform="darwin").file == "1:none"

@@ -1,0 +1,129 @@
+"""Marked pictures: same size, a new picture, frames and labels that can be seen everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from facial_expressions.errors import ImageError
+from facial_expressions.labels import FER2013, FERPLUS
+from facial_expressions.media.draw import draw_faces
+from facial_expressions.results import Box, Face, Prediction
+
+
+def make_face(box: Box, *, expression: str = "happy", confidence: float = 0.88) -> Face:
+    rest = (1 - confidence) / (len(FER2013) - 1)
+    values = tuple(confidence if name == expression else rest for name in FER2013)
+    return Face(box, 0.9, (), Prediction(FER2013.names, values, uncertain_below=0.5))
+
+
+def plain(width: int, height: int, value: int = 90) -> NDArray[np.uint8]:
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def changed(before: NDArray[np.uint8], after: Image.Image) -> NDArray[np.bool_]:
+    return np.asarray((np.asarray(after).astype(int) != before).any(axis=2))
+
+
+def test_without_faces_the_picture_is_the_same() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    assert np.array_equal(np.asarray(draw_faces(image, [])), image)
+
+
+def test_the_given_picture_is_not_drawn_into() -> None:
+    image = plain(200, 200)
+    draw_faces(image, [make_face(Box(50, 50, 120, 140))])
+    assert (image == 90).all()
+
+
+def test_the_frame_lies_on_the_box_and_leaves_the_face_alone() -> None:
+    image = plain(400, 400)
+    marked = draw_faces(image, [make_face(Box(100, 120, 220, 280))])
+    touched = changed(image, marked)
+    assert touched[200, 98:103].any()
+    assert touched[200, 218:223].any()
+    assert touched[118:123, 160].any()
+    assert touched[278:283, 160].any()
+    assert not touched[135:265, 115:205].any()
+
+
+@pytest.mark.parametrize("ground", [0, 60, 128, 200, 255])
+@pytest.mark.parametrize("expression", FER2013.names)
+def test_the_frame_stands_out_from_every_ground(ground: int, expression: str) -> None:
+    """Line and rim together: somewhere across the frame the grey differs by 60 or more."""
+    image = plain(400, 400, ground)
+    face = make_face(Box(100, 120, 220, 280), expression=expression)
+    across = np.asarray(draw_faces(image, [face]).convert("L")).astype(int)[200, 90:110]
+    assert np.abs(across - ground).max() >= 60
+
+
+@pytest.mark.parametrize("size", [(100, 100), (640, 480), (4000, 3000)])
+def test_the_label_is_large_enough_to_see(size: tuple[int, int]) -> None:
+    """The ground of the label is at least a fortieth of the picture's shorter side high."""
+    width, height = size
+    image = plain(width, height, 255)
+    box = Box(width * 0.4, height * 0.4, width * 0.6, height * 0.7)
+    dark = np.asarray(draw_faces(image, [make_face(box)]).convert("L")) < 110
+    above = dark[: int(box.top) - 1 - int(height * 0.004)].any(axis=1)
+    assert above.sum() >= height / 40
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    width=st.integers(1, 300), height=st.integers(1, 300),
+    boxes=st.lists(
+        st.tuples(*[st.floats(0, 1)] * 2, *[st.floats(0.01, 1.5)] * 2), max_size=9
+    ),
+)  # fmt: skip
+def test_any_faces_in_any_picture_can_be_drawn(
+    width: int, height: int, boxes: list[tuple[float, float, float, float]]
+) -> None:
+    faces = [
+        make_face(Box(x * width, y * height, (x + w) * width, (y + h) * height))
+        for x, y, w, h in boxes
+    ]
+    marked = draw_faces(plain(width, height), faces)
+    assert marked.size == (width, height)
+    assert marked.mode == "RGB"
+
+
+def test_probabilities_are_drawn_where_there_is_room_and_not_for_a_crowd() -> None:
+    """Beside one face a dark panel; for twelve faces the space between them stays as it was."""
+    image = plain(900, 900, 255)
+    one = draw_faces(image, [make_face(Box(100, 100, 220, 250))])
+    assert changed(image, one)[110:230, 240:360].mean() > 0.9
+    crowd = [
+        make_face(
+            Box(40 + 300 * (i % 3), 60 + 210 * (i // 3), 100 + 300 * (i % 3), 130 + 210 * (i // 3))
+        )
+        for i in range(12)
+    ]
+    assert changed(image, draw_faces(image, crowd))[:, 190:330].mean() < 0.05
+
+
+def test_eight_expressions_and_unknown_ones_can_be_drawn() -> None:
+    for names in (FERPLUS.names, ("smirk", "frown")):
+        values = (1.0, *[0.0] * (len(names) - 1))
+        face = Face(Box(20, 30, 80, 100), 0.9, (), Prediction(names, values))
+        assert changed(plain(400, 300), draw_faces(plain(400, 300), [face])).any()
+
+
+def test_metadata_is_not_carried_over(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (60, 60)).save(path, exif=exif, comment=b"a comment")
+    marked = draw_faces(path, [])
+    assert marked.info == {}
+    assert dict(marked.getexif()) == {}
+
+
+def test_a_picture_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ImageError):
+        draw_faces(tmp_path / "gone.jpg", [])

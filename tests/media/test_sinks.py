@@ -1,0 +1,148 @@
+"""Sinks: rows that other programs read back, a playable video with its sound, partial output."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facial_expressions.media.frames import Frame
+from facial_expressions.media.sinks import open_sink
+from facial_expressions.results import Box, FrameResult, Prediction, TrackedFace
+from tests.media.videos import even_times, read_back, write_video
+
+Picture = NDArray[np.uint8]
+LABELS = ("happy", "sad")
+SIZE = (96, 64)
+
+
+def pairs(
+    times_s: list[float], *, size: tuple[int, int] = SIZE
+) -> Iterator[tuple[Frame, FrameResult]]:
+    """Frames of one color, two faces on each but the first."""
+    for index, time_s in enumerate(times_s):
+        image = np.full((size[1], size[0], 3), 120, np.uint8)
+        prediction = Prediction(LABELS, (0.75, 0.25))
+        faces = tuple(
+            TrackedFace(Box(x, 10, x + 20, 34), 0.9, (), prediction, number, index % 2 == 0)
+            for number, x in ((1, 8.0), (2, 60.0))
+        )
+        faces = faces if index else ()
+        yield Frame(index, time_s, image), FrameResult(index, time_s, *size, faces)
+
+
+def write_all(path: Path, times_s: list[float], *, source: str = "clip.mp4") -> None:
+    with open_sink(path, source=source, labels=LABELS) as sink:
+        for frame, result in pairs(times_s):
+            sink.write(frame, result)
+
+
+def read_parquet(path: Path) -> list[dict[str, Any]]:
+    from pyarrow import parquet
+
+    rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    return rows
+
+
+def write_ten_then_interrupt(paths: Sequence[Path]) -> None:
+    with ExitStack() as stack:
+        sinks = [stack.enter_context(open_sink(path, source="x", labels=LABELS)) for path in paths]
+        for frame, result in pairs(even_times(100)):
+            for sink in sinks:
+                sink.write(frame, result)
+            if frame.index == 9:
+                raise KeyboardInterrupt
+
+
+def test_json_lines_have_one_line_per_frame(tmp_path: Path) -> None:
+    write_all(tmp_path / "rows.jsonl", [0.0, 0.04, 0.1])
+    lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [line["time_s"] for line in lines] == [0.0, 0.04, 0.1]
+    assert [[face["track_id"] for face in line["faces"]] for line in lines] == [[], [1, 2], [1, 2]]
+    assert lines[1]["source"] == "clip.mp4"
+    assert lines[1]["faces"][0]["probabilities"] == {"happy": 0.75, "sad": 0.25}
+
+
+def test_csv_and_parquet_have_a_row_per_face_and_one_for_no_face(tmp_path: Path) -> None:
+    write_all(tmp_path / "rows.csv", [0.0, 0.04])
+    write_all(tmp_path / "rows.parquet", [0.0, 0.04])
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    table = read_parquet(tmp_path / "rows.parquet")
+    assert [row["track_id"] for row in rows] == ["", "1", "2"]
+    assert [row["track_id"] for row in table] == [None, 1, 2]
+    assert [float(row["time_s"]) for row in rows] == [row["time_s"] for row in table]
+    assert (rows[2]["left"], rows[2]["expression"], rows[2]["is_detected"]) == (
+        "60.0",
+        "happy",
+        "false",
+    )
+    assert table[2]["happy"] == pytest.approx(0.75)
+    assert list(rows[0]) == list(table[0])
+
+
+def test_video_has_the_frames_times_and_marks(tmp_path: Path) -> None:
+    times = [0.0, 0.04, 0.2, 0.21, 1.0]
+    write_all(tmp_path / "marked.mp4", times)
+    got, pictures = read_back(tmp_path / "marked.mp4")
+    assert got == pytest.approx(times, abs=1e-4)
+    assert np.abs(pictures[0].astype(int) - 120).max() < 12, "no face, nothing drawn"
+    assert np.abs(pictures[1].astype(int) - 120).max() > 60
+    with av.open(str(tmp_path / "marked.mp4")) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+
+
+def test_odd_sizes_grow_by_a_pixel(tmp_path: Path) -> None:
+    with open_sink(tmp_path / "odd.mp4", source="", labels=LABELS) as sink:
+        for frame, result in pairs(even_times(3), size=(97, 65)):
+            sink.write(frame, result)
+    assert read_back(tmp_path / "odd.mp4")[1][0].shape == (66, 98, 3)
+
+
+@pytest.mark.parametrize(("codec", "name"), [("aac", "s.mp4"), ("mp2", "s.mkv")])
+def test_sound_is_kept(codec: str, name: str, tmp_path: Path) -> None:
+    """AAC packet for packet; MP2 as AAC of the same length."""
+    plain = [frame.image for frame, _ in pairs(even_times(25))]
+    source = write_video(tmp_path / name, plain, even_times(25), sound=codec)
+    write_all(tmp_path / "marked.mp4", even_times(25), source=str(source))
+    before, after = sound_packets(source), sound_packets(tmp_path / "marked.mp4")
+    if codec == "aac":
+        assert [data for _, data in after] == [data for _, data in before]
+        assert [t for t, _ in after] == pytest.approx([t for t, _ in before], abs=1e-3)
+    else:
+        assert after[-1][0] == pytest.approx(before[-1][0], abs=0.1)
+
+
+def sound_packets(path: Path) -> list[tuple[float, bytes]]:
+    with av.open(str(path)) as container:
+        packets = list(container.demux(audio=0))
+        return [(float(p.pts * p.time_base), bytes(p)) for p in packets if p.pts is not None]
+
+
+def test_interruption_leaves_valid_files_of_what_was_done(tmp_path: Path) -> None:
+    names = ("rows.jsonl", "rows.csv", "rows.parquet", "marked.mp4")
+    with pytest.raises(KeyboardInterrupt):
+        write_ten_then_interrupt([tmp_path / name for name in names])
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 10
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 1 + 1 + 2 * 9
+    assert len(read_parquet(tmp_path / "rows.parquet")) == 1 + 2 * 9
+    assert len(read_back(tmp_path / "marked.mp4")[0]) == 10
+
+
+def test_files_that_exist_and_unknown_endings_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("mine")
+    with pytest.raises(FileExistsError, match="exists already"):
+        open_sink(tmp_path / "rows.csv", source="x", labels=LABELS)
+    clip = write_video(tmp_path / "clip.mp4", [np.zeros((64, 96, 3), np.uint8)], [0.0])
+    with pytest.raises(FileExistsError, match="never replaces its source"):
+        open_sink(clip, source=str(clip), labels=LABELS, overwrite=True)
+    with pytest.raises(ValueError, match=r"received .*rows\.xls"):
+        open_sink(tmp_path / "rows.xls", source="x", labels=LABELS)

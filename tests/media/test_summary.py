@@ -1,0 +1,57 @@
+"""Summaries: shares of time and stretches, against sums by hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from facial_expressions.media.summary import VideoSummary
+from facial_expressions.results import Box, FrameResult, Prediction, TrackedFace
+
+
+def result(index: int, time_s: float, **expressions: str) -> FrameResult:
+    """Build a frame from ``t1="happy"`` for track 1, and so on."""
+    faces = []
+    for name, expression in expressions.items():
+        values = (0.9, 0.1) if expression == "happy" else (0.1, 0.9)
+        prediction = Prediction(("happy", "sad"), values)
+        faces.append(TrackedFace(Box(0, 0, 9, 9), 0.9, (), prediction, int(name[1:])))
+    return FrameResult(index, time_s, 64, 48, tuple(faces))
+
+
+@pytest.fixture
+def collected() -> VideoSummary:
+    summary = VideoSummary("clip.mp4")
+    summary.add(result(0, 1.0, t1="happy"))
+    summary.add(result(1, 1.5, t1="happy", t2="sad"))
+    summary.add(result(2, 2.0))
+    summary.add(result(3, 2.25, t1="happy"))
+    summary.add(result(4, 3.0, t1="sad"))
+    return summary
+
+
+def test_shares_weigh_frames_by_their_time(collected: VideoSummary) -> None:
+    """Track 1: happy for 0.5 + 0.5 + 0.75 s, sad for 0.75 s, the length of the frame before."""
+    first, second = collected.finish().tracks
+    assert first.shares == pytest.approx({"happy": 1.75 / 2.5, "sad": 0.75 / 2.5})
+    assert (first.first_s, first.last_s, first.n_frames) == (1.0, 3.75, 4)
+    assert second.shares == {"sad": 1.0}
+    assert second.seen_s == pytest.approx(0.5)
+
+
+def test_longest_stretch_goes_on_over_a_gap_without_counting_it(collected: VideoSummary) -> None:
+    longest = collected.finish().tracks[0].longest[0]
+    assert (longest.expression, longest.start_s, longest.end_s) == ("happy", 1.0, 3.0)
+    assert longest.seen_s == pytest.approx(1.75)
+
+
+def test_json_and_text_say_the_same(collected: VideoSummary) -> None:
+    summary = collected.finish(status="truncated")
+    data = json.loads(summary.to_json())
+    assert (data["n_frames"], data["n_frames_without_face"], data["status"]) == (5, 1, "truncated")
+    assert data["duration_s"] == pytest.approx(2.75)
+    assert data["tracks"][0]["shares"] == {"happy": 0.7, "sad": 0.3}
+    assert "track 1: seen 2.50 s" in summary.to_text()
+    assert "happy 70%, sad 30%; longest happy 1.75 s from 1.00 s" in summary.to_text()
+    assert summary.to_text().splitlines()[0].endswith("truncated")

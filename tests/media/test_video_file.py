@@ -1,0 +1,167 @@
+"""Video files: the stream's times, upright pictures, cut and damaged files, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facial_expressions.errors import VideoError
+from facial_expressions.media.video_file import VideoFile
+from tests.media.videos import even_times, write_video
+
+Picture = NDArray[np.uint8]
+RED, BLUE = (220, 20, 20), (20, 20, 220)
+
+
+def corner_picture(width: int = 96, height: int = 64) -> Picture:
+    """Grey, red in the top left quarter, blue in the top right one."""
+    picture = np.full((height, width, 3), 128, np.uint8)
+    picture[: height // 2, : width // 2] = RED
+    picture[: height // 2, width // 2 :] = BLUE
+    return picture
+
+
+def noise(count: int) -> Iterator[Picture]:
+    """Pictures that hardly compress, so that a cut falls into a frame."""
+    random = np.random.default_rng(0)
+    for _ in range(count):
+        yield random.integers(0, 256, (64, 96, 3), np.uint8)
+
+
+def test_times_of_a_variable_frame_rate_are_the_streams(tmp_path: Path) -> None:
+    times = [0.0, 0.04, 0.1, 0.35, 0.36, 1.2, 3.001]
+    path = write_video(tmp_path / "vfr.mp4", [corner_picture()] * 7, times)
+    with VideoFile(path) as video:
+        frames = list(video)
+    assert [frame.time_s for frame in frames] == pytest.approx(times, abs=1e-9)
+    assert [frame.index for frame in frames] == list(range(7))
+    assert video.note == ""
+
+
+@pytest.mark.parametrize(
+    ("matrix", "red_at", "blue_at"),
+    [
+        ((65536, 0, 0, 0, 65536, 0), "top left", "top right"),
+        ((0, 65536, 0, -65536, 0, 0), "top right", "bottom right"),  # a phone held upright
+        ((-65536, 0, 0, 0, -65536, 0), "bottom right", "bottom left"),
+        ((0, -65536, 0, 65536, 0, 0), "bottom left", "top left"),
+        ((-65536, 0, 0, 0, 65536, 0), "top right", "top left"),  # mirrored
+    ],
+)
+def test_display_matrix_is_applied(
+    matrix: tuple[int, ...], red_at: str, blue_at: str, tmp_path: Path
+) -> None:
+    """QuickTime's matrix sends (x, y) to (a x + c y, b x + d y); worked out by hand."""
+    whole = (*matrix, 0, 0, 1 << 30)
+    path = write_video(tmp_path / "turned.mp4", [corner_picture()] * 2, [0, 0.04], matrix=whole)
+    with VideoFile(path) as video:
+        image = next(iter(video)).image
+    assert image.shape == ((96, 64, 3) if matrix[0] == 0 else (64, 96, 3))
+    assert np.abs(at(image, red_at) - np.array(RED)).max() < 40
+    assert np.abs(at(image, blue_at) - np.array(BLUE)).max() < 40
+
+
+def at(image: Picture, corner: str) -> NDArray[np.float64]:
+    """Mean color of a small square in a corner."""
+    vertical, horizontal = corner.split()
+    rows = slice(4, 16) if vertical == "top" else slice(-16, -4)
+    columns = slice(4, 16) if horizontal == "left" else slice(-16, -4)
+    return np.asarray(image[rows, columns].mean((0, 1)), np.float64)
+
+
+def test_odd_size_is_kept(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "odd.mp4", [corner_picture(97, 65)] * 3, even_times(3))
+    with VideoFile(path) as video:
+        assert [frame.image.shape for frame in video] == [(65, 97, 3)] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("cut.mp4", {"movflags": "faststart"}), ("cut.mkv", {})]
+)
+def test_cut_file_gives_its_frames_and_a_note(
+    name: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / name, noise(50), even_times(50), options=options)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 6 // 10])
+    with VideoFile(path) as video:
+        frames = list(video)
+    assert 20 <= len(frames) <= 32
+    assert [frame.time_s for frame in frames] == pytest.approx(even_times(len(frames)), abs=0.002)
+    assert "cut short" in video.note
+
+
+@pytest.mark.parametrize("name", ["whole.mp4", "whole.mkv", "whole.ts", "whole.avi"])
+def test_whole_file_has_no_note(name: str, tmp_path: Path) -> None:
+    path = write_video(tmp_path / name, noise(12), even_times(12))
+    with VideoFile(path) as video:
+        assert len(list(video)) == 12
+    assert video.note == ""
+
+
+def test_damage_in_the_middle_is_passed_over_and_noted(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "damaged.mkv", noise(50), even_times(50))
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = bytes(3000)
+    path.write_bytes(content)
+    with VideoFile(path) as video:
+        frames = list(video)
+    assert 30 <= len(frames) <= 50
+    assert frames[-1].time_s == pytest.approx(49 / 25, abs=0.002)
+    assert len(frames) == 50 or video.note
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello, I am a text\n" * 40, b"#EXTM3U\nfile:///etc/hostname\n"]
+)
+def test_file_that_is_no_video_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=r"clip\.mp4"):
+        VideoFile(path)
+
+
+def test_picture_named_as_video_is_refused(tmp_path: Path, astronaut: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(astronaut.read_bytes())
+    with pytest.raises(VideoError, match="not a video"):
+        VideoFile(path)
+
+
+def test_file_without_index_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mp4", noise(20), even_times(20))
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(VideoError, match="no index"):
+        VideoFile(path)
+
+
+def test_missing_file_and_address_are_refused() -> None:
+    with pytest.raises(VideoError, match="no such video"):
+        VideoFile("nowhere.mp4")
+    with pytest.raises(VideoError, match="no request is made"):
+        VideoFile("http://192.0.2.1/clip.mp4")
+
+
+def test_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=str(tmp_path.name)):
+        VideoFile(tmp_path)
+
+
+def test_name_is_never_taken_for_a_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "concat:été.mp4", [corner_picture()] * 2, even_times(2))
+    monkeypatch.chdir(tmp_path)
+    with VideoFile("concat:été.mp4") as video:
+        assert len(list(video)) == 2
+
+
+def test_too_large_video_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mp4", [corner_picture()] * 2, even_times(2))
+    with pytest.raises(VideoError, match="96x64"):
+        VideoFile(path, max_pixels=96 * 64 - 1)
