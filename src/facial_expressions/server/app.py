@@ -1,0 +1,245 @@
+"""The HTTP API and the page as one ASGI application over one recognizer.
+
+Routes only hand over: bodies are received in ``bodies.py``, work waits and runs in ``gate.py``,
+what it does is in ``work.py``, and ``guard.py`` stands before everything. Nothing is written to
+disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from numpy import uint8
+from numpy.typing import NDArray
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from facial_expressions.errors import FacialExpressionsError
+from facial_expressions.inference.recognizer import ExpressionRecognizer
+from facial_expressions.server import schemas, work
+from facial_expressions.server.bodies import BodyReader
+from facial_expressions.server.failures import CLIENT_GONE, RequestError, from_status
+from facial_expressions.server.gate import IsWanted, WorkGate
+from facial_expressions.server.guard import Guard
+from facial_expressions.server.limits import ServerLimits
+from facial_expressions.server.metrics import ServerMetrics
+from facial_expressions.server.origins import HostNames
+from facial_expressions.server.page import PAGE_FILES, page_routes
+
+__all__ = ["create_app"]
+
+logger = logging.getLogger(__name__)
+router = APIRouter()
+
+Answering = Callable[[ExpressionRecognizer, NDArray[uint8], work.TimeStage], dict[str, Any]]
+_SAFE_NAME: Final = re.compile(r"\w{1,40}", re.ASCII)
+_DESCRIPTION: Final = (
+    "Finds faces in pictures and names the expression that people would most likely see in each. "
+    "It does not know what a person feels. Nothing is stored."
+)
+
+
+def create_app(
+    recognizer: ExpressionRecognizer,
+    limits: ServerLimits | None = None,
+    *,
+    hosts: HostNames | None = None,
+) -> FastAPI:
+    """Build the application.
+
+    Args:
+        recognizer: What finds faces and names their expressions; shared by all requests.
+        limits: What a request may cost; None takes the defaults.
+        hosts: The names the server may be asked for; None takes those of loopback.
+
+    Example:
+        >>> from facial_expressions.inference.recognizer import load_recognizer
+        >>> "/v1/recognize" in create_app(load_recognizer()).openapi()["paths"]
+        True
+    """
+    service = _Service(recognizer, limits or ServerLimits())
+    app = FastAPI(
+        title="Facial Expressions",
+        description=_DESCRIPTION,
+        version=version("facial-expressions"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.service = service
+    app.include_router(router)
+    app.router.routes.extend(page_routes())
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    routes = frozenset(app.openapi()["paths"]) | frozenset(PAGE_FILES)
+    app.add_middleware(Guard, hosts=hosts or HostNames(), metrics=service.metrics, routes=routes)
+    return app
+
+
+class _Service:
+    """What the routes of one application share."""
+
+    def __init__(self, recognizer: ExpressionRecognizer, limits: ServerLimits) -> None:
+        self.recognizer = recognizer
+        self.limits = limits
+        self.gate = WorkGate(limits)
+        self.bodies = BodyReader(limits)
+        self.metrics = ServerMetrics()
+        self.is_ready = False
+        self.metrics.watch("work_admitted", "Pictures worked on or waiting.",
+                           lambda: self.gate.admitted)  # fmt: skip
+        self.metrics.watch("work_waiting", "Pictures waiting for a worker.",
+                           lambda: self.gate.waiting)  # fmt: skip
+        self.metrics.watch("ready", "Whether requests are taken.", lambda: self.is_ready)
+
+    async def warm_up(self) -> None:
+        """Run the networks once, then take requests."""
+        try:
+            await asyncio.to_thread(work.warm_up, self.recognizer)
+            self.is_ready = True
+        except FacialExpressionsError:
+            logger.exception("the model does not run; the server will not get ready")
+
+    def check_ready(self) -> None:
+        """Turn a request away before the server is ready."""
+        if not self.is_ready:
+            raise RequestError(503, "not_ready", "The server is starting; try again in a moment.",
+                               retry_after_s=self.limits.retry_after_s)  # fmt: skip
+
+    async def answer(self, request: Request, answering: Answering) -> Response:
+        """Receive a picture, let it through the gate, and answer."""
+        self.check_ready()
+        _check_no_query(request)
+        self.gate.check_room()
+        async with self.bodies.read(request) as body:
+            content_type = request.headers.get("content-type", "")
+            asked = time.perf_counter()
+
+            def do(is_wanted: IsWanted) -> dict[str, Any]:
+                began = time.perf_counter()
+                self.metrics.time_stage("queue", began - asked)
+                image = work.take_picture(
+                    body, content_type, max_pixels=self.limits.pixels, is_wanted=is_wanted
+                )
+                self.metrics.time_stage("decode", time.perf_counter() - began)
+                return answering(self.recognizer, image, self.metrics.time_stage)
+
+            row = await _unless_client_leaves(request, self.gate.run(do))
+        self.metrics.count_faces(len(row.get("faces", "1")))
+        return _json(row)
+
+
+@router.post(
+    "/v1/recognize",
+    responses={200: {"model": schemas.PictureAnswer}, **schemas.ERRORS},
+    openapi_extra=schemas.PICTURE_BODY,
+)
+async def recognize(request: Request) -> Response:
+    """Find the faces of a picture and name their expressions."""
+    return await _service(request).answer(request, work.recognize_picture)
+
+
+@router.post(
+    "/v1/classify",
+    responses={200: {"model": schemas.CropAnswer}, **schemas.ERRORS},
+    openapi_extra=schemas.PICTURE_BODY,
+)
+async def classify(request: Request) -> Response:
+    """Name the expression of one face that is cropped already, a square picture."""
+    return await _service(request).answer(request, work.classify_crop)
+
+
+@router.get("/v1/models", responses={200: {"model": schemas.ModelsAnswer}})
+async def models(request: Request) -> Response:
+    """Say which model answers, and what its file says of itself."""
+    return _json(work.describe_models(_service(request).recognizer))
+
+
+@router.get("/v1/labels", responses={200: {"model": schemas.LabelsAnswer}})
+async def labels(request: Request) -> Response:
+    """List the expressions, in the order of the model's output."""
+    return _json(work.describe_labels(_service(request).recognizer))
+
+
+@router.get("/healthz", responses={200: {"model": schemas.StateAnswer}})
+async def health(request: Request) -> Response:
+    """Say that the server is alive; does no work."""
+    return _json({"status": "alive"})
+
+
+@router.get(
+    "/readyz", responses={200: {"model": schemas.StateAnswer}, 503: {"model": schemas.ErrorAnswer}}
+)
+async def ready(request: Request) -> Response:
+    """Say whether pictures are taken: the model is loaded and has answered once."""
+    _service(request).check_ready()
+    return _json({"status": "ready"})
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Return counts and times in Prometheus' text format."""
+    text = _service(request).metrics.text()
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: _Service = app.state.service
+    warming = asyncio.create_task(service.warm_up())
+    yield
+    service.is_ready = False
+    warming.cancel()
+    service.gate.close()
+
+
+def _service(request: Request) -> _Service:
+    service: _Service = request.app.state.service
+    return service
+
+
+async def _unless_client_leaves(
+    request: Request, work_: Awaitable[dict[str, Any]]
+) -> dict[str, Any]:
+    """Wait for an answer as long as there is someone to give it to."""
+    answer = asyncio.ensure_future(work_)
+    leaving = asyncio.ensure_future(_client_leaves(request))
+    try:
+        await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        raise RequestError(CLIENT_GONE, "client_gone", "The client hung up.")
+    finally:
+        leaving.cancel()
+        answer.cancel()
+        await asyncio.gather(answer, leaving, return_exceptions=True)
+
+
+async def _client_leaves(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _check_no_query(request: Request) -> None:
+    for name in request.query_params:
+        shown = f"parameter {name}" if _SAFE_NAME.fullmatch(name) else "query"
+        raise RequestError(400, "unknown_parameter", f"This address takes no {shown}.")
+
+
+async def _answer_http_exception(_: Request, error: Exception) -> Response:
+    """Hand the router's own errors to the guard, which answers them as JSON."""
+    raise from_status(error.status_code if isinstance(error, HTTPException) else 400) from error
+
+
+def _json(content: dict[str, Any]) -> Response:
+    return Response(json.dumps(content, allow_nan=False), media_type="application/json")

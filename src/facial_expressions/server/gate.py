@@ -1,0 +1,105 @@
+"""Bounded work: a few workers, a short queue, a deadline; what nobody waits for is dropped.
+
+Work runs in threads, so that the event loop stays free to answer. What is admitted is counted until
+its thread is done with it, even when its client has long been told that it took too long: the
+count says how busy the machine is, not how many clients wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from facial_expressions.server.failures import RequestError
+from facial_expressions.server.limits import ServerLimits
+
+__all__ = ["Dropped", "WorkGate"]
+
+Answer = TypeVar("Answer")
+IsWanted = Callable[[], bool]
+"""Tells work in a thread whether anyone still waits for its answer."""
+
+
+class Dropped(Exception):
+    """Raised by work that noticed that nobody waits for it."""
+
+
+class WorkGate:
+    """Lets work in, up to a limit, and runs it.
+
+    Args:
+        limits: How many workers, how long a queue, what deadline.
+    """
+
+    def __init__(self, limits: ServerLimits) -> None:
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="recognize")
+        self._lock = threading.Lock()
+        self._admitted = 0
+
+    @property
+    def admitted(self) -> int:
+        """Pieces of work that run or wait."""
+        return self._admitted
+
+    @property
+    def waiting(self) -> int:
+        """Pieces of work that wait for a worker."""
+        return max(0, self._admitted - self._limits.workers)
+
+    def check_room(self) -> None:
+        """Turn away what would not be admitted.
+
+        Raises:
+            RequestError: 503, the queue is full.
+        """
+        if self._admitted >= self._limits.workers + self._limits.waiting:
+            raise RequestError(
+                503,
+                "overloaded",
+                "The server has all the work it can take; try again in a moment.",
+                retry_after_s=self._limits.retry_after_s,
+            )
+
+    async def run(self, work: Callable[[IsWanted], Answer]) -> Answer:
+        """Run work in a thread and wait for its answer.
+
+        Cancelling this drops the work when it has not begun, and tells it when it has.
+
+        Args:
+            work: Called with a function that says whether the answer is still wanted.
+
+        Returns:
+            What the work returns.
+
+        Raises:
+            RequestError: 503, the queue is full; 504, the deadline passed.
+        """
+        abandoned = threading.Event()
+        with self._lock:
+            self.check_room()
+            self._admitted += 1
+        future = self._pool.submit(work, lambda: not abandoned.is_set())
+        future.add_done_callback(self._leave)
+        try:
+            async with asyncio.timeout(self._limits.answer_s) as deadline:
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise RequestError(
+                504, "deadline_passed", "The answer took too long; try a smaller picture."
+            ) from None
+        finally:
+            abandoned.set()
+
+    def close(self) -> None:
+        """Drop what waits; what runs is let finish."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _leave(self, _: Future[Answer]) -> None:
+        with self._lock:
+            self._admitted -= 1

@@ -1,0 +1,182 @@
+"""The outermost layer: who may ask, security headers on every answer, bugs without their traces.
+
+A client that is turned away while it is still sending would see its connection break instead of the
+answer. So the answer is sent whole, some more of the body is taken and thrown away, and then the
+connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facial_expressions.server.failures import RequestError, error_body, from_status
+from facial_expressions.server.limits import MEBIBYTE
+from facial_expressions.server.metrics import ServerMetrics
+from facial_expressions.server.origins import HostNames, is_own_origin
+
+__all__ = ["HEADER_BYTES", "SECURITY_HEADERS", "Guard", "send_error"]
+
+logger = logging.getLogger(__name__)
+
+SECURITY_HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+        "media-src 'self' blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+    "cache-control": "no-store",
+}
+"""Sent with every answer; an answer's own value for one of them stays."""
+
+_READING_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+_METHODS: Final = (*_READING_METHODS, "POST", "PUT", "PATCH", "DELETE")
+HEADER_BYTES: Final = 16 * 1024
+"""Request line and headers together may have this many bytes."""
+
+_VERSIONS: Final = ("1.0", "1.1")
+_DISCARD_BYTES: Final = 16 * MEBIBYTE
+_DISCARD_S: Final = 1.0
+_TOO_SLOW: Final = 408
+
+
+class Guard:
+    """ASGI middleware around the whole application.
+
+    Args:
+        app: The application.
+        hosts: The names under which the server may be asked for.
+        metrics: Counts every answer.
+        routes: Addresses that metrics tell apart.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, hosts: HostNames, metrics: ServerMetrics, routes: frozenset[str]
+    ) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._metrics = metrics
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send)
+        scope.setdefault("state", {})["request_id"] = exchange.id
+        start = time.perf_counter()
+        try:
+            _check_head(scope)
+            self._check(scope["method"], Headers(scope=scope))
+            await self._app(scope, exchange.receive, exchange.send)
+        except RequestError as error:
+            await send_error(error, exchange.id, exchange.send)
+        except Exception:
+            logger.exception("request %s failed", exchange.id)
+            if exchange.status:
+                raise
+            bug = RequestError(500, "internal_error", "The server made a mistake; it was noted.")
+            await send_error(bug, exchange.id, exchange.send)
+        route = scope["path"] if scope["path"] in self._routes else "other"
+        self._metrics.count_request(route, exchange.status)
+        took_ms = (time.perf_counter() - start) * 1000
+        logger.info("%s %s %d %s %.0f ms", exchange.id, route, exchange.status,
+                    scope["method"], took_ms)  # fmt: skip
+
+    def _check(self, method: str, headers: Headers) -> None:
+        """Turn away what is not for us, before anything of its body is taken."""
+        host = headers.get("host", "")
+        if not self._hosts.accepts(host):
+            raise RequestError(421, "unknown_host", "This server does not go by that name.")
+        if method not in _METHODS:
+            raise from_status(405)
+        if "websocket" in headers.get("upgrade", "").lower():
+            raise RequestError(426, "no_websocket", "There are no web sockets here.")
+        own = is_own_origin(host, headers.get("origin"), headers.get("sec-fetch-site"))
+        if method not in _READING_METHODS and not own:
+            raise RequestError(403, "foreign_origin", "Only this server's own page may do that.")
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise RequestError(415, "encoded_body", "Send the body as it is, not compressed.")
+
+
+def _check_head(scope: Scope) -> None:
+    """Refuse versions that are none, and heads that came at once and are yet too large."""
+    if scope["http_version"] not in _VERSIONS:
+        raise from_status(400)
+    lines = sum(len(name) + len(value) for name, value in scope["headers"])
+    if lines + len(scope["raw_path"]) + len(scope["query_string"]) > HEADER_BYTES:
+        raise RequestError(431, "too_many_headers", "The headers are too large.")
+
+
+async def send_error(error: RequestError, request_id: str, send: Send) -> None:
+    """Send an error as JSON.
+
+    Args:
+        error: What went wrong.
+        request_id: The request's id.
+        send: Where to send it.
+    """
+    body = error_body(error.code, error.message, request_id)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if error.retry_after_s:
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class _Exchange:
+    """One request and its answer: adds headers, and ends politely when the body was not taken."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        self.id = uuid.uuid4().hex[:16]
+        self.status = 0
+        self._receive = receive
+        self._send = send
+        self._body_follows = (
+            headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        )
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._body_follows = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+            headers["x-request-id"] = self.id
+            if self._body_follows:
+                headers["connection"] = "close"
+        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if is_last and self._body_follows and self.status != _TOO_SLOW:
+            await self._send({**message, "more_body": True})
+            await self._discard()
+            message = {"type": "http.response.body", "body": b""}
+        await self._send(message)
+
+    async def _discard(self) -> None:
+        n_bytes = 0
+        try:
+            async with asyncio.timeout(_DISCARD_S):
+                while self._body_follows and n_bytes < _DISCARD_BYTES:
+                    n_bytes += len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            return

@@ -1,0 +1,51 @@
+"""What one server allows a request to cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+__all__ = ["MEBIBYTE", "ServerLimits"]
+
+MEBIBYTE: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Bounds of a server; all of them positive.
+
+    Attributes:
+        body_bytes: Largest request body, counted as it arrives.
+        buffered_bytes: All bodies held at one time.
+        pixels: Pixels of the largest picture that is decoded.
+        receive_s: Time in which a whole request has to arrive.
+        answer_s: Time from a request's last byte to its answer.
+        write_s: Time a client may leave an answer unread.
+        workers: Pictures worked on at one time.
+        waiting: Pictures that may wait for a worker.
+        retry_after_s: When a client that was turned away may come again.
+        stop_s: Time that requests get to finish when the server stops.
+
+    Raises:
+        ValueError: A bound is not positive.
+
+    Example:
+        >>> ServerLimits().body_bytes // MEBIBYTE, ServerLimits(workers=1).workers
+        (10, 1)
+    """
+
+    body_bytes: int = 10 * MEBIBYTE
+    buffered_bytes: int = 256 * MEBIBYTE
+    pixels: int = 50_000_000
+    receive_s: float = 10.0
+    answer_s: float = 5.0
+    write_s: float = 30.0
+    workers: int = 2
+    waiting: int = 32
+    retry_after_s: int = 1
+    stop_s: int = 10
+
+    def __post_init__(self) -> None:
+        wrong = {f.name: v for f in fields(self) if not (v := getattr(self, f.name)) > 0}
+        if wrong:
+            raise ValueError(f"a server's limits are positive; received {wrong}; leave them out")

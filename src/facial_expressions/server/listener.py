@@ -1,0 +1,71 @@
+"""Run an application on a socket: bind early, say where, stop gracefully."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from facial_expressions.server.guard import HEADER_BYTES
+from facial_expressions.server.limits import ServerLimits
+from facial_expressions.server.protocol import protocol_class
+
+__all__ = ["build_server", "open_listener", "url_of"]
+
+_MOST_CONNECTIONS = 256
+"""A backstop; what is counted for the answer 503 is work, in ``gate.py``."""
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Bind the address before anything slow is done.
+
+    Args:
+        host: A name or address of this machine.
+        port: The port; 0 takes a free one.
+
+    Returns:
+        The socket, to be given to the server.
+
+    Raises:
+        OSError: The port is taken or not allowed, or the address is not this machine's.
+    """
+    try:
+        kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=kind)
+    except OSError as error:
+        raise OSError(
+            f"the server cannot listen there; received {host} port {port}: "
+            f"{error.strerror or error}; choose another with --port or --host"
+        ) from error
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return where a socket is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def build_server(app: FastAPI, limits: ServerLimits) -> uvicorn.Server:
+    """Build a server for an application; ``run(sockets=[...])`` starts it.
+
+    On SIGTERM and SIGINT it takes no more connections, answers what it has accepted, and ends.
+
+    Args:
+        app: What ``create_app`` returned.
+        limits: The same limits.
+    """
+    config = uvicorn.Config(
+        app,
+        http=protocol_class(limits),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        timeout_graceful_shutdown=limits.stop_s,
+    )
+    return uvicorn.Server(config)

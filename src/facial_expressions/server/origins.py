@@ -1,0 +1,85 @@
+"""Who may ask: the Host names that are ours, and the pages that requests may come from.
+
+A page of another site can make a browser send requests here, and can point a name of its own at
+this machine (DNS rebinding). So a request has to name a host that is ours, and one that changes or
+costs something may come from our own page only. Programs send no ``Origin`` and are let through.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+__all__ = ["HostNames", "is_loopback", "is_own_origin"]
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class HostNames:
+    """The names under which a server may be asked for.
+
+    Args:
+        bound_to: The address it listens at. Loopback takes loopback names only; any other also
+            takes every numeric address (a rebound name is never one) and the machine's own name.
+        more: Further names.
+
+    Example:
+        >>> names = HostNames("127.0.0.1")
+        >>> names.accepts("localhost:8000"), names.accepts("evil.example")
+        (True, False)
+    """
+
+    def __init__(self, bound_to: str = "127.0.0.1", more: Iterable[str] = ()) -> None:
+        self._any_address = not is_loopback(bound_to)
+        own = {bound_to, socket.gethostname()} if self._any_address else {bound_to}
+        self._names = _LOOPBACK | {name.lower() for name in (*own, *more)}
+
+    def accepts(self, host: str) -> bool:
+        """Tell whether a ``Host`` header, with or without port, names this server."""
+        name = _hostname(f"//{host}")
+        return name in self._names or (self._any_address and _is_address(name))
+
+
+def is_own_origin(host: str, origin: str | None, fetch_site: str | None) -> bool:
+    """Tell whether a request comes from this server's own page, or from no page at all.
+
+    Args:
+        host: The ``Host`` header.
+        origin: The ``Origin`` header, if there is one.
+        fetch_site: The ``Sec-Fetch-Site`` header, if there is one.
+
+    Example:
+        >>> is_own_origin("localhost:8000", "http://localhost:8000", "same-origin")
+        True
+        >>> is_own_origin("localhost:8000", "https://evil.example", None)
+        False
+    """
+    if fetch_site in ("cross-site", "same-site"):
+        return False
+    if origin is None:
+        return True
+    return origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address or name is reached from this machine only."""
+    if host.lower() == "localhost":
+        return True
+    return _is_address(host) and ipaddress.ip_address(host).is_loopback
+
+
+def _hostname(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,74 @@
+"""A recognizer of a tiny model with the real detector, a server of it, and one that can be held."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="the extra serve is not installed")
+pytest.importorskip("onnx", reason="tiny models are written with the package onnx")
+
+from facial_expressions.inference.detectors import Detection
+from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
+from tests.server.client import RunningServer, run_server
+from tests.tiny_model import write_tiny_model
+
+
+class HeldDetector:
+    """Finds nothing, and only after it has been let go; counts the pictures it was given.
+
+    The server's warm-up passes: it is the first picture.
+    """
+
+    def __init__(self) -> None:
+        self.may_go = threading.Event()
+        self.n_pictures = -1
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        self.n_pictures += 1
+        if self.n_pictures > 0:
+            assert self.may_go.wait(60)
+        return []
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def recognizer(tiny_model: Path) -> ExpressionRecognizer:
+    return load_recognizer(tiny_model, threads=1)
+
+
+@pytest.fixture(scope="session")
+def server(recognizer: ExpressionRecognizer) -> Iterator[RunningServer]:
+    with run_server(recognizer) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def portrait(astronaut: Path) -> bytes:
+    """The astronaut's head, a PNG of 200x200 pixels with one face."""
+    stream = io.BytesIO()
+    Image.open(astronaut).convert("RGB").crop((130, 20, 330, 220)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def held() -> Iterator[HeldDetector]:
+    detector = HeldDetector()
+    yield detector
+    detector.may_go.set()
+
+
+@pytest.fixture
+def held_recognizer(tiny_model: Path, held: HeldDetector) -> ExpressionRecognizer:
+    return load_recognizer(tiny_model, threads=1, detector=held)

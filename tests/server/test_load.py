@@ -1,0 +1,207 @@
+"""Limits that hold: slow, endless and leaving clients, a full queue, deadlines, stopping."""
+
+from __future__ import annotations
+
+import re
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from functools import partial
+
+import pytest
+
+from facial_expressions.inference.recognizer import ExpressionRecognizer
+from facial_expressions.server.limits import MEBIBYTE, ServerLimits
+from tests.server.client import RunningServer, png, read_all, run_server
+from tests.server.conftest import HeldDetector
+
+HEAD = b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\n"
+SHORT = ServerLimits(workers=1, waiting=2, answer_s=60)
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+    """Wait for something that has to happen."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def has_admitted(server: RunningServer, n_pictures: int) -> bool:
+    return server.metric("work_admitted") == n_pictures
+
+
+def test_an_endless_chunked_body_is_refused_and_cut(server: RunningServer) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+        for _ in range(200):
+            sent += MEBIBYTE
+            yield b"100000\r\n" + bytes(MEBIBYTE) + b"\r\n"
+
+    with server.connect() as endpoint:
+        received = bytearray()
+        reader = threading.Thread(target=read_all, args=(endpoint, received))
+        reader.start()
+        with suppress(ConnectionError):
+            for part in endless():
+                endpoint.sendall(part)
+        reader.join(30)
+    assert received.startswith(b"HTTP/1.1 413")
+    assert sent < 60 * MEBIBYTE
+
+
+def test_a_length_over_the_limit_is_refused_before_the_body(server: RunningServer) -> None:
+    """No 100 Continue is sent either."""
+    head = HEAD + b"Content-Length: 999999999\r\nExpect: 100-continue\r\n\r\n"
+    assert server.send_raw(head).startswith(b"HTTP/1.1 413")
+
+
+def test_a_request_that_trickles_in_is_cut(recognizer: ExpressionRecognizer) -> None:
+    limits = ServerLimits(receive_s=0.6, answer_s=60)
+    with run_server(recognizer, limits) as server:
+        start = time.monotonic()
+        assert server.send_raw(*[b"G"] * 40, pause_s=0.1) == b""  # no request: no answer
+        body = server.send_raw(HEAD + b"Content-Length: 100\r\n\r\n", *[b"x"] * 40, pause_s=0.1)
+        assert body.startswith(b"HTTP/1.1 408")
+        assert server.send_raw() == b""  # connected, and never said a word
+        assert time.monotonic() - start < 12
+        assert server.post(png()).status == 200
+
+
+def test_a_kept_connection_has_the_deadline_for_each_request(
+    recognizer: ExpressionRecognizer,
+) -> None:
+    with run_server(recognizer, ServerLimits(receive_s=0.6, answer_s=60)) as server:
+        whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        received = server.send_raw(whole, whole, *[b"G"] * 15, pause_s=0.1)
+        assert received.count(b"HTTP/1.1 200") == 2
+
+
+def test_a_full_queue_answers_at_once_and_health_goes_on(
+    held: HeldDetector, held_recognizer: ExpressionRecognizer
+) -> None:
+    with run_server(held_recognizer, SHORT) as server, ThreadPoolExecutor(3) as pool:
+        accepted = [pool.submit(server.post, png()) for _ in range(3)]
+        until(lambda: server.metric("work_admitted") == 3)
+        start = time.monotonic()
+        refused = server.post(png())
+        took_s = time.monotonic() - start
+        assert (refused.status, refused.json["code"]) == (503, "overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert took_s < 2
+        assert server.ask("GET", "/healthz").status == 200
+        assert server.ask("GET", "/").status == 200
+        held.may_go.set()
+        assert [one.result().status for one in accepted] == [200, 200, 200]
+        assert server.post(png()).status == 200
+
+
+def test_the_deadline_is_answered_and_the_slot_comes_back(
+    held: HeldDetector, held_recognizer: ExpressionRecognizer
+) -> None:
+    with run_server(held_recognizer, ServerLimits(workers=1, answer_s=0.3)) as server:
+        late = server.post(png())
+        assert (late.status, late.json["code"]) == (504, "deadline_passed")
+        held.may_go.set()
+        until(lambda: server.metric("work_admitted") == 0)
+        until(lambda: server.post(png()).status == 200)
+
+
+def test_work_whose_client_left_is_dropped(
+    held: HeldDetector, held_recognizer: ExpressionRecognizer
+) -> None:
+    request = HEAD + b"Content-Length: %d\r\n\r\n" % len(png()) + png()
+    limits = ServerLimits(workers=1, waiting=20, answer_s=60)
+    with run_server(held_recognizer, limits) as server:
+        with ExitStack() as stack:
+            for n_before in range(10):
+                endpoint = stack.enter_context(server.connect())
+                endpoint.sendall(request)
+                until(partial(has_admitted, server, n_before + 1))
+        until(lambda: server.metric("work_admitted") == 1)  # that one runs
+        held.may_go.set()
+        until(lambda: server.metric("work_admitted") == 0)
+        assert server.post(png()).status == 200
+        assert held.n_pictures == 2  # the one that ran, and the last
+        assert server.metric('requests_total{outcome="cancelled",route="/v1/recognize"}') == 10
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_costs_nothing(
+    server: RunningServer,
+) -> None:
+    cancelled = 'requests_total{outcome="cancelled",route="/v1/recognize"}'
+    before = server.metric(cancelled)
+    with server.connect() as endpoint:
+        endpoint.sendall(HEAD + b"Content-Length: 1000\r\n\r\nabc")
+    until(lambda: server.metric(cancelled) == before + 1)
+
+
+def test_idle_connections_do_not_count_as_work(server: RunningServer) -> None:
+    with ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(server.connect())
+        assert server.post(png()).status == 200
+
+
+def test_all_bodies_together_are_bounded(recognizer: ExpressionRecognizer) -> None:
+    limits = ServerLimits(buffered_bytes=3000, answer_s=60)
+    with run_server(recognizer, limits) as server, server.connect() as endpoint:
+        endpoint.sendall(HEAD + b"Content-Length: 5000\r\n\r\n" + bytes(2900))
+        until(lambda: server.post(bytes(200)).status == 503)
+        endpoint.close()
+        until(lambda: server.post(png()).status == 200)
+
+
+def test_pipelined_requests_are_answered_in_order(server: RunningServer) -> None:
+    paths = ["/healthz", "/nothing", "/v1/labels"] * 10
+    requests = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for path in paths]
+    last = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    received = server.send_raw(b"".join(requests) + last)
+    statuses = re.findall(rb"HTTP/1.1 (\d+)", received)
+    assert statuses == [b"200", b"404", b"200"] * 10 + [b"200"]
+
+
+def test_stopping_answers_what_was_accepted(
+    held: HeldDetector, held_recognizer: ExpressionRecognizer
+) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        with run_server(held_recognizer, SHORT) as server:
+            accepted = [pool.submit(server.post, png()) for _ in range(3)]
+            until(lambda: server.metric("work_admitted") == 3)
+            threading.Timer(0.5, held.may_go.set).start()  # it is stopping by then
+        assert [one.result().status for one in accepted] == [200, 200, 200]
+
+
+def test_not_ready_until_the_networks_have_run(
+    tiny_model: object, held: HeldDetector, held_recognizer: ExpressionRecognizer
+) -> None:
+    held.n_pictures = 0  # the warm-up is held as well
+    with run_server(held_recognizer, SHORT, wait=False) as server:
+        early = server.post(png())
+        assert (early.status, early.json["code"]) == (503, "not_ready")
+        assert "retry-after" in early.headers
+        assert server.ask("GET", "/readyz").status == 503
+        assert server.ask("GET", "/healthz").status == 200
+        held.may_go.set()
+        until(lambda: server.ask("GET", "/readyz").status == 200)
+
+
+def test_an_aborted_connection_does_no_harm(server: RunningServer) -> None:
+    linger = struct.pack("ii", 1, 0)  # closing sends a reset
+    for _ in range(20):
+        with server.connect() as endpoint:
+            endpoint.setsockopt(1, 13, linger)
+            endpoint.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(png()) + png())
+    assert server.post(png()).status == 200
+
+
+@pytest.mark.parametrize("name", ["body_bytes", "workers", "waiting", "answer_s"])
+def test_limits_are_positive(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        ServerLimits(**{name: 0})
