@@ -1,0 +1,1 @@
+"""The command line: ``main`` holds what all verbs share, every other file is one verb."""

@@ -1,0 +1,168 @@
+"""The verb ``data``: fetch a data set, say what it holds, audit it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from facial_expressions.data.audit import AuditReport
+    from facial_expressions.data.dataset import Dataset
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Fetch FER-2013, say what a data set holds, audit it.", no_args_is_help=True)
+
+
+class OutputFormat(StrEnum):
+    """How the answer is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+DataPath = Annotated[
+    Path, typer.Argument(help="FER-2013 as csv, zip, tar.gz or folder, or any class folders.")
+]
+FormatOption = Annotated[OutputFormat, typer.Option("--format", help="How the answer is written.")]
+ProtocolOption = Annotated[
+    str | None,
+    typer.Option(help="competition, kaggle or folder; without it, what fits the data set."),
+]
+PartialOption = Annotated[
+    bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
+]
+
+
+@app.command(epilog="Example: facial-expressions data info fer2013.tar.gz --protocol kaggle")
+def info(
+    path: DataPath,
+    protocol: ProtocolOption = None,
+    output: FormatOption = OutputFormat.TEXT,
+    allow_partial: PartialOption = False,
+) -> None:
+    """Say what a data set holds: splits, classes, counts, digest."""
+    dataset = _load(path, protocol, allow_partial=allow_partial)
+    if output is OutputFormat.JSON:
+        print(json.dumps(_info(dataset)))
+    else:
+        print(_info_text(dataset))
+    if _has_unreadable(dataset):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: facial-expressions data audit fer2013.tar.gz --out audit")
+def audit(
+    path: DataPath,
+    protocol: ProtocolOption = None,
+    ferplus: Annotated[
+        Path | None, typer.Option(help="fer2013new.csv: compare the labels with FER+ votes.")
+    ] = None,
+    competition: Annotated[
+        Path | None,
+        typer.Option(help="The competition file; FER+ needs it when PATH is the Kaggle layout."),
+    ] = None,
+    output: FormatOption = OutputFormat.TEXT,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for audit.json, audit.txt and audit.png.")
+    ] = None,
+    allow_partial: PartialOption = False,
+) -> None:
+    """Find duplicates, leaks between splits, blank pictures, imbalance and doubtful labels."""
+    from facial_expressions.data.audit import audit_dataset
+    from facial_expressions.data.ferplus import ferplus_votes
+
+    dataset = _load(path, protocol, allow_partial=allow_partial)
+    votes = None
+    if ferplus is not None:
+        with _busy(f"finding the votes of {ferplus.name}"):
+            votes = ferplus_votes(dataset, ferplus, competition=competition)
+    report = audit_dataset(dataset, votes=votes)
+    print(json.dumps(report.to_dict()) if output is OutputFormat.JSON else report.to_text())
+    if out is not None:
+        _write_audit(report, dataset, out)
+    if _has_unreadable(dataset):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: facial-expressions data fetch")
+def fetch() -> None:
+    """Download FER-2013 from Kaggle (needs the extra 'fetch' and a network); print its folder."""
+    from facial_expressions.data.fetch import fetch_fer2013
+
+    print(fetch_fer2013())
+
+
+def _load(path: Path, protocol: str | None, *, allow_partial: bool) -> Dataset:
+    from facial_expressions.data import load_dataset
+
+    with _busy(f"reading {path.name}"):
+        return load_dataset(path, protocol=protocol, allow_partial=allow_partial)
+
+
+def _busy(what: str) -> AbstractContextManager[object]:
+    """Show on a terminal that something takes its time; elsewhere, show nothing."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(f"{what} …")
+
+
+def _write_audit(report: AuditReport, dataset: Dataset, folder: Path) -> None:
+    from facial_expressions.data.audit_grid import draw_audit
+
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report.to_dict(), indent=1)
+    (folder / "audit.json").write_text(text + "\n", encoding="utf-8")
+    lines = report.to_text() + "\n"
+    (folder / "audit.txt").write_text(lines, encoding="utf-8", errors="backslashreplace")
+    draw_audit(report, dataset).save(folder / "audit.png")
+    typer.echo(f"audit written to {folder}", err=True)
+
+
+def _has_unreadable(dataset: Dataset) -> bool:
+    """Return whether a picture of the data set could not be read."""
+    return any("cannot be read" in sentence for sentence in dataset.left_out)
+
+
+def _info(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "dataset": dataset.name,
+        "protocol": dataset.protocol,
+        "labels": list(dataset.labels),
+        "splits": {
+            split.name: {
+                "n": len(split),
+                "side_px": split.images.shape[1],
+                "classes": {
+                    label: int((split.labels == k).sum()) for k, label in enumerate(dataset.labels)
+                },
+                "usages": {
+                    usage: int((split.usages == usage).sum())
+                    for usage in sorted(set(split.usages.tolist()) - {""})
+                },
+            }
+            for split in dataset.splits()
+        },
+        "left_out": list(dataset.left_out),
+        "digest": dataset.digest(),
+    }
+
+
+def _info_text(dataset: Dataset) -> str:
+    facts = _info(dataset)
+    lines = [
+        f"data set    {facts['dataset']}, protocol {facts['protocol']}",
+        f"labels      {', '.join(facts['labels'])}",
+    ]
+    for name, split in facts["splits"].items():
+        usages = ", ".join(f"{n:,} {usage}" for usage, n in split["usages"].items())
+        size = f"{split['side_px']}x{split['side_px']} grey"
+        lines.append(f"{name:<12}{split['n']:,} pictures, {size}" + f" ({usages})" * bool(usages))
+    lines += [f"left out    {sentence}" for sentence in facts["left_out"]]
+    return "\n".join([*lines, f"digest      {facts['digest']}"])

@@ -1,0 +1,321 @@
+"""The verb ``evaluate``: a report of one model on one data set."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facial_expressions.data.dataset import Dataset
+    from facial_expressions.evaluation.predictions import Progress
+    from facial_expressions.evaluation.provenance import Provenance
+    from facial_expressions.evaluation.report import EvaluationSettings, Report
+    from facial_expressions.evaluation.samples import Sample
+    from facial_expressions.inference.classifier import ExpressionClassifier
+
+__all__ = ["command"]
+
+
+class SplitName(StrEnum):
+    """Which part of the data set is measured."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+    ALL = "all"
+
+
+class LabelsName(StrEnum):
+    """Whose labels are the truth."""
+
+    FER2013 = "fer2013"
+    FERPLUS = "ferplus"
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is measured, as the options say it."""
+
+    path: Path
+    split: str
+    protocol: str | None
+    labels: LabelsName
+    ferplus: Path | None
+    competition: Path | None
+    seed: int
+    allow_partial: bool
+    command_line: str
+
+
+def command(  # noqa: PLR0913 - one argument per option
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="A shipped model's name, or an .onnx file.")],
+    *,
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="FER-2013 as csv, zip, tar.gz or folder, or any folder of class folders."
+        ),
+    ],
+    split: Annotated[SplitName, typer.Option(help="Part to measure.")] = SplitName.TEST,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="competition, kaggle or folder; without it competition for the competition file "
+            "and kaggle for FER-2013 in folders (test: all 7,178 pictures)."
+        ),
+    ] = None,
+    labels: Annotated[
+        LabelsName, typer.Option(help="Whose labels are the truth; ferplus needs --ferplus.")
+    ] = LabelsName.FER2013,
+    ferplus: Annotated[Path | None, typer.Option(help="FER+ votes, fer2013new.csv.")] = None,
+    competition: Annotated[
+        Path | None,
+        typer.Option(help="The competition file; FER+ needs it when DATA is the Kaggle layout."),
+    ] = None,
+    detect: Annotated[
+        bool,
+        typer.Option("--detect", help="DATA holds whole photos: measure each one's largest face."),
+    ] = False,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average ten views of each crop: mirrored, shifted.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report.json, .md, .html, the pictures and predictions.csv."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Crops per run of the network.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of the validation split and samples.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network.")] = None,
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
+    ] = False,
+) -> None:
+    """Measure a model: accuracy, per-class scores, confusion matrix, calibration, subsets."""
+    from facial_expressions.evaluation.report import EvaluationSettings
+    from facial_expressions.evaluation.views import ONE_VIEW, TEST_TIME_VIEWS
+
+    if out is not None:
+        _check_plots()
+    if detect:
+        if tta or protocol is not None or labels is LabelsName.FERPLUS:
+            raise typer.BadParameter("--detect goes without --tta, --protocol and --labels ferplus")
+        _evaluate_photos(
+            model, data, split, out=out, threads=threads, command_line=_command_line(context)
+        )
+        return
+    views = TEST_TIME_VIEWS if tta else ONE_VIEW
+    settings = EvaluationSettings(batch_size=batch_size, views=views, seed=seed)
+    source = _Source(
+        path=data,
+        split=split.value,
+        protocol=protocol,
+        labels=labels,
+        ferplus=ferplus,
+        competition=competition,
+        seed=seed,
+        allow_partial=allow_partial,
+        command_line=_command_line(context),
+    )
+    classifier = _load_classifier(model, threads)
+    report, images = _measure(classifier, source, settings)
+    _finish(report, out, classifier=classifier, images=images)
+    if any("cannot be read" in note for note in report.notes):
+        raise typer.Exit(1)
+
+
+def _measure(
+    classifier: ExpressionClassifier, source: _Source, settings: EvaluationSettings
+) -> tuple[Report, NDArray[np.uint8]]:
+    """Measure a classifier on crops; return the pictures that were measured as well."""
+    from facial_expressions.evaluation.report import evaluate
+    from facial_expressions.evaluation.splits import align_labels, choose_split, training_pictures
+
+    dataset, whole = _load_data(source, classifier.labels.names)
+    chosen = choose_split(dataset, source.split)
+    split, notes = align_labels(chosen, dataset.labels, classifier.labels)
+    with _progress("pictures") as progress:
+        report = evaluate(
+            classifier,
+            split,
+            train=training_pictures(whole, source.split),
+            settings=settings,
+            provenance=replace(
+                _provenance(classifier, source.command_line),
+                dataset=dataset.name,
+                dataset_digest=dataset.digest(),
+                protocol=dataset.protocol,
+            ),
+            progress=progress,
+        )
+    return replace(report, notes=(*dataset.left_out, *notes)), split.images
+
+
+def _load_data(source: _Source, model_labels: tuple[str, ...]) -> tuple[Dataset, Dataset]:
+    """Return the data set with the labels asked for, and the same with all its pictures."""
+    from facial_expressions.data import load_dataset
+    from facial_expressions.data.ferplus import ferplus_votes, to_ferplus
+    from facial_expressions.errors import DatasetError
+    from facial_expressions.labels import FERPLUS
+
+    wants_ferplus = source.labels is LabelsName.FERPLUS
+    if wants_ferplus and source.ferplus is None:
+        raise typer.BadParameter("--labels ferplus needs --ferplus fer2013new.csv")
+    if wants_ferplus and set(model_labels) != set(FERPLUS):
+        raise DatasetError(
+            f"the labels 'ferplus' need a model of the eight expressions {list(FERPLUS)}; received "
+            f"one of {list(model_labels)}; choose another model, or --labels fer2013"
+        )
+    load = partial(load_dataset, source.path, seed=source.seed, allow_partial=source.allow_partial)
+    dataset = load(protocol=source.protocol)
+    if source.protocol is None and _has_paths(dataset):
+        dataset = load(protocol="kaggle")
+    if not wants_ferplus or source.ferplus is None:
+        return dataset, dataset
+    votes = ferplus_votes(dataset, source.ferplus, competition=source.competition)
+    return to_ferplus(dataset, votes), dataset
+
+
+def _has_paths(dataset: Dataset) -> bool:
+    """Return whether this is FER-2013 as picture files rather than as rows of a file."""
+    return dataset.protocol == "competition" and not any(
+        source.startswith("row ") for split in dataset.splits() for source in split.sources[:1]
+    )
+
+
+def _evaluate_photos(
+    model: str,
+    data: Path,
+    split: SplitName,
+    *,
+    out: Path | None,
+    threads: int | None,
+    command_line: str,
+) -> None:
+    from facial_expressions.data.archives import open_tree
+    from facial_expressions.data.class_folders import find_class_folders, iter_photos
+    from facial_expressions.evaluation.photos import evaluate_photos
+    from facial_expressions.inference.recognizer import load_recognizer
+
+    parts = {"test": ("test", ""), "all": ("train", "validation", "test", "")}
+    chosen = parts.get(split.value, (split.value,))
+    recognizer = load_recognizer(_model_source(model), threads=threads)
+    classifier = recognizer.classifier
+    with open_tree(data) as tree:
+        left_out = find_class_folders(tree).left_out
+    with _progress("photos") as progress:
+        report, answers = evaluate_photos(
+            recognizer,
+            (photo for photo in iter_photos(data) if photo.part in chosen),
+            classifier.labels,
+            uncertain_below=classifier.metadata.uncertain_below,
+            provenance=replace(
+                _provenance(classifier, command_line), dataset=data.name, protocol="photos"
+            ),
+            progress=progress,
+        )
+    _finish(replace(report, split=split.value, notes=(*left_out, *report.notes)), out)
+    if answers.unreadable:
+        raise typer.Exit(1)
+
+
+def _finish(
+    report: Report,
+    out: Path | None,
+    *,
+    classifier: ExpressionClassifier | None = None,
+    images: NDArray[np.uint8] | None = None,
+) -> None:
+    """Print the report and, if asked to, write its files."""
+    from facial_expressions.evaluation.render_text import render_text
+
+    print(render_text(report), end="")
+    if out is None:
+        return
+    from facial_expressions.evaluation.report_files import write_report
+    from facial_expressions.evaluation.samples import choose_samples
+
+    samples: tuple[Sample, ...] = ()
+    if images is not None and report.predictions is not None:
+        samples = choose_samples(
+            report.predictions, images, seed=report.seed, classifier=classifier
+        )
+    for path in write_report(report, out, samples=samples):
+        typer.echo(f"wrote {path}", err=True)
+
+
+def _provenance(classifier: ExpressionClassifier, command_line: str) -> Provenance:
+    from facial_expressions.evaluation.provenance import Provenance, source_commit
+    from facial_expressions.inference.runtime import file_sha256
+
+    return Provenance(
+        model=classifier.metadata.name,
+        model_digest=file_sha256(classifier.path),
+        command=command_line,
+        commit=source_commit(),
+    )
+
+
+def _command_line(context: typer.Context) -> str:
+    """Return the command with the options that were given, quoted for a shell."""
+    words = ["facial-expressions", "evaluate"]
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        value = context.params.get(str(parameter.name))
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        if parameter.param_type_name == "option":
+            words.append(parameter.opts[0])
+        if value is not True:
+            words.append(str(getattr(value, "value", value)))
+    return shlex.join(words)
+
+
+def _load_classifier(model: str, threads: int | None) -> ExpressionClassifier:
+    from facial_expressions.inference.classifier import load_classifier
+
+    return load_classifier(_model_source(model), threads=threads)
+
+
+def _model_source(model: str) -> str | Path:
+    """Take what ends in .onnx as a path, everything else as a name."""
+    return Path(model) if model.endswith(".onnx") else model
+
+
+def _check_plots() -> None:
+    """Raise before the work when the pictures could not be drawn after it."""
+    from facial_expressions.evaluation.drawing import new_figure
+
+    new_figure(1, 1)
+
+
+@contextmanager
+def _progress(unit: str) -> Iterator[Progress]:
+    """Show how far it is on stderr, when that is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(unit, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)

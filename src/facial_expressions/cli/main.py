@@ -1,0 +1,205 @@
+"""The command ``facial-expressions``: its verbs, exit codes and logging.
+
+This is the one place where an error becomes text. A verb is a file beside this one that holds
+either a function ``command`` or, when it has verbs of its own, a Typer application ``app``; at its
+top it imports Typer and the standard library only, so that ``--help`` stays quick.
+
+Results go to stdout, all else to stderr. Exit codes:
+
+====  ==========================================================================================
+0     everything done
+1     an input was rejected or failed, or this program has a bug (then with its traceback)
+2     wrong usage, or a recipe that says something impossible
+3     a model or a checkpoint is missing, damaged or of another kind
+4     the environment: an extra that is not installed, no camera, no permission, a full disk
+130   interrupted
+====  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from facial_expressions.errors import (
+    CameraError,
+    CheckpointError,
+    FacialExpressionsError,
+    MissingExtraError,
+    ModelError,
+    RecipeError,
+)
+
+__all__ = ["VERBS", "build_app", "main"]
+
+VERBS: Final = {
+    "predict": "predict photo.jpg --draw marked",
+    "video": "video clip.mp4 --out rows.jsonl --out marked.mp4 --smooth 0.5",
+    "serve": "serve --port 8000",
+    "train": "train recipes/standardized-cnn.toml --data archive.zip --out runs/mine",
+    "evaluate": "evaluate standardized-cnn --data archive.zip --split test --out report",
+    "compare": "compare report report-tta",
+    "export": "export runs/mine --out mine.onnx",
+    "models": "models list",
+    "data": "data audit archive.zip",
+}
+"""The verbs, each the name of a file beside this one, with the example that ends its help."""
+
+PROGRAM: Final = "facial-expressions"
+LOG_LEVEL_VARIABLE: Final = "FACIAL_EXPRESSIONS_LOG_LEVEL"
+
+_EXIT_CODES: Final[tuple[tuple[type[FacialExpressionsError], int], ...]] = (
+    (RecipeError, 2),
+    (ModelError, 3),
+    (CheckpointError, 3),
+    (CameraError, 4),
+    (MissingExtraError, 4),
+)
+_INPUT_FAILED = 1
+_USAGE = 2
+_ENVIRONMENT = 4
+_INTERRUPTED = 130
+
+
+class LogLevel(StrEnum):
+    """Least serious kind of message that is shown."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Words after the program's name; None takes them from the command line.
+
+    Returns:
+        The exit code.
+
+    Example:
+        >>> main(["--version"])  # doctest: +ELLIPSIS
+        facial-expressions ...
+        0
+    """
+    _write_utf8()
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except FacialExpressionsError as error:
+        return _explain(error, _exit_code(error))
+    except BrokenPipeError:
+        return _leave_pipe()
+    except OSError as error:
+        return _explain(error, _ENVIRONMENT)
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    except Exception:  # noqa: BLE001 - the outermost frame: whatever arrives here is a bug to report
+        return _report_bug()
+    if code == _INTERRUPTED:
+        print("interrupted", file=sys.stderr)
+    return code
+
+
+def build_app() -> typer.Typer:
+    """Build the Typer application with every verb."""
+    app = typer.Typer(
+        name=PROGRAM,
+        help="Read facial expressions in pictures; train, measure and export the networks for it.",
+        epilog=f"Example: {PROGRAM} {VERBS['predict']}",
+        add_completion=False,
+        invoke_without_command=True,
+        rich_markup_mode=None,
+        callback=_common_options,
+    )
+    for verb, example in VERBS.items():
+        module = importlib.import_module(f"facial_expressions.cli.{verb}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=verb, epilog=f"Example: {PROGRAM} {example}")
+        else:
+            app.command(name=verb, epilog=f"Example: {PROGRAM} {example}")(module.command)
+    return app
+
+
+def _common_options(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("-v", "--verbose", help="With --version: also what a bug report needs."),
+    ] = False,
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(help="Least serious message to show.", envvar=LOG_LEVEL_VARIABLE),
+    ] = LogLevel.WARNING,
+) -> None:
+    _configure_logging(log_level)
+    if version:
+        from facial_expressions.cli.versions import describe_installation, version_line
+
+        print("\n".join(describe_installation()) if verbose else version_line())
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(_USAGE)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    command = typer.main.get_command(build_app())
+    try:
+        command.main(None if arguments is None else list(arguments), prog_name=PROGRAM)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
+
+
+def _configure_logging(level: LogLevel) -> None:
+    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("facial_expressions").setLevel(level.upper())
+
+
+def _write_utf8() -> None:
+    """Write UTF-8 whatever the locale says, and escape what UTF-8 cannot hold."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _exit_code(error: FacialExpressionsError) -> int:
+    for kind, code in _EXIT_CODES:
+        if isinstance(error, kind):
+            return code
+    return _INPUT_FAILED
+
+
+def _explain(error: Exception, code: int) -> int:
+    text = " ".join(str(error).split()) or type(error).__name__
+    print(f"{PROGRAM}: {text}", file=sys.stderr)
+    return code
+
+
+def _report_bug() -> int:
+    traceback.print_exc()
+    print(
+        f"{PROGRAM}: this is a bug; please report it with the lines above "
+        f"and what '{PROGRAM} --version -v' prints",
+        file=sys.stderr,
+    )
+    return _INPUT_FAILED
+
+
+def _leave_pipe() -> int:
+    """Point stdout at nothing, so that Python does not complain while it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _INPUT_FAILED

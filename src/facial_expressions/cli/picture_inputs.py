@@ -1,0 +1,90 @@
+"""What ``predict`` is given, one entry per picture: files, folders in sorted order, stdin."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+__all__ = ["STDIN", "PictureInput", "list_inputs"]
+
+STDIN: Final = "-"
+"""The argument that stands for one picture on standard input."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureInput:
+    """One input, which becomes exactly one row.
+
+    Attributes:
+        name: What the row calls it.
+        path: Where it lies; None for standard input.
+        skipped: Why it is not attempted; empty when it is.
+        rejected: Why there is nothing to read; empty when there is.
+    """
+
+    name: str
+    path: Path | None
+    skipped: str = ""
+    rejected: str = ""
+
+    def read(self) -> Path | bytes:
+        """Return the path, or the bytes on standard input."""
+        return sys.stdin.buffer.read() if self.path is None else self.path
+
+
+def list_inputs(arguments: Iterable[str], suffixes: frozenset[str]) -> list[PictureInput]:
+    """Turn arguments into inputs, in the order given and sorted within folders.
+
+    Args:
+        arguments: Files, folders, or ``-`` for standard input.
+        suffixes: Endings, in lower case, of the files that are pictures in a folder.
+
+    Returns:
+        One entry per picture. A folder is walked with all folders inside it; hidden files and
+        folders are left out, and so are files of other kinds. A file that was named before is
+        skipped.
+    """
+    seen: set[str] = set()
+    entries = []
+    for entry in itertools.chain.from_iterable(_expand(one, suffixes) for one in arguments):
+        key = STDIN if entry.path is None else str(entry.path.absolute())
+        again = key in seen and not entry.rejected
+        entries.append(replace(entry, skipped="it was named before") if again else entry)
+        seen.add(key)
+    return entries
+
+
+def _expand(argument: str, suffixes: frozenset[str]) -> Iterator[PictureInput]:
+    if argument == STDIN:
+        yield PictureInput(STDIN, None)
+        return
+    path = Path(argument)
+    if not _is_folder(path):
+        yield PictureInput(argument, path)
+        return
+    pictures = sorted(_walk(path, suffixes))
+    for picture in pictures:
+        yield PictureInput(str(picture), picture)
+    if not pictures:
+        reason = f"no pictures in the folder; received {argument}; name one that holds some"
+        yield PictureInput(argument, path, rejected=reason)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # for example a name that is too long; reading the file says so
+        return False
+
+
+def _walk(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
+                yield Path(root, name)

@@ -1,0 +1,153 @@
+"""The verb ``predict``: faces and their expressions in pictures and folders."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from facial_expressions.cli.picture_inputs import PictureInput
+    from facial_expressions.inference.recognizer import ExpressionRecognizer
+    from facial_expressions.media.drawn_folder import DrawnFolder
+    from facial_expressions.results import ImageResult
+
+__all__ = ["command"]
+
+_BATCH: Final = 16
+_MANY: Final = 5
+"""From this many pictures on there is a progress bar."""
+
+
+class OutputFormat(StrEnum):
+    """How the answer is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
+
+
+def command(
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Pictures, folders, or - for stdin.")
+    ],
+    output: Annotated[
+        OutputFormat, typer.Option("--format", help="Text, one JSON object a picture, or CSV.")
+    ] = OutputFormat.TEXT,
+    draw: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for pictures with the faces marked.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A shipped model's name, or the path of a model file.")
+    ] = "default",
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the networks; without it, all cores.")
+    ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Larger pictures are rejected before they are decoded.")
+    ] = 178_000_000,
+) -> None:
+    """Find faces and name their expressions, in pictures and in folders of pictures.
+
+    The answer names what people would see in a face, not what the person feels.
+    """
+    from facial_expressions.cli.picture_inputs import list_inputs
+    from facial_expressions.inference.images import PICTURE_SUFFIXES
+    from facial_expressions.inference.recognizer import load_recognizer
+    from facial_expressions.media.drawn_folder import DrawnFolder
+
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that is ignored anyway
+    recognizer = load_recognizer(
+        model, threads=threads, min_confidence=min_confidence, max_pixels=max_pixels
+    )
+    inputs = list_inputs(images, PICTURE_SUFFIXES)
+    folder = None if draw is None else DrawnFolder(draw, max_pixels=max_pixels)
+    rows = _rows(recognizer, inputs, folder)
+    counts = _write(_with_progress(rows, len(inputs)), output, recognizer.classifier.labels.names)
+    _summarise(counts, draw)
+    if counts["rejected"] or counts["failed"]:
+        raise typer.Exit(1)
+
+
+def _rows(
+    recognizer: ExpressionRecognizer, inputs: Sequence[PictureInput], folder: DrawnFolder | None
+) -> Iterator[ImageResult]:
+    """Yield one result per input, in order."""
+    from dataclasses import replace
+
+    from facial_expressions.results import ImageResult
+
+    attempted = [one for one in inputs if not (one.skipped or one.rejected)]
+    read: dict[str, Path | bytes] = {}
+
+    def sources() -> Iterator[Path | bytes]:
+        for one in attempted:
+            read[one.name] = one.read()
+            yield read[one.name]
+
+    answers = recognizer.recognize_rows(sources(), batch_size=_BATCH)
+    for one in inputs:
+        if one.skipped:
+            yield ImageResult(one.name, "skipped", error=one.skipped)
+        elif one.rejected:
+            yield ImageResult(one.name, "rejected", error=one.rejected)
+        else:
+            row = replace(next(answers), source=one.name)
+            source = read.pop(one.name)
+            if folder is not None and row.status == "ok":
+                folder.save(source, row.faces, name=one.name)
+            yield row
+
+
+def _write(
+    rows: Iterator[ImageResult], output: OutputFormat, labels: Sequence[str]
+) -> Counter[str]:
+    """Print the rows as they come; return how many there are of each status, and of faces."""
+    from facial_expressions.cli.result_rows import csv_header, to_csv, to_json, to_text
+
+    counts: Counter[str] = Counter()
+    if output is OutputFormat.CSV:
+        print(csv_header(labels))
+    for row in rows:
+        counts.update({row.status: 1, "faces": len(row.faces)})
+        if output is OutputFormat.CSV:
+            print(to_csv(row, labels), flush=True)
+        else:
+            print(to_json(row) if output is OutputFormat.JSON else to_text(row), flush=True)
+    return counts
+
+
+def _with_progress(rows: Iterator[ImageResult], total: int) -> Iterator[ImageResult]:
+    """Show a bar on stderr for many pictures, unless the rows themselves appear on the terminal."""
+    if total < _MANY or not sys.stderr.isatty() or sys.stdout.isatty():
+        yield from rows
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (TextColumn("pictures"), BarColumn(), MofNCompleteColumn(), Remaining())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as bar:
+        yield from bar.track(rows, total=total)
+
+
+def _summarise(counts: Counter[str], draw: Path | None) -> None:
+    """Say on stderr what became of many pictures, and where the marked ones are."""
+    statuses = ("ok", "rejected", "failed", "skipped")
+    total = sum(counts[status] for status in statuses)
+    if total > 1:
+        parts = ", ".join(f"{counts[status]} {status}" for status in statuses if counts[status])
+        print(f"{total} pictures: {parts}; {counts['faces']} faces", file=sys.stderr)
+    if draw is not None and counts["ok"]:
+        print(f"marked pictures are in {draw}", file=sys.stderr)

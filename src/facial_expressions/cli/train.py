@@ -1,0 +1,114 @@
+"""The verb ``train``: one run into a folder, resumable."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from facial_expressions.training.train import Progress
+
+__all__ = ["command", "import_training"]
+
+
+def command(
+    recipe: Annotated[Path, typer.Argument(help="A TOML recipe, for example recipes/seed.toml.")],
+    *,
+    data: Annotated[
+        Path, typer.Option(help="FER-2013 as csv, zip, tar.gz or folder, or class folders.")
+    ],
+    out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run goes on there.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="section.key=value over the recipe; may be repeated."),
+    ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Folder for TensorBoard's event files.")
+    ] = None,
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
+    ] = False,
+) -> None:
+    """Train one network, or go on with a run that was stopped.
+
+    Ctrl-C, a kill or a power cut loses at most the epoch under way: the same command resumes.
+    The Keras backend is chosen by the environment variable KERAS_BACKEND: tensorflow (default),
+    torch or jax.
+    """
+    from facial_expressions.training.recipe import Recipe
+
+    loaded = Recipe.load(recipe, settings or [])
+    import_training("facial_expressions.training.train")
+    from facial_expressions.data import load_dataset
+    from facial_expressions.training.event_files import tensorboard_callback
+    from facial_expressions.training.train import train
+
+    dataset = load_dataset(
+        data, protocol=loaded.data.protocol, seed=loaded.run.seed, allow_partial=allow_partial
+    )
+    callbacks = [] if tensorboard is None else [tensorboard_callback(tensorboard)]
+    with _progress_bar() as on_progress:
+        run = train(loaded, dataset, out, on_progress=on_progress, callbacks=callbacks)
+    last = run.history[-1]
+    typer.echo(f"validation accuracy {last.val_accuracy:.4f} after {last.epoch} epochs")
+    typer.echo(out)
+
+
+def import_training(module: str) -> None:
+    """Import a module of ``training``, turning a missing dependency into its install line.
+
+    Args:
+        module: Full name of the module.
+
+    Raises:
+        MissingExtraError: Keras, its backend or another package of the extra is not installed.
+    """
+    from facial_expressions.errors import MissingExtraError
+
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("facial_expressions"):
+            raise
+        raise MissingExtraError.of("train", error.name or "keras") from error
+
+
+@contextlib.contextmanager
+def _progress_bar() -> Iterator[Callable[[Progress], None]]:
+    """Show a bar on stderr with loss, accuracy and the time left of the whole run."""
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    columns = (
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with rich_progress.Progress(*columns, console=console, speed_estimate_period=600) as bar:
+        task = bar.add_task("reading", total=None)
+        shown = 0
+
+        def show(progress: Progress) -> None:
+            nonlocal shown
+            row = progress.last
+            if row is not None and row.epoch > shown:
+                shown = row.epoch
+                console.print(
+                    f"epoch {row.epoch}: loss {row.loss:.4f}, accuracy {row.accuracy:.4f}, "
+                    f"validation {row.val_loss:.4f} / {row.val_accuracy:.4f}, {row.seconds:.0f} s"
+                )
+            bar.update(
+                task,
+                total=progress.epochs * progress.steps,
+                completed=(progress.epoch - 1) * progress.steps + progress.step,
+                description=f"epoch {progress.epoch}/{progress.epochs} loss {progress.loss:.3f}",
+            )
+
+        yield show

@@ -1,0 +1,202 @@
+"""The verb ``video``: faces, their tracks and expressions in a video file or a camera."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from facial_expressions.inference.recognizer import ExpressionRecognizer
+    from facial_expressions.media.frames import Frame, FrameSource
+    from facial_expressions.media.schedule import Every
+    from facial_expressions.media.sinks import Sink
+    from facial_expressions.media.summary import Summary, VideoSummary
+
+__all__ = ["command"]
+
+_ROWS: Final = (".jsonl", ".csv", ".parquet", ".mp4")
+_SUMMARIES: Final = (".json", ".txt", ".png")
+_AUTO: Final = "auto"
+
+
+def command(  # noqa: PLR0913 - one argument per option
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A video file, or webcam, webcam:1, ...")
+    ],
+    *,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rows (.jsonl, .csv, .parquet), the marked video (.mp4), a summary (.json, "
+            ".txt) or a timeline (.png); may be given several times. Without it, rows as JSON "
+            "Lines on stdout.",
+        ),
+    ] = None,
+    every: Annotated[
+        str,
+        typer.Option(metavar="N|auto", help="Detect faces on every Nth frame; auto: in real time."),
+    ] = "1",
+    smooth: Annotated[
+        float,
+        typer.Option(min=0, metavar="SECONDS", help="Time constant of smoothing; 0: none."),
+    ] = 0.0,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Print a summary per track instead of rows.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+    model: Annotated[
+        str, typer.Option(help="A shipped model's name, or the path of a model file.")
+    ] = "default",
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the networks; without it, all cores.")
+    ] = None,
+) -> None:
+    """Find and follow faces in a video, and name their expressions: one row per frame.
+
+    The answer names what people would see in a face, not what the person feels.
+    """
+    from facial_expressions.inference.recognizer import load_recognizer
+    from facial_expressions.media.analysis import open_source
+    from facial_expressions.media.summary import VideoSummary
+
+    files = out or []
+    step = _parse_every(every)
+    _check_files(files, source, overwrite=overwrite)
+    recognizer = load_recognizer(model, threads=threads, min_confidence=min_confidence)
+    collected = VideoSummary(source)
+    status = "interrupted"
+    with open_source(source) as frames:
+        try:
+            _run(frames, recognizer, files, collected, step, smooth, not (files or summary))
+            status = "truncated" if frames.note else "ok"
+        finally:
+            whole = collected.finish(status=status)
+            _write_summaries(whole, files, recognizer.classifier.labels.names)
+            if summary:
+                print(whole.to_text(), end="", flush=True)
+        if frames.note:
+            print(frames.note, file=sys.stderr)
+            raise typer.Exit(1)
+
+
+def _parse_every(text: str) -> Every:
+    if text == _AUTO:
+        return "auto"
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise typer.BadParameter(
+            f"{text!r} is neither auto nor a whole number of 1 or more.", param_hint="--every"
+        )
+    return int(text)
+
+
+def _check_files(files: Sequence[Path], source: str, *, overwrite: bool) -> None:
+    """Refuse what cannot be written before any work is done."""
+    for file in files:
+        problem = ""
+        if file.suffix.lower() not in (*_ROWS, *_SUMMARIES):
+            problem = f"ends in none of {', '.join((*_ROWS, *_SUMMARIES))}"
+        elif files.count(file) > 1:
+            problem = "is given twice"
+        elif file.exists() and Path(source).exists() and file.samefile(source):
+            problem = "is the source itself"
+        elif file.exists() and not overwrite:
+            problem = "exists; add --overwrite to replace it"
+        if problem:
+            raise typer.BadParameter(f"{file} {problem}.", param_hint="--out")
+
+
+def _run(
+    frames: FrameSource,
+    recognizer: ExpressionRecognizer,
+    files: Sequence[Path],
+    collected: VideoSummary,
+    every: Every,
+    smooth_s: float,
+    is_printing: bool,
+) -> None:
+    """Analyse every frame and hand it to every sink; closes the sinks whatever happens."""
+    from facial_expressions.media.analysis import FrameAnalyzer, analyze_frames
+    from facial_expressions.media.row_sinks import to_json
+
+    analyzer = FrameAnalyzer(
+        recognizer, every=every, smooth_s=smooth_s, interval_s=frames.frame_interval_s
+    )
+    labels = recognizer.classifier.labels.names
+    with ExitStack() as stack:
+        sinks: list[Sink] = [
+            stack.enter_context(one) for one in _open_sinks(files, frames.name, labels)
+        ]
+        for frame, result in analyze_frames(_with_progress(frames), analyzer):
+            collected.add(result)
+            for sink in sinks:
+                sink.write(frame, result)
+            if is_printing:
+                print(to_json(result, source=frames.name), flush=True)
+
+
+def _open_sinks(files: Sequence[Path], source: str, labels: Sequence[str]) -> Iterator[Sink]:
+    from facial_expressions.media.sinks import open_sink
+
+    for file in files:
+        if file.suffix.lower() in _ROWS:
+            yield open_sink(file, source=source, labels=labels, overwrite=True)
+
+
+def _with_progress(frames: FrameSource) -> Iterator[Frame]:
+    """Show a bar with the time left on stderr, unless the rows themselves are on the terminal."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        yield from frames
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.fields[shown]}"), BarColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    console = Console(stderr=True)
+    total = frames.duration_s
+    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as bar:
+        task = bar.add_task("video", total=total, shown="")
+        for frame in frames:
+            yield frame
+            shown = f"{frame.index + 1} frames, {frame.time_s:.1f} s"
+            bar.update(task, completed=frame.time_s, shown=shown)
+
+
+def _write_summaries(whole: Summary, files: Sequence[Path], labels: Sequence[str]) -> None:
+    for file in files:
+        suffix = file.suffix.lower()
+        if suffix == ".json":
+            file.write_text(whole.to_json(), encoding="utf-8")
+        elif suffix == ".txt":
+            file.write_text(whole.to_text(), encoding="utf-8")
+        elif suffix == ".png":
+            _draw(whole, file, labels)
+
+
+def _draw(whole: Summary, file: Path, labels: Sequence[str]) -> None:
+    from facial_expressions.evaluation.timeline import draw_timeline
+    from facial_expressions.media.draw import expression_color
+
+    draw_timeline(
+        file,
+        {
+            track.track_id: [(one.expression, one.start_s, one.end_s) for one in track.stretches]
+            for track in whole.tracks
+        },
+        title=f"Expressions in {Path(whole.source).name}",
+        duration=(whole.start_s, whole.start_s + whole.duration_s),
+        colors={label: expression_color(label) for label in labels},
+    )

@@ -1,0 +1,134 @@
+"""The verb ``data``, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from facial_expressions.cli.main import main
+from facial_expressions.data.fetch import KAGGLE_DATASET
+from tests.builders import (
+    draw_face,
+    jpeg,
+    make_rows,
+    write_competition_csv,
+    write_competition_tar,
+    write_ferplus_csv,
+    write_folder,
+    write_kaggle_zip,
+)
+
+ROWS = make_rows(train=5, public=1, private=1)
+Capture = pytest.CaptureFixture[str]
+
+
+def test_info_says_what_there_is(tmp_path: Path, capsys: Capture) -> None:
+    path = write_competition_tar(tmp_path / "fer2013.tar.gz", ROWS)
+    assert main(["data", "info", str(path), "--protocol", "kaggle", "--allow-partial"]) == 0
+    out = capsys.readouterr().out
+    assert "fer2013, protocol kaggle" in out
+    assert "train       28 pictures, 48x48 grey (28 Training)" in out
+    assert "test        14 pictures, 48x48 grey (7 PrivateTest, 7 PublicTest)" in out
+
+
+def test_info_as_json_is_one_object(tmp_path: Path, capsys: Capture) -> None:
+    path = write_kaggle_zip(tmp_path / "fer.zip", ROWS)
+    assert main(["data", "info", str(path), "--allow-partial", "--format", "json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["splits"]["train"]["classes"]["happy"] == 5
+    assert (facts["protocol"], facts["left_out"]) == ("competition", [])
+
+
+def test_wrong_count_is_one_line_and_exit_1(tmp_path: Path, capsys: Capture) -> None:
+    path = write_competition_csv(tmp_path / "fer2013.csv", ROWS)
+    assert main(["data", "info", str(path)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert "needs 28,709 Training" in captured.err
+
+
+def test_unreadable_picture_gives_exit_1_and_the_rest(tmp_path: Path, capsys: Capture) -> None:
+    files = {"sad/a.jpg": jpeg(draw_face("sad", 1)), "sad/b.jpg": b"no picture"}
+    assert main(["data", "info", str(write_folder(tmp_path / "faces", files))]) == 1
+    out = capsys.readouterr().out
+    assert "test        1 pictures" in out
+    assert "left out    sad/b.jpg: a picture cannot be read" in out
+
+
+def test_missing_path_is_named(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["data", "audit", str(tmp_path / "none.zip")]) == 1
+    assert "none.zip cannot be read; received a path that does not exist" in capsys.readouterr().err
+
+
+def test_audit_writes_text_json_and_picture(tmp_path: Path, capsys: Capture) -> None:
+    path = write_kaggle_zip(tmp_path / "fer.zip", [*ROWS, ROWS[0]])
+    table = write_competition_csv(tmp_path / "fer.csv", [*ROWS, ROWS[0]])
+    ferplus = write_ferplus_csv(tmp_path / "ferplus.csv", [*ROWS, ROWS[0]])
+    words = ["data", "audit", str(path), "--ferplus", str(ferplus), "--competition", str(table)]
+    out = tmp_path / "audit"
+    assert main([*words, "--allow-partial", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "1 groups of byte-identical pictures, 2 pictures in them" in text
+    assert "strict majority for" in text
+    assert (out / "audit.txt").read_text() == text
+    assert json.loads((out / "audit.json").read_text())["duplicates"]["n_groups"] == 1
+    with Image.open(out / "audit.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_audit_prints_json(tmp_path: Path, capsys: Capture) -> None:
+    path = write_competition_csv(tmp_path / "fer.csv", ROWS)
+    assert main(["data", "audit", str(path), "--allow-partial", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == len(ROWS)
+
+
+def test_fetch_without_kagglehub_names_the_install_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    assert main(["data", "fetch"]) == 4
+    assert 'pip install "facial-expressions[fetch]"' in capsys.readouterr().err
+
+
+class _BackendError(Exception):
+    """Stands for kagglehub's own errors, which derive from Exception alone."""
+
+
+def _kagglehub(monkeypatch: pytest.MonkeyPatch, answer: str | Exception) -> list[str]:
+    """Put a kagglehub in place that answers without a network; return what it is asked for."""
+    asked: list[str] = []
+
+    def dataset_download(handle: str) -> str:
+        asked.append(handle)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    module = types.ModuleType("kagglehub")
+    module.dataset_download = dataset_download  # type: ignore[attr-defined]
+    module.exceptions = types.SimpleNamespace(BackendError=_BackendError)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "kagglehub", module)
+    return asked
+
+
+def test_fetch_prints_the_folder(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    asked = _kagglehub(monkeypatch, "/cache/fer2013")
+    assert main(["data", "fetch"]) == 0
+    assert (asked, capsys.readouterr().out) == ([KAGGLE_DATASET], f"{Path('/cache/fer2013')}\n")
+
+
+@pytest.mark.parametrize("kind", [ConnectionError, _BackendError])
+def test_fetch_offline_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, kind: type[Exception]
+) -> None:
+    _kagglehub(monkeypatch, kind("no route to host"))
+    assert main(["data", "fetch"]) == 1
+    error = capsys.readouterr().err
+    assert "msambare/fer2013 cannot be fetched; received: no route to host" in error
+    assert "https://www.kaggle.com/datasets/msambare/fer2013" in error

@@ -1,0 +1,223 @@
+"""The verb evaluate on a made FER-2013, class folders and photos."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facial_expressions.cli.main import main
+from facial_expressions.inference.classifier import load_classifier
+from facial_expressions.labels import FER2013, FERPLUS
+from tests import builders
+from tests.tiny_model import METADATA, tiny_graph, weights, write_tiny_model
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of FER-2013's seven expressions."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def eight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of FER+'s eight expressions."""
+    path = tmp_path_factory.mktemp("model") / "eight.onnx"
+    graph = tiny_graph(replace(METADATA, labels=FERPLUS), matrix=weights(FERPLUS))
+    path.write_bytes(graph.SerializeToString())
+    return path
+
+
+def evaluate(*words: str | Path) -> int:
+    return main(["evaluate", *map(str, words)])
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return data
+
+
+def test_competition_file_is_measured_on_private_test(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Accuracy is that of asking the classifier directly."""
+    rows = builders.make_rows()
+    table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
+    code = evaluate(model, "--data", table, "--allow-partial", "--out", tmp_path / "out")
+    private = [row for row in rows if row.usage == "PrivateTest"]
+    answers = load_classifier(model).predict_proba(np.stack([row.image for row in private]))
+    right = [
+        FER2013.names[answer] == row.label
+        for answer, row in zip(answers.argmax(axis=1), private, strict=True)
+    ]
+    data = report_of(tmp_path / "out")
+    assert code == 0
+    assert (data["protocol"], data["n"]) == ("competition", len(private))
+    assert data["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
+    assert set(data["subsets"]) == {"private", "no_train_duplicate"}
+    streams = capsys.readouterr()
+    assert streams.out.startswith("tiny on fer2013, protocol competition, split test, 14 pictures")
+    assert "wrote" in streams.err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "report.json", "report.md", "report.html", "confusion_matrix.png", "reliability.png",
+        "samples.png", "predictions.csv",
+    }  # fmt: skip
+
+
+def test_kaggle_archive_is_measured_on_both_tests(model: Path, tmp_path: Path) -> None:
+    archive = builders.write_kaggle_zip(tmp_path / "archive.zip", builders.make_rows())
+    assert evaluate(model, "--data", archive, "--allow-partial", "--out", tmp_path / "out") == 0
+    data = report_of(tmp_path / "out")
+    assert (data["protocol"], data["n"]) == ("kaggle", 28)
+    assert [data["subsets"][name]["n"] for name in ("public", "private")] == [14, 14]
+
+
+def test_report_says_how_to_make_it_again(model: Path, tmp_path: Path) -> None:
+    table = builders.write_competition_csv(tmp_path / "a b.csv", builders.make_rows())
+    evaluate(model, "--data", table, "--split", "train", "--allow-partial", "--tta",
+             "--out", tmp_path / "out")  # fmt: skip
+    data = report_of(tmp_path / "out")
+    assert data["command"] == (
+        f"facial-expressions evaluate {model} --data '{table}' --split train --tta "
+        f"--out {tmp_path / 'out'} --allow-partial"
+    )
+    assert (data["n_views"], data["split"]) == (10, "train")
+    assert len(data["model_digest"]) == len(data["dataset_digest"]) == 64
+
+
+def test_two_runs_give_the_same_files(model: Path, tmp_path: Path) -> None:
+    archive = builders.write_kaggle_zip(tmp_path / "archive.zip", builders.make_rows())
+    out = tmp_path / "out"
+    for name, batch_size in (("one", "256"), ("two", "5")):
+        evaluate(model, "--data", archive, "--allow-partial", "--out", out,
+                 "--batch-size", batch_size)  # fmt: skip
+        shutil.copytree(out, tmp_path / name)
+    for name in ("predictions.csv", "samples.png", "confusion_matrix.png", "reliability.png"):
+        first, second = ((tmp_path / run / name).read_bytes() for run in ("one", "two"))
+        assert first == second, name
+    first_report, second_report = (report_of(tmp_path / run) for run in ("one", "two"))
+    for data in (first_report, second_report):
+        del data["run"], data["latency_ms"], data["command"]
+    assert first_report == second_report
+
+
+def test_class_folders_with_synonyms_and_unknown_classes(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, label in (("Anger", "angry"), ("happiness", "happy"), ("smirk", "sad")):
+        (tmp_path / "faces" / folder).mkdir(parents=True)
+        for i in range(3):
+            picture = Image.fromarray(builders.draw_face(label, i, side_px=60))
+            picture.save(tmp_path / "faces" / folder / f"{i}.png")
+    assert evaluate(model, "--data", tmp_path / "faces") == 0
+    text = capsys.readouterr().out
+    assert "6 pictures" in text
+    assert "smirk" in text
+    assert next(line for line in text.splitlines() if line.startswith("Happy")).endswith(" 3")
+
+
+def test_an_unreadable_picture_is_named_and_the_exit_code_is_1(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "faces" / "happy").mkdir(parents=True)
+    Image.fromarray(builders.draw_face("happy", 0)).save(tmp_path / "faces" / "happy" / "a.png")
+    (tmp_path / "faces" / "happy" / "bad.png").write_bytes(b"no picture")
+    assert evaluate(model, "--data", tmp_path / "faces") == 1
+    assert "happy/bad.png" in capsys.readouterr().out
+
+
+def test_ferplus_needs_a_model_of_eight_expressions(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = builders.make_rows()
+    table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
+    votes = builders.write_ferplus_csv(tmp_path / "fer2013new.csv", rows)
+    code = evaluate(model, "--data", table, "--labels", "ferplus", "--ferplus", votes)
+    assert code == 1
+    message = capsys.readouterr().err
+    assert "need a model of the eight expressions" in message
+    assert "choose another model, or --labels fer2013" in message
+
+
+def test_ferplus_strict_majority_is_the_truth(eight: Path, tmp_path: Path) -> None:
+    """The support of each class is the number of test rows whose votes have a strict majority."""
+    from facial_expressions.data.ferplus import read_ferplus, strict_majority
+
+    rows = builders.make_rows()
+    table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
+    votes = builders.write_ferplus_csv(tmp_path / "fer2013new.csv", rows)
+    code = evaluate(eight, "--data", table, "--labels", "ferplus", "--ferplus", votes,
+                    "--allow-partial", "--out", tmp_path / "out")  # fmt: skip
+    file = read_ferplus(votes)
+    labels = strict_majority(file.votes[file.usages == "PrivateTest"])
+    data = report_of(tmp_path / "out")
+    assert code == 0
+    assert data["dataset"] == "ferplus"
+    assert [data["per_class"][name]["support"] for name in FERPLUS] == [
+        int(np.sum(labels == i)) for i in range(8)
+    ]
+
+
+def test_photos_are_measured_by_their_largest_face(
+    model: Path, tmp_path: Path, astronaut: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos" / "happy").mkdir(parents=True)
+    shutil.copy(astronaut, tmp_path / "photos" / "happy" / "astronaut.png")
+    Image.new("RGB", (80, 80), "gray").save(tmp_path / "photos" / "happy" / "nobody.png")
+    code = evaluate(model, "--data", tmp_path / "photos", "--detect", "--out", tmp_path / "out")
+    data = report_of(tmp_path / "out")
+    assert code == 0
+    assert (data["n"], data["n_unanswered"], data["protocol"]) == (2, 1, "photos")
+    assert "counted as wrong: 1 (happy/nobody.png)" in capsys.readouterr().out
+    with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        answers = {row["source"]: row["prediction"] for row in csv.DictReader(file)}
+    assert answers["happy/nobody.png"] == ""
+    assert answers["happy/astronaut.png"] in FER2013.names
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--labels", "ferplus"], 2),
+        (["--split", "tests"], 2),
+        (["--batch-size", "0"], 2),
+        (["--detect", "--tta"], 2),
+        (["--protocol", "other"], 1),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    model: Path, tmp_path: Path, words: list[str], code: int
+) -> None:
+    table = builders.write_competition_csv(tmp_path / "fer2013.csv", builders.make_rows())
+    assert evaluate(model, "--data", table, *words) == code
+
+
+def test_a_missing_model_is_code_3(tmp_path: Path) -> None:
+    assert evaluate(tmp_path / "none.onnx", "--data", tmp_path) == 3
+
+
+def test_missing_data_is_code_1(model: Path, tmp_path: Path) -> None:
+    assert evaluate(model, "--data", tmp_path / "none.zip") == 1
+
+
+@pytest.mark.slow
+def test_the_real_archive_has_the_seeds_test_pictures(
+    model: Path, fer2013_archive: Path, tmp_path: Path
+) -> None:
+    """Supports of the seed's own report; 568 test pictures have a copy in training."""
+    assert evaluate(model, "--data", fer2013_archive, "--out", tmp_path / "out") == 0
+    data = report_of(tmp_path / "out")
+    supports = [data["per_class"][name]["support"] for name in FER2013]
+    assert supports == [958, 111, 1024, 1774, 1233, 1247, 831]
+    assert {name: value["n"] for name, value in data["subsets"].items()} == {
+        "public": 3589,
+        "private": 3589,
+        "no_train_duplicate": 7178 - 280 - 288,
+    }

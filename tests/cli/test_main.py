@@ -1,0 +1,223 @@
+"""The command line as a whole: help, version, exit codes by kind of error, streams, logging."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import typer
+
+from facial_expressions import errors
+from facial_expressions.cli import main as cli
+
+PROGRAM = [sys.executable, "-m", "facial_expressions"]
+
+
+def run(
+    *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        check=False,
+    )
+
+
+@pytest.fixture
+def run_raising(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], int]:
+    """Run the command line with one verb that raises the given exception."""
+
+    def run_verb(error: BaseException) -> int:
+        app = typer.Typer(rich_markup_mode=None)
+
+        @app.command()
+        def verb() -> None:
+            raise error
+
+        monkeypatch.setattr(cli, "build_app", lambda: app)
+        return cli.main([])
+
+    return run_verb
+
+
+def test_help_lists_every_verb_with_a_sentence() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    lines = {words[0]: words[1:] for line in done.stdout.splitlines() if (words := line.split())}
+    assert [verb for verb in cli.VERBS if not lines.get(verb)] == []
+
+
+def test_every_file_with_a_command_is_a_verb() -> None:
+    folder = Path(cli.__file__).parent
+    verbs = {
+        path.stem
+        for path in folder.glob("*.py")
+        if re.search(r"^(def command\(|app = )", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert verbs == set(cli.VERBS)
+
+
+def test_help_is_quick_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, time; start = time.process_time()\n"
+        "from facial_expressions.cli.main import main\n"
+        "main(['--help']); seconds = time.process_time() - start\n"
+        "heavy = {'numpy', 'PIL', 'rich', 'onnxruntime', 'keras'} & set(sys.modules)\n"
+        "print(f'{seconds} {sorted(heavy)}', file=sys.stderr)"
+    )
+    best = 60.0
+    for _ in range(3):  # the best of three, in processor time: others may be using it too
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+        )
+        seconds, _, heavy = done.stderr.partition(" ")
+        assert heavy.strip() == "[]"
+        best = min(best, float(seconds))
+    assert best < 0.3
+
+
+@pytest.mark.parametrize(("verb", "example"), cli.VERBS.items())
+def test_every_verb_has_help_that_ends_with_its_example(
+    verb: str, example: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([verb, "--help"]) == 0
+    page = " ".join(capsys.readouterr().out.split())
+    assert page.endswith(f"Example: facial-expressions {example}")
+
+
+def test_no_arguments_is_wrong_usage_and_shows_it() -> None:
+    done = run()
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Usage: facial-expressions" in done.stderr
+
+
+def test_unknown_option_names_the_nearest() -> None:
+    done = run("--versoin")
+    assert done.returncode == 2
+    assert "--version" in done.stderr
+
+
+def test_unknown_verb_is_wrong_usage() -> None:
+    done = run("predcit")
+    assert done.returncode == 2
+    assert "predict" in done.stderr
+
+
+def test_version_is_the_installed_one() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"facial-expressions {version('facial-expressions')}\n",
+    )
+
+
+def test_verbose_version_says_what_a_maintainer_asks(tmp_path: Path) -> None:
+    done = run("--version", "-v", env={"FACIAL_EXPRESSIONS_CACHE": str(tmp_path)})
+    assert done.returncode == 0
+    assert f"numpy {version('numpy')}" in done.stdout
+    assert "CPUExecutionProvider" in done.stdout
+    assert f"cache folder {tmp_path}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (errors.ImageError, 1),
+        (errors.DatasetError, 1),
+        (errors.ExportError, 1),
+        (errors.RecipeError, 2),
+        (errors.ModelError, 3),
+        (errors.CheckpointError, 3),
+        (errors.MissingExtraError, 4),
+        (PermissionError, 4),
+    ],
+)
+def test_expected_error_is_one_line_and_an_exit_code_by_its_kind(
+    kind: type[Exception],
+    code: int,
+    run_raising: Callable[[BaseException], int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_raising(kind("what is wrong; received\nthis; do that")) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "facial-expressions: what is wrong; received this; do that\n"
+
+
+def test_partial_failure_keeps_its_exit_code(run_raising: Callable[[BaseException], int]) -> None:
+    assert run_raising(typer.Exit(1)) == 1
+
+
+def test_interruption_is_130_without_traceback(
+    run_raising: Callable[[BaseException], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_raising(KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err.strip() == "interrupted"
+
+
+def test_unexpected_exception_shows_its_traceback_and_asks_for_a_report(
+    run_raising: Callable[[BaseException], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_raising(ZeroDivisionError("division by zero")) == 1
+    error = capsys.readouterr().err
+    assert "ZeroDivisionError: division by zero" in error
+    assert "please report it" in error.splitlines()[-1]
+
+
+def test_closed_pipe_is_quiet() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*PROGRAM, "--help"], stdout=writer, stderr=subprocess.PIPE, encoding="utf-8", check=False
+    )
+    os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode == 1
+
+
+def test_output_is_utf8_in_a_c_locale(tmp_path: Path) -> None:
+    """The error line repeats the file's name, letter for letter."""
+    done = subprocess.run(
+        [*PROGRAM, "models", "info", "мила-été.onnx"],
+        capture_output=True,
+        env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "мила-été.onnx" in done.stderr.decode("utf-8")
+
+
+def test_no_colour_when_output_is_not_a_terminal() -> None:
+    done = run("--help", env={"TERM": "xterm-256color"})
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["debug", "info", "warning", "error"])
+def test_log_level_sets_the_package_logger(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("facial_expressions")
+    before = logger.level
+    try:
+        assert cli.main(["--log-level", name, "--version"]) == 0
+        assert logger.level == getattr(logging, name.upper())
+    finally:
+        logger.setLevel(before)
+    assert capsys.readouterr().err == ""
+
+
+def test_log_level_from_the_environment_names_its_variable_when_it_is_wrong() -> None:
+    done = run("--version", env={"FACIAL_EXPRESSIONS_LOG_LEVEL": "loud"})
+    assert done.returncode == 2
+    assert "log" in done.stderr.lower()
+    assert "loud" in done.stderr

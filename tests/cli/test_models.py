@@ -1,0 +1,74 @@
+"""The verb models: list, info, path, verify."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from facial_expressions.cli.main import main
+from facial_expressions.inference.model_store import list_models
+from facial_expressions.labels import FER2013
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
+    code = main(["models", *map(str, words)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_info_prints_what_the_file_says_of_itself(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path
+) -> None:
+    code, out, _ = run(capsys, "info", tiny_model, "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["name"] == "tiny"
+    assert facts["labels"] == list(FER2013)
+    assert facts["uncertain_below"] == 0.4
+    assert facts["preprocessing"]["size"] == 48
+    assert facts["sha256"] == hashlib.sha256(tiny_model.read_bytes()).hexdigest()
+    _, text, _ = run(capsys, "info", tiny_model)
+    assert [line.split()[0] for line in text.splitlines()] == list(facts)
+
+
+def test_path_of_a_file_is_the_file(capsys: pytest.CaptureFixture[str], tiny_model: Path) -> None:
+    assert run(capsys, "path", tiny_model) == (0, f"{tiny_model}\n", "")
+
+
+def test_verify_accepts_a_whole_file_and_refuses_a_changed_one(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, tmp_path: Path
+) -> None:
+    code, out, _ = run(capsys, "verify", tiny_model)
+    assert code == 0
+    assert "  ok  " in out
+    changed = tmp_path / "changed.onnx"
+    changed.write_bytes(tiny_model.read_bytes()[:-1])
+    code, _, err = run(capsys, "verify", changed)
+    assert code == 3
+    assert "changed.onnx" in err
+
+
+def test_an_unknown_name_is_exit_code_3_with_the_names_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, err = run(capsys, "path", "standard-cnn")
+    assert (code, out) == (3, "")
+    assert "did you mean 'standardized-cnn'" in err
+
+
+def test_list_names_every_shipped_model(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "list")
+    assert code == 0
+    assert len(out.splitlines()) == len(list_models())
+    assert out.startswith("* standardized-cnn")
+    _, text, _ = run(capsys, "list", "--json")
+    assert [model["name"] for model in json.loads(text)] == [m.name for m in list_models()]
+
+
+def test_every_shipped_model_verifies(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "verify")
+    assert code == 0
+    assert out.count("  ok  ") == len(list_models())

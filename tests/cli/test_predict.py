@@ -1,0 +1,238 @@
+"""The verb predict: rows for every input, three formats, marked pictures, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from facial_expressions.cli.main import main
+from facial_expressions.labels import FER2013
+from facial_expressions.results import Face
+
+
+@pytest.fixture
+def folder(tmp_path: Path, astronaut: Path) -> Path:
+    """Pictures of several kinds, a text named as a picture, a note, hidden files and folders."""
+    root = tmp_path / "pictures"
+    (root / "inner" / "deep").mkdir(parents=True)
+    (root / ".hidden").mkdir()
+    shutil.copy(astronaut, root / "b.png")
+    with Image.open(astronaut) as photo:
+        photo.save(root / "inner" / "a.JPG", quality=95)
+    Image.new("RGB", (60, 40), "white").save(root / "inner" / "deep" / "写真 ü.webp")
+    (root / "c.jpg").write_text("no picture")
+    (root / "notes.txt").write_text("not looked at")
+    shutil.copy(astronaut, root / ".hidden" / "d.png")
+    shutil.copy(astronaut, root / ".e.png")
+    return root
+
+
+def run(
+    capsys: pytest.CaptureFixture[str], model: Path, *words: str | Path
+) -> tuple[int, str, str]:
+    code = main(["predict", *map(str, words), "--model", str(model), "--threads", "1"])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def rows_of(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_json_has_the_documented_fields(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, astronaut: Path
+) -> None:
+    code, out, err = run(capsys, tiny_model, astronaut, "--format", "json")
+    (row,) = rows_of(out)
+    assert code == 0
+    assert err == ""
+    assert list(row) == ["schema", "source", "status", "width", "height", "faces"]
+    assert {**row, "faces": 0} == {
+        "schema": 1, "source": str(astronaut), "status": "ok", "width": 512, "height": 512,
+        "faces": 0,
+    }  # fmt: skip
+    (face,) = row["faces"]
+    documented = {
+        "box",
+        "detection_score",
+        "expression",
+        "confidence",
+        "uncertain",
+        "probabilities",
+    }
+    assert documented <= set(face)
+    assert list(face["probabilities"]) == list(FER2013)
+    assert max(face["probabilities"].values()) == face["confidence"]
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert face["box"] == pytest.approx([182, 58, 270, 178], abs=6)
+    assert Face.from_dict(face).expression == face["expression"]
+
+
+def test_folders_are_walked_in_order_and_one_bad_file_is_its_own_row(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, folder: Path
+) -> None:
+    code, out, err = run(capsys, tiny_model, folder, "--format", "json")
+    rows = rows_of(out)
+    names = ["b.png", "c.jpg", "inner/a.JPG", "inner/deep/写真 ü.webp"]
+    assert [row["source"] for row in rows] == [str(folder / name) for name in names]
+    assert [row["status"] for row in rows] == ["ok", "rejected", "ok", "ok"]
+    assert [len(row.get("faces", [])) for row in rows] == [1, 0, 1, 0]
+    assert "no picture" in rows[1]["error"]
+    assert code == 1
+    assert err == "4 pictures: 3 ok, 1 rejected; 2 faces\n"
+
+
+def test_a_photo_without_a_face_is_ok(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, astronaut: Path
+) -> None:
+    code, out, _ = run(capsys, tiny_model, astronaut.parent / "coffee.png", "--format", "json")
+    (row,) = rows_of(out)
+    assert (code, row["status"], row["faces"]) == (0, "ok", [])
+
+
+@pytest.mark.parametrize("content", [None, b"", b"text", b"\xff\xd8\xff\xe0 cut"])
+def test_missing_empty_foreign_and_cut_files_are_rejected(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "bad.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    code, out, _ = run(capsys, tiny_model, path, "--format", "json")
+    (row,) = rows_of(out)
+    assert (code, row["status"], row["source"]) == (1, "rejected", str(path))
+    assert "received" in row["error"]
+
+
+def test_an_empty_folder_is_rejected(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, tmp_path: Path
+) -> None:
+    code, out, _ = run(capsys, tiny_model, tmp_path)
+    assert code == 1
+    assert "rejected: no pictures in the folder" in out
+
+
+def test_a_file_named_twice_is_skipped_the_second_time(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, folder: Path
+) -> None:
+    code, out, err = run(
+        capsys, tiny_model, folder / "b.png", folder / "inner", folder / "b.png", "--format", "json"
+    )
+    assert [row["status"] for row in rows_of(out)] == ["ok", "ok", "ok", "skipped"]
+    assert code == 0
+    assert "1 skipped" in err
+
+
+def test_text_names_picture_and_faces(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, astronaut: Path
+) -> None:
+    _, out, _ = run(capsys, tiny_model, astronaut, astronaut.parent / "coffee.png")
+    first, face, second = out.splitlines()
+    assert first == f"{astronaut}  512x512  1 face"
+    assert any(f" {name} " in face for name in FER2013)
+    assert "%" in face
+    assert second.endswith("600x400  no face")
+
+
+def test_csv_has_a_line_per_face_and_one_for_a_picture_without(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, folder: Path
+) -> None:
+    _, out, _ = run(capsys, tiny_model, folder, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["status"], row["face"]) for row in rows] == [
+        ("ok", "1"), ("rejected", ""), ("ok", "1"), ("ok", ""),
+    ]  # fmt: skip
+    assert float(rows[0][rows[0]["expression"]]) == float(rows[0]["confidence"])
+    assert rows[1]["error"]
+    assert all(None not in row and None not in row.values() for row in rows)
+
+
+def test_marked_pictures_are_written_and_inputs_left_alone(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, folder: Path
+) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    code, _, err = run(capsys, tiny_model, folder, "--draw", folder)
+    assert code == 1
+    assert f"marked pictures are in {folder}" in err
+    written = {path.name for path in folder.rglob("*") if path.is_file()} - {p.name for p in before}
+    assert written == {"b-faces.png", "a-faces.jpg", "写真 ü-faces.png"}
+    assert all(path.read_bytes() == content for path, content in before.items())
+    with Image.open(folder / "b-faces.png") as marked:
+        assert marked.size == (512, 512)
+
+
+def test_min_confidence_marks_answers_as_uncertain(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, astronaut: Path
+) -> None:
+    options = ("--format", "json", "--min-confidence")
+    _, out, _ = run(capsys, tiny_model, astronaut, *options, "1")
+    assert rows_of(out)[0]["faces"][0]["uncertain"] is True
+    _, out, _ = run(capsys, tiny_model, astronaut, *options, "0")
+    assert rows_of(out)[0]["faces"][0]["uncertain"] is False
+
+
+def test_larger_pictures_than_allowed_are_rejected(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, astronaut: Path
+) -> None:
+    code, out, _ = run(capsys, tiny_model, astronaut, "--max-pixels", "1000")
+    assert code == 1
+    assert "too large" in out
+
+
+def test_control_characters_in_a_name_do_not_reach_the_terminal(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, tmp_path: Path
+) -> None:
+    _, out, _ = run(capsys, tiny_model, tmp_path / "a\x1b[31m\nb.jpg")
+    assert out.startswith(
+        str(tmp_path / "a\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}b")
+    )
+    assert out.count("\n") == 1
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("name", ["gone.onnx", "no-such-model"])
+def test_a_missing_model_is_exit_code_3(
+    capsys: pytest.CaptureFixture[str], astronaut: Path, tmp_path: Path, name: str
+) -> None:
+    model = tmp_path / name
+    code, out, err = run(capsys, model, astronaut)
+    assert (code, out) == (3, "")
+    assert "received" in err
+
+
+def test_a_changed_model_is_exit_code_3(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, astronaut: Path, tmp_path: Path
+) -> None:
+    data = bytearray(tiny_model.read_bytes())
+    data[1000] ^= 255
+    changed = tmp_path / "changed.onnx"
+    changed.write_bytes(data)
+    code, _, err = run(capsys, changed, astronaut)
+    assert code == 3
+    assert "changed after it was written" in err
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["a.jpg", "--format", "xml"], ["a.jpg", "--min-confidence", "2"]]
+)
+def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
+    assert main(["predict", *words]) == 2
+
+
+def test_standard_input_and_a_real_process(tiny_model: Path, astronaut: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "facial_expressions", "predict", "-", "--format", "json",
+         "--model", str(tiny_model)],
+        input=astronaut.read_bytes(), capture_output=True, check=False,
+    )  # fmt: skip
+    (row,) = rows_of(done.stdout.decode())
+    assert (done.returncode, row["source"], row["status"], len(row["faces"])) == (0, "-", "ok", 1)
+    assert done.stderr == b""

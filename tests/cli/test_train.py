@@ -1,0 +1,65 @@
+"""The verbs train and export as a user runs them: one run, its files, its messages."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.builders import make_rows, write_competition_csv
+
+SHORT = ("--set", "optimization.epochs=1", "--set", "optimization.batch_size=16")
+
+
+def _run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "facial_expressions", *arguments]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "fer2013.csv"
+    return write_competition_csv(path, make_rows(train=2, public=1, private=1))
+
+
+def test_a_run_is_trained_and_exported(data: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = str(repository / "recipes" / "standardized-cnn.toml")
+    events = ("--tensorboard", "events") if importlib.util.find_spec("tensorboard") else ()
+    trained = _run(
+        *("train", recipe, "--data", str(data), "--out", "run", "--allow-partial"),
+        *SHORT,
+        *events,
+        cwd=tmp_path,
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout.splitlines()[-1] == "run"
+    assert "validation accuracy" in trained.stdout
+    if events:
+        assert list((tmp_path / "events").rglob("events.out.tfevents.*"))
+    exported = _run("export", "run", "--out", "mine.onnx", "--half", cwd=tmp_path)
+    assert exported.returncode == 0, exported.stderr
+    assert "same answer on 100.00%" in exported.stdout
+    assert 7.5e6 < (tmp_path / "mine.onnx").stat().st_size < 8.2e6
+
+
+def test_a_misspelt_setting_is_a_usage_error(data: Path, repository: Path, tmp_path: Path) -> None:
+    recipe = str(repository / "recipes" / "seed.toml")
+    misspelt = ("--set", "optimization.epoch=1")
+    done = _run("train", recipe, "--data", str(data), "--out", "run", *misspelt, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean 'epochs'" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_exporting_what_is_no_run_says_so(tmp_path: Path) -> None:
+    done = _run("export", "nowhere", "--out", "mine.onnx", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "nowhere is not a finished run" in done.stderr
+    assert "Traceback" not in done.stderr

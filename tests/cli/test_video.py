@@ -1,0 +1,136 @@
+"""The verb video: outputs by their endings, exit codes, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facial_expressions.cli.main import main
+from tests.media.videos import even_times, face_picture, read_back, scene, write_video
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory, astronaut: Path) -> Path:
+    face = face_picture(astronaut)
+    shown = [scene(face, [(20 + 4 * index, 60)] if index < 8 else []) for index in range(12)]
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    return write_video(path, shown, even_times(12), sound="aac")
+
+
+def run(*words: object) -> int:
+    return main(["video", *map(str, words), "--threads", "1"])
+
+
+def test_rows_go_to_stdout_without_out(
+    clip: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(clip, "--model", tiny_model, "--every", 2) == 0
+    captured = capsys.readouterr()
+    rows = [json.loads(line) for line in captured.out.splitlines()]
+    assert [row["time_s"] for row in rows] == pytest.approx(even_times(12))
+    assert [len(row["faces"]) for row in rows] == [1] * 8 + [0] * 4
+    assert captured.err == ""
+
+
+def test_every_kind_of_file_is_written(
+    clip: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["r.jsonl", "r.csv", "r.parquet", "m.mp4", "s.json", "s.txt", "t.png"]
+    files = [word for name in names for word in ("--out", tmp_path / name)]
+    options = ["--model", tiny_model, "--every", "auto", "--smooth", 0.5, "--summary"]
+    assert run(clip, *files, *options) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 12
+    assert read_back(tmp_path / "m.mp4")[0] == pytest.approx(even_times(12), abs=1e-4)
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert (summary["n_frames"], len(summary["tracks"]), summary["status"]) == (12, 1, "ok")
+    assert capsys.readouterr().out == (tmp_path / "s.txt").read_text()
+
+
+def test_cut_video_is_exit_code_1_with_its_rows(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = np.random.default_rng(0).integers(0, 256, (20, 64, 96, 3), np.uint8)
+    options = {"movflags": "faststart"}
+    path = write_video(tmp_path / "cut.mp4", shown, even_times(20), options=options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    assert run(path, "--model", tiny_model, "--every", 5, "--out", tmp_path / "s.json") == 1
+    assert "cut short" in capsys.readouterr().err
+    assert json.loads((tmp_path / "s.json").read_text())["status"] == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--out", "rows.xls"], "ends in none of"),
+        (["--out", "there.csv"], "--overwrite"),
+        (["--out", "a.csv", "--out", "a.csv"], "given twice"),
+        (["--out", "clip.mp4", "--overwrite"], "source itself"),
+        (["--every", "0"], "neither auto nor a whole number"),
+        (["--smooth", "-1"], "--smooth"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_before_any_work(
+    words: list[str],
+    said: str,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("there.csv").write_text("mine")
+    Path("clip.mp4").write_bytes(clip.read_bytes())
+    assert run("clip.mp4", *words, "--model", "no-such-model.onnx") == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert Path("there.csv").read_text() == "mine"
+    assert Path("clip.mp4").read_bytes() == clip.read_bytes()
+
+
+def test_text_is_exit_code_1_and_writes_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("not a video\n" * 50)
+    out = tmp_path / "rows.csv"
+    assert run(tmp_path / "text.mp4", "--model", tiny_model, "--out", out) == 1
+    assert not out.exists()
+
+
+def test_missing_camera_is_exit_code_4(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if sys.platform != "linux":
+        pytest.skip("elsewhere a camera of this number is looked for when it is opened")
+    assert run("webcam:99", "--model", tiny_model) == 4
+    assert "no camera webcam:99" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT as Ctrl-C does")
+def test_ctrl_c_is_130_and_leaves_valid_files(
+    astronaut: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    face = face_picture(astronaut)
+    shown = (scene(face, [(index % 200, 60)]) for index in range(600))
+    clip = write_video(tmp_path / "long.mp4", shown, even_times(600))
+    rows, marked, summary = (tmp_path / name for name in ("r.jsonl", "m.mp4", "s.json"))
+    words = ["video", clip, "--model", tiny_model, "--threads", "1", "--out", rows]
+    words += ["--out", marked, "--out", summary]
+    command = [sys.executable, "-m", "facial_expressions", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:
+        deadline = time.monotonic() + 120
+        while not (rows.exists() and rows.read_text().count("\n") >= 3):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        error = process.communicate(timeout=60)[1]
+    assert (process.returncode, error.strip()) == (130, "interrupted")
+    n_rows = len([json.loads(line) for line in rows.read_text().splitlines()])
+    assert 3 <= n_rows < 600
+    assert n_rows - 1 <= len(read_back(marked)[0]) <= n_rows
+    assert json.loads(summary.read_text())["status"] == "interrupted"
