@@ -1,0 +1,146 @@
+"""Measure where the detector's box and landmarks fall inside pictures of FER-2013.
+
+FER-2013 was cropped by another detector than ours. For a crop from a photograph to look like the
+pictures that the network learned from, our crop must lie around our box as FER-2013's pictures do.
+This script enlarges training pictures, repeats their border, runs our detector, and prints medians
+and spreads as JSON, with the values of ``Framing`` that follow. Numbers only: no picture leaves it.
+
+    python scripts/measure_framing.py fer2013/archive.zip > docs/measurements/framing.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+import random
+import statistics
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facial_expressions.inference.detectors import CenterFaceDetector, Detection
+
+ENLARGED = 4
+"""FER-2013's 48 pixels are enlarged this many times."""
+
+BORDER_FRACTION = 0.5
+"""Border repeated on each side, as a fraction of the enlarged picture."""
+
+MIN_SCORE = 0.5
+"""Only faces that the detector is surer of than this are measured."""
+
+NAMES = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
+
+
+def read_training_pictures(archive: Path, n: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield ``n`` training pictures of the Kaggle archive, drawn without order."""
+    with zipfile.ZipFile(archive) as file:
+        names = sorted(name for name in file.namelist() if "train/" in name and name.endswith("g"))
+        for name in random.Random(seed).sample(names, min(n, len(names))):
+            with Image.open(io.BytesIO(file.read(name)), formats=["JPEG", "PNG"]) as picture:
+                yield np.asarray(picture.convert("L"))
+
+
+def enlarge(crop: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int, int]:
+    """Return the RGB canvas, the enlarged picture's side, and its offset in the canvas."""
+    side = crop.shape[0] * ENLARGED
+    border = round(side * BORDER_FRACTION)
+    big = Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC)
+    canvas = np.pad(np.asarray(big), border, mode="edge")
+    return np.repeat(canvas[..., None], 3, axis=2), side, border
+
+
+def describe(detection: Detection, side: int, border: int) -> dict[str, float]:
+    """Express one detection in fractions of the picture's side."""
+    left, top, right, bottom = ((value - border) / side for value in detection.box.xyxy)
+    row = {"left": left, "top": top, "right": right, "bottom": bottom}
+    row |= {"width": right - left, "height": bottom - top}
+    row |= {"center_x": (left + right) / 2, "center_y": (top + bottom) / 2}
+    for name, (x, y) in zip(NAMES, detection.landmarks, strict=True):
+        row |= {f"{name}_x": (x - border) / side, f"{name}_y": (y - border) / side}
+    (x0, y0), (x1, y1) = detection.landmarks[:2]
+    row["roll_degrees"] = math.degrees(math.atan2(y1 - y0, x1 - x0))
+    return row
+
+
+def summarise(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Return median, standard deviation, 5th and 95th percentile of each quantity."""
+    summary = {}
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        low, high = np.percentile(values, [5, 95])
+        summary[name] = {
+            "median": round(statistics.median(values), 4),
+            "sd": round(statistics.stdev(values), 4),
+            "p05": round(float(low), 4),
+            "p95": round(float(high), 4),
+        }
+    return summary
+
+
+def derive(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Return the values of ``Framing``."""
+
+    def median(name: str) -> float:
+        return round(statistics.median(row[name] for row in rows), 3)
+
+    rolls = [abs(row["roll_degrees"]) for row in rows]
+    return {
+        "box_width_fraction": median("width"),
+        "box_height_fraction": median("height"),
+        "center_x": median("center_x"),
+        "center_y": median("center_y"),
+        "max_roll_degrees": round(float(np.percentile(rolls, 95)), 1),
+    }
+
+
+def measure(archive: Path, n: int, seed: int) -> dict[str, object]:
+    """Run the detector over ``n`` training pictures and summarise what it finds."""
+    detector = CenterFaceDetector(min_score=MIN_SCORE)
+    rows, seen = [], 0
+    for crop in read_training_pictures(archive, n, seed):
+        seen += 1
+        canvas, side, border = enlarge(crop)
+        faces = detector.detect(canvas)
+        if faces:
+            rows.append(describe(max(faces, key=lambda face: face.box.width), side, border))
+        if seen % 200 == 0:
+            sys.stderr.write(f"{seen} pictures, {len(rows)} faces\n")
+    settings = {
+        "enlarged": ENLARGED,
+        "border_fraction": BORDER_FRACTION,
+        "min_score": MIN_SCORE,
+        "seed": seed,
+    }
+    return {
+        "data": "FER-2013 training pictures",
+        "detector": "CenterFace",
+        "settings": settings,
+        "pictures": seen,
+        "faces": len(rows),
+        "fractions_of_side": summarise(rows),
+        "framing": derive(rows),
+    }
+
+
+def main() -> None:
+    """Read the arguments, measure, and write JSON to standard output."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("archive", type=Path, help="FER-2013 in Kaggle's layout, as a zip")
+    parser.add_argument("--pictures", type=int, default=2000, help="how many training pictures")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
+    arguments = parser.parse_args()
+    result = measure(arguments.archive, arguments.pictures, arguments.seed)
+    json.dump(result, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

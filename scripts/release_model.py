@@ -1,0 +1,81 @@
+"""Put an exported model file into the package and its digest into ``models/index.json``.
+
+Model files stay in git history for good, so one replaces another of the same name only when its
+accuracy on validation, which ``export`` wrote into the file, is higher by more than noise.
+
+Example:
+    python scripts/release_model.py mine.onnx --summary "One sentence about it."
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.model_metadata import ModelMetadata
+
+MODELS: Final = Path(__file__).resolve().parents[1] / "src" / "facial_expressions" / "models"
+
+MIN_GAIN: Final = 0.007
+"""Least gain of validation accuracy that counts: seeds of one recipe differ by less."""
+
+
+def main(arguments: list[str], models: Path = MODELS) -> int:
+    """Release a file, or say why not."""
+    parser = argparse.ArgumentParser(description="Put a model file into the package.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--summary", required=True, help="one sentence about the model")
+    parser.add_argument("--default", action="store_true", help="make it the default model")
+    options = parser.parse_args(arguments)
+    metadata = ExpressionClassifier.load(options.file).metadata
+    old = models / f"{metadata.name}.onnx"
+    if old.is_file():
+        gain = _validation_accuracy(metadata) - _validation_accuracy(
+            ExpressionClassifier.load(old).metadata
+        )
+        if gain < MIN_GAIN:
+            print(
+                f"{metadata.name} stays as it is: the new file gains {gain:+.4f} on validation, "
+                f"which is less than {MIN_GAIN}",
+                file=sys.stderr,
+            )
+            return 1
+    models.mkdir(exist_ok=True)
+    shutil.copyfile(options.file, old)
+    index = _updated_index(models / "index.json", old, metadata, options)
+    (models / "index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    print(f"released {old.name}, {old.stat().st_size} bytes")
+    return 0
+
+
+def _validation_accuracy(metadata: ModelMetadata) -> float:
+    return metadata.figures["validation_accuracy"]
+
+
+def _updated_index(
+    path: Path, file: Path, metadata: ModelMetadata, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Return the index with the model's entry; the first model becomes the default."""
+    index: dict[str, Any] = {"default": metadata.name, "models": {}}
+    if path.is_file():
+        index = json.loads(path.read_text(encoding="utf-8"))
+    if options.default:
+        index["default"] = metadata.name
+    index["models"][metadata.name] = {
+        "file": file.name,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "bytes": file.stat().st_size,
+        "licence": metadata.licence,
+        "summary": options.summary,
+    }
+    return index
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,105 @@
+"""Pages say what is true: generated parts are fresh, lists complete, links and paths resolve."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from facial_expressions import errors
+from tests.documentation.pages import ROOT, commands, pages
+
+LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+PACKAGE = ROOT / "src" / "facial_expressions"
+
+
+def test_command_reference_is_fresh() -> None:
+    done = run_script("write_cli_reference.py")
+    assert done.returncode == 0, done.stderr
+
+
+def test_figures_are_those_of_the_report() -> None:
+    done = run_script("update_figures.py")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_every_error_has_its_section(name: str) -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    assert f"\n## {name}\n" in page
+
+
+def test_every_dependency_has_its_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = [*project["dependencies"]]
+    for extra in project["optional-dependencies"].values():
+        listed += extra
+    names = {re.split(r"[\[<>=; ]", entry)[0] for entry in listed} - {"facial-expressions"}
+    page = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text(encoding="utf-8")
+    missing = {name for name in names if name.removeprefix("pytest-") not in page}
+    assert missing == set()
+
+
+def test_every_version_in_the_dependency_table_is_the_locked_one() -> None:
+    page = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text(encoding="utf-8")
+    lock = (ROOT / "requirements" / "dev.lock").read_text(encoding="utf-8")
+    locked = dict(reversed(re.findall(r"^([\w-]+)==([\w.]+)", lock, re.MULTILINE)))
+    rows = re.findall(r"^\| (?:— which needs )?([\w-]+)[^|]*\|[^|]*\| ([\d.]+) \|", page, re.M)
+    assert len(rows) > 15
+    assert {name: version for name, version in rows if locked.get(name) != version} == {}
+
+
+def test_links_resolve() -> None:
+    dead = []
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        for target in LINK.findall(text):
+            name, _, anchor = unquote(target).partition("#")
+            path = (page.parent / name).resolve() if name else page
+            if not path.exists() or (anchor and anchor not in anchors(path)):
+                dead.append(f"{page.relative_to(ROOT)}: {target}")
+    assert dead == []
+
+
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_named_files_exist(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/.-]+(?:\.py|\.toml|\.json|\.md|/))[:`]", text))
+    missing = {
+        path for path in named if not (ROOT / path).exists() and not (PACKAGE / path).exists()
+    }
+    assert missing == set()
+
+
+def test_every_make_target_that_is_mentioned_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    text = "".join(page.read_text(encoding="utf-8") for page in pages())
+    assert set(re.findall(r"`?make ([a-z-]+)`", text)) <= targets
+    typed = [
+        command.split()[1] for page in pages() for command in commands(page) if "make " in command
+    ]
+    assert typed
+    assert set(typed) <= targets
+
+
+def run_script(name: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / name, "--check"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as Markdown renderers make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
