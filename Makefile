@@ -63,7 +63,7 @@ format: $(VENV)/dev.stamp  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format $(CODE)
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --custom-compile-command "make lock" --group build pyproject.toml
+	--no-strip-extras --no-emit-index-url --custom-compile-command "make lock" --group build pyproject.toml
 
 lock:  ## Resolve the lock files anew (needs uv)
 	$(LOCK) --upgrade --extra dev --output-file requirements/dev.lock >/dev/null
