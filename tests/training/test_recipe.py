@@ -26,7 +26,10 @@ def test_an_unknown_section_is_refused_and_the_nearest_suggested() -> None:
     ("text", "message"),
     [
         ("[optimization]\nepochs = 0", r"optimization\.epochs is out of range; received 0"),
-        ("[optimization]\nepochs = 2.5", r"epochs has another type; received 2\.5; write a int"),
+        (
+            "[optimization]\nepochs = 2.5",
+            r"epochs has another type; received 2\.5; write a whole number",
+        ),
         ("[optimization]\nepochs = true", "another type; received True"),
         ("[optimization]\nlearning_rate = nan", "another type; received nan"),
         ("[optimization]\nloss = 'focal'", "received 'focal'; use one of"),

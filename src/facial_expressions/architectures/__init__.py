@@ -3,7 +3,7 @@
 Needs the extra ``train``.
 """
 
-from facial_expressions.architectures import standardized_cnn
+from facial_expressions.architectures import compact_resnet, standardized_cnn
 from facial_expressions.architectures.registry import (
     Architecture,
     build_architecture,
@@ -15,6 +15,7 @@ from facial_expressions.architectures.registry import (
 __all__ = [
     "Architecture",
     "build_architecture",
+    "compact_resnet",
     "get_architecture",
     "list_architectures",
     "register_architecture",

@@ -89,7 +89,7 @@ def get_architecture(name: str) -> Architecture:
 
 
 def build_architecture(
-    name: str, input_shape: tuple[int, int, int], n_classes: int, **options: object
+    name: str, input_shape: tuple[int | None, int | None, int], n_classes: int, **options: object
 ) -> keras.Model:
     """Build an untrained network that maps ``(N, H, W, C) float32`` to logits ``(N, K)``.
 

@@ -27,6 +27,14 @@ def command(
         list[str] | None,
         typer.Option("--set", help="section.key=value over the recipe; may be repeated."),
     ] = None,
+    ferplus: Annotated[
+        Path | None,
+        typer.Option(help="FER+ votes, fer2013new.csv, for a recipe with a ferplus_weight."),
+    ] = None,
+    competition: Annotated[
+        Path | None,
+        typer.Option(help="The competition file; FER+ needs it when DATA is the Kaggle layout."),
+    ] = None,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Folder for TensorBoard's event files.")
     ] = None,
@@ -45,15 +53,19 @@ def command(
     loaded = Recipe.load(recipe, settings or [])
     import_training("facial_expressions.training.train")
     from facial_expressions.data import load_dataset
+    from facial_expressions.data.ferplus import ferplus_votes
     from facial_expressions.training.event_files import tensorboard_callback
     from facial_expressions.training.train import train
 
     dataset = load_dataset(
         data, protocol=loaded.data.protocol, seed=loaded.run.seed, allow_partial=allow_partial
     )
+    votes = None
+    if ferplus is not None and loaded.optimization.ferplus_weight > 0:
+        votes = ferplus_votes(dataset, ferplus, competition=competition)
     callbacks = [] if tensorboard is None else [tensorboard_callback(tensorboard)]
     with _progress_bar() as on_progress:
-        run = train(loaded, dataset, out, on_progress=on_progress, callbacks=callbacks)
+        run = train(loaded, dataset, out, votes=votes, on_progress=on_progress, callbacks=callbacks)
     last = run.history[-1]
     typer.echo(f"validation accuracy {last.val_accuracy:.4f} after {last.epoch} epochs")
     typer.echo(out)

@@ -33,7 +33,11 @@ def draw_epoch(n: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
 
 
 def augment(
-    crops: NDArray[np.uint8], draws: NDArray[np.float32], recipe: AugmentationRecipe
+    crops: NDArray[np.uint8],
+    draws: NDArray[np.float32],
+    recipe: AugmentationRecipe,
+    *,
+    size: int | None = None,
 ) -> NDArray[np.float32]:
     """Change each picture by its own random numbers.
 
@@ -41,17 +45,18 @@ def augment(
         crops: Grey pictures, ``uint8 (N, S, S)``.
         draws: Rows of ``draw_epoch`` that belong to them, ``float32 (N, N_DRAWS)``.
         recipe: Ranges.
+        size: Side of the result in pixels, sampled in the same step; None keeps the crops' own.
 
     Returns:
-        Grey values 0 to 255, ``float32 (N, S, S)``.
+        Grey values 0 to 255, ``float32 (N, size, size)``.
     """
-    size = crops.shape[1]
     signed = 2 * draws - 1
     flip = np.where(draws[:, 0] < recipe.flip, -1.0, 1.0)
     angle = np.deg2rad(signed[:, 1] * recipe.rotation_degrees)
     scale = np.float32(1) / (1 + signed[:, 2] * np.float32(recipe.scale_fraction))
-    shift = signed[:, 3:5] * recipe.shift_fraction * size
-    images = _warp(crops, flip=flip, angle=angle, scale=scale, shift=shift)
+    shift = signed[:, 3:5] * recipe.shift_fraction * crops.shape[1]
+    side = size or crops.shape[1]
+    images = _warp(crops, side, flip=flip, angle=angle, scale=scale, shift=shift)
     mean = images.mean(axis=(1, 2), keepdims=True)
     contrast = 1 + signed[:, 5, None, None] * np.float32(recipe.contrast)
     brightness = 255 * signed[:, 6, None, None] * np.float32(recipe.brightness)
@@ -62,16 +67,18 @@ def augment(
 
 def _warp(
     crops: NDArray[np.uint8],
+    side: int,
     *,
     flip: NDArray[np.float64],
     angle: NDArray[np.float32],
     scale: NDArray[np.float32],
     shift: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Sample each picture where a mirrored, turned, scaled and shifted grid lies; (N, S, S)."""
+    """Sample each picture where a mirrored, turned, scaled and shifted grid lies; (N, side, side)."""
     n, size = crops.shape[:2]
     middle = (size - 1) / 2
-    grid = np.arange(size, dtype=np.float32) - np.float32(middle)
+    step = np.float32(size / side)
+    grid = (np.arange(side, dtype=np.float32) - np.float32((side - 1) / 2)) * step
     cos = (np.cos(angle) * scale).astype(np.float32)[:, None, None]
     sin = (np.sin(angle) * scale).astype(np.float32)[:, None, None]
     mirror = flip.astype(np.float32)[:, None, None]
@@ -85,7 +92,7 @@ def _warp(
     wy = source_y - y0.astype(np.float32)
     flat = crops.reshape(-1)
     index = np.arange(n, dtype=np.int32)[:, None, None] * (size * size) + y0 * size + x0
-    pixels = [flat.take(index + step).astype(np.float32) for step in (0, 1, size, size + 1)]
+    pixels = [flat.take(index + offset).astype(np.float32) for offset in (0, 1, size, size + 1)]
     upper = pixels[0] + (pixels[1] - pixels[0]) * wx
     lower = pixels[2] + (pixels[3] - pixels[2]) * wx
     return np.asarray(upper + (lower - upper) * wy, dtype=np.float32)

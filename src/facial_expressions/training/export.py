@@ -38,10 +38,10 @@ from facial_expressions.labels import LabelSet
 from facial_expressions.model_metadata import INPUT_NAME, OUTPUT_NAME, ModelMetadata
 from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.checkpoints import write_atomically
+from facial_expressions.training.network import build_network, preprocessing_of
 from facial_expressions.training.onnx_graph import build_onnx, to_half_weights
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import RunFolder
-from facial_expressions.training.train import build_network, preprocessing_of
 
 __all__ = [
     "MAX_DIFFERENCE",

@@ -7,7 +7,7 @@ from keras import ops
 
 from facial_expressions.training.recipe import OptimizationRecipe
 
-__all__ = ["SoftmaxBinaryCrossEntropy", "build_loss", "build_optimizer", "cosine_schedule"]
+__all__ = ["SoftmaxBinaryCrossEntropy", "build_losses", "build_optimizer", "cosine_schedule"]
 
 
 @keras.saving.register_keras_serializable(package="facial_expressions")
@@ -25,13 +25,21 @@ class SoftmaxBinaryCrossEntropy(keras.losses.Loss):
         return -ops.mean(y_true * ops.log(p) + (1 - y_true) * ops.log(1 - p), axis=-1)
 
 
-def build_loss(recipe: OptimizationRecipe) -> keras.losses.Loss:
-    """Return the loss of ``(targets, logits)``."""
+def build_losses(recipe: OptimizationRecipe) -> list[keras.losses.Loss]:
+    """Return for each head the loss of ``(targets, logits)``.
+
+    The FER+ head learns the votes as they are: they are soft already, and a picture without votes
+    has an all-zero target, which is without weight.
+    """
     if recipe.loss == "binary_cross_entropy":
-        return SoftmaxBinaryCrossEntropy()
-    return keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=recipe.label_smoothing
-    )
+        first = SoftmaxBinaryCrossEntropy()
+    else:
+        first = keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.label_smoothing
+        )
+    if recipe.ferplus_weight == 0:
+        return [first]
+    return [first, keras.losses.CategoricalCrossentropy(from_logits=True)]
 
 
 def cosine_schedule(

@@ -58,9 +58,12 @@ class DataRecipe:
     Attributes:
         protocol: ``competition`` (28,709 / 3,589 / 3,589) or ``kaggle`` (22,968 / 5,741 / 7,178),
             or ``folder`` for class folders of one's own.
+        average_duplicates: Whether byte-identical training pictures share the mean of their
+            targets, so that copies with two labels do not contradict each other.
     """
 
     protocol: str = "competition"
+    average_duplicates: bool = False
 
     def __post_init__(self) -> None:
         names = ("competition", "kaggle", "folder")
@@ -104,6 +107,11 @@ class AugmentationRecipe:
         contrast: Largest change of contrast either way; 0.3 is 0.7 to 1.3.
         erase: Probability that a rectangle is overwritten with grey, 0 to 1.
         erase_fraction: Longest side of that rectangle, as a fraction of the side.
+        mixup: Parameter of the Beta distribution that two pictures and their targets are mixed by;
+            0 is off (Zhang et al. 2018, arXiv:1710.09412).
+        sizes: Sides in pixels that pictures are shrunk to at first, each for an equal share of the
+            epochs; the last share is at ``network.size``. Empty: that size throughout. For networks
+            that pool over the whole map (Tan and Le 2021, arXiv:2104.00298).
     """
 
     flip: float = 0.5
@@ -114,9 +122,15 @@ class AugmentationRecipe:
     contrast: float = 0.3
     erase: float = 0.0
     erase_fraction: float = 0.35
+    mixup: float = 0.0
+    sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        ok = all(16 <= size <= 512 for size in self.sizes)
+        _check("augmentation.sizes", self.sizes, ok=ok, allowed="sides of 16 to 512")
         for one in fields(self):
+            if one.name == "sizes":
+                continue
             limit = 180.0 if one.name == "rotation_degrees" else 1.0
             value = getattr(self, one.name)
             ok = 0 <= value <= limit
@@ -137,6 +151,7 @@ class OptimizationRecipe:
         loss: ``cross_entropy``, or ``binary_cross_entropy`` over the softmax outputs.
         label_smoothing: Share of each target spread over all classes, 0 to below 1.
         class_weights: ``none``, or ``balanced`` (weights of N / (K * count)).
+        ferplus_weight: Weight of the loss of a second head that learns the FER+ votes; 0 is off.
         ema: Momentum of the averaged weights, which are what is validated and saved; 0 is off.
         precision: ``auto`` (bfloat16 where the hardware has it), ``float32`` or ``mixed_bfloat16``.
     """
@@ -150,6 +165,7 @@ class OptimizationRecipe:
     loss: str = "cross_entropy"
     label_smoothing: float = 0.1
     class_weights: str = "none"
+    ferplus_weight: float = 0.0
     ema: float = 0.998
     precision: str = "auto"
 
@@ -170,6 +186,7 @@ class OptimizationRecipe:
             ("warmup_epochs", 0, self.epochs),
             ("weight_decay", 0, 10),
             ("label_smoothing", 0, 0.999),
+            ("ferplus_weight", 0, 10),
             ("ema", 0, 0.999999),
         ):
             value = getattr(self, name)
@@ -284,6 +301,15 @@ def _refuse_unknown(data: Mapping[str, Any], known: list[str], *, where: str, ki
             )
 
 
+_TYPE_NAMES = {
+    bool: "true or false",
+    float: "a number",
+    int: "a whole number",
+    str: "a text in quotes",
+    tuple: "a list of whole numbers",
+}
+
+
 def _build_section(section_class: Any, section: Mapping[str, Any], *, where: str) -> Any:  # noqa: ANN401 - one of five section classes
     known = {one.name: type(getattr(section_class(), one.name)) for one in fields(section_class)}
     _refuse_unknown(section, list(known), where=where, kind="key")
@@ -293,11 +319,13 @@ def _build_section(section_class: Any, section: Mapping[str, Any], *, where: str
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if wanted is float and is_number and math.isfinite(value):
             values[key] = float(value)
-        elif type(value) is wanted and wanted is not float:
+        elif wanted is tuple and isinstance(value, list) and all(type(v) is int for v in value):
+            values[key] = tuple(value)
+        elif type(value) is wanted and wanted not in (float, tuple):
             values[key] = value
         else:
             raise RecipeError(
-                f"{where} {key} has another type; received {value!r}; write a {wanted.__name__}"
+                f"{where} {key} has another type; received {value!r}; write {_TYPE_NAMES[wanted]}"
             )
     return section_class(**values)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import platform
 import subprocess
 import sys
@@ -48,6 +49,8 @@ class EpochRow:
         val_accuracy: Accuracy on validation, of the averaged weights, 0 to 1.
         learning_rate: Rate after the epoch's last step.
         seconds: Wall time of the epoch, validation included.
+        val_ferplus: Accuracy of the FER+ head on the validation pictures with a strict majority;
+            not a number without that head.
     """
 
     epoch: int
@@ -57,6 +60,7 @@ class EpochRow:
     val_accuracy: float
     learning_rate: float
     seconds: float
+    val_ferplus: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ resumed takes the same steps as one that was not.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,14 +18,18 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.architectures import build_architecture, get_architecture
-from facial_expressions.data.dataset import Dataset, Split
+from facial_expressions.data.dataset import Dataset
+from facial_expressions.data.ferplus import soft_labels, strict_majority
 from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.training_plots import plot_history
-from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training import checkpoints
 from facial_expressions.training.batches import TrainingBatches, one_hot
-from facial_expressions.training.optimization import build_loss, build_optimizer
+from facial_expressions.training.network import (
+    build_network,
+    predict_logits,
+    preprocessing_of,
+)
+from facial_expressions.training.optimization import build_losses, build_optimizer
 from facial_expressions.training.precision import choose_precision
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import (
@@ -33,7 +39,7 @@ from facial_expressions.training.run_folder import (
     describe_environment,
 )
 
-__all__ = ["Progress", "TrainingRun", "build_network", "preprocessing_of", "train"]
+__all__ = ["Progress", "TrainingRun", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +78,12 @@ class TrainingRun:
     history: Sequence[EpochRow]
 
 
-def preprocessing_of(recipe: Recipe) -> Preprocessing:
-    """Return how the recipe's network wants its input."""
-    network = recipe.network
-    channels = get_architecture(network.architecture).channels
-    return Preprocessing(size=network.size, channels=channels, mean=network.mean, std=network.std)
-
-
-def build_network(recipe: Recipe, n_classes: int) -> keras.Model:
-    """Return the recipe's network, untrained, with its initial weights drawn from the seed.
-
-    Args:
-        recipe: The recipe.
-        n_classes: Length of the label set.
-    """
-    keras.utils.set_random_seed(recipe.run.seed)
-    preprocessing = preprocessing_of(recipe)
-    shape = (preprocessing.size, preprocessing.size, preprocessing.channels)
-    network = recipe.network
-    return build_architecture(network.architecture, shape, n_classes, dropout=network.dropout)
-
-
 def train(
     recipe: Recipe,
     dataset: Dataset,
     run_dir: str | Path,
     *,
+    votes: Mapping[str, NDArray[np.uint8]] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainingRun:
@@ -107,6 +93,8 @@ def train(
         recipe: Everything that decides the run.
         dataset: Needs train and validation pictures; its test pictures are not touched.
         run_dir: The run's folder; made if absent. The same folder resumes.
+        votes: FER+ votes on each split, as ``data.ferplus_votes`` returns them; needed when the
+            recipe has a ``ferplus_weight``, ignored otherwise.
         on_progress: Called after every step.
         callbacks: Keras callbacks, for example ``keras.callbacks.TensorBoard``.
 
@@ -114,7 +102,8 @@ def train(
         The finished run.
 
     Raises:
-        DatasetError: The data set has no training or no validation pictures.
+        DatasetError: The data set has no training or no validation pictures, or the FER+ votes that
+            the recipe asks for are not given or are not for these pictures.
         CheckpointError: The folder cannot be written, or belongs to another run.
     """
     if not len(dataset.train) or not len(dataset.validation):
@@ -122,14 +111,29 @@ def train(
             f"training needs train and validation pictures; received {len(dataset.train)} and "
             f"{len(dataset.validation)} in {dataset.name!r}; choose another --protocol or data set"
         )
+    if recipe.optimization.ferplus_weight == 0:
+        votes = None
+    else:
+        _check_votes(dataset, votes)
     precision = choose_precision(recipe.optimization.precision)
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        trainer = _Trainer(recipe, dataset, RunFolder(Path(run_dir)), callbacks)
+        trainer = _Trainer(recipe, dataset, votes, RunFolder(Path(run_dir)), callbacks)
         return trainer.run(precision, on_progress or (lambda progress: None))
     finally:
         keras.config.set_dtype_policy(previous)
+
+
+def _check_votes(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]] | None) -> None:
+    wanted = {split.name: len(split) for split in (dataset.train, dataset.validation)}
+    received = None if votes is None else {name: len(votes.get(name, ())) for name in wanted}
+    if received != wanted:
+        raise DatasetError(
+            f"the recipe learns FER+ votes too and needs a row of votes for each of {wanted} "
+            f"pictures; received {received}; give fer2013new.csv (--ferplus), or set "
+            "optimization.ferplus_weight=0"
+        )
 
 
 class _Trainer:
@@ -139,25 +143,33 @@ class _Trainer:
         self,
         recipe: Recipe,
         dataset: Dataset,
+        votes: Mapping[str, NDArray[np.uint8]] | None,
         folder: RunFolder,
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
         self.recipe, self.dataset, self.folder = recipe, dataset, folder
+        self.votes = votes
         self.n_classes = len(dataset.labels)
         self.preprocessing = preprocessing_of(recipe)
+        targets = [one_hot(dataset.train.labels, self.n_classes)]
+        if votes is not None:
+            targets.append(soft_labels(votes["train"]))
         self.batches = TrainingBatches(
-            dataset.train,
-            n_classes=self.n_classes,
-            recipe=recipe,
-            preprocessing=self.preprocessing,
+            dataset.train, tuple(targets), recipe=recipe, preprocessing=self.preprocessing
         )
-        self.model = build_network(recipe, self.n_classes)
+        any_size = bool(recipe.augmentation.sizes)
+        self.model = build_network(recipe, self.n_classes, any_size=any_size)
         optimization = recipe.optimization
         self.optimizer = build_optimizer(optimization, self.model, len(self.batches))
+        self.losses = build_losses(optimization)
         self.model.compile(
             optimizer=self.optimizer,
-            loss=build_loss(optimization),
-            weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+            loss=self.losses,
+            loss_weights=[1.0, optimization.ferplus_weight][: len(targets)],
+            weighted_metrics=[
+                [keras.metrics.CategoricalAccuracy(name="accuracy")],
+                *[[] for _ in targets[1:]],
+            ],
             jit_compile=keras.backend.backend() == "jax",
         )
         self.swap = keras.callbacks.SwapEMAWeights() if optimization.ema else None
@@ -167,9 +179,12 @@ class _Trainer:
 
     def run(self, precision: str, on_progress: Callable[[Progress], None]) -> TrainingRun:
         facts = describe_dataset(self.dataset)
-        identity = json.dumps(
-            {"recipe": self.recipe.to_dict(), "data": facts["digest"]}, sort_keys=True
-        )
+        if self.votes is not None:
+            facts["ferplus_digest"] = _digest(self.votes)
+        parts = {"recipe": self.recipe.to_dict(), "data": facts["digest"]}
+        if self.votes is not None:
+            parts["votes"] = facts["ferplus_digest"]
+        identity = json.dumps(parts, sort_keys=True)
         self.folder.path.mkdir(parents=True, exist_ok=True)
         saved = checkpoints.load_latest(self.folder.checkpoints, identity)
         start = saved.epochs if saved else 0
@@ -201,12 +216,15 @@ class _Trainer:
         for step in range(len(self.batches)):
             batch = self.batches.load(epoch, step)
             logs = self.model.train_on_batch(
-                batch.inputs, batch.targets, batch.weights, return_dict=True
+                batch.inputs,
+                list(batch.targets),
+                [batch.weights] * len(batch.targets),
+                return_dict=True,
             )
             # Keras answers for this batch alone: keep the mean over the epoch's pictures.
             share = len(batch.inputs) / (seen + len(batch.inputs))
             loss += (float(logs["loss"]) - loss) * share
-            accuracy += (float(logs["accuracy"]) - accuracy) * share
+            accuracy += (_accuracy_of(logs) - accuracy) * share
             seen += len(batch.inputs)
             on_progress(
                 Progress(
@@ -219,7 +237,7 @@ class _Trainer:
                     last=last,
                 )
             )
-        val_loss, val_accuracy = self._validate()
+        val_loss, val_accuracy, val_ferplus = self._validate()
         row = EpochRow(
             epoch=epoch + 1,
             loss=loss,
@@ -228,20 +246,26 @@ class _Trainer:
             val_accuracy=val_accuracy,
             learning_rate=float(self.optimizer.learning_rate),
             seconds=time.perf_counter() - started,
+            val_ferplus=val_ferplus,
         )
         self.callbacks.on_epoch_end(epoch, asdict(row))
         return row
 
-    def _validate(self) -> tuple[float, float]:
-        """Return loss and accuracy of the averaged weights on validation."""
+    def _validate(self) -> tuple[float, float, float]:
+        """Return loss, accuracy and FER+ accuracy of the averaged weights on validation."""
         if self.swap:
             self.swap.on_test_begin()
         logits = predict_logits(self.model, self.dataset.validation, self.preprocessing)
         if self.swap:
             self.swap.on_test_end()
         labels = self.dataset.validation.labels
-        loss = build_loss(self.recipe.optimization)(one_hot(labels, self.n_classes), logits)
-        return float(loss), float((logits.argmax(axis=1) == labels).mean())
+        loss = self.losses[0](one_hot(labels, self.n_classes), logits[0])
+        accuracy = float((logits[0].argmax(axis=1) == labels).mean())
+        if self.votes is None:
+            return float(loss), accuracy, math.nan
+        majority = strict_majority(self.votes["validation"])
+        right = logits[1].argmax(axis=1)[majority >= 0] == majority[majority >= 0]
+        return float(loss), accuracy, float(right.mean())
 
     def _seed_dropout(self, epoch: int) -> None:
         """Set every source of chance in the network from seed and epoch."""
@@ -279,8 +303,25 @@ class _Trainer:
         self.model.save_weights(temporary)
         temporary.replace(self.folder.weights)
         split = self.dataset.validation
-        np.savez(self.folder.validation, crops=split.images, labels=split.labels, logits=logits)
+        arrays = {"crops": split.images, "labels": split.labels, "logits": logits[0]}
+        if self.votes is not None:
+            arrays["ferplus_labels"] = strict_majority(self.votes[split.name])
+            arrays["ferplus_logits"] = logits[1]
+        np.savez(self.folder.validation, **arrays)
         plot_history(self.folder.history, self.folder.history_plot)
+
+
+def _digest(votes: Mapping[str, NDArray[np.uint8]]) -> str:
+    """Return SHA-256 over the votes on all splits, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(votes):
+        digest.update(np.ascontiguousarray(votes[name]).data)
+    return digest.hexdigest()
+
+
+def _accuracy_of(logs: Mapping[str, float]) -> float:
+    """Return the first head's accuracy; Keras puts the head's name before it where there are two."""
+    return float(next(value for key, value in logs.items() if key.endswith("accuracy")))
 
 
 def _random_states(model: keras.Model) -> list[keras.Variable]:
@@ -290,23 +331,3 @@ def _random_states(model: keras.Model) -> list[keras.Variable]:
         for layer in model._flatten_layers()
         if hasattr(layer, "seed_generator")
     ]
-
-
-def predict_logits(
-    model: keras.Model, split: Split, preprocessing: Preprocessing, *, batch_size: int = 256
-) -> NDArray[np.float32]:
-    """Return the network's logits for every picture of a split, ``float32 (N, K)``.
-
-    Args:
-        model: The network.
-        split: Pictures.
-        preprocessing: How crops become input.
-        batch_size: Pictures at a time.
-    """
-    chunks = [
-        keras.ops.convert_to_numpy(
-            model.predict_on_batch(to_batch(split.images[i : i + batch_size], preprocessing))
-        )
-        for i in range(0, len(split), batch_size)
-    ]
-    return np.concatenate(chunks).astype(np.float32)
