@@ -108,7 +108,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def load_latest(folder: Path, identity: str) -> Checkpoint | None:
+def load_latest(
+    folder: Path, identity: str, differences: Callable[[str, str], list[str]] | None = None
+) -> Checkpoint | None:
     """Load the newest whole checkpoint of a run.
 
     A damaged one is passed over, with a warning, for the one before it; nothing is deleted.
@@ -116,6 +118,8 @@ def load_latest(folder: Path, identity: str) -> Checkpoint | None:
     Args:
         folder: The run's folder of checkpoints.
         identity: What the run is; see ``Checkpoint``.
+        differences: Says in words what differs between the identity found and this one; nothing
+            means the same run. None takes the texts as they are.
 
     Returns:
         None when there is no checkpoint.
@@ -136,10 +140,11 @@ def load_latest(folder: Path, identity: str) -> Checkpoint | None:
         if not whole:
             _LOGGER.warning("checkpoint %s is cut or changed: using an older one", path)
             continue
-        if found != identity:
+        other = (differences or _as_texts)(found, identity)
+        if other:
             raise CheckpointError(
                 f"run folder {folder.parent} belongs to another recipe or other data; received "
-                f"{found}, expected {identity}; give another --out"
+                f"{'; '.join(other)}; give another --out"
             )
         return Checkpoint(epochs=epochs, identity=found, arrays=_load_arrays(path))
     if manifests:
@@ -148,6 +153,10 @@ def load_latest(folder: Path, identity: str) -> Checkpoint | None:
             "start again in another --out"
         )
     return None
+
+
+def _as_texts(found: str, expected: str) -> list[str]:
+    return [] if found == expected else [f"{found}, expected {expected}"]
 
 
 def _load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
