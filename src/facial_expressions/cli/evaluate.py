@@ -91,32 +91,46 @@ def command(  # noqa: PLR0913 - one argument per option
     tta: Annotated[
         bool, typer.Option("--tta", help="Average ten views of each crop: mirrored, shifted.")
     ] = False,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness",
+            help="Also measure pictures with jittered boxes, low light, blur, JPEG and others: "
+            "eleven kinds, five severities each, so 55 times the work.",
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for report.json, .md, .html, the pictures and predictions.csv."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Crops per run of the network.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the validation split and samples.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the validation split, samples and corruptions.")
+    ] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network.")] = None,
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
     ] = False,
 ) -> None:
-    """Measure a model: accuracy, per-class scores, confusion matrix, calibration, subsets."""
+    """Measure a model: accuracy, classes, confusion, calibration, subsets, robustness."""
     from facial_expressions.evaluation.report import EvaluationSettings
     from facial_expressions.evaluation.views import ONE_VIEW, TEST_TIME_VIEWS
 
     if out is not None:
         _check_plots()
     if detect:
-        if tta or protocol is not None or labels is LabelsName.FERPLUS:
-            raise typer.BadParameter("--detect goes without --tta, --protocol and --labels ferplus")
+        if tta or robustness or protocol is not None or labels is LabelsName.FERPLUS:
+            raise typer.BadParameter(
+                "--detect goes without --tta, --robustness, --protocol and --labels ferplus"
+            )
         _evaluate_photos(
             model, data, split, out=out, threads=threads, command_line=_command_line(context)
         )
         return
     views = TEST_TIME_VIEWS if tta else ONE_VIEW
-    settings = EvaluationSettings(batch_size=batch_size, views=views, seed=seed)
+    settings = EvaluationSettings(
+        batch_size=batch_size, views=views, seed=seed, has_robustness=robustness
+    )
     source = _Source(
         path=data,
         split=split.value,
