@@ -15,6 +15,7 @@ from PIL import Image
 
 from facial_expressions.cli.main import main
 from facial_expressions.inference.classifier import load_classifier
+from facial_expressions.inference.model_store import files_digest
 from facial_expressions.labels import FER2013, FERPLUS
 from tests import builders
 from tests.tiny_model import METADATA, tiny_graph, weights, write_tiny_model
@@ -214,6 +215,16 @@ def test_what_cannot_be_meant_is_refused(
 ) -> None:
     table = builders.write_competition_csv(tmp_path / "fer2013.csv", builders.make_rows())
     assert evaluate(model, "--data", table, *words) == code
+
+
+def test_the_ensemble_is_measured_like_a_model(tmp_path: Path) -> None:
+    rows = builders.make_rows(train=1, public=1, private=1)
+    table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
+    words = ["--data", table, "--allow-partial", "--out", tmp_path / "out"]
+    assert evaluate("ensemble", *words) == 0
+    data = report_of(tmp_path / "out")
+    assert data["model"] == "ensemble"
+    assert data["model_digest"] == files_digest(load_classifier("ensemble").files)
 
 
 def test_a_missing_model_is_code_3(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from facial_expressions.evaluation.provenance import Provenance
     from facial_expressions.evaluation.report import EvaluationSettings, Report
     from facial_expressions.evaluation.samples import Sample
-    from facial_expressions.inference.classifier import ExpressionClassifier
+    from facial_expressions.inference.ensemble import CropClassifier
 
 __all__ = ["command"]
 
@@ -60,7 +60,9 @@ class _Source:
 
 def command(  # noqa: PLR0913 - one argument per option
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A shipped model's name, or an .onnx file.")],
+    model: Annotated[
+        str, typer.Argument(help="A shipped model's name, ensemble, or an .onnx file.")
+    ],
     *,
     data: Annotated[
         Path,
@@ -150,7 +152,7 @@ def command(  # noqa: PLR0913 - one argument per option
 
 
 def _measure(
-    classifier: ExpressionClassifier, source: _Source, settings: EvaluationSettings
+    classifier: CropClassifier, source: _Source, settings: EvaluationSettings
 ) -> tuple[Report, NDArray[np.uint8]]:
     """Measure a classifier on crops; return the pictures that were measured as well."""
     from facial_expressions.evaluation.report import evaluate
@@ -248,7 +250,7 @@ def _finish(
     report: Report,
     out: Path | None,
     *,
-    classifier: ExpressionClassifier | None = None,
+    classifier: CropClassifier | None = None,
     images: NDArray[np.uint8] | None = None,
 ) -> None:
     """Print the report and, if asked to, write its files."""
@@ -269,13 +271,13 @@ def _finish(
         typer.echo(f"wrote {path}", err=True)
 
 
-def _provenance(classifier: ExpressionClassifier, command_line: str) -> Provenance:
+def _provenance(classifier: CropClassifier, command_line: str) -> Provenance:
     from facial_expressions.evaluation.provenance import Provenance, source_commit
-    from facial_expressions.inference.runtime import file_sha256
+    from facial_expressions.inference.model_store import files_digest
 
     return Provenance(
         model=classifier.metadata.name,
-        model_digest=file_sha256(classifier.path),
+        model_digest=files_digest(classifier.files),
         command=command_line,
         commit=source_commit(),
     )
@@ -296,7 +298,7 @@ def _command_line(context: typer.Context) -> str:
     return shlex.join(words)
 
 
-def _load_classifier(model: str, threads: int | None) -> ExpressionClassifier:
+def _load_classifier(model: str, threads: int | None) -> CropClassifier:
     from facial_expressions.inference.classifier import load_classifier
 
     return load_classifier(_model_source(model), threads=threads)

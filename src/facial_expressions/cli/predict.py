@@ -44,7 +44,7 @@ def command(
         Path | None, typer.Option(metavar="DIR", help="Folder for pictures with the faces marked.")
     ] = None,
     model: Annotated[
-        str, typer.Option(help="A shipped model's name, or the path of a model file.")
+        str, typer.Option(help="A shipped model's name, ensemble, or the path of a model file.")
     ] = "default",
     min_confidence: Annotated[
         float | None,

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.model_store import DEFAULT, resolve
+from facial_expressions.inference.ensemble import CropClassifier, EnsembleClassifier
+from facial_expressions.inference.model_store import DEFAULT, ENSEMBLE, list_models, resolve
 from facial_expressions.inference.runtime import ModelSession, TensorSpec, open_session
-from facial_expressions.labels import LabelSet
+from facial_expressions.labels import FER2013, LabelSet
 from facial_expressions.model_metadata import INPUT_NAME, OUTPUT_NAME, ModelMetadata
 from facial_expressions.preprocessing import to_batch, to_grey_crops
 
@@ -70,6 +71,11 @@ class ExpressionClassifier:
         """The model file."""
         return self._session.path
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The model file, as the only one."""
+        return (self.path,)
+
     def predict_proba(
         self, crops: NDArray[np.uint8], *, batch_size: int = 256
     ) -> NDArray[np.float32]:
@@ -110,13 +116,12 @@ class ExpressionClassifier:
         return f"ExpressionClassifier({self.metadata.name!r}, labels={self.labels.name!r})"
 
 
-def load_classifier(
-    model: str | Path = DEFAULT, *, threads: int | None = None
-) -> ExpressionClassifier:
+def load_classifier(model: str | Path = DEFAULT, *, threads: int | None = None) -> CropClassifier:
     """Open a model that takes face crops.
 
     Args:
-        model: A shipped model's name, ``default``, or the path of a model file.
+        model: A shipped model's name, ``default``, the path of a model file, or ``ensemble`` for
+            the mean of every shipped network of FER-2013's seven expressions.
         threads: Threads for one run; None leaves it to ONNX Runtime.
 
     Raises:
@@ -126,7 +131,10 @@ def load_classifier(
         >>> load_classifier("standardized-cnn").labels.names[3]
         'happy'
     """
-    return ExpressionClassifier.load(model, threads=threads)
+    if model != ENSEMBLE:
+        return ExpressionClassifier.load(model, threads=threads)
+    shipped = (ExpressionClassifier.load(m.name, threads=threads) for m in list_models())
+    return EnsembleClassifier([member for member in shipped if member.labels == FER2013])
 
 
 def _check_graph(session: ModelSession, metadata: ModelMetadata) -> None:
