@@ -15,7 +15,6 @@ from PIL import Image
 
 from facial_expressions.cli.main import main
 from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.inference.model_store import files_digest
 from facial_expressions.labels import FER2013, FERPLUS
 from tests import builders
 from tests.tiny_model import METADATA, tiny_graph, weights, write_tiny_model
@@ -182,6 +181,20 @@ def test_ferplus_strict_majority_is_the_truth(eight: Path, tmp_path: Path) -> No
     ]
 
 
+def test_a_model_with_a_ferplus_head_is_measured_by_that_head(
+    mapped_model: Path, tmp_path: Path
+) -> None:
+    rows = builders.make_rows()
+    table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
+    votes = builders.write_ferplus_csv(tmp_path / "fer2013new.csv", rows)
+    words = ("--data", table, "--allow-partial")
+    ferplus = ("--labels", "ferplus", "--ferplus", votes, "--out", tmp_path / "plus")
+    assert evaluate(mapped_model, *words, *ferplus) == 0
+    assert evaluate(mapped_model, *words, "--out", tmp_path / "plain") == 0
+    assert report_of(tmp_path / "plus")["labels"] == list(FERPLUS)
+    assert report_of(tmp_path / "plain")["labels"] == list(FER2013)
+
+
 def test_photos_are_measured_by_their_largest_face(
     model: Path, tmp_path: Path, astronaut: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,14 +230,13 @@ def test_what_cannot_be_meant_is_refused(
     assert evaluate(model, "--data", table, *words) == code
 
 
-def test_the_ensemble_is_measured_like_a_model(tmp_path: Path) -> None:
+def test_the_ensemble_is_measured_like_a_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = builders.make_rows(train=1, public=1, private=1)
     table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
-    words = ["--data", table, "--allow-partial", "--out", tmp_path / "out"]
-    assert evaluate("ensemble", *words) == 0
-    data = report_of(tmp_path / "out")
-    assert data["model"] == "ensemble"
-    assert data["model_digest"] == files_digest(load_classifier("ensemble").files)
+    assert evaluate("ensemble", "--data", table, "--allow-partial", "--batch-size", "8") == 0
+    assert capsys.readouterr().out.startswith("ensemble on fer2013, protocol competition")
 
 
 def test_a_missing_model_is_code_3(tmp_path: Path) -> None:

@@ -139,3 +139,15 @@ def test_a_recognizer_of_the_ensemble_recognizes(astronaut: Path) -> None:
 def test_the_ensemble_is_no_single_file() -> None:
     with pytest.raises(ModelError, match="no single file"):
         resolve("ensemble")
+
+
+def test_it_has_no_maps_and_says_so(pair: tuple[CropClassifier, CropClassifier]) -> None:
+    ensemble = EnsembleClassifier(pair)
+    assert not ensemble.explains
+    with pytest.raises(ModelError, match=r"cannot say where it looked.*'a', 'b'"):
+        ensemble.explain(CROPS)
+
+
+def test_labels_that_nothing_shipped_answers_in_are_refused() -> None:
+    with pytest.raises(ModelError, match="received none of the label set"):
+        load_classifier("ensemble", threads=1, labels="nine")

@@ -46,6 +46,15 @@ class CropClassifier(Protocol):
         """Return ``float32 (N, K)`` for crops ``uint8 (N, S, S)`` or ``(N, S, S, 3)``."""
         ...
 
+    @property
+    def explains(self) -> bool:
+        """Whether ``explain`` has an answer."""
+        ...
+
+    def explain(self, crops: NDArray[np.uint8], *, batch_size: int = 256) -> NDArray[np.float32]:
+        """Return class activation maps ``float32 (N, K, H, W)`` for the same crops."""
+        ...
+
 
 class EnsembleClassifier:
     """Several classifiers of one label set, asked together; it answers with their mean.
@@ -106,6 +115,23 @@ class EnsembleClassifier:
         """
         rows = [member.predict_proba(crops, batch_size=batch_size) for member in self.members]
         return np.mean(rows, axis=0, dtype=np.float64).astype(np.float32)
+
+    @property
+    def explains(self) -> bool:
+        """Whether it can say where in a crop it looked: no."""
+        return False
+
+    def explain(self, crops: NDArray[np.uint8], *, batch_size: int = 256) -> NDArray[np.float32]:
+        """Raise: the mean of several networks' probabilities has no class activation map.
+
+        Raises:
+            ModelError: Always.
+        """
+        names = [member.metadata.name for member in self.members]
+        raise ModelError(
+            f"an ensemble cannot say where it looked; received the mean of {names}; "
+            "ask one model that has maps"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (EnsembleClassifier, (self.members,))
