@@ -124,6 +124,7 @@ def test_work_whose_client_left_is_dropped(
                 endpoint = stack.enter_context(server.connect())
                 endpoint.sendall(request)
                 until(partial(has_admitted, server, n_before + 1))
+                until(lambda: held.n_pictures == 1)
         until(lambda: server.metric("work_admitted") == 1)  # that one runs
         held.may_go.set()
         until(lambda: server.metric("work_admitted") == 0)
