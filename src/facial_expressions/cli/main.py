@@ -36,6 +36,7 @@ from facial_expressions.errors import (
     MissingExtraError,
     ModelError,
     RecipeError,
+    StorageError,
 )
 
 __all__ = ["VERBS", "build_app", "main"]
@@ -59,6 +60,7 @@ LOG_LEVEL_VARIABLE: Final = "FACIAL_EXPRESSIONS_LOG_LEVEL"
 _EXIT_CODES: Final[tuple[tuple[type[FacialExpressionsError], int], ...]] = (
     (RecipeError, 2),
     (ModelError, 3),
+    (StorageError, 4),
     (CheckpointError, 3),
     (CameraError, 4),
     (MissingExtraError, 4),
