@@ -13,6 +13,7 @@ from facial_expressions.server.protocol import protocol_class
 
 __all__ = ["build_server", "open_listener", "url_of"]
 
+
 def open_listener(host: str, port: int) -> socket.socket:
     """Bind the address before anything slow is done.
 
