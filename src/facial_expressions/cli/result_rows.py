@@ -37,11 +37,18 @@ def to_json(row: ImageResult) -> str:
         face["landmarks"] = [_rounded(point, _PIXEL_DECIMALS) for point in face["landmarks"]]
         for name in ("detection_score", "confidence", "uncertain_below"):
             face[name] = round(face[name], _DECIMALS)
+        if "explanation" in face:
+            _round_explanation(face["explanation"])
         probabilities = face["probabilities"]
         face["probabilities"] = {
             label: round(value, _DECIMALS) for label, value in probabilities.items()
         }
     return json.dumps(data, ensure_ascii=False, allow_nan=False)
+
+
+def _round_explanation(explanation: dict[str, Any]) -> None:
+    for name, decimals in (("heat", 3), ("corners", _PIXEL_DECIMALS)):
+        explanation[name] = [_rounded(row, decimals) for row in explanation[name]]
 
 
 def csv_header(labels: Sequence[str]) -> str:

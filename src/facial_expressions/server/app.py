@@ -127,7 +127,6 @@ class _Service:
     async def answer(self, request: Request, answering: Answering) -> Response:
         """Receive a picture, let it through the gate, and answer."""
         self.check_ready()
-        _check_no_query(request)
         self.gate.check_room()
         async with self.bodies.read(request) as body:
             content_type = request.headers.get("content-type", "")
@@ -154,11 +153,19 @@ class _Service:
 @router.post(
     "/v1/recognize",
     responses={200: {"model": schemas.PictureAnswer}, **schemas.ERRORS},
-    openapi_extra=schemas.PICTURE_BODY,
+    openapi_extra=schemas.PICTURE_BODY | schemas.EXPLAIN_PARAMETER,
 )
 async def recognize(request: Request) -> Response:
-    """Find the faces of a picture and name their expressions."""
-    return await _service(request).answer(request, work.recognize_picture)
+    """Find the faces of a picture and name their expressions.
+
+    With ``explain=true`` each face comes with a map of what in it speaks for the answer.
+    """
+    service = _service(request)
+    if not _asked_to_explain(request):
+        return await service.answer(request, work.recognize_picture)
+    if not service.recognizer.classifier.explains:
+        raise RequestError(400, "no_explanation", "The model served cannot say where it looked.")
+    return await service.answer(request, work.explain_picture)
 
 
 @router.post(
@@ -168,6 +175,7 @@ async def recognize(request: Request) -> Response:
 )
 async def classify(request: Request) -> Response:
     """Name the expression of one face that is cropped already, a square picture."""
+    _check_query(request, allowed=())
     return await _service(request).answer(request, work.classify_crop)
 
 
@@ -243,10 +251,20 @@ async def _client_leaves(request: Request) -> None:
         pass
 
 
-def _check_no_query(request: Request) -> None:
+def _asked_to_explain(request: Request) -> bool:
+    """Read the parameter ``explain``; anything but true and false is refused."""
+    _check_query(request, allowed=("explain",))
+    words = request.query_params.getlist("explain") or ["false"]
+    if len(words) > 1 or words[0] not in ("true", "false"):
+        raise RequestError(400, "bad_parameter", "The parameter explain is true or false, once.")
+    return words[0] == "true"
+
+
+def _check_query(request: Request, *, allowed: tuple[str, ...]) -> None:
     for name in request.query_params:
-        shown = f"parameter {name}" if _SAFE_NAME.fullmatch(name) else "query"
-        raise RequestError(400, "unknown_parameter", f"This address takes no {shown}.")
+        if name not in allowed:
+            shown = f"parameter {name}" if _SAFE_NAME.fullmatch(name) else "query"
+            raise RequestError(400, "unknown_parameter", f"This address takes no {shown}.")
 
 
 async def _answer_http_exception(_: Request, error: Exception) -> Response:
