@@ -20,6 +20,7 @@ from facial_expressions.errors import FacialExpressionsError, MissingExtraError
         ("DatasetError", ValueError),
         ("RecipeError", ValueError),
         ("CheckpointError", RuntimeError),
+        ("BatchError", ValueError),
         ("ExportError", RuntimeError),
         ("MissingExtraError", ImportError),
     ],

@@ -12,6 +12,7 @@
     ├── DatasetError (ValueError)        a data set has another shape than it should
     ├── RecipeError (ValueError)         a recipe has an unknown key or a value out of range
     ├── CheckpointError (RuntimeError)   a run folder cannot be written or resumed
+    ├── BatchError (ValueError)          a batch's input is none, or its output is another batch's
     ├── ExportError (RuntimeError)       a network cannot be exported, or its file disagrees
     └── MissingExtraError (ImportError)  an optional dependency is not installed
 
@@ -21,6 +22,7 @@ A message has three parts: what is wrong with which thing, what was received, wh
 from __future__ import annotations
 
 __all__ = [
+    "BatchError",
     "CameraError",
     "CheckpointError",
     "DatasetError",
@@ -74,6 +76,10 @@ class RecipeError(FacialExpressionsError, ValueError):
 
 class CheckpointError(FacialExpressionsError, RuntimeError):
     """Raised when a run folder cannot be written, or its checkpoint cannot be resumed."""
+
+
+class BatchError(FacialExpressionsError, ValueError):
+    """Raised when a batch has no such input, or its output folder belongs to another batch."""
 
 
 class ExportError(FacialExpressionsError, RuntimeError):
