@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from facial_expressions.distributed.batch_input import BatchInput
-from facial_expressions.distributed.crew import PICTURE_TIMEOUT_S, Crew, CrewBackend
+from facial_expressions.distributed.crew import PICTURE_TIMEOUT_S, Crew, CrewBackend, rows_in_order
 from facial_expressions.distributed.inputs import InputListing
 from facial_expressions.distributed.output_folder import BatchManifest, OutputFolder, ShardEntry
 from facial_expressions.distributed.shards import (
@@ -23,15 +22,12 @@ from facial_expressions.distributed.shards import (
 from facial_expressions.distributed.work import (
     RecognizerFactory,
     RecognizerOptions,
-    Row,
-    build_row,
 )
 from facial_expressions.errors import BatchError
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.images import MAX_PIXELS
 from facial_expressions.inference.model_store import DEFAULT
 from facial_expressions.inference.runtime import file_sha256
-from facial_expressions.results import ImageResult
 
 __all__ = [
     "BatchOptions",
@@ -45,8 +41,6 @@ __all__ = [
 Engine = Literal["local", "ray"]
 
 _TASK_PICTURES: Final = 8
-_TASKS_AHEAD: Final = 8
-"""Tasks per worker that may be ahead of the oldest row that is not done: this bounds memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +277,7 @@ def _write_shards(
     n_workers = min(workers.n_workers or backend.count_places(workers.threads), total - before)
     crew = Crew(backend, n_workers, timeout_s=workers.timeout_s)
     task_size = max(1, min(_TASK_PICTURES, (total - before) // (4 * n_workers)))
-    rows = _rows_in_order(folder.read_inputs(manifest), crew, task_size, n_workers)
+    rows = rows_in_order(folder.read_inputs(manifest), crew, task_size, n_workers)
     size, done = manifest.shard_size, before
     for number, group in itertools.groupby(rows, lambda numbered: numbered[0] // size):
         counts: Counter[str] = Counter()
@@ -297,33 +291,3 @@ def _write_shards(
         manifest = manifest.with_shard(number, ShardEntry(path.stat().st_size, dict(counts)))
         folder.write_manifest(manifest)
     return manifest
-
-
-def _rows_in_order(
-    items: Iterator[tuple[int, BatchInput]], crew: Crew, task_size: int, n_workers: int
-) -> Iterator[tuple[int, Row]]:
-    """Yield every input's row in the order of the inputs; few rows wait for an earlier one."""
-    order: deque[int] = deque()
-    done: dict[int, Row] = {}
-    most = max(_TASKS_AHEAD * n_workers * task_size, 64)
-    is_exhausted = False
-    while True:
-        while not is_exhausted and len(order) < most and crew.has_room:
-            taken = list(itertools.islice(items, task_size))
-            is_exhausted = not taken
-            order.extend(index for index, _ in taken)
-            done.update((index, _known_row(one)) for index, one in taken if one.status)
-            attempted = [(index, one) for index, one in taken if not one.status]
-            if attempted:
-                crew.submit(attempted)
-        while order and order[0] in done:
-            index = order.popleft()
-            yield index, done.pop(index)
-        if is_exhausted and not order:
-            return
-        done.update(crew.collect())
-
-
-def _known_row(one: BatchInput) -> Row:
-    """Return the row of an input whose fate was known when it was listed."""
-    return build_row(ImageResult(one.source, one.status or "failed", error=one.error))

@@ -8,9 +8,10 @@ again.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -19,7 +20,7 @@ from facial_expressions.distributed.work import Row, Task, build_row
 from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.results import ImageResult
 
-__all__ = ["MAX_DEATHS", "PICTURE_TIMEOUT_S", "Crew", "CrewBackend", "WorkerEvent"]
+__all__ = ["MAX_DEATHS", "PICTURE_TIMEOUT_S", "Crew", "CrewBackend", "WorkerEvent", "rows_in_order"]
 
 MAX_DEATHS: Final = 3
 """An input that was being done at this many deaths is given up."""
@@ -28,6 +29,9 @@ PICTURE_TIMEOUT_S: Final = 120.0
 """A worker that needs longer for a picture is ended."""
 
 _DEPTH: Final = 2
+_TASKS_AHEAD: Final = 8
+"""Tasks per worker that may be ahead of the oldest row that is not done: this bounds memory."""
+
 _MAX_FAILED_STARTS: Final = 5
 _POLL_S: Final = 1.0
 
@@ -259,3 +263,43 @@ class Crew:
                 if now - member.since > allowed:
                     member.end_reason = f"no answer in {allowed:.0f} seconds"
                     self._backend.stop(number)
+
+
+def rows_in_order(
+    items: Iterator[tuple[int, BatchInput]], crew: Crew, task_size: int, n_workers: int
+) -> Iterator[tuple[int, Row]]:
+    """Have inputs done; few rows wait in memory for an earlier one.
+
+    Args:
+        items: Position and input each, taken as there is room.
+        crew: Does them.
+        task_size: Inputs per task.
+        n_workers: Size of the crew.
+
+    Yields:
+        Position and row of every input, in the order of the inputs.
+    """
+    order: deque[int] = deque()
+    done: dict[int, Row] = {}
+    most = max(_TASKS_AHEAD * n_workers * task_size, 64)
+    is_exhausted = False
+    while True:
+        while not is_exhausted and len(order) < most and crew.has_room:
+            taken = list(itertools.islice(items, task_size))
+            is_exhausted = not taken
+            order.extend(index for index, _ in taken)
+            done.update((index, _known_row(one)) for index, one in taken if one.status)
+            attempted = [(index, one) for index, one in taken if not one.status]
+            if attempted:
+                crew.submit(attempted)
+        while order and order[0] in done:
+            index = order.popleft()
+            yield index, done.pop(index)
+        if is_exhausted and not order:
+            return
+        done.update(crew.collect())
+
+
+def _known_row(one: BatchInput) -> Row:
+    """Return the row of an input whose fate was known when it was listed."""
+    return build_row(ImageResult(one.source, one.status or "failed", error=one.error))

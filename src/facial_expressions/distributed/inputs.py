@@ -96,13 +96,14 @@ class InputListing:
             yield BatchInput(self._source, is_listed=True)
 
     def _read_list(self) -> Iterator[BatchInput]:
+        folder = "" if self._path.parent == Path() else str(self._path.parent)
         with _Seen() as seen:
             for entry in read_paths(self._path):
                 if entry.error:
                     yield BatchInput(entry.path, status="rejected", error=entry.error)
                     continue
-                one = BatchInput(str(self._path.parent / entry.path))
-                again = seen.add(str(Path(one.source).absolute()))
+                one = BatchInput(os.path.join(folder, entry.path))  # noqa: PTH118
+                again = seen.add(os.path.abspath(one.source))  # noqa: PTH100
                 yield _skip_again(one) if again else one
 
     def _walk(self, folder: str) -> Iterator[BatchInput]:
@@ -129,7 +130,7 @@ class InputListing:
         """Yield a picture or an archive; count any other file."""
         if "folder" in kind:
             return
-        if Path(path).suffix.lower() not in {*PICTURE_SUFFIXES, _TAR}:
+        if _suffix(path) not in {*PICTURE_SUFFIXES, _TAR}:
             self.n_left_out += 1
         elif kind == "file":
             yield BatchInput(path, is_listed=True)
@@ -146,7 +147,7 @@ class InputListing:
                 while (member := tar.next()) is not None:
                     tar.members = []  # it would remember each one
                     name = member.name
-                    if not member.isfile() or Path(name).suffix.lower() not in PICTURE_SUFFIXES:
+                    if not member.isfile() or _suffix(name) not in PICTURE_SUFFIXES:
                         self.n_left_out += member.isfile()
                         continue
                     one = BatchInput(f"{archive}/{name}", archive, member.offset_data, member.size)
@@ -180,6 +181,11 @@ class _Seen:
 
 def _skip_again(one: BatchInput) -> BatchInput:
     return replace(one, status="skipped", error="it was named before")
+
+
+def _suffix(path: str) -> str:
+    """Return a path's ending in lower case; pathlib would keep every name that it ever saw."""
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122
 
 
 def _is_archive(path: str) -> bool:
