@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import ImageError
-from facial_expressions.inference.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.results import SCHEMA, ImageResult, Prediction
 from facial_expressions.server.bodies import picture_in_form
@@ -26,10 +25,16 @@ SOURCE = "upload"
 """What an answer calls its picture; the client's name for it is not repeated."""
 
 TimeStage = Callable[[str, float], None]
+Decode = Callable[[bytes], NDArray[np.uint8]]
 
 
 def take_picture(
-    body: bytes, content_type: str, *, max_pixels: int, is_wanted: Callable[[], bool]
+    body: bytes,
+    content_type: str,
+    *,
+    decode: Decode,
+    max_pixels: int,
+    is_wanted: Callable[[], bool],
 ) -> NDArray[np.uint8]:
     """Read the picture of a request: the body itself, or the one file of a multipart form.
 
@@ -38,7 +43,8 @@ def take_picture(
     Args:
         body: The whole body.
         content_type: The request's content type; may be empty.
-        max_pixels: Larger pictures are refused before they are decoded.
+        decode: Decodes the bytes of a file.
+        max_pixels: What ``decode`` allows, for the words of a refusal.
         is_wanted: Whether anyone still waits.
 
     Returns:
@@ -53,7 +59,7 @@ def take_picture(
     if not is_wanted():
         raise Dropped
     try:
-        image = load_image(data, max_pixels=max_pixels)
+        image = decode(data)
     except ImageError as error:
         raise from_image_error(error, max_pixels=max_pixels) from error
     if not is_wanted():
