@@ -21,6 +21,7 @@ from facial_expressions.errors import CheckpointError, FacialExpressionsError, M
         ("RecipeError", ValueError),
         ("CheckpointError", RuntimeError),
         ("StorageError", CheckpointError),
+        ("BatchError", ValueError),
         ("ExportError", RuntimeError),
         ("MissingExtraError", ImportError),
     ],

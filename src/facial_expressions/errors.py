@@ -13,6 +13,7 @@
     ├── RecipeError (ValueError)         a recipe has an unknown key or a value out of range
     ├── CheckpointError (RuntimeError)   a run folder cannot be resumed
     │   └── StorageError                 a run folder cannot be written: full, read-only or gone
+    ├── BatchError (ValueError)          a batch's input is none, or its output is another batch's
     ├── ExportError (RuntimeError)       a network cannot be exported, or its file disagrees
     └── MissingExtraError (ImportError)  an optional dependency is not installed
 
@@ -22,6 +23,7 @@ A message has three parts: what is wrong with which thing, what was received, wh
 from __future__ import annotations
 
 __all__ = [
+    "BatchError",
     "CameraError",
     "CheckpointError",
     "DatasetError",
@@ -80,6 +82,10 @@ class CheckpointError(FacialExpressionsError, RuntimeError):
 
 class StorageError(CheckpointError):
     """Raised when a run folder cannot be written: full, read-only or gone."""
+
+
+class BatchError(FacialExpressionsError, ValueError):
+    """Raised when a batch has no such input, or its output folder belongs to another batch."""
 
 
 class ExportError(FacialExpressionsError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Write results as text, JSON Lines or CSV. Numbers are rounded here.
+"""Write results as text, JSON Lines or CSV. Numbers are rounded here and in ``json_rows``.
 
 The rows of videos are in ``media/row_sinks.py``, rounded alike.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
+
+from facial_expressions.json_rows import to_json
 
 if TYPE_CHECKING:
     from facial_expressions.results import Face, ImageResult
@@ -25,31 +26,6 @@ _FACE_COLUMNS: Final = (
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 _MORE_THAN: Final = 0.05
 """Other expressions are named in text when they are more probable than this."""
-
-
-def to_json(row: ImageResult) -> str:
-    """Return one line: the object that ``ImageResult.to_dict`` gives, rounded.
-
-    Probabilities have six decimals, pixels two.
-    """
-    data = row.to_dict()
-    for face in data.get("faces", ()):
-        face["box"] = _rounded(face["box"], _PIXEL_DECIMALS)
-        face["landmarks"] = [_rounded(point, _PIXEL_DECIMALS) for point in face["landmarks"]]
-        for name in ("detection_score", "confidence", "uncertain_below"):
-            face[name] = round(face[name], _DECIMALS)
-        if "explanation" in face:
-            _round_explanation(face["explanation"])
-        probabilities = face["probabilities"]
-        face["probabilities"] = {
-            label: round(value, _DECIMALS) for label, value in probabilities.items()
-        }
-    return json.dumps(data, ensure_ascii=False, allow_nan=False)
-
-
-def _round_explanation(explanation: dict[str, Any]) -> None:
-    for name, decimals in (("heat", 3), ("corners", _PIXEL_DECIMALS)):
-        explanation[name] = [_rounded(row, decimals) for row in explanation[name]]
 
 
 def csv_header(labels: Sequence[str]) -> str:
