@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from facial_expressions.results import ImageResult
@@ -13,6 +13,7 @@ __all__ = ["to_json"]
 
 _DECIMALS: Final = 6
 _PIXEL_DECIMALS: Final = 2
+_HEAT_DECIMALS: Final = 3
 
 
 def to_json(row: ImageResult) -> str:
@@ -32,6 +33,8 @@ def to_json(row: ImageResult) -> str:
         face["landmarks"] = [_rounded(point) for point in face["landmarks"]]
         for name in ("detection_score", "confidence", "uncertain_below"):
             face[name] = round(face[name], _DECIMALS)
+        if "explanation" in face:
+            _round_explanation(face["explanation"])
         probabilities = face["probabilities"]
         face["probabilities"] = {
             label: round(value, _DECIMALS) for label, value in probabilities.items()
@@ -39,5 +42,10 @@ def to_json(row: ImageResult) -> str:
     return json.dumps(data, ensure_ascii=False, allow_nan=False)
 
 
-def _rounded(values: Iterable[float]) -> list[float]:
-    return [round(value, _PIXEL_DECIMALS) for value in values]
+def _round_explanation(explanation: dict[str, Any]) -> None:
+    explanation["heat"] = [_rounded(row, _HEAT_DECIMALS) for row in explanation["heat"]]
+    explanation["corners"] = [_rounded(point) for point in explanation["corners"]]
+
+
+def _rounded(values: Iterable[float], decimals: int = _PIXEL_DECIMALS) -> list[float]:
+    return [round(value, decimals) for value in values]

@@ -165,6 +165,20 @@ def test_ferplus_strict_majority_is_the_truth(eight: Path, tmp_path: Path) -> No
     ]
 
 
+def test_a_model_with_a_ferplus_head_is_measured_by_that_head(
+    mapped_model: Path, tmp_path: Path
+) -> None:
+    rows = builders.make_rows()
+    table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
+    votes = builders.write_ferplus_csv(tmp_path / "fer2013new.csv", rows)
+    words = ("--data", table, "--allow-partial")
+    ferplus = ("--labels", "ferplus", "--ferplus", votes, "--out", tmp_path / "plus")
+    assert evaluate(mapped_model, *words, *ferplus) == 0
+    assert evaluate(mapped_model, *words, "--out", tmp_path / "plain") == 0
+    assert report_of(tmp_path / "plus")["labels"] == list(FERPLUS)
+    assert report_of(tmp_path / "plain")["labels"] == list(FER2013)
+
+
 def test_photos_are_measured_by_their_largest_face(
     model: Path, tmp_path: Path, astronaut: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -128,7 +128,7 @@ def command(  # noqa: PLR0913 - one argument per option
         allow_partial=allow_partial,
         command_line=_command_line(context),
     )
-    classifier = _load_classifier(model, threads)
+    classifier = _load_classifier(model, threads, labels)
     report, images = _measure(classifier, source, settings)
     _finish(report, out, classifier=classifier, images=images)
     if any("cannot be read" in note for note in report.notes):
@@ -282,10 +282,15 @@ def _command_line(context: typer.Context) -> str:
     return shlex.join(words)
 
 
-def _load_classifier(model: str, threads: int | None) -> ExpressionClassifier:
+def _load_classifier(model: str, threads: int | None, labels: LabelsName) -> ExpressionClassifier:
+    """Open a model, at its FER+ head where FER+ is asked for and it has one."""
     from facial_expressions.inference.classifier import load_classifier
 
-    return load_classifier(_model_source(model), threads=threads)
+    classifier = load_classifier(_model_source(model), threads=threads)
+    sets = [labels.name for labels in classifier.metadata.label_sets]
+    if labels.value in sets[1:]:
+        return load_classifier(_model_source(model), threads=threads, labels=labels.value)
+    return classifier
 
 
 def _model_source(model: str) -> str | Path:

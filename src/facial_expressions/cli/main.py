@@ -37,6 +37,7 @@ from facial_expressions.errors import (
     MissingExtraError,
     ModelError,
     RecipeError,
+    StorageError,
 )
 
 __all__ = ["VERBS", "build_app", "main"]
@@ -62,6 +63,7 @@ _EXIT_CODES: Final[tuple[tuple[type[FacialExpressionsError], int], ...]] = (
     (RecipeError, 2),
     (BatchError, 2),
     (ModelError, 3),
+    (StorageError, 4),
     (CheckpointError, 3),
     (CameraError, 4),
     (MissingExtraError, 4),

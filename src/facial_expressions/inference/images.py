@@ -44,6 +44,7 @@ that are refused: pictures are not left out in silence."""
 _PLUGINS: Final = {"JPEG": "Jpeg", "PNG": "Png", "WEBP": "WebP", "BMP": "Bmp", "GIF": "Gif"}
 _ACCEPTED: Final = "JPEG, PNG, WebP, BMP and GIF"
 _HEAD_BYTES: Final = 64
+_STRIP_ROWS: Final = 256
 
 _DECODER_ERRORS: Final = (
     OSError, SyntaxError, MemoryError, ValueError, NotImplementedError, OverflowError, EOFError,
@@ -234,11 +235,20 @@ def _from_pillow(picture: Image.Image, name: str) -> NDArray[np.uint8]:
             )
         turn = _TRANSPOSE.get(_orientation(picture))
         rgb = _to_rgb(picture)
-        return np.array(rgb if turn is None else rgb.transpose(turn))
+        return _pixels(rgb if turn is None else rgb.transpose(turn))
     except _DECODER_ERRORS as error:
         if isinstance(error, ImageError):
             raise
         raise _damaged(name, error) from error
+
+
+def _pixels(rgb: Image.Image) -> NDArray[np.uint8]:
+    """Copy an RGB picture into an array in strips: Pillow's own way holds all of it twice more."""
+    out = np.empty((rgb.height, rgb.width, 3), np.uint8)
+    for top in range(0, rgb.height, _STRIP_ROWS):
+        strip = rgb.crop((0, top, rgb.width, min(top + _STRIP_ROWS, rgb.height)))
+        out[top : top + strip.height] = np.asarray(strip)
+    return out
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -277,7 +287,7 @@ def _scale_wide(picture: Image.Image) -> Image.Image:
     Values up to 255 are taken as they are in modes ``I`` and ``F``; larger integers are taken as 16
     bits, as is every value of the modes ``I;16``.
     """
-    values = np.asarray(picture).astype(np.float64)
+    values = np.asarray(picture)
     low, high = float(values.min()), float(values.max())
     is_16_bit = picture.mode.startswith("I;16") or (picture.mode == "I" and high > 255)
     limit = 65_535 if is_16_bit else 255
@@ -286,4 +296,8 @@ def _scale_wide(picture: Image.Image) -> Image.Image:
             f"a picture of mode {picture.mode} has values 0 to {limit}; received {low:g} to "
             f"{high:g}; scale it to 0..255"
         )
-    return Image.fromarray(np.rint(values * (255 / limit)).astype(np.uint8))
+    out = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), _STRIP_ROWS):
+        strip = values[top : top + _STRIP_ROWS]
+        out[top : top + _STRIP_ROWS] = np.rint(strip.astype(np.float64) * (255 / limit))
+    return Image.fromarray(out)
