@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from facial_expressions.training.augmentation import N_DRAWS, augment, draw_epoch
 from facial_expressions.training.recipe import AugmentationRecipe
 
-STILL = AugmentationRecipe(**{one.name: 0.0 for one in dataclasses.fields(AugmentationRecipe)})
+STILL = AugmentationRecipe(
+    flip=0.0,
+    rotation_degrees=0.0,
+    shift_fraction=0.0,
+    scale_fraction=0.0,
+    brightness=0.0,
+    contrast=0.0,
+)
 
 
 @pytest.fixture
@@ -91,6 +98,26 @@ def test_what_happens_to_a_picture_does_not_depend_on_its_batch(crops: NDArray[n
     for row in range(5):
         alone = augment(crops[row : row + 1], draws[row : row + 1], recipe)
         np.testing.assert_array_equal(together[row], alone[0])
+
+
+def test_a_smaller_result_is_sampled_in_the_same_step() -> None:
+    ramp = np.tile(np.arange(48, dtype=np.uint8) * 5, (1, 48, 1))
+    smaller = augment(ramp, _draws(1), STILL, size=24)
+    assert smaller.shape == (1, 24, 24)
+    # Pixel i of 24 covers pixels 2i and 2i + 1 of 48: its middle lies between the two.
+    np.testing.assert_allclose(smaller[0, 0], (np.arange(24) * 2 + 0.5) * 5, atol=1e-3)
+
+
+def test_the_first_twelve_columns_are_those_of_the_first_release() -> None:
+    by_hand = np.random.default_rng([7, 2, 1]).random((10, 12), dtype=np.float32)
+    draws = draw_epoch(10, seed=7, epoch=2)
+    np.testing.assert_array_equal(draws[:, :12], by_hand)
+
+
+def test_each_view_has_draws_of_its_own() -> None:
+    views = [draw_epoch(20, seed=1, epoch=2, view=view) for view in range(3)]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert not np.isclose(views[one], views[other], atol=1e-4).all(axis=1).any()
 
 
 def test_draws_repeat_for_a_seed_and_epoch_and_differ_between_them() -> None:

@@ -137,8 +137,8 @@ def test_m17_another_runs_checkpoint_is_refused_and_the_differences_named(tmp_pa
     save(tmp_path, _checkpoint(1, json.dumps({"recipe": {"seed": 1, "epochs": 9}, "data": "a"})))
     with pytest.raises(
         CheckpointError,
-        match=r"belongs to another recipe or other data; received data = a; recipe.seed = 1, "
-        r"expected data = b; recipe.seed = 2; give another",
+        match=r"other data; received recipe.seed is 1 there, 2 here; data is 'a' there, 'b' here; "
+        r"give another",
     ):
         load_latest(tmp_path, json.dumps({"recipe": {"seed": 2, "epochs": 9}, "data": "b"}))
 

@@ -60,11 +60,12 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
 @keras.saving.register_keras_serializable(package="facial_expressions")
 class DirectConv2D(layers.Conv2D):
-    """``keras.layers.Conv2D`` with ``padding="same"``, without copies on PyTorch.
+    """``keras.layers.Conv2D``, without copies on PyTorch where its padding is ``same``.
 
-    Same variables, same result. On TensorFlow and JAX it is Keras' layer unchanged.
+    Same variables, same result. On TensorFlow and JAX, and for groups, dilation or another padding,
+    it is Keras' layer unchanged.
 
-    Input shape: ``(N, H, W, C)``. Output shape: ``(N, ceil(H / stride), ceil(W / stride), filters)``.
+    Input shape: ``(N, H, W, C)``. Output shape: ``(N, ceil(H / stride), ceil(W / stride), F)``.
 
     Example:
         >>> tuple(DirectConv2D(8, 3, padding="same")(keras.ops.ones((2, 4, 4, 3))).shape)
@@ -75,7 +76,9 @@ class DirectConv2D(layers.Conv2D):
         self, inputs: keras.KerasTensor, kernel: keras.KerasTensor
     ) -> keras.KerasTensor:
         """Convolve ``inputs`` with ``kernel``."""
-        if keras.backend.backend() != "torch" or isinstance(inputs, keras.KerasTensor):
+        plain = self.padding == "same" and self.groups == 1 and max(self.dilation_rate) == 1
+        direct = plain and keras.backend.backend() == "torch"
+        if not direct or isinstance(inputs, keras.KerasTensor):
             return super().convolution_op(inputs, kernel)
         import torch
 

@@ -51,7 +51,7 @@ def command(  # noqa: PLR0913 - one argument per option
         ),
     ] = False,
     model: Annotated[
-        str, typer.Option(help="A shipped model's name, or the path of a model file.")
+        str, typer.Option(help="A shipped model's name, ensemble, or the path of a model file.")
     ] = "default",
     labels: Annotated[
         str | None,

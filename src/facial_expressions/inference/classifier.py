@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.model_store import DEFAULT, resolve
+from facial_expressions.inference.ensemble import CropClassifier, EnsembleClassifier
+from facial_expressions.inference.model_store import DEFAULT, ENSEMBLE, list_models, resolve
 from facial_expressions.inference.runtime import ModelSession, TensorSpec, open_session
-from facial_expressions.labels import LabelSet
+from facial_expressions.labels import FER2013, LabelSet
 from facial_expressions.model_metadata import (
     INPUT_NAME,
     MAPS_NAME,
@@ -92,6 +93,11 @@ class ExpressionClassifier:
     def path(self) -> Path:
         """The model file."""
         return self._session.path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The model file, as the only one."""
+        return (self.path,)
 
     def predict_proba(
         self, crops: NDArray[np.uint8], *, batch_size: int = 256
@@ -176,14 +182,15 @@ class ExpressionClassifier:
 
 def load_classifier(
     model: str | Path = DEFAULT, *, threads: int | None = None, labels: str | None = None
-) -> ExpressionClassifier:
+) -> CropClassifier:
     """Open a model that takes face crops.
 
     Args:
-        model: A shipped model's name, ``default``, or the path of a model file.
+        model: A shipped model's name, ``default``, the path of a model file, or ``ensemble`` for
+            the mean of every shipped network that answers in the label set.
         threads: Threads for one run; None leaves it to ONNX Runtime.
         labels: Name of the label set to answer in, ``fer2013`` or ``ferplus``, where the model has
-            several; None takes its first.
+            several; None takes its first, and the ensemble's ``fer2013``.
 
     Raises:
         ModelError: The model is missing, changed, damaged or none of ours, or has no such label
@@ -193,7 +200,22 @@ def load_classifier(
         >>> load_classifier("standardized-cnn").labels.names[3]
         'happy'
     """
-    return ExpressionClassifier.load(model, threads=threads, labels=labels)
+    if model != ENSEMBLE:
+        return ExpressionClassifier.load(model, threads=threads, labels=labels)
+    return _load_ensemble(labels or FER2013.name, threads)
+
+
+def _load_ensemble(labels: str, threads: int | None) -> EnsembleClassifier:
+    """Open every shipped model that answers in a label set, and ask them together."""
+    members = []
+    for released in list_models():
+        member = ExpressionClassifier.load(released.name, threads=threads)
+        others = [head.labels.name for head in member.metadata.other_heads]
+        if labels in others:
+            member = ExpressionClassifier.load(released.name, threads=threads, labels=labels)
+        if member.labels.name == labels:
+            members.append(member)
+    return EnsembleClassifier(members)
 
 
 def _find_head(metadata: ModelMetadata, labels: str | None, source: str) -> Head | None:

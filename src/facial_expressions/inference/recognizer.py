@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import FacialExpressionsError, ImageError
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.detectors import CenterFaceDetector, Detection, FaceDetector
+from facial_expressions.inference.ensemble import CropClassifier
 from facial_expressions.inference.explanations import explain_face
 from facial_expressions.inference.images import MAX_PIXELS, ImageSource, load_image
 from facial_expressions.inference.model_store import DEFAULT
@@ -60,7 +61,7 @@ class ExpressionRecognizer:
 
     def __init__(
         self,
-        classifier: ExpressionClassifier,
+        classifier: CropClassifier,
         detector: FaceDetector,
         *,
         min_confidence: float | None = None,
@@ -77,7 +78,7 @@ class ExpressionRecognizer:
         self._max_pixels = max_pixels
 
     @property
-    def classifier(self) -> ExpressionClassifier:
+    def classifier(self) -> CropClassifier:
         """What names a crop's expression."""
         return self._classifier
 
@@ -308,7 +309,7 @@ def load_recognizer(
     """Open a model and a detector; keep what this returns for repeated use.
 
     Args:
-        model: A shipped model's name, ``default``, or the path of a model file.
+        model: A shipped model's name, ``default``, ``ensemble``, or the path of a model file.
         threads: Threads for one run of a network; None leaves it to ONNX Runtime.
         labels: Name of the label set to answer in, where the model has several; None takes its
             first.
@@ -327,7 +328,7 @@ def load_recognizer(
         []
     """
     return ExpressionRecognizer(
-        ExpressionClassifier.load(model, threads=threads, labels=labels),
+        load_classifier(model, threads=threads, labels=labels),
         detector or CenterFaceDetector(threads=threads),
         min_confidence=min_confidence,
         max_pixels=max_pixels,
@@ -366,7 +367,7 @@ def _default_recognizer() -> ExpressionRecognizer:
 
 
 def _rebuild(
-    classifier: ExpressionClassifier, detector: FaceDetector, options: dict[str, Any]
+    classifier: CropClassifier, detector: FaceDetector, options: dict[str, Any]
 ) -> ExpressionRecognizer:
     return ExpressionRecognizer(classifier, detector, **options)
 

@@ -1,35 +1,48 @@
 """Random changes to training pictures, whole batches at a time, the same on every backend.
 
-What happens to a picture depends only on the seed, the epoch and the picture's row number, never
-on the batch it is in: a run can stop and resume, and a teacher's outputs can be replayed. All of a
-batch is sampled by one bilinear gather in NumPy; the picture's edge is repeated outside it.
+What happens to a picture depends only on the seed, the epoch, the picture's row number and which of
+its views in the epoch it is, never on the batch: a run can stop and resume, and a teacher's answers
+can be replayed. All of a batch is sampled by one bilinear gather in NumPy; the picture's edge is
+repeated outside it.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
+from facial_expressions.training.degradation import N_DEGRADATION_DRAWS, degrade
 from facial_expressions.training.recipe import AugmentationRecipe
 
 __all__ = ["N_DRAWS", "augment", "draw_epoch"]
 
-N_DRAWS = 12
-"""Uniform numbers drawn for each picture; a new change takes a new column, old ones stay."""
+_N_FIRST: Final = 12
+"""Columns drawn together, picture by picture; a later change takes a column after them."""
+
+N_DRAWS: Final = _N_FIRST + N_DEGRADATION_DRAWS
+"""Uniform numbers drawn for each picture."""
 
 
-def draw_epoch(n: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
+def draw_epoch(n: int, *, seed: int, epoch: int, view: int = 0) -> NDArray[np.float32]:
     """Draw the random numbers that decide what happens to each picture in one epoch.
 
     Args:
         n: Number of training pictures.
         seed: Seed of the run.
         epoch: Epoch, from 0.
+        view: Which time the picture is shown in this epoch, from 0.
 
     Returns:
         Uniform numbers in 0..1, ``float32 (n, N_DRAWS)``; row i belongs to picture i.
     """
-    return np.random.default_rng([seed, epoch, 1]).random((n, N_DRAWS), dtype=np.float32)
+    draws = np.empty((n, N_DRAWS), np.float32)
+    first, later = (np.random.default_rng([seed, epoch, stream, view]) for stream in (1, 5))
+    draws[:, :_N_FIRST] = first.random((n, _N_FIRST), dtype=np.float32)
+    # Column by column, so that a new one leaves those before it as they are.
+    draws[:, _N_FIRST:] = later.random((N_DRAWS - _N_FIRST, n), dtype=np.float32).T
+    return draws
 
 
 def augment(
@@ -62,6 +75,7 @@ def augment(
     brightness = 255 * signed[:, 6, None, None] * np.float32(recipe.brightness)
     images = (images - mean) * contrast + (mean + brightness)
     np.clip(images, 0, 255, out=images)
+    images = degrade(images, draws[:, _N_FIRST:], recipe)
     return _erase(images, draws[:, 7:12], recipe)
 
 
@@ -74,7 +88,7 @@ def _warp(
     scale: NDArray[np.float32],
     shift: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Sample each picture where a mirrored, turned, scaled and shifted grid lies; (N, side, side)."""
+    """Sample each picture on a mirrored, turned, scaled and shifted grid; (N, side, side)."""
     n, size = crops.shape[:2]
     middle = (size - 1) / 2
     step = np.float32(size / side)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ from facial_expressions.data.dataset import Split
 from facial_expressions.data.duplicates import duplicate_groups
 from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.augmentation import augment, draw_epoch
+from facial_expressions.training.epoch_plan import plan_epoch
 from facial_expressions.training.recipe import Recipe
+from facial_expressions.training.teaching import Lesson, Teacher, soften
 
 __all__ = ["Batch", "TrainingBatches", "class_weights", "one_hot"]
 
@@ -24,7 +27,8 @@ class Batch:
     Attributes:
         inputs: ``float32 (N, S, S, C)``.
         targets: For each head a distribution over its label set for each picture, ``float32
-            (N, K)``; all zeros where nothing is known.
+            (N, K)``; all zeros where nothing is known. A head that is taught has K more columns,
+            the teacher's distribution at the recipe's temperature.
         weights: Weight of each picture in the loss, ``float32 (N,)``.
     """
 
@@ -39,8 +43,9 @@ class TrainingBatches:
     Args:
         split: Training pictures.
         targets: For each head a distribution over its label set, ``float32 (N, K)``.
-        recipe: Seed, batch size, augmentation and class weights.
+        recipe: Seed, batch size, sampling, augmentation and class weights.
         preprocessing: How crops become input.
+        teacher: Gives further distributions to learn from.
     """
 
     def __init__(
@@ -50,11 +55,13 @@ class TrainingBatches:
         *,
         recipe: Recipe,
         preprocessing: Preprocessing,
+        teacher: Teacher | None = None,
     ) -> None:
         self._split = split
         self._recipe = recipe
         self._preprocessing = preprocessing
         self._targets = targets
+        self._teacher = teacher
         if recipe.data.average_duplicates:
             groups = duplicate_groups(split.images)
             self._targets = tuple(_averaged(one, groups) for one in targets)
@@ -80,34 +87,95 @@ class TrainingBatches:
             epoch: Epoch, from 0.
             step: Step in the epoch, from 0.
         """
-        if epoch != self._epoch:
-            self._draw(epoch)
-        size = self._recipe.optimization.batch_size
-        rows = self._order[step * size : (step + 1) * size]
-        crops = augment(
-            self._split.images[rows],
-            self._draws[rows],
-            self._recipe.augmentation,
-            size=self.size_of(epoch),
-        )
-        targets = tuple(one[rows] for one in self._targets)
+        rows, views = self._inputs_of(epoch, step)
+        crops = self._augmented(rows, views, self.size_of(epoch))
+        targets = [one[rows] for one in self._targets]
+        if self._teacher is not None:
+            lesson = self.lesson(epoch, step)
+            if self.size_of(epoch) == self._preprocessing.size:
+                lesson = replace(lesson, crops=lambda: crops)
+            targets = self._taught(targets, lesson, self._teacher)
         if self._recipe.augmentation.mixup > 0:
-            share = self._shares[rows]
+            share = self._by_view(self._shares_of, rows, views)
             crops = _mixed(crops, share)
-            targets = tuple(_mixed(one, share) for one in targets)
+            targets = [_mixed(one, share) for one in targets]
         inputs = to_batch(crops, self._preprocessing)
-        return Batch(inputs=inputs, targets=targets, weights=self._weights[rows])
+        return Batch(inputs=inputs, targets=tuple(targets), weights=self._weights[rows])
 
-    def _draw(self, epoch: int) -> None:
-        """Draw an epoch's order and what happens to each picture in it."""
-        n, seed = len(self._split), self._recipe.run.seed
-        self._order = np.random.default_rng([seed, epoch, 0]).permutation(n)
-        self._draws = draw_epoch(n, seed=seed, epoch=epoch)
-        mixup = self._recipe.augmentation.mixup
-        if mixup > 0:
-            share = np.random.default_rng([seed, epoch, 4]).beta(mixup, mixup, n)
-            self._shares = np.maximum(share, 1 - share).astype(np.float32)
-        self._epoch = epoch
+    def lesson(self, epoch: int, step: int) -> Lesson:
+        """Return what a teacher is shown in one step, at the network's own size.
+
+        Args:
+            epoch: Epoch, from 0.
+            step: Step in the epoch, from 0.
+        """
+        rows, views = self._inputs_of(epoch, step)
+        optimization = self._recipe.optimization
+        return Lesson(
+            epoch=epoch,
+            start=step * optimization.batch_size,
+            rows=rows,
+            crops=lambda: self._augmented(rows, views, self._preprocessing.size),
+        )
+
+    def _inputs_of(self, epoch: int, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and view of each input of a step."""
+        optimization = self._recipe.optimization
+        if epoch != self._epoch:
+            self._plan = plan_epoch(
+                self._split.labels,
+                seed=self._recipe.run.seed,
+                epoch=epoch,
+                balance=self._recipe.data.balance,
+            )
+            self._draws: dict[int, NDArray[np.float32]] = {}
+            self._shares: dict[int, NDArray[np.float32]] = {}
+            self._epoch = epoch
+        return self._plan.step(step, batch_size=optimization.batch_size, views=optimization.views)
+
+    def _augmented(
+        self, rows: NDArray[np.int64], views: NDArray[np.int64], size: int
+    ) -> NDArray[np.float32]:
+        draws = self._by_view(self._draws_of, rows, views)
+        return augment(self._split.images[rows], draws, self._recipe.augmentation, size=size)
+
+    def _by_view(
+        self,
+        values_of: Callable[[int], NDArray[np.float32]],
+        rows: NDArray[np.int64],
+        views: NDArray[np.int64],
+    ) -> NDArray[np.float32]:
+        """Return for each input the value that its row has in its view."""
+        values = values_of(0)[rows]
+        for view in np.unique(views[views > 0]):
+            values[views == view] = values_of(int(view))[rows[views == view]]
+        return values
+
+    def _draws_of(self, view: int) -> NDArray[np.float32]:
+        if view not in self._draws:
+            n, seed = len(self._split), self._recipe.run.seed
+            self._draws[view] = draw_epoch(n, seed=seed, epoch=self._epoch, view=view)
+        return self._draws[view]
+
+    def _shares_of(self, view: int) -> NDArray[np.float32]:
+        """Return the share that each row keeps when it is mixed; at least a half."""
+        if view not in self._shares:
+            mixup = self._recipe.augmentation.mixup
+            rng = np.random.default_rng([self._recipe.run.seed, self._epoch, 4, view])
+            share = rng.beta(mixup, mixup, len(self._split))
+            self._shares[view] = np.maximum(share, 1 - share).astype(np.float32)
+        return self._shares[view]
+
+    def _taught(
+        self, targets: list[NDArray[np.float32]], lesson: Lesson, teacher: Teacher
+    ) -> list[NDArray[np.float32]]:
+        """Append the teacher's distributions to the targets of the heads that it teaches."""
+        answers = iter(teacher.answer(lesson))
+        temperature = self._recipe.distillation.temperature
+        return [
+            np.concatenate([one, soften(next(answers), temperature)], axis=1) if is_taught else one
+            for one, is_taught in zip(targets, teacher.taught, strict=True)
+        ]
 
 
 def _mixed(values: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import CheckpointError, StorageError
+from facial_expressions.training.identity import describe_differences
 
 __all__ = ["KEPT", "Checkpoint", "load_latest", "save", "write_atomically"]
 
@@ -114,7 +115,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def load_latest(folder: Path, identity: str) -> Checkpoint | None:
+def load_latest(
+    folder: Path, identity: str, differences: Callable[[str, str], list[str]] | None = None
+) -> Checkpoint | None:
     """Load the newest whole checkpoint of a run.
 
     A damaged one is passed over, with a warning, for the one before it; nothing is deleted.
@@ -122,6 +125,8 @@ def load_latest(folder: Path, identity: str) -> Checkpoint | None:
     Args:
         folder: The run's folder of checkpoints.
         identity: What the run is; see ``Checkpoint``.
+        differences: Says in words what differs between the identity found and this one; nothing
+            means the same run. None takes the texts as they are.
 
     Returns:
         None when there is no checkpoint.
@@ -136,22 +141,33 @@ def load_latest(folder: Path, identity: str) -> Checkpoint | None:
             content = (folder / entry["file"]).read_bytes()
             if hashlib.sha256(content).hexdigest() != entry["sha256"]:
                 raise ValueError(f"{entry['file']} is cut or changed")
-            if entry["identity"] == identity:
-                return _load(content, entry)
+            checkpoint = _load(content, entry)
         except _DAMAGED as error:
             _LOGGER.warning("checkpoint %s is damaged (%s): using an older one", manifest, error)
             continue
-        found, expected = _differences(entry["identity"], identity)
-        raise CheckpointError(
-            f"run folder {folder.parent} belongs to another recipe or other data; received "
-            f"{found}, expected {expected}; give another --out"
-        )
+        other = (differences or _as_texts)(entry["identity"], identity)
+        if other:
+            raise CheckpointError(
+                f"run folder {folder.parent} belongs to another recipe or other data; received "
+                f"{'; '.join(other)}; give another --out"
+            )
+        return checkpoint
     if manifests:
         raise CheckpointError(
             f"no checkpoint in {folder} is whole; received {len(manifests)} damaged ones; "
             "start again in another --out"
         )
     return None
+
+
+def _as_texts(found: str, expected: str) -> list[str]:
+    """Return what differs between two identities, key by key where both are JSON."""
+    if found == expected:
+        return []
+    try:
+        return describe_differences(json.loads(found), json.loads(expected))
+    except (ValueError, AttributeError):
+        return [f"{found}, expected {expected}"]
 
 
 def _temporary(path: Path) -> Path:
@@ -243,28 +259,6 @@ def _prune(folder: Path) -> None:
             manifest.unlink(missing_ok=True)
         for left_over in folder.glob(".*.part"):
             left_over.unlink(missing_ok=True)
-
-
-def _differences(found: str, expected: str) -> tuple[str, str]:
-    """Return what differs between two identities, key by key where both are JSON."""
-    try:
-        one, other = _flat(json.loads(found)), _flat(json.loads(expected))
-    except ValueError:
-        return found, expected
-    keys = [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
-    shown = ("; ".join(f"{key} = {side.get(key)}" for key in keys) for side in (one, other))
-    first, second = shown
-    return first, second
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401 - JSON can be anything
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {
-        name: leaf
-        for key, inner in value.items()
-        for name, leaf in _flat(inner, f"{prefix}.{key}".strip(".")).items()
-    }
 
 
 def _flush_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.architectures import build_architecture, get_architecture
 from facial_expressions.data.dataset import Split
+from facial_expressions.errors import RecipeError
 from facial_expressions.labels import FERPLUS
 from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.recipe import Recipe
@@ -37,18 +38,29 @@ def build_network(recipe: Recipe, n_classes: int, *, any_size: bool = False) -> 
     Args:
         recipe: The recipe.
         n_classes: Length of the label set.
-        any_size: Leave the sides of the input open; only networks that pool over the map can.
+        any_size: Leave the sides of the input open, for pictures of ``augmentation.sizes``; only
+            networks that pool over the map can.
+
+    Raises:
+        RecipeError: The architecture cannot take pictures of the sizes asked for.
     """
     keras.utils.set_random_seed(recipe.run.seed)
     preprocessing = preprocessing_of(recipe)
     side = None if any_size else preprocessing.size
     network = recipe.network
-    model = build_architecture(
-        network.architecture,
-        (side, side, preprocessing.channels),
-        n_classes,
-        dropout=network.dropout,
-    )
+    shape = (side, side, preprocessing.channels)
+    try:
+        model = build_architecture(network.architecture, shape, n_classes, dropout=network.dropout)
+        for size in recipe.augmentation.sizes if any_size else ():
+            model.compute_output_spec(keras.KerasTensor((1, size, size, preprocessing.channels)))
+    except RecipeError:
+        raise
+    except ValueError as error:
+        raise RecipeError(
+            f"architecture {network.architecture!r} cannot take its pictures; received size "
+            f"{network.size} and sizes {list(recipe.augmentation.sizes)}: {error}; leave "
+            "augmentation.sizes empty, or give sides that suit the network"
+        ) from error
     if recipe.optimization.ferplus_weight == 0:
         return model
     head = layers.Dense(len(FERPLUS), dtype="float32", name=FERPLUS_HEAD)

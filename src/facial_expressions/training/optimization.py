@@ -1,45 +1,12 @@
-"""Loss, optimiser and schedule, built from a recipe."""
+"""Optimiser and schedule, built from a recipe."""
 
 from __future__ import annotations
 
 import keras
-from keras import ops
 
 from facial_expressions.training.recipe import OptimizationRecipe
 
-__all__ = ["SoftmaxBinaryCrossEntropy", "build_losses", "build_optimizer", "cosine_schedule"]
-
-
-@keras.saving.register_keras_serializable(package="facial_expressions")
-class SoftmaxBinaryCrossEntropy(keras.losses.Loss):
-    """Binary cross-entropy over the softmax outputs, mean over classes.
-
-    The seed's loss of 0.30 at 45 % accuracy is of the size that this gives with seven outputs.
-    Written out, because on TensorFlow Keras' own function takes the logits behind a softmax for
-    those of a sigmoid.
-    """
-
-    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-        """Return the loss of each picture, ``(N,)``, from distributions and logits ``(N, K)``."""
-        p = ops.clip(ops.softmax(y_pred), 1e-7, 1 - 1e-7)
-        return -ops.mean(y_true * ops.log(p) + (1 - y_true) * ops.log(1 - p), axis=-1)
-
-
-def build_losses(recipe: OptimizationRecipe) -> list[keras.losses.Loss]:
-    """Return for each head the loss of ``(targets, logits)``.
-
-    The FER+ head learns the votes as they are: they are soft already, and a picture without votes
-    has an all-zero target, which is without weight.
-    """
-    if recipe.loss == "binary_cross_entropy":
-        first = SoftmaxBinaryCrossEntropy()
-    else:
-        first = keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=recipe.label_smoothing
-        )
-    if recipe.ferplus_weight == 0:
-        return [first]
-    return [first, keras.losses.CategoricalCrossentropy(from_logits=True)]
+__all__ = ["build_optimizer", "cosine_schedule"]
 
 
 def cosine_schedule(

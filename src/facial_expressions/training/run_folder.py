@@ -6,6 +6,7 @@
     ├── recipe.toml            resolved: every key written out
     ├── dataset.json           name, protocol, label set, counts and digest of the data
     ├── environment.json       versions, commit, backend, device, precision, data digest, command
+    ├── origins.json           weights and teachers of earlier runs, by SHA-256; only with them
     ├── history.csv            one row an epoch
     ├── history.png            loss and accuracy
     ├── checkpoints/           state to resume from
@@ -87,6 +88,11 @@ class RunFolder:
     def environment(self) -> Path:
         """Where and with what the run was made."""
         return self.path / "environment.json"
+
+    @property
+    def origins(self) -> Path:
+        """Weights and teachers of earlier runs; there only where the run had any."""
+        return self.path / "origins.json"
 
     @property
     def history(self) -> Path:

@@ -6,8 +6,6 @@ resumed takes the same steps as one that was not.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,22 +14,25 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
-from facial_expressions.data.ferplus import soft_labels, strict_majority
-from facial_expressions.errors import DatasetError
+from facial_expressions.data.ferplus import strict_majority
 from facial_expressions.evaluation.training_plots import plot_history
 from facial_expressions.training import checkpoints
-from facial_expressions.training.batches import TrainingBatches, one_hot
-from facial_expressions.training.network import (
-    build_network,
-    predict_logits,
-    preprocessing_of,
+from facial_expressions.training.batches import one_hot
+from facial_expressions.training.finished_run import copy_weights
+from facial_expressions.training.identity import identity_text, run_differences
+from facial_expressions.training.losses import (
+    build_losses,
+    build_training_losses,
+    first_columns_accuracy,
 )
-from facial_expressions.training.optimization import build_losses, build_optimizer
+from facial_expressions.training.material import EarlierWork, Material, Votes, gather
+from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
+from facial_expressions.training.optimization import build_optimizer
 from facial_expressions.training.precision import choose_precision
 from facial_expressions.training.recipe import Recipe
+from facial_expressions.training.result import save_result
 from facial_expressions.training.run_folder import (
     EpochRow,
     RunFolder,
@@ -83,7 +84,8 @@ def train(
     dataset: Dataset,
     run_dir: str | Path,
     *,
-    votes: Mapping[str, NDArray[np.uint8]] | None = None,
+    votes: Votes | None = None,
+    earlier: EarlierWork | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainingRun:
@@ -95,6 +97,8 @@ def train(
         run_dir: The run's folder; made if absent. The same folder resumes.
         votes: FER+ votes on each split, as ``data.ferplus_votes`` returns them; needed when the
             recipe has a ``ferplus_weight``, ignored otherwise.
+        earlier: First weights and teachers; None starts from weights drawn from the seed, and
+            without teachers.
         on_progress: Called after every step.
         callbacks: Keras callbacks, for example ``keras.callbacks.TensorBoard``.
 
@@ -104,36 +108,20 @@ def train(
     Raises:
         DatasetError: The data set has no training or no validation pictures, or the FER+ votes that
             the recipe asks for are not given or are not for these pictures.
+        RecipeError: The recipe asks for teachers and there are none, or the other way round, or its
+            architecture cannot take its pictures.
+        ModelError: First weights, a teacher or a bank of answers do not fit; it says what differs.
         CheckpointError: The folder cannot be written, or belongs to another run.
     """
-    if not len(dataset.train) or not len(dataset.validation):
-        raise DatasetError(
-            f"training needs train and validation pictures; received {len(dataset.train)} and "
-            f"{len(dataset.validation)} in {dataset.name!r}; choose another --protocol or data set"
-        )
-    if recipe.optimization.ferplus_weight == 0:
-        votes = None
-    else:
-        _check_votes(dataset, votes)
     precision = choose_precision(recipe.optimization.precision)
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        trainer = _Trainer(recipe, dataset, votes, RunFolder(Path(run_dir)), callbacks)
+        material = gather(recipe, dataset, votes, earlier or EarlierWork())
+        trainer = _Trainer(material, RunFolder(Path(run_dir)), callbacks)
         return trainer.run(precision, on_progress or (lambda progress: None))
     finally:
         keras.config.set_dtype_policy(previous)
-
-
-def _check_votes(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]] | None) -> None:
-    wanted = {split.name: len(split) for split in (dataset.train, dataset.validation)}
-    received = None if votes is None else {name: len(votes.get(name, ())) for name in wanted}
-    if received != wanted:
-        raise DatasetError(
-            f"the recipe learns FER+ votes too and needs a row of votes for each of {wanted} "
-            f"pictures; received {received}; give fer2013new.csv (--ferplus), or set "
-            "optimization.ferplus_weight=0"
-        )
 
 
 class _Trainer:
@@ -141,35 +129,28 @@ class _Trainer:
 
     def __init__(
         self,
-        recipe: Recipe,
-        dataset: Dataset,
-        votes: Mapping[str, NDArray[np.uint8]] | None,
+        material: Material,
         folder: RunFolder,
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
-        self.recipe, self.dataset, self.folder = recipe, dataset, folder
-        self.votes = votes
-        self.n_classes = len(dataset.labels)
+        recipe = material.recipe
+        self.material, self.recipe, self.folder = material, recipe, folder
+        self.dataset, self.votes = material.dataset, material.votes
+        self.n_classes = len(self.dataset.labels)
         self.preprocessing = preprocessing_of(recipe)
-        targets = [one_hot(dataset.train.labels, self.n_classes)]
-        if votes is not None:
-            targets.append(soft_labels(votes["train"]))
-        self.batches = TrainingBatches(
-            dataset.train, tuple(targets), recipe=recipe, preprocessing=self.preprocessing
-        )
+        self.batches = material.batches()
         any_size = bool(recipe.augmentation.sizes)
         self.model = build_network(recipe, self.n_classes, any_size=any_size)
+        if material.start is not None:
+            copy_weights(material.start, self.model, recipe, self.dataset.labels)
         optimization = recipe.optimization
         self.optimizer = build_optimizer(optimization, self.model, len(self.batches))
         self.losses = build_losses(optimization)
         self.model.compile(
             optimizer=self.optimizer,
-            loss=self.losses,
-            loss_weights=[1.0, optimization.ferplus_weight][: len(targets)],
-            weighted_metrics=[
-                [keras.metrics.CategoricalAccuracy(name="accuracy")],
-                *[[] for _ in targets[1:]],
-            ],
+            loss=build_training_losses(self.losses, recipe.distillation, material.taught),
+            loss_weights=[1.0, optimization.ferplus_weight][: len(self.losses)],
+            weighted_metrics=[[first_columns_accuracy()], *[[] for _ in self.losses[1:]]],
             jit_compile=keras.backend.backend() == "jax",
         )
         self.swap = keras.callbacks.SwapEMAWeights() if optimization.ema else None
@@ -178,15 +159,11 @@ class _Trainer:
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.model)
 
     def run(self, precision: str, on_progress: Callable[[Progress], None]) -> TrainingRun:
-        facts = describe_dataset(self.dataset)
-        if self.votes is not None:
-            facts["ferplus_digest"] = _digest(self.votes)
-        parts = {"recipe": self.recipe.to_dict(), "data": facts["digest"]}
-        if self.votes is not None:
-            parts["votes"] = facts["ferplus_digest"]
-        identity = json.dumps(parts, sort_keys=True)
+        origins = self.material.origins()
+        digest = self.material.digest
+        identity = identity_text(self.recipe, data=digest, parts=origins)
         self.folder.path.mkdir(parents=True, exist_ok=True)
-        saved = checkpoints.load_latest(self.folder.checkpoints, identity)
+        saved = checkpoints.load_latest(self.folder.checkpoints, identity, run_differences)
         start = saved.epochs if saved else 0
         if saved:
             self._restore(saved)
@@ -194,14 +171,19 @@ class _Trainer:
             self.folder.recipe.write_text(self.recipe.to_toml(), encoding="utf-8")
             environment = describe_environment(precision=precision)
             self.folder.write_json(self.folder.environment, environment)
+        facts = describe_dataset(self.dataset) | {"digest": digest}
+        if self.votes is not None:
+            facts["ferplus_digest"] = origins.pop("votes")
         self.folder.write_json(self.folder.dataset, facts)
+        if origins:
+            self.folder.write_json(self.folder.origins, origins)
         history = self.folder.read_history()[:start]
         self.callbacks.on_train_begin()
         for epoch in range(start, self.recipe.optimization.epochs):
             row = self._epoch(epoch, history[-1] if history else None, on_progress)
             history.append(row)
             self.folder.write_history(history)
-            checkpoints.save(self.folder.checkpoints, self._checkpoint(epoch + 1, identity))
+            checkpoints.save(self.folder.checkpoints, self._checkpoint(row, identity))
         self.callbacks.on_train_end()
         self._finish()
         return TrainingRun(folder=self.folder, history=history)
@@ -283,12 +265,14 @@ class _Trainer:
         optimizer = self.optimizer.variables
         return named | {f"optimizer/{i:04d}": v for i, v in enumerate(optimizer)}
 
-    def _checkpoint(self, epochs: int, identity: str) -> checkpoints.Checkpoint:
+    def _checkpoint(self, row: EpochRow, identity: str) -> checkpoints.Checkpoint:
         arrays = {
             name: keras.ops.convert_to_numpy(variable.value)
             for name, variable in self._variables().items()
         }
-        return checkpoints.Checkpoint(epochs=epochs, identity=identity, arrays=arrays)
+        return checkpoints.Checkpoint(
+            epochs=row.epoch, identity=identity, arrays=arrays, score=row.val_accuracy
+        )
 
     def _restore(self, saved: checkpoints.Checkpoint) -> None:
         for name, variable in self._variables().items():
@@ -298,29 +282,12 @@ class _Trainer:
         """Write final weights, validation logits and plots."""
         if self.swap:
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
-        logits = predict_logits(self.model, self.dataset.validation, self.preprocessing)
-        temporary = self.folder.path / ".part.weights.h5"
-        self.model.save_weights(temporary)
-        temporary.replace(self.folder.weights)
-        split = self.dataset.validation
-        arrays = {"crops": split.images, "labels": split.labels, "logits": logits[0]}
-        if self.votes is not None:
-            arrays["ferplus_labels"] = strict_majority(self.votes[split.name])
-            arrays["ferplus_logits"] = logits[1]
-        np.savez(self.folder.validation, **arrays)
+        save_result(self.folder, self.model, self.material)
         plot_history(self.folder.history, self.folder.history_plot)
 
 
-def _digest(votes: Mapping[str, NDArray[np.uint8]]) -> str:
-    """Return SHA-256 over the votes on all splits, in the order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(votes):
-        digest.update(np.ascontiguousarray(votes[name]).data)
-    return digest.hexdigest()
-
-
 def _accuracy_of(logs: Mapping[str, float]) -> float:
-    """Return the first head's accuracy; Keras puts the head's name before it where there are two."""
+    """Return the first head's accuracy; where there are two, Keras puts the head's name first."""
     return float(next(value for key, value in logs.items() if key.endswith("accuracy")))
 
 

@@ -1,0 +1,46 @@
+"""The verb ``average``: several finished runs become one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["command"]
+
+
+def command(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of two or more finished runs.")],
+    *,
+    data: Annotated[Path, typer.Option(help="The data set that the runs learnt from.")],
+    out: Annotated[Path, typer.Option(help="The folder to write, for export.")],
+    ferplus: Annotated[
+        Path | None, typer.Option(help="FER+ votes, fer2013new.csv, for runs with a FER+ head.")
+    ] = None,
+    competition: Annotated[
+        Path | None,
+        typer.Option(help="The competition file; FER+ needs it when DATA is the Kaggle layout."),
+    ] = None,
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
+    ] = False,
+) -> None:
+    """Average the weights of runs of one network, for example of runs from the same weights.
+
+    The statistics of normalisation layers are measured anew on training pictures. The folder holds
+    what export needs, and the SHA-256 of each run's weights.
+    """
+    from facial_expressions.cli.train import import_training, load_training_data
+
+    import_training("facial_expressions.training.averaging")
+    from facial_expressions.training.averaging import average_runs
+    from facial_expressions.training.finished_run import read_finished_run
+
+    recipe = read_finished_run(runs[0]).recipe
+    dataset, votes = load_training_data(
+        recipe, data, ferplus=ferplus, competition=competition, allow_partial=allow_partial
+    )
+    average = average_runs(runs, out, dataset, votes=votes)
+    typer.echo(f"validation accuracy {average.val_accuracy:.4f}, the average of {len(runs)} runs")
+    typer.echo(out)

@@ -1,0 +1,148 @@
+"""Averages the weights of several runs of one network into one run folder, ready to export.
+
+The mean of weights that lie in one basin, as those of runs that began from the same weights do, is
+often better than each (Wortsman et al. 2022, arXiv:2203.05482). The statistics of normalisation
+layers cannot be averaged: they are measured anew on training pictures (Izmailov et al. 2018,
+arXiv:1803.05407).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from facial_expressions.data.dataset import Dataset
+from facial_expressions.errors import CheckpointError, ModelError
+from facial_expressions.training.finished_run import FinishedRun, read_finished_run
+from facial_expressions.training.identity import describe_differences
+from facial_expressions.training.material import EarlierWork, Material, Votes, gather
+from facial_expressions.training.recipe import DistillationRecipe
+from facial_expressions.training.result import save_result
+from facial_expressions.training.run_folder import (
+    RunFolder,
+    describe_dataset,
+    describe_environment,
+)
+
+__all__ = ["AveragedRun", "average_runs"]
+
+
+@dataclass(frozen=True, slots=True)
+class AveragedRun:
+    """The average of several runs.
+
+    Attributes:
+        folder: Its files; ``export`` takes them like a finished run's.
+        val_accuracy: Accuracy of the first head on validation, 0 to 1.
+    """
+
+    folder: RunFolder
+    val_accuracy: float
+
+
+def average_runs(
+    run_dirs: Sequence[str | Path],
+    out: str | Path,
+    dataset: Dataset,
+    *,
+    votes: Votes | None = None,
+    n_batches: int = 100,
+) -> AveragedRun:
+    """Average the final weights of finished runs.
+
+    Args:
+        run_dirs: Folders of two or more finished runs of one network on one data set.
+        out: Folder to write; must not hold a run yet.
+        dataset: The data set of the runs.
+        votes: FER+ votes; needed when the runs have a FER+ head.
+        n_batches: Training batches that the statistics of normalisation layers are measured on, at
+            most one epoch; as the first run's recipe makes them in its last epoch.
+
+    Returns:
+        The average, with the first run's recipe.
+
+    Raises:
+        ModelError: There are fewer than two runs, one is not finished, or they differ in network,
+            label set, left-out part or data; the message says in what.
+        DatasetError: The FER+ votes are needed and not given.
+        CheckpointError: ``out`` holds a run already, or cannot be written.
+    """
+    runs = [read_finished_run(path) for path in run_dirs]
+    _check_alike(runs, dataset.digest())
+    folder = RunFolder(Path(out))
+    if folder.weights.exists() or folder.checkpoints.exists():
+        raise CheckpointError(
+            f"{folder.path} holds a run already; received it as --out; give another folder"
+        )
+    recipe = replace(runs[0].recipe, distillation=DistillationRecipe())
+    material = gather(recipe, dataset, votes, EarlierWork())
+    model = runs[0].build(any_size=bool(recipe.augmentation.sizes))
+    model.set_weights(_mean_weights(runs))
+    _measure_statistics(model, material, n_batches=n_batches)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.recipe.write_text(runs[0].recipe.to_toml(), encoding="utf-8")
+    facts = describe_dataset(material.dataset) | {"digest": material.digest}
+    if material.votes is not None:
+        facts["ferplus_digest"] = material.origins()["votes"]
+    folder.write_json(folder.dataset, facts)
+    environment = describe_environment(precision=keras.config.dtype_policy().name)
+    folder.write_json(folder.environment, environment)
+    folder.write_json(folder.origins, {"average_of": [run.describe() for run in runs]})
+    logits = save_result(folder, model, material)
+    right = logits[0].argmax(axis=1) == dataset.validation.labels
+    return AveragedRun(folder=folder, val_accuracy=float(right.mean()))
+
+
+def _measure_statistics(model: keras.Model, material: Material, *, n_batches: int) -> None:
+    """Set the statistics of normalisation layers to their mean over training batches."""
+    norms = [one for one in model._flatten_layers() if isinstance(one, layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    batches, last = material.batches(), material.recipe.optimization.epochs - 1
+    keras.utils.set_random_seed(material.recipe.run.seed)
+    for step in range(min(n_batches, len(batches)) if norms else 0):
+        for layer in norms:
+            layer.momentum = 1 - 1 / (step + 1)  # makes the moving average a plain mean
+        model(batches.load(last, step).inputs, training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+
+
+def _check_alike(runs: Sequence[FinishedRun], digest: str) -> None:
+    if len(runs) < 2:
+        raise ModelError(f"an average needs two runs or more; received {len(runs)}; name them all")
+    wanted = _essence(runs[0]) | {"data": digest}
+    for run in runs:
+        differences = describe_differences(_essence(run), wanted)
+        if differences:
+            raise ModelError(
+                f"run {run.folder.path} cannot be averaged with {runs[0].folder.path} on this "
+                f"data; received {'; '.join(differences)}; average runs of one network and data set"
+            )
+
+
+def _essence(run: FinishedRun) -> dict[str, object]:
+    """Return what runs to be averaged must have in common."""
+    network, data = run.recipe.network, run.recipe.data
+    return {
+        "architecture": network.architecture,
+        "size": network.size,
+        "mean": network.mean,
+        "std": network.std,
+        "label sets": [labels.name for labels in run.label_sets],
+        "fold": f"{data.fold} of {data.folds}",
+        "data": run.data_digest,
+    }
+
+
+def _mean_weights(runs: Sequence[FinishedRun]) -> list[NDArray[np.float32]]:
+    sums: list[NDArray[np.float64]] = []
+    for run in runs:
+        weights = [weight.astype(np.float64) for weight in run.build().get_weights()]
+        sums = [a + b for a, b in zip(sums, weights, strict=True)] if sums else weights
+    return [(total / len(runs)).astype(np.float32) for total in sums]

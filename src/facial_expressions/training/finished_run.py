@@ -1,0 +1,158 @@
+"""Finished runs as what later ones build on: their weights, and what those belong to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from facial_expressions.errors import ModelError
+from facial_expressions.labels import FERPLUS, LabelSet
+from facial_expressions.training.identity import describe_differences
+from facial_expressions.training.network import FERPLUS_HEAD, build_network
+from facial_expressions.training.recipe import Recipe
+from facial_expressions.training.run_folder import RunFolder
+
+__all__ = ["FinishedRun", "copy_weights", "read_finished_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A finished run.
+
+    Attributes:
+        folder: Its files.
+        recipe: What it was trained by.
+        labels: Label set of its first head.
+        data_digest: Digest of the data set that it learnt from, all parts of it.
+        sha256: SHA-256 of its final weights, as hexadecimal digits.
+    """
+
+    folder: RunFolder
+    recipe: Recipe
+    labels: LabelSet
+    data_digest: str
+    sha256: str
+
+    @property
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """Label set of each head."""
+        with_votes = self.recipe.optimization.ferplus_weight > 0
+        return (self.labels, FERPLUS) if with_votes else (self.labels,)
+
+    def build(self, *, any_size: bool = False) -> keras.Model:
+        """Return the run's network with its final weights.
+
+        Args:
+            any_size: As in ``build_network``.
+
+        Raises:
+            ModelError: The weights are damaged, or not of this version's architecture.
+        """
+        model = build_network(self.recipe, len(self.labels), any_size=any_size)
+        try:
+            model.load_weights(self.folder.weights)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"weights {self.folder.weights} cannot be read into "
+                f"{self.recipe.network.architecture!r}; received: {error}; train the run again"
+            ) from error
+        return model
+
+    def describe(self) -> dict[str, object]:
+        """Return what identifies the run, as plain values."""
+        data = self.recipe.data
+        return {
+            "name": self.folder.path.name,
+            "weights_sha256": self.sha256,
+            "fold": [data.fold, data.folds],
+        }
+
+
+def read_finished_run(path: str | Path) -> FinishedRun:
+    """Read a finished run's folder.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        ModelError: It is no run's folder, the run is not finished, or a file is damaged.
+    """
+    folder = RunFolder(Path(path))
+    needed = (folder.recipe, folder.dataset, folder.weights)
+    missing = [one.name for one in needed if not one.is_file()]
+    if missing:
+        raise ModelError(
+            f"{path} is not the folder of a finished run; missing {missing}; give one that "
+            "'facial-expressions train' has finished"
+        )
+    try:
+        facts = json.loads(folder.dataset.read_text(encoding="utf-8"))
+        labels = LabelSet(facts["labels"]["name"], tuple(facts["labels"]["names"]))
+        digest = str(facts["digest"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{folder.dataset} is damaged; received: {error!r}; train the run again"
+        ) from error
+    with folder.weights.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return FinishedRun(folder, Recipe.load(folder.recipe), labels, digest, sha256)
+
+
+def copy_weights(run: FinishedRun, model: keras.Model, recipe: Recipe, labels: LabelSet) -> None:
+    """Give a network a finished run's weights.
+
+    A FER+ head that only one of the two has is left as it is.
+
+    Args:
+        run: Where the weights come from.
+        model: The network of ``recipe``; it keeps nothing of its own but such a head.
+        recipe: Its recipe.
+        labels: Its label set.
+
+    Raises:
+        ModelError: The two differ in architecture, label set or scaling, or a layer has another
+            shape; the message says what differs.
+    """
+    there, here = _essence(run.recipe, run.labels), _essence(recipe, labels)
+    differences = describe_differences(there, here)
+    if not differences:
+        source = run.build(any_size=bool(recipe.augmentation.sizes))
+        layers = list(zip(_layers(source), _layers(model), strict=True))
+        differences = [
+            f"{new.name} has weights {_shapes(old)} there, {_shapes(new)} here"
+            for old, new in layers
+            if _shapes(old) != _shapes(new)
+        ]
+    if differences:
+        raise ModelError(
+            f"the weights of {run.folder.path} do not fit this network; received "
+            f"{'; '.join(differences)}; start from a run of the same network"
+        )
+    for old, new in layers:
+        new.set_weights(old.get_weights())
+    heads = [[one for one in net.layers if one.name == FERPLUS_HEAD] for net in (source, model)]
+    if all(heads):
+        heads[1][0].set_weights(heads[0][0].get_weights())
+
+
+def _essence(recipe: Recipe, labels: LabelSet) -> dict[str, object]:
+    """Return what two networks must have in common for weights to mean the same."""
+    network = recipe.network
+    return {
+        "architecture": network.architecture,
+        "label set": f"{labels.name} {list(labels.names)}",
+        "mean": network.mean,
+        "std": network.std,
+    }
+
+
+def _layers(model: keras.Model) -> list[keras.Layer]:
+    return [layer for layer in model.layers if layer.name != FERPLUS_HEAD]
+
+
+def _shapes(layer: keras.Layer) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]

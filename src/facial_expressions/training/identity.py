@@ -1,0 +1,76 @@
+"""What makes two runs the same run, and in words what differs where they are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from facial_expressions.errors import RecipeError
+from facial_expressions.training.recipe import Recipe
+
+__all__ = ["describe_differences", "identity_text", "run_differences"]
+
+
+def identity_text(recipe: Recipe, *, data: str, parts: Mapping[str, object] | None = None) -> str:
+    """Return the text that says which run this is.
+
+    Args:
+        recipe: The recipe.
+        data: Digest of the data set.
+        parts: What else decides the run, as plain values: digests of votes, weights, teachers.
+    """
+    return json.dumps({"recipe": recipe.to_dict(), "data": data, **(parts or {})}, sort_keys=True)
+
+
+def run_differences(found: str, expected: str) -> list[str]:
+    """Return in words what differs between two runs; nothing when they are the same.
+
+    Recipe keys that did not exist when ``found`` was written have their defaults, which train as
+    before.
+
+    Args:
+        found: Identity of the run in a folder.
+        expected: Identity of the run that is asked for.
+
+    Example:
+        >>> first = identity_text(Recipe(), data="a1")
+        >>> run_differences(first, identity_text(Recipe(), data="b2"))
+        ["data is 'a1' there, 'b2' here"]
+    """
+    if found == expected:
+        return []
+    try:
+        there = json.loads(found)
+        there["recipe"] = json.loads(json.dumps(Recipe.from_dict(there["recipe"]).to_dict()))
+    except (ValueError, KeyError, TypeError, RecipeError):
+        return ["it was written by another version"]
+    return describe_differences(there, json.loads(expected))
+
+
+def describe_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """Return one text for each value that differs between two nested dictionaries.
+
+    Args:
+        there: Values found.
+        here: Values wanted.
+
+    Example:
+        >>> describe_differences({"a": {"b": 1}}, {"a": {"b": 2}, "c": 3})
+        ['a.b is 1 there, 2 here', 'c is absent there, 3 here']
+    """
+    first, second = dict(_flat(there)), dict(_flat(here))
+    return [
+        f"{key} is {first.get(key, 'absent')} there, {second.get(key, 'absent')} here"
+        for key in dict.fromkeys([*first, *second])
+        if first.get(key) != second.get(key)
+    ]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield dotted keys with their values as texts."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", repr(value)

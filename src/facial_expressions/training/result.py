@@ -1,0 +1,40 @@
+"""The result of a run: final weights, and the network's answers on validation."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.data.ferplus import strict_majority
+from facial_expressions.training.material import Material
+from facial_expressions.training.network import predict_logits, preprocessing_of
+from facial_expressions.training.run_folder import RunFolder
+
+__all__ = ["save_result"]
+
+
+def save_result(
+    folder: RunFolder, model: keras.Model, material: Material
+) -> list[NDArray[np.float32]]:
+    """Write what ``export`` reads: weights, and crops, labels and logits of validation.
+
+    Args:
+        folder: The run's folder.
+        model: The network with its final weights.
+        material: What it learnt from.
+
+    Returns:
+        For each head the logits on validation, ``float32 (N, K)``.
+    """
+    split = material.dataset.validation
+    logits = predict_logits(model, split, preprocessing_of(material.recipe))
+    temporary = folder.path / ".part.weights.h5"
+    model.save_weights(temporary)
+    temporary.replace(folder.weights)
+    arrays = {"crops": split.images, "labels": split.labels, "logits": logits[0]}
+    if material.votes is not None:
+        arrays["ferplus_labels"] = strict_majority(material.votes[split.name])
+        arrays["ferplus_logits"] = logits[1]
+    np.savez(folder.validation, **arrays)
+    return logits

@@ -1,0 +1,45 @@
+"""Which run is the same run, and how the difference is said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from facial_expressions.training.identity import identity_text, run_differences
+from facial_expressions.training.recipe import Recipe
+
+RECIPE = Recipe.parse("[augmentation]\nsizes = [24, 32]")
+
+
+def test_the_same_run_has_no_differences() -> None:
+    first, second = (identity_text(RECIPE, data="d", parts={"votes": "v"}) for _ in range(2))
+    assert run_differences(first, second) == []
+
+
+def test_a_key_that_is_newer_than_the_run_has_its_default() -> None:
+    old = json.loads(identity_text(RECIPE, data="d"))
+    del old["recipe"]["distillation"], old["recipe"]["augmentation"]["blur"]
+    assert run_differences(json.dumps(old), identity_text(RECIPE, data="d")) == []
+    other = Recipe.parse("[augmentation]\nsizes = [24, 32]\nblur = 0.5")
+    differences = run_differences(json.dumps(old), identity_text(other, data="d"))
+    assert differences == ["recipe.augmentation.blur is 0.0 there, 0.5 here"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ({"start": {"weights_sha256": "b"}}, "start.weights_sha256 is 'a' there, 'b' here"),
+        ({}, "start.weights_sha256 is 'a' there, absent here"),
+    ],
+)
+def test_other_first_weights_are_another_run(parts: dict[str, object], expected: str) -> None:
+    found = identity_text(RECIPE, data="d", parts={"start": {"weights_sha256": "a"}})
+    assert run_differences(found, identity_text(RECIPE, data="d", parts=parts)) == [expected]
+
+
+@pytest.mark.parametrize("found", ["", "{}", '{"recipe": {"colour": {}}}', '{"recipe": 3}'])
+def test_what_cannot_be_read_is_of_another_version(found: str) -> None:
+    assert run_differences(found, identity_text(RECIPE, data="d")) == [
+        "it was written by another version"
+    ]
