@@ -52,8 +52,9 @@ bench: $(VENV)/dev.stamp  ## Measure import time and latency into benchmarks/res
 docs: $(VENV)/dev.stamp  ## Build the documentation into site/; a broken link fails
 	$(BIN)/mkdocs build --strict --quiet
 
-reference: $(VENV)/dev.stamp  ## Write docs/cli.md anew from the command line itself
+reference: $(VENV)/dev.stamp  ## Write docs/cli.md and docs/http.md anew from the program itself
 	$(BIN)/python scripts/write_cli_reference.py
+	$(BIN)/python scripts/write_http_reference.py
 
 figures: $(VENV)/dev.stamp  ## Fill the measured figures into README and model card
 	$(BIN)/python scripts/update_figures.py

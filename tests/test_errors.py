@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from facial_expressions import errors
-from facial_expressions.errors import FacialExpressionsError, MissingExtraError
+from facial_expressions.errors import CheckpointError, FacialExpressionsError, MissingExtraError
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from facial_expressions.errors import FacialExpressionsError, MissingExtraError
         ("DatasetError", ValueError),
         ("RecipeError", ValueError),
         ("CheckpointError", RuntimeError),
+        ("StorageError", CheckpointError),
+        ("BatchError", ValueError),
         ("ExportError", RuntimeError),
         ("MissingExtraError", ImportError),
     ],

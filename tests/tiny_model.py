@@ -1,4 +1,4 @@
-"""Builds tiny model files: one matrix and a softmax, with real metadata."""
+"""Builds tiny model files with real metadata: one matrix and a softmax, or maps and two heads."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from facial_expressions.inference.onnx_bytes import seal_model
-from facial_expressions.labels import FER2013, LabelSet
-from facial_expressions.model_metadata import ModelMetadata
+from facial_expressions.labels import FER2013, FERPLUS, LabelSet
+from facial_expressions.model_metadata import Head, ModelMetadata
 from facial_expressions.preprocessing import Preprocessing
 
 METADATA = ModelMetadata("tiny", "none", FER2013, Preprocessing(), uncertain_below=0.4)
+MAPPED_METADATA = replace(
+    METADATA, name="tiny-mapped", other_heads=(Head(FERPLUS, 1.5, 0.3, {"validation_ece": 0.02}),)
+)
 
 
 def weights(labels: LabelSet = FER2013, *, size: int = 48) -> NDArray[np.float32]:
@@ -54,4 +57,44 @@ def write_tiny_model(path: Path, *, sealed: bool = True, uncertain_below: float 
     metadata = replace(METADATA, uncertain_below=uncertain_below)
     content = tiny_graph(metadata).SerializeToString()
     path.write_bytes(seal_model(content) if sealed else content)
+    return path
+
+
+def mapped_weights(labels: LabelSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return kernel and bias ``(K,)`` of a mapped model's head: a class likes bright or dark."""
+    kernel = np.linspace(-3, 3, len(labels)).astype(np.float32)
+    return kernel, np.cos(np.arange(len(labels))).astype(np.float32)
+
+
+def mapped_graph(metadata: ModelMetadata = MAPPED_METADATA) -> onnx.ModelProto:
+    """Build a model with maps: each class's map is ``kernel * mean of 8x8 pixels + bias``."""
+    nodes = [
+        helper.make_node("Transpose", ["crops"], ["first"], perm=[0, 3, 1, 2]),
+        helper.make_node("AveragePool", ["first"], ["blocks"], kernel_shape=[8, 8], strides=[8, 8]),
+    ]
+    tensors, outputs = [], []
+    shape: list[str | int | None]
+    heads = [("probabilities", "maps", FER2013), ("ferplus_probabilities", "ferplus_maps", FERPLUS)]
+    for probabilities, maps, labels in heads:
+        kernel, bias = mapped_weights(labels)
+        k, n = len(labels), f"{maps}/"
+        tensors.append(numpy_helper.from_array(kernel.reshape(k, 1, 1, 1), f"{n}kernel"))
+        tensors.append(numpy_helper.from_array(bias, f"{n}bias"))
+        nodes += [
+            helper.make_node("Conv", ["blocks", f"{n}kernel", f"{n}bias"], [maps]),
+            helper.make_node("ReduceMean", [maps], [f"{n}mean"], axes=[2, 3], keepdims=0),
+            helper.make_node("Softmax", [f"{n}mean"], [probabilities], axis=1),
+        ]
+        for name, shape in ((probabilities, ["N", k]), (maps, ["N", k, 6, 6])):
+            outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    crops = helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["N", 48, 48, 1])
+    graph = helper.make_graph(nodes, "tiny", [crops], outputs, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, metadata.to_entries())
+    return model
+
+
+def write_mapped_model(path: Path) -> Path:
+    """Write a tiny model with maps and two heads and return its path."""
+    path.write_bytes(seal_model(mapped_graph().SerializeToString()))
     return path

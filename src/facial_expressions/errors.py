@@ -11,7 +11,9 @@
     ├── ModelError (ValueError)          a model file is not one of ours, is damaged or does not fit
     ├── DatasetError (ValueError)        a data set has another shape than it should
     ├── RecipeError (ValueError)         a recipe has an unknown key or a value out of range
-    ├── CheckpointError (RuntimeError)   a run folder cannot be written or resumed
+    ├── CheckpointError (RuntimeError)   a run folder cannot be resumed
+    │   └── StorageError                 a run folder cannot be written: full, read-only or gone
+    ├── BatchError (ValueError)          a batch's input is none, or its output is another batch's
     ├── ExportError (RuntimeError)       a network cannot be exported, or its file disagrees
     └── MissingExtraError (ImportError)  an optional dependency is not installed
 
@@ -21,6 +23,7 @@ A message has three parts: what is wrong with which thing, what was received, wh
 from __future__ import annotations
 
 __all__ = [
+    "BatchError",
     "CameraError",
     "CheckpointError",
     "DatasetError",
@@ -32,6 +35,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "RecipeError",
+    "StorageError",
     "VideoError",
 ]
 
@@ -73,7 +77,15 @@ class RecipeError(FacialExpressionsError, ValueError):
 
 
 class CheckpointError(FacialExpressionsError, RuntimeError):
-    """Raised when a run folder cannot be written, or its checkpoint cannot be resumed."""
+    """Raised when the checkpoint of a run folder cannot be resumed."""
+
+
+class StorageError(CheckpointError):
+    """Raised when a run folder cannot be written: full, read-only or gone."""
+
+
+class BatchError(FacialExpressionsError, ValueError):
+    """Raised when a batch has no such input, or its output folder belongs to another batch."""
 
 
 class ExportError(FacialExpressionsError, RuntimeError):

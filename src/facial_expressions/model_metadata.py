@@ -3,26 +3,85 @@
 A file holds one graph from ``crops``, ``float32 (N, S, S, C)``, to ``probabilities``, ``float32
 (N, K)``, and these entries. ``export`` writes them, the classifier reads them; nothing about a
 model is guessed from its name or its shapes.
+
+A network may have a further head with a label set of its own, whose output is named after that set:
+``ferplus_probabilities``. A network that pools over its last map also gives each head's class
+activation maps, ``maps`` and ``ferplus_maps``, ``float32 (N, K, H, W)``: the softmax of their means
+over H and W is the head's probabilities, so they say exactly what each place adds to an answer.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from facial_expressions.errors import ModelError
 from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing
 
-__all__ = ["FORMAT", "INPUT_NAME", "OUTPUT_NAME", "ModelMetadata"]
+__all__ = ["FORMAT", "INPUT_NAME", "MAPS_NAME", "OUTPUT_NAME", "Head", "ModelMetadata"]
 
 FORMAT: Final = "facial-expressions-model/1"
 """Value of the entry ``format``; a reader refuses any other."""
 
 INPUT_NAME: Final = "crops"
 OUTPUT_NAME: Final = "probabilities"
+MAPS_NAME: Final = "maps"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A further output of a model, with a label set of its own.
+
+    Attributes:
+        labels: Label set of the output, in order.
+        temperature: Divisor of the logits, fitted on validation; already inside the graph.
+        uncertain_below: Confidence under which an answer counts as uncertain, 0 to 1.
+        figures: Measured figures, for example ``{"validation_accuracy": 0.84}``.
+
+    Example:
+        >>> from facial_expressions.labels import FERPLUS
+        >>> Head(FERPLUS).output, Head(FERPLUS).maps
+        ('ferplus_probabilities', 'ferplus_maps')
+    """
+
+    labels: LabelSet
+    temperature: float = 1.0
+    uncertain_below: float = 0.0
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def output(self) -> str:
+        """Name of the output in the graph."""
+        return f"{self.labels.name}_{OUTPUT_NAME}"
+
+    @property
+    def maps(self) -> str:
+        """Name of the output with the class activation maps, where the graph has them."""
+        return f"{self.labels.name}_{MAPS_NAME}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "labels": {"name": self.labels.name, "names": list(self.labels.names)},
+            "temperature": self.temperature,
+            "uncertain_below": self.uncertain_below,
+            "figures": dict(self.figures),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Head:
+        """Rebuild from what ``to_dict`` returned.
+
+        Raises:
+            KeyError: A key is missing.
+            ValueError: A value is malformed.
+        """
+        labels = LabelSet(data["labels"]["name"], tuple(data["labels"]["names"]))
+        values = (float(data["temperature"]), float(data["uncertain_below"]))
+        return cls(labels, *values, figures=dict(data["figures"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +100,7 @@ class ModelMetadata:
         data_digest: SHA-256 of the training data, as hexadecimal digits.
         figures: Measured figures, for example ``{"validation_accuracy": 0.64}``.
         created_with: Version of this package that wrote the file.
+        other_heads: Further outputs, each with a label set of its own.
     """
 
     name: str
@@ -54,6 +114,22 @@ class ModelMetadata:
     data_digest: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
     created_with: str = ""
+    other_heads: tuple[Head, ...] = ()
+
+    @property
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """Label sets of all outputs, the first output's first."""
+        return (self.labels, *(head.labels for head in self.other_heads))
+
+    def of_head(self, head: Head) -> ModelMetadata:
+        """Return the metadata as they read for one of the further outputs."""
+        return replace(
+            self,
+            labels=head.labels,
+            temperature=head.temperature,
+            uncertain_below=head.uncertain_below,
+            figures=head.figures,
+        )
 
     def to_entries(self) -> dict[str, str]:
         """Return the text entries that go into the file."""
@@ -70,6 +146,7 @@ class ModelMetadata:
             "data_digest": self.data_digest,
             "figures": json.dumps(dict(self.figures), sort_keys=True),
             "created_with": self.created_with,
+            "other_heads": json.dumps([head.to_dict() for head in self.other_heads]),
         }
 
     @classmethod
@@ -103,9 +180,19 @@ class ModelMetadata:
                 data_digest=entries["data_digest"],
                 figures=json.loads(entries["figures"]),
                 created_with=entries["created_with"],
+                other_heads=_read_heads(entries.get("other_heads", "[]")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{source} has damaged metadata: entry {error} is missing or malformed; "
                 f"received the entries {sorted(entries)}; export the model again"
             ) from error
+
+
+def _read_heads(text: str) -> tuple[Head, ...]:
+    """Read the entry ``other_heads``; files of networks with one head may lack it."""
+    heads = tuple(Head.from_dict(data) for data in json.loads(text))
+    names = [head.labels.name for head in heads]
+    if len(set(names)) < len(names):
+        raise ValueError(f"label sets {names} are not distinct")
+    return heads

@@ -22,7 +22,14 @@ from PIL import Image
 from facial_expressions.errors import ImageError
 from facial_expressions.results import Box, Point
 
-__all__ = ["Framing", "Preprocessing", "crop_faces", "to_batch", "to_grey_crops"]
+__all__ = [
+    "Framing",
+    "Preprocessing",
+    "crop_corners",
+    "crop_faces",
+    "to_batch",
+    "to_grey_crops",
+]
 
 _FINEST: Final = 4
 """A large face is first reduced by whole numbers to at least this many pixels per crop pixel."""
@@ -215,6 +222,35 @@ def crop_faces(
         window, shifted = _cut_window(image, matrix, preprocessing.size)
         out[i] = _sample(window, shifted, preprocessing.size)
     return out
+
+
+def crop_corners(
+    box: Box, landmarks: Sequence[Point], preprocessing: Preprocessing
+) -> tuple[Point, Point, Point, Point]:
+    """Return where the corners of a face's crop lie in the image.
+
+    Args:
+        box: The detector's box.
+        landmarks: Its landmarks, right and left eye first, or none.
+        preprocessing: Framing.
+
+    Returns:
+        Top left, top right, bottom right, bottom left of the crop, ``(x, y)`` in image pixels.
+
+    Example:
+        >>> corners = crop_corners(Box(20, 20, 60, 70), (), Preprocessing())
+        >>> round(corners[1][0] - corners[0][0], 1)
+        52.7
+    """
+    framing = preprocessing.framing
+    matrix = _crop_matrix(box, _crop_side(box, framing), _turn(landmarks, framing), preprocessing)
+    (a, b, c), (d, e, f) = matrix
+    side = preprocessing.size
+    top_left, top_right, bottom_right, bottom_left = (
+        (a * u + b * v + c, d * u + e * v + f)
+        for u, v in ((0, 0), (side, 0), (side, side), (0, side))
+    )
+    return top_left, top_right, bottom_right, bottom_left
 
 
 Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 __all__ = [
     "SCHEMA",
     "Box",
+    "Explanation",
     "Face",
     "FrameResult",
     "ImageResult",
@@ -206,6 +207,32 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where in a face the classifier found its answer.
+
+    Attributes:
+        expression: The expression that is explained: the answer.
+        heat: How much each place of the face speaks for that expression rather than for the
+            average one, as logits: rows of a grid over the crop, top first. Above 0 speaks for it,
+            below 0 against it.
+        corners: Where the corners of that grid lie in the image: top left, top right, bottom right,
+            bottom left, in pixels; they may lie outside.
+    """
+
+    expression: str
+    heat: tuple[tuple[float, ...], ...]
+    corners: tuple[Point, Point, Point, Point]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, unrounded."""
+        return {
+            "expression": self.expression,
+            "heat": [list(row) for row in self.heat],
+            "corners": [list(point) for point in self.corners],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ImageResult:
     """The answer for one input: exactly one per input, with one of four statuses.
 
@@ -217,6 +244,7 @@ class ImageResult:
         height: Height of the upright image in pixels, 0 when it was not read.
         faces: The faces, from left to right; empty when there is none.
         error: One sentence for ``rejected``, ``failed`` and ``skipped``; empty for ``ok``.
+        explanations: One for each face when they were asked for; otherwise empty.
     """
 
     source: str
@@ -225,18 +253,17 @@ class ImageResult:
     height: int = 0
     faces: tuple[Face, ...] = ()
     error: str = ""
+    explanations: tuple[Explanation, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row that ``predict --format json`` prints."""
         row: dict[str, Any] = {"schema": SCHEMA, "source": self.source, "status": self.status}
         if self.status != "ok":
             return {**row, "error": self.error}
-        return {
-            **row,
-            "width": self.width,
-            "height": self.height,
-            "faces": [face.to_dict() for face in self.faces],
-        }
+        faces = [face.to_dict() for face in self.faces]
+        for face, explanation in zip(faces, self.explanations, strict=False):
+            face["explanation"] = explanation.to_dict()
+        return {**row, "width": self.width, "height": self.height, "faces": faces}
 
 
 @dataclass(frozen=True, slots=True)

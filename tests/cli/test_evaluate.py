@@ -108,6 +108,22 @@ def test_two_runs_give_the_same_files(model: Path, tmp_path: Path) -> None:
     assert first_report == second_report
 
 
+def test_robustness_is_measured_when_asked_for(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = builders.make_rows(train=1, public=1, private=1)
+    table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
+    words = ["--data", str(table), "--allow-partial", "--out", str(tmp_path / "out")]
+    assert evaluate(model, *words, "--robustness") == 0
+    data = report_of(tmp_path / "out")
+    robustness = data["robustness"]
+    assert robustness["clean_accuracy"] == data["accuracy"]
+    assert [len(kind["accuracy"]) for kind in robustness["kinds"].values()] == [5] * 11
+    assert "--robustness" in data["command"]
+    assert (tmp_path / "out" / "robustness.png").is_file()
+    assert "Accuracy on corrupted pictures, by severity" in capsys.readouterr().out
+
+
 def test_class_folders_with_synonyms_and_unknown_classes(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,6 +181,20 @@ def test_ferplus_strict_majority_is_the_truth(eight: Path, tmp_path: Path) -> No
     ]
 
 
+def test_a_model_with_a_ferplus_head_is_measured_by_that_head(
+    mapped_model: Path, tmp_path: Path
+) -> None:
+    rows = builders.make_rows()
+    table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
+    votes = builders.write_ferplus_csv(tmp_path / "fer2013new.csv", rows)
+    words = ("--data", table, "--allow-partial")
+    ferplus = ("--labels", "ferplus", "--ferplus", votes, "--out", tmp_path / "plus")
+    assert evaluate(mapped_model, *words, *ferplus) == 0
+    assert evaluate(mapped_model, *words, "--out", tmp_path / "plain") == 0
+    assert report_of(tmp_path / "plus")["labels"] == list(FERPLUS)
+    assert report_of(tmp_path / "plain")["labels"] == list(FER2013)
+
+
 def test_photos_are_measured_by_their_largest_face(
     model: Path, tmp_path: Path, astronaut: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,6 +219,7 @@ def test_photos_are_measured_by_their_largest_face(
         (["--split", "tests"], 2),
         (["--batch-size", "0"], 2),
         (["--detect", "--tta"], 2),
+        (["--detect", "--robustness"], 2),
         (["--protocol", "other"], 1),
     ],
 )
@@ -197,6 +228,15 @@ def test_what_cannot_be_meant_is_refused(
 ) -> None:
     table = builders.write_competition_csv(tmp_path / "fer2013.csv", builders.make_rows())
     assert evaluate(model, "--data", table, *words) == code
+
+
+def test_the_ensemble_is_measured_like_a_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = builders.make_rows(train=1, public=1, private=1)
+    table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
+    assert evaluate("ensemble", "--data", table, "--allow-partial", "--batch-size", "8") == 0
+    assert capsys.readouterr().out.startswith("ensemble on fer2013, protocol competition")
 
 
 def test_a_missing_model_is_code_3(tmp_path: Path) -> None:

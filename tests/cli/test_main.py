@@ -139,6 +139,7 @@ def test_verbose_version_says_what_a_maintainer_asks(tmp_path: Path) -> None:
         (errors.RecipeError, 2),
         (errors.ModelError, 3),
         (errors.CheckpointError, 3),
+        (errors.StorageError, 4),
         (errors.MissingExtraError, 4),
         (PermissionError, 4),
     ],

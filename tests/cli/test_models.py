@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from facial_expressions.cli.main import main
-from facial_expressions.inference.model_store import list_models
+from facial_expressions.inference import model_store
+from facial_expressions.inference.model_store import MeasuredFigures, list_models
 from facial_expressions.labels import FER2013
 
 
@@ -62,10 +64,45 @@ def test_an_unknown_name_is_exit_code_3_with_the_names_there_are(
 def test_list_names_every_shipped_model(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "list")
     assert code == 0
-    assert len(out.splitlines()) == len(list_models())
-    assert out.startswith("* standardized-cnn")
+    header, *rows = out.splitlines()
+    words = "model size labels accuracy ECE ms/face licence summary"
+    assert header.split() == words.split()
+    assert [row[2:].split()[0] for row in rows] == [model.name for model in list_models()]
+    assert [row[0] for row in rows] == ["*" if m.is_default else " " for m in list_models()]
     _, text, _ = run(capsys, "list", "--json")
     assert [model["name"] for model in json.loads(text)] == [m.name for m in list_models()]
+
+
+def test_list_cites_the_figures_of_the_index(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = MeasuredFigures("fer2013, split test", 7178, 0.7012, 0.68, 0.0123, 4.567)
+    first = replace(list_models()[0], measured=figures, label_set="fer2013", n_bytes=9_876_543)
+    bare = replace(first, name="new", measured=None, label_set="", is_default=False)
+    monkeypatch.setattr(model_store, "list_models", lambda: (first, bare))
+    _, out, _ = run(capsys, "list")
+    _, known, unknown = out.splitlines()
+    assert known.split()[:9] == [
+        "*", first.name, "9.9", "MB", "fer2013", "70.12%", "0.012", "4.57", "MIT",
+    ]  # fmt: skip
+    assert unknown.split()[:8] == ["new", "9.9", "MB", "-", "-", "-", "-", "MIT"]
+    _, text, _ = run(capsys, "list", "--json")
+    assert [entry["accuracy"] for entry in json.loads(text)] == [0.7012, None]
+    assert json.loads(text)[0]["measured_on"] == "fer2013, split test"
+
+
+def test_speed_is_measured_on_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "list", "--speed", "--json")
+    assert code == 0
+    assert all(0 < model["ms_per_crop"] < 10_000 for model in json.loads(out))
+
+
+def test_the_ensemble_has_facts_and_files_too(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "info", "ensemble", "--json")
+    facts = json.loads(out)
+    assert facts["name"] == "ensemble"
+    code, out, _ = run(capsys, "path", "ensemble")
+    assert (code, out.splitlines()) == (0, facts["files"])
 
 
 def test_every_shipped_model_verifies(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from facial_expressions.cli.main import main
-from facial_expressions.labels import FER2013
+from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.results import Face
 
 
@@ -236,3 +237,53 @@ def test_standard_input_and_a_real_process(tiny_model: Path, astronaut: Path) ->
     (row,) = rows_of(done.stdout.decode())
     assert (done.returncode, row["source"], row["status"], len(row["faces"])) == (0, "-", "ok", 1)
     assert done.stderr == b""
+
+
+def test_explain_adds_a_heat_map_to_each_face(
+    capsys: pytest.CaptureFixture[str], mapped_model: Path, astronaut: Path, tmp_path: Path
+) -> None:
+    plain, warm = tmp_path / "plain", tmp_path / "warm"
+    run(capsys, mapped_model, astronaut, "--draw", plain)
+    code, out, _ = run(
+        capsys, mapped_model, astronaut, "--explain", "--draw", warm, "--format", "json"
+    )
+    assert code == 0
+    explanation = rows_of(out)[0]["faces"][0]["explanation"]
+    assert explanation["expression"] == rows_of(out)[0]["faces"][0]["expression"]
+    assert [len(row) for row in explanation["heat"]] == [6] * 6
+    assert len(explanation["corners"]) == 4
+    first, second = (
+        np.asarray(Image.open(folder / "astronaut-faces.png")).astype(int)
+        for folder in (plain, warm)
+    )
+    (left, top), _, (right, bottom), _ = explanation["corners"]
+    inside = np.zeros(first.shape[:2], bool)
+    inside[int(top) : int(bottom) + 1, int(left) : int(right) + 1] = True
+    differs = np.any(first != second, axis=2)
+    assert differs[inside].any()
+    assert not differs[~inside].any()
+
+
+def test_explain_without_a_place_to_show_it_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str], mapped_model: Path, astronaut: Path
+) -> None:
+    code, out, err = run(capsys, mapped_model, astronaut, "--explain")
+    assert (code, out) == (2, "")
+    assert "--draw DIR or --format json" in " ".join(err.split())
+
+
+def test_a_model_without_maps_cannot_explain(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, astronaut: Path
+) -> None:
+    code, out, err = run(capsys, tiny_model, astronaut, "--explain", "--format", "json")
+    assert (code, out) == (3, "")
+    assert "cannot say where it looked" in err
+
+
+def test_labels_choose_the_label_set(
+    capsys: pytest.CaptureFixture[str], mapped_model: Path, astronaut: Path
+) -> None:
+    words = (astronaut, "--labels", "ferplus", "--format", "json")
+    code, out, _ = run(capsys, mapped_model, *words)
+    assert code == 0
+    assert list(rows_of(out)[0]["faces"][0]["probabilities"]) == list(FERPLUS)

@@ -23,6 +23,11 @@ def test_command_reference_is_fresh() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_http_reference_is_fresh() -> None:
+    done = run_script("write_http_reference.py")
+    assert done.returncode == 0, done.stderr
+
+
 def test_figures_are_those_of_the_report() -> None:
     done = run_script("update_figures.py")
     assert done.returncode == 0, done.stderr

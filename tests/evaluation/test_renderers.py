@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from facial_expressions.evaluation.render_markdown import render_markdown
 from facial_expressions.evaluation.render_text import render_text
 from facial_expressions.evaluation.report import Report, build_report
 from facial_expressions.evaluation.report_files import write_report
+from facial_expressions.evaluation.robustness import CorruptionFigures, Robustness
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.evaluation.tables import classification_rows
 from facial_expressions.labels import FER2013, LabelSet
@@ -37,6 +39,15 @@ def seven_classes(n: int = 140) -> Report:
             model="mine", dataset="fer2013", protocol="kaggle", command="facial-expressions x"
         ),
     )
+
+
+def with_robustness() -> Report:
+    """The report above with a table of two kinds; the clean accuracy is taken as 0.5."""
+    kinds = (
+        CorruptionFigures("shift", "box", (2, 4, 6, 8, 10), "% of the side", (0.5,) * 5),
+        CorruptionFigures("blur", "picture", (1, 2, 3, 4, 5), "px", (0.5, 0.4, 0.3, 0.2, 0.1)),
+    )
+    return replace(seven_classes(), robustness=Robustness(0.5, kinds))
 
 
 def samples() -> list[Sample]:
@@ -103,6 +114,27 @@ def test_markdown_tables_have_the_same_number_of_cells_in_every_row() -> None:
         assert len({line.count("|") for line in block}) == 1
     assert "![what it shows](a.png)" in text
     assert "```bash\nfacial-expressions x\n```" in text
+
+
+def test_robustness_is_in_every_form() -> None:
+    """Means 0.5 and 0.3: 0.4 in all, 0.8 of 0.5; a blur of 5 px costs four fifths."""
+    report = with_robustness()
+    text, markdown, page = render_text(report), render_markdown(report), render_html(report)
+    assert re.search(r"Blur +1 to 5 px +0\.500 +0\.400 +0\.300 +0\.200 +0\.100 +0\.300\n", text)
+    assert re.search(r"Corrupted accuracy +0\.4000  mean of the corruption table; 0\.800 of", text)
+    assert re.search(r"Box jitter +\+0\.0000  ", text)
+    assert "| Blur | 1 to 5 px | 0.500 | 0.400 | 0.300 | 0.200 | 0.100 | 0.300 |" in markdown
+    assert '<td style="--lost:0.800">0.100</td>' in page
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+
+
+def test_without_robustness_no_form_speaks_of_it() -> None:
+    report = seven_classes()
+    for text in (render_text(report), render_markdown(report)):
+        assert "orrupt" not in text
+    assert "<h2>Robustness" not in render_html(report)
 
 
 def test_markdown_cells_cannot_break_out_of_their_table() -> None:
@@ -178,11 +210,11 @@ def test_page_of_a_report_without_answers_is_whole() -> None:
 
 
 def test_written_files_are_those_that_are_named(tmp_path: Path) -> None:
-    report = seven_classes()
+    report = with_robustness()
     written = write_report(report, tmp_path / "new" / "folder", samples=samples())
     assert {path.name for path in written} == {
         "report.json", "report.md", "report.html", "confusion_matrix.png", "reliability.png",
-        "samples.png", "predictions.csv",
+        "robustness.png", "samples.png", "predictions.csv",
     }  # fmt: skip
     assert set((tmp_path / "new" / "folder").iterdir()) == set(written)
     for path in written:
@@ -197,7 +229,7 @@ def test_written_files_are_those_that_are_named(tmp_path: Path) -> None:
 
 def test_pictures_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write_report(seven_classes(), tmp_path / name, samples=samples()[:4])
+        write_report(with_robustness(), tmp_path / name, samples=samples()[:4])
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 

@@ -136,6 +136,25 @@ def test_a_threshold_that_nothing_reaches_covers_nothing() -> None:
     assert (figures.uncertain.coverage, figures.uncertain.accuracy) == (0, 0)
 
 
+def test_figures_before_calibration_are_those_without_the_temperature() -> None:
+    """Logits of odds 4 divided by 2 give odds 2; before that the answer had 0.8."""
+    rows = [[2 / 3, 1 / 3]] * 4
+    report = build_report(predictions_of(PAIR, [0, 0, 0, 1], rows), temperature=2.0)
+    assert report.probabilities is not None
+    raw = report.probabilities.uncalibrated
+    assert raw is not None
+    assert raw.temperature == 2
+    assert raw.nll == pytest.approx(-(3 * np.log(0.8) + np.log(0.2)) / 4, rel=1e-5)
+    assert raw.ece == pytest.approx(0.8 - 0.75, abs=1e-6)
+    assert raw.brier == pytest.approx((3 * 2 * 0.04 + 2 * 0.64) / 4, abs=1e-6)
+    assert report.probabilities.ece == pytest.approx(0.75 - 2 / 3, abs=1e-6)
+    assert report.to_dict()["uncalibrated"]["ece"] == pytest.approx(0.05, abs=1e-6)
+
+
+def test_without_a_temperature_there_is_nothing_before_calibration() -> None:
+    assert three_of_five().to_dict()["uncalibrated"] is None
+
+
 def test_pictures_without_answer_count_as_wrong_and_not_in_probabilities() -> None:
     nan = float("nan")
     report = build_report(predictions_of(PAIR, [0, 1, 1], [[nan, nan], [0.2, 0.8], [0.4, 0.6]]))

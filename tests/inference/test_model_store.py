@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ import pytest
 
 from facial_expressions.errors import ModelError
 from facial_expressions.inference import model_store
-from facial_expressions.inference.model_store import ResolvedModel, list_models, resolve, verify
+from facial_expressions.inference.model_store import (
+    MeasuredFigures,
+    ResolvedModel,
+    files_digest,
+    list_models,
+    resolve,
+    verify,
+)
 
 
 @pytest.fixture
@@ -65,6 +73,23 @@ def test_verify_accepts_the_published_file_and_refuses_any_other(folder: Path) -
     small.path.unlink()
     with pytest.raises(ModelError, match="no model file"):
         verify(small)
+
+
+def test_figures_and_label_set_are_those_of_the_index(folder: Path) -> None:
+    index = json.loads((folder / "index.json").read_text())
+    figures = MeasuredFigures("x", 9, accuracy=0.5, macro_f1=0.4, ece=0.1, ms_per_crop=2.0)
+    index["models"]["large"] |= {"label_set": "fer2013", "measured": asdict(figures)}
+    (folder / "index.json").write_text(json.dumps(index))
+    small, large = list_models()
+    assert (small.label_set, small.measured) == ("", None)
+    assert (large.label_set, large.measured) == ("fer2013", figures)
+
+
+def test_a_digest_of_several_files_is_that_of_their_digests(folder: Path) -> None:
+    files = [folder / "small.onnx", folder / "large.onnx"]
+    digests = [hashlib.sha256(name).hexdigest() for name in (b"small", b"large")]
+    assert files_digest(files[:1]) == digests[0]
+    assert files_digest(files) == hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"default": "x", "models": {"x": {}}}'])

@@ -18,7 +18,7 @@ pytest.importorskip("onnx", reason="tiny models are written with the package onn
 from facial_expressions.inference.detectors import Detection
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
 from tests.server.client import RunningServer, run_server
-from tests.tiny_model import write_tiny_model
+from tests.tiny_model import write_mapped_model, write_tiny_model
 
 
 class HeldDetector:
@@ -51,6 +51,19 @@ def recognizer(tiny_model: Path) -> ExpressionRecognizer:
 @pytest.fixture(scope="session")
 def server(recognizer: ExpressionRecognizer) -> Iterator[RunningServer]:
     with run_server(recognizer) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mapped_recognizer(tmp_path_factory: pytest.TempPathFactory) -> ExpressionRecognizer:
+    """A recognizer of a model that can say where it looked."""
+    path = write_mapped_model(tmp_path_factory.mktemp("mapped") / "mapped.onnx")
+    return load_recognizer(path, threads=1)
+
+
+@pytest.fixture(scope="session")
+def mapped_server(mapped_recognizer: ExpressionRecognizer) -> Iterator[RunningServer]:
+    with run_server(mapped_recognizer) as running:
         yield running
 
 

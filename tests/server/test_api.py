@@ -18,8 +18,8 @@ from tests.server.client import BOUNDARY, Answer, RunningServer, form, png
 
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
 FILE = 'form-data; name="image"; filename="a.png"'
-ROUTES = ["/", "/style.css", "/app.js", "/icon.svg", "/openapi.json", "/healthz", "/readyz",
-          "/metrics", "/v1/models", "/v1/labels", "/nothing-here"]  # fmt: skip
+ROUTES = ["/", "/style.css", "/app.js", "/heat.js", "/icon.svg", "/openapi.json", "/healthz",
+          "/readyz", "/metrics", "/v1/models", "/v1/labels", "/nothing-here"]  # fmt: skip
 
 
 def test_recognize_answers_as_the_recognizer_does(
@@ -201,6 +201,46 @@ def test_a_web_socket_is_refused(server: RunningServer) -> None:
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
     assert server.ask("GET", "/", headers=headers).status == 426
+
+
+def test_a_face_is_explained_when_asked_for(
+    mapped_server: RunningServer, mapped_recognizer: ExpressionRecognizer, portrait: bytes
+) -> None:
+    answer = mapped_server.ask("POST", "/v1/recognize?explain=true", portrait)
+    assert answer.status == 200
+    expected = next(iter(mapped_recognizer.recognize_rows([portrait], explain=True))).to_dict()
+    assert answer.json == {**expected, "source": "upload"}
+    schemas.PictureAnswer.model_validate(answer.json)
+    plain = mapped_server.ask("POST", "/v1/recognize?explain=false", portrait).json["faces"]
+    assert "explanation" not in plain[0]
+
+
+def test_a_picture_without_a_face_has_nothing_to_explain(mapped_server: RunningServer) -> None:
+    answer = mapped_server.ask("POST", "/v1/recognize?explain=true", png())
+    assert (answer.status, answer.json["faces"]) == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("explain=yes", "bad_parameter"),
+        ("explain=true&explain=true", "bad_parameter"),
+        ("explain=true", "no_explanation"),
+    ],
+)
+def test_a_wish_to_explain_that_cannot_be_met_is_refused(
+    server: RunningServer, query: str, code: str
+) -> None:
+    """The model of this server has no maps."""
+    answer = server.ask("POST", f"/v1/recognize?{query}", png())
+    assert (answer.status, answer.json["code"]) == (400, code)
+
+
+def test_models_say_whether_they_explain(
+    server: RunningServer, mapped_server: RunningServer
+) -> None:
+    answers = [one.ask("GET", "/v1/models").json["models"][0] for one in (server, mapped_server)]
+    assert [one["explains"] for one in answers] == [False, True]
 
 
 def test_an_unknown_parameter_is_named_only_when_it_is_plain(server: RunningServer) -> None:

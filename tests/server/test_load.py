@@ -124,6 +124,7 @@ def test_work_whose_client_left_is_dropped(
                 endpoint = stack.enter_context(server.connect())
                 endpoint.sendall(request)
                 until(partial(has_admitted, server, n_before + 1))
+                until(lambda: held.n_pictures == 1)
         until(lambda: server.metric("work_admitted") == 1)  # that one runs
         held.may_go.set()
         until(lambda: server.metric("work_admitted") == 0)
@@ -144,9 +145,45 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_costs_nothing(
 
 def test_idle_connections_do_not_count_as_work(server: RunningServer) -> None:
     with ExitStack() as stack:
-        for _ in range(200):
+        for _ in range(400):
             stack.enter_context(server.connect())
         assert server.post(png()).status == 200
+
+
+def test_a_crowd_of_connections_is_refused_and_health_still_answers(
+    recognizer: ExpressionRecognizer,
+) -> None:
+    limits = ServerLimits(connections=20, answer_s=60)
+    with run_server(recognizer, limits) as server, ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(server.connect())
+        refused = server.post(png())
+        assert (refused.status, refused.json["code"]) == (503, "crowded")
+        assert refused.headers["retry-after"] == "1"
+        assert server.ask("GET", "/healthz").status == 200
+        for _ in range(30):
+            stack.enter_context(server.connect())
+        assert server.send_raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
+        stack.close()
+        until(lambda: server.post(png()).status == 200)
+
+
+def test_a_request_that_arrives_while_the_server_stops_is_answered(
+    recognizer: ExpressionRecognizer,
+) -> None:
+    """Its connection was accepted before."""
+    with ExitStack() as stack:
+        with run_server(recognizer) as server:
+            endpoint = stack.enter_context(server.connect())
+            until(lambda: server.ask("GET", "/healthz").status == 200)  # so that it is accepted
+            late = threading.Timer(
+                0.15, endpoint.sendall, [HEAD + b"Content-Length: %d\r\n\r\n" % len(png()) + png()]
+            )
+            late.start()
+        late.join()
+        received = bytearray()
+        read_all(endpoint, received)
+    assert received.startswith(b"HTTP/1.1 200")
 
 
 def test_all_bodies_together_are_bounded(recognizer: ExpressionRecognizer) -> None:

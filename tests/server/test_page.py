@@ -193,6 +193,45 @@ def test_a_photo_can_be_pasted_and_dropped(page: WebDriver, portrait: bytes, eve
     assert text(page, "caption") == "given.png"
 
 
+def test_a_heat_map_can_be_switched_on_and_off(
+    browser: WebDriver, mapped_server: RunningServer, photo: Path, repository: Path
+) -> None:
+    browser.get(mapped_server.url)
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+    add(browser, photo)
+    until(lambda: count(browser, ".box") == 1)
+    canvas = browser.find_element("id", "heatmap")
+    assert not canvas.is_displayed()
+    click(browser, "heat")
+    until(canvas.is_displayed)
+    face = mapped_server.ask("POST", "/v1/recognize?explain=true", photo.read_bytes()).json
+    heat = face["faces"][0]["explanation"]["heat"]
+    row, column = divmod([v for line in heat for v in line].index(max(map(max, heat))), 6)
+    label = canvas.get_attribute("aria-label") or ""
+    assert ["upper", "middle", "lower"][row // 2] in label
+    assert face["faces"][0]["expression"] in label
+    painted = browser.execute_script(
+        "const c = document.getElementById('heatmap'); const [[x0, y0], [x1], , [, y3]] ="
+        " arguments[0]; const at = (u, v) => c.getContext('2d').getImageData("
+        "x0 + (x1 - x0) * u, y0 + (y3 - y0) * v, 1, 1).data[3];"
+        "return [at((arguments[2] + 0.5) / 6, (arguments[1] + 0.5) / 6), c.width,"
+        " c.getContext('2d').getImageData(0, 0, 1, 1).data[3]]",
+        face["faces"][0]["explanation"]["corners"], row, column,
+    )  # fmt: skip
+    assert painted[0] > 60  # warm where the answer was found
+    assert painted[1:] == [200, 0]  # as large as the picture, clear outside the face
+    shot: dict[str, Any] = browser.execute_cdp_cmd("Page.captureScreenshot", {})
+    folder = repository / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "page-heat.png").write_bytes(base64.b64decode(shot["data"]))
+    click(browser, "heat")
+    assert not canvas.is_displayed()
+
+
+def test_a_model_without_maps_offers_no_heat_map(page: WebDriver) -> None:
+    assert not page.find_element("id", "heat").is_displayed()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from facial_expressions.errors import CheckpointError
+from facial_expressions.errors import CheckpointError, StorageError
 from facial_expressions.training import checkpoints
 from facial_expressions.training.checkpoints import Checkpoint, load_latest, save, write_atomically
+from tests.training.crash_points import count_calls, failing_call, kill_at_call
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process to kill it")
 
 
-def _checkpoint(epochs: int, identity: str = "run") -> Checkpoint:
-    return Checkpoint(epochs, identity, {"weights/0": np.full((3, 4), epochs, np.float32)})
+def _checkpoint(epochs: int, identity: str = "run", score: float | None = None) -> Checkpoint:
+    return Checkpoint(epochs, identity, {"weights/0": np.full((3, 4), epochs, np.float32)}, score)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def _epochs(folder: Path) -> int:
+    loaded = load_latest(folder, "run")
+    assert loaded is not None
+    np.testing.assert_array_equal(
+        loaded.arrays["weights/0"], np.full((3, 4), loaded.epochs, np.float32)
+    )
+    return loaded.epochs
 
 
 def test_the_newest_checkpoint_comes_back_number_for_number(tmp_path: Path) -> None:
     save(tmp_path, _checkpoint(1))
-    save(tmp_path, _checkpoint(2))
+    save(tmp_path, _checkpoint(2, score=0.5))
     loaded = load_latest(tmp_path, "run")
     assert loaded is not None
-    assert loaded.epochs == 2
+    assert (loaded.epochs, loaded.score) == (2, 0.5)
     np.testing.assert_array_equal(loaded.arrays["weights/0"], np.full((3, 4), 2, np.float32))
 
 
@@ -30,44 +50,317 @@ def test_without_a_checkpoint_there_is_none(tmp_path: Path) -> None:
     assert load_latest(tmp_path / "absent", "run") is None
 
 
-def test_only_the_last_ones_are_kept(tmp_path: Path) -> None:
+def test_only_the_last_three_are_kept(tmp_path: Path) -> None:
     for epoch in range(1, 6):
         save(tmp_path, _checkpoint(epoch))
     kept = sorted(path.name for path in tmp_path.glob("epoch-*.npz"))
-    assert kept == [f"epoch-{epoch:05d}.npz" for epoch in range(6 - checkpoints.KEPT, 6)]
+    assert kept == [f"epoch-{epoch:05d}.npz" for epoch in (3, 4, 5)]
+    assert sorted(path.name for path in tmp_path.glob("epoch-*.json")) == [
+        name.replace("npz", "json") for name in kept
+    ]
     assert not list(tmp_path.glob(".*")), "no temporary file is left"
 
 
-@pytest.mark.parametrize("damage", ["cut", "one byte", "manifest", "gone"])
-def test_a_damaged_newest_checkpoint_is_passed_over_and_kept(tmp_path: Path, damage: str) -> None:
+def test_the_best_is_kept_beside_them(tmp_path: Path) -> None:
+    for epoch, score in enumerate([0.1, 0.6, 0.3, 0.6, 0.2, 0.4, 0.5], 1):
+        save(tmp_path, _checkpoint(epoch, score=score))
+    kept = sorted(path.stem for path in tmp_path.glob("epoch-*.npz"))
+    assert kept == ["epoch-00002", "epoch-00005", "epoch-00006", "epoch-00007"]
+    assert _epochs(tmp_path) == 7
+
+
+def test_what_kills_have_left_behind_is_removed_by_the_next_save(tmp_path: Path) -> None:
+    (tmp_path / ".epoch-00001.npz.part").write_bytes(b"half")
     save(tmp_path, _checkpoint(1))
+    assert sorted(_files(tmp_path)) == ["epoch-00001.json", "epoch-00001.npz", "latest.json"]
+
+
+def test_a_run_folder_of_before_the_manifests_digest_is_resumed(tmp_path: Path) -> None:
+    manifest = save(tmp_path, _checkpoint(3)).with_suffix(".json")
+    entry = json.loads(manifest.read_text())
+    del entry["manifest_sha256"], entry["score"]
+    manifest.write_text(json.dumps(entry))
+    assert _epochs(tmp_path) == 3
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["cut", "one byte", "gone", "swapped", "zero page", "longer", "manifest", "other epoch",
+     "pointer to a missing one"],
+)  # fmt: skip
+def test_m15_a_damaged_newest_checkpoint_is_passed_over_and_kept(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    older = save(tmp_path, _checkpoint(1))
     newest = save(tmp_path, _checkpoint(2))
+    manifest = newest.with_suffix(".json")
     content = bytearray(newest.read_bytes())
     if damage == "cut":
         newest.write_bytes(content[: len(content) // 2])
     elif damage == "one byte":
         content[len(content) // 2] ^= 1
         newest.write_bytes(content)
-    elif damage == "manifest":
-        newest.with_suffix(".json").write_text("{")
-    else:
+    elif damage == "gone":
         newest.unlink()
-    loaded = load_latest(tmp_path, "run")
-    assert loaded is not None
-    assert loaded.epochs == 1
-    assert newest.exists() == (damage != "gone"), "nothing is deleted"
+    elif damage == "swapped":
+        shutil.copy(older, newest)
+    elif damage == "zero page":
+        content[64:128] = bytes(64)
+        newest.write_bytes(content)
+    elif damage == "longer":
+        newest.write_bytes(content + b"\0")
+    elif damage == "manifest":
+        manifest.write_text("{")
+    elif damage == "other epoch":
+        manifest.write_text(manifest.read_text().replace('"epochs": 2', '"epochs": 3'))
+    else:
+        (tmp_path / "latest.json").write_text('{"file": "epoch-00009.npz"}')
+    before = _files(tmp_path)
+    expected = 2 if damage == "pointer to a missing one" else 1
+    assert _epochs(tmp_path) == expected
+    assert _files(tmp_path) == before, "nothing is deleted"
+    assert ("using an older one" in caplog.text) == (expected == 1)
+    save(tmp_path, _checkpoint(2))
+    assert _epochs(tmp_path) == 2
 
 
-def test_when_all_are_damaged_it_says_so(tmp_path: Path) -> None:
-    save(tmp_path, _checkpoint(1)).write_bytes(b"")
-    with pytest.raises(CheckpointError, match="is whole; received 1 damaged"):
+def test_m16_when_all_are_damaged_it_says_so_and_deletes_nothing(tmp_path: Path) -> None:
+    for epoch in (1, 2):
+        save(tmp_path, _checkpoint(epoch)).write_bytes(b"")
+    before = _files(tmp_path)
+    with pytest.raises(CheckpointError, match="is whole; received 2 damaged"):
         load_latest(tmp_path, "run")
+    assert _files(tmp_path) == before
 
 
-def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
-    save(tmp_path, _checkpoint(1, json.dumps({"recipe": "a"})))
-    with pytest.raises(CheckpointError, match="belongs to another recipe or other data"):
-        load_latest(tmp_path, json.dumps({"recipe": "b"}))
+def test_m17_another_runs_checkpoint_is_refused_and_the_differences_named(tmp_path: Path) -> None:
+    save(tmp_path, _checkpoint(1, json.dumps({"recipe": {"seed": 1, "epochs": 9}, "data": "a"})))
+    with pytest.raises(
+        CheckpointError,
+        match=r"other data; received recipe.seed is 1 there, 2 here; data is 'a' there, 'b' here; "
+        r"give another",
+    ):
+        load_latest(tmp_path, json.dumps({"recipe": {"seed": 2, "epochs": 9}, "data": "b"}))
+
+
+def test_every_flipped_bit_and_every_cut_is_noticed(tmp_path: Path) -> None:
+    """In the payload and in the manifest; the checkpoint before is used instead."""
+    save(tmp_path, _checkpoint(1))
+    newest = save(tmp_path, _checkpoint(2))
+    random = np.random.default_rng(0)
+    for path in (newest, newest.with_suffix(".json")):
+        whole = path.read_bytes()
+        positions = random.integers(len(whole), size=100)
+        for position in positions:
+            flipped = bytearray(whole)
+            flipped[position] ^= 1 << random.integers(8)
+            path.write_bytes(flipped)
+            assert _epochs(tmp_path) == 1
+            if path == newest or position < len(whole) - 2:  # the last byte is an empty line's end
+                path.write_bytes(whole[:position])
+                assert _epochs(tmp_path) == 1
+        path.write_bytes(whole)
+    assert _epochs(tmp_path) == 2
+
+
+@needs_fork
+def test_a_kill_at_every_call_of_a_save_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
+    """The newest is the one before, or the new one once its manifest is there."""
+
+    def work(folder: Path) -> None:
+        save(folder, _checkpoint(6))
+
+    counted = _prepared(tmp_path / "counted")
+    n_calls = count_calls(lambda: work(counted))
+    assert n_calls > 15, "open, write, check, flush, rename, flush: three times, and deleting"
+    seen = set()
+    for number in itertools.count(1):
+        folder = _prepared(tmp_path / str(number))
+        was_killed = kill_at_call(number, lambda folder=folder: work(folder))  # type: ignore[misc]
+        seen.add(_epochs(folder))
+        save(folder, _checkpoint(6))
+        assert _epochs(folder) == 6
+        assert not list(folder.glob(".*"))
+        if not was_killed:
+            break
+    assert number == n_calls + 1
+    assert seen == {5, 6}
+
+
+def _prepared(folder: Path) -> Path:
+    """Return a folder of three checkpoints; copied, since flushing to disk takes its time."""
+    template = folder.with_name("template")
+    if not template.exists():
+        for epoch in range(3, 6):
+            save(template, _checkpoint(epoch))
+    return Path(shutil.copytree(template, folder))
+
+
+ERRORS = [errno.ENOSPC, errno.EIO, errno.EROFS]
+
+
+@pytest.mark.parametrize("code", ERRORS, ids=[errno.errorcode[code] for code in ERRORS])
+@pytest.mark.parametrize("name", ["open", "write", "fsync", "replace", "close", "fstat"])
+@pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
+def test_f2_a_call_that_fails_leaves_the_checkpoint_before(
+    tmp_path: Path, name: str, code: int, for_good: bool
+) -> None:
+    for number in itertools.count(1):
+        folder = _prepared(tmp_path / str(number))
+        with failing_call(name, number, code, for_good=for_good) as failing:
+            try:
+                save(folder, _checkpoint(6))
+            except StorageError as error:
+                said = str(error)
+                assert os.strerror(code) in said
+                assert "run the same command again" in said
+        assert _epochs(folder) in (5, 6)
+        save(folder, _checkpoint(6))
+        assert _epochs(folder) == 6
+        if not failing.has_failed:
+            break
+    assert number > 3, "it has failed at three calls at least"
+
+
+def test_a_short_write_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that takes fewer bytes than it says."""
+    save(tmp_path, _checkpoint(1))
+    real = os.write
+
+    def lie(handle: int, data: memoryview) -> int:
+        real(handle, data[: len(data) // 2])
+        return len(data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lie)
+        with pytest.raises(StorageError, match=r"of \d+ bytes were written"):
+            save(tmp_path, _checkpoint(2))
+    assert _epochs(tmp_path) == 1
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_write_in_pieces_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[:7]))
+    save(tmp_path, _checkpoint(1))
+    assert _epochs(tmp_path) == 1
+
+
+def test_f5_a_full_disk_says_how_much_is_free(tmp_path: Path) -> None:
+    with (
+        failing_call("write", 1, errno.ENOSPC, for_good=True),
+        pytest.raises(StorageError, match=r"No space left on device \([\d,.]+ MB are free\)"),
+    ):
+        save(tmp_path, _checkpoint(1))
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_says_so(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(StorageError, match="Permission denied"):
+            save(tmp_path / "checkpoints", _checkpoint(1))
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_folder_that_is_a_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("mine")
+    with pytest.raises(StorageError, match="cannot be written to"):
+        save(tmp_path / "checkpoints", _checkpoint(1))
+
+
+def test_f3_after_a_power_cut_a_whole_checkpoint_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk holds what was flushed; of what was not, any part may be lost or cut.
+
+    Steps are recorded in order. For each prefix every file that was written but not flushed is cut
+    at a random length, and every rename whose folder was not flushed is undone or kept by chance.
+    """
+    save(tmp_path / "run", _checkpoint(1))
+    steps = _record_steps(tmp_path / "run", monkeypatch)
+    random = np.random.default_rng(0)
+    kinds = [step[0] for step in steps]
+    assert kinds.count("fsync file") == kinds.count("rename") == kinds.count("fsync folder") == 3
+    start = _files(tmp_path / "run.before")
+    n_new = 0
+    for case in range(300):
+        done = steps[: random.integers(len(steps) + 1)]
+        disk = _after_power_cut(start, done, random)
+        folder = tmp_path / f"case {case}"
+        folder.mkdir()
+        for name, content in disk.items():
+            (folder / name).write_bytes(content)
+        epochs = _epochs(folder)
+        assert epochs in (1, 2)
+        n_new += epochs == 2
+    assert 0 < n_new < 300
+
+
+Step = tuple[str, str, str, bytes]
+
+
+def _record_steps(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Step]:
+    """Save a second checkpoint; return its writes, flushes and renames in order."""
+    shutil.copytree(folder, folder.with_name("run.before"))
+    steps: list[Step] = []
+    names: dict[int, str] = {}
+    reals = {name: getattr(os, name) for name in ("open", "write", "fsync", "replace")}
+
+    def open_(path: Path, *words: int) -> int:
+        handle: int = reals["open"](path, *words)
+        names[handle] = Path(path).name
+        if words[0] & os.O_CREAT:
+            steps.append(("write", names[handle], "", b""))
+        return handle
+
+    def write(handle: int, data: memoryview) -> int:
+        steps.append(("write", names[handle], "", bytes(data)))
+        return int(reals["write"](handle, data))
+
+    def fsync(handle: int) -> None:
+        is_folder = names[handle] == folder.name
+        steps.append(("fsync folder" if is_folder else "fsync file", names[handle], "", b""))
+        reals["fsync"](handle)
+
+    def replace(source: Path, target: Path) -> None:
+        steps.append(("rename", Path(source).name, Path(target).name, b""))
+        reals["replace"](source, target)
+
+    with monkeypatch.context() as patch:
+        for name, stand_in in (("open", open_), ("write", write), ("fsync", fsync)):
+            patch.setattr(os, name, stand_in)
+        patch.setattr(os, "replace", replace)
+        save(folder, _checkpoint(2))
+    return steps
+
+
+def _after_power_cut(
+    start: dict[str, bytes], steps: list[Step], random: np.random.Generator
+) -> dict[str, bytes]:
+    """Return what may be on the disk after these steps and a power cut."""
+    disk, written, flushed = dict(start), dict[str, bytes](), set[str]()
+    renames: list[tuple[str, str]] = []
+    for kind, name, target, data in steps:
+        if kind == "write":
+            written[name] = written.get(name, b"") + data
+        elif kind == "fsync file":
+            flushed.add(name)
+        elif kind == "rename":
+            renames.append((name, target))
+        else:
+            for source, place in renames:  # the folder is flushed: these names are durable
+                disk[place] = _survivor(written[source], source in flushed, random)
+            renames = []
+    for source, place in renames:
+        if random.integers(2):
+            disk[place] = _survivor(written[source], source in flushed, random)
+    return disk
+
+
+def _survivor(content: bytes, is_flushed: bool, random: np.random.Generator) -> bytes:
+    return content if is_flushed else content[: random.integers(len(content) + 1)]
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
@@ -78,7 +371,11 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
         temporary.write_text("half of the new")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(CheckpointError, match=r"No space left on device; free some space"):
+    with pytest.raises(CheckpointError, match=r"No space left on device .*; free some space"):
         write_atomically(path, fail)
     assert path.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_three_are_kept() -> None:
+    assert checkpoints.KEPT == 3

@@ -143,3 +143,58 @@ def test_every_kind_of_layer_converts_exactly(tmp_path: Path) -> None:
     expected = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     actual = open_session(path).run({"crops": batch}, outputs=["probabilities"])[0]
     np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def two_headed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the compact network that learnt FER+ votes too; every third picture has none."""
+    recipe = Recipe.from_dict(
+        {
+            "run": {"name": "tiny-two", "seed": 5},
+            "network": {"architecture": "compact_resnet"},
+            "optimization": {
+                "epochs": 1, "batch_size": 32, "warmup_epochs": 0, "ferplus_weight": 0.3,
+                "precision": "float32",
+            },
+        }
+    )  # fmt: skip
+    votes = {}
+    for split in dataset.splits():
+        votes[split.name] = np.zeros((len(split), 10), np.uint8)
+        known = np.arange(len(split)) % 3 > 0
+        votes[split.name][known, split.labels[known]] = 10
+    run_dir = tmp_path_factory.mktemp("two") / "run"
+    return train(recipe, dataset, run_dir, votes=votes).folder.path
+
+
+@pytest.mark.parametrize(("labels", "key"), [("fer2013", "logits"), ("ferplus", "ferplus_logits")])
+def test_both_heads_answer_as_keras_did_and_their_maps_are_exact(
+    two_headed: Path, dataset: Dataset, tmp_path: Path, labels: str, key: str
+) -> None:
+    path = export_run(two_headed, tmp_path / "two.onnx").path
+    classifier = ExpressionClassifier.load(path, labels=labels)
+    with np.load(two_headed / "validation.npz") as file:
+        logits = file[key].astype(np.float64)
+    if labels == "fer2013":
+        logits -= classifier.metadata.figures["logit_adjustment"] * np.log(1 / 7)
+    logits /= classifier.metadata.temperature
+    crops = dataset.validation.images
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(classifier.predict_proba(crops), expected, atol=1e-4)
+    means = classifier.explain(crops).astype(np.float64).mean(axis=(2, 3))
+    assert classifier.explain(crops).shape[2:] == (6, 6)
+    np.testing.assert_allclose(means - means.mean(1, keepdims=True),
+                               logits - logits.mean(1, keepdims=True), atol=1e-3)  # fmt: skip
+
+
+def test_a_picture_without_votes_does_not_count_in_the_second_heads_figures(
+    two_headed: Path, tmp_path: Path
+) -> None:
+    metadata = ExpressionClassifier.load(
+        export_run(two_headed, tmp_path / "two.onnx").path, labels="ferplus"
+    ).metadata
+    with np.load(two_headed / "validation.npz") as file:
+        known = file["ferplus_labels"] >= 0
+        right = file["ferplus_logits"].argmax(1)[known] == file["ferplus_labels"][known]
+    assert known.sum() == 14
+    assert metadata.figures["validation_accuracy"] == pytest.approx(right.mean())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from facial_expressions.evaluation.provenance import Provenance
     from facial_expressions.evaluation.report import EvaluationSettings, Report
     from facial_expressions.evaluation.samples import Sample
-    from facial_expressions.inference.classifier import ExpressionClassifier
+    from facial_expressions.inference.ensemble import CropClassifier
 
 __all__ = ["command"]
 
@@ -60,7 +60,9 @@ class _Source:
 
 def command(  # noqa: PLR0913 - one argument per option
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A shipped model's name, or an .onnx file.")],
+    model: Annotated[
+        str, typer.Argument(help="A shipped model's name, ensemble, or an .onnx file.")
+    ],
     *,
     data: Annotated[
         Path,
@@ -91,32 +93,46 @@ def command(  # noqa: PLR0913 - one argument per option
     tta: Annotated[
         bool, typer.Option("--tta", help="Average ten views of each crop: mirrored, shifted.")
     ] = False,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness",
+            help="Also measure pictures with jittered boxes, low light, blur, JPEG and others: "
+            "eleven kinds, five severities each, so 55 times the work.",
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for report.json, .md, .html, the pictures and predictions.csv."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Crops per run of the network.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the validation split and samples.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the validation split, samples and corruptions.")
+    ] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network.")] = None,
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
     ] = False,
 ) -> None:
-    """Measure a model: accuracy, per-class scores, confusion matrix, calibration, subsets."""
+    """Measure a model: accuracy, classes, confusion, calibration, subsets, robustness."""
     from facial_expressions.evaluation.report import EvaluationSettings
     from facial_expressions.evaluation.views import ONE_VIEW, TEST_TIME_VIEWS
 
     if out is not None:
         _check_plots()
     if detect:
-        if tta or protocol is not None or labels is LabelsName.FERPLUS:
-            raise typer.BadParameter("--detect goes without --tta, --protocol and --labels ferplus")
+        if tta or robustness or protocol is not None or labels is LabelsName.FERPLUS:
+            raise typer.BadParameter(
+                "--detect goes without --tta, --robustness, --protocol and --labels ferplus"
+            )
         _evaluate_photos(
             model, data, split, out=out, threads=threads, command_line=_command_line(context)
         )
         return
     views = TEST_TIME_VIEWS if tta else ONE_VIEW
-    settings = EvaluationSettings(batch_size=batch_size, views=views, seed=seed)
+    settings = EvaluationSettings(
+        batch_size=batch_size, views=views, seed=seed, has_robustness=robustness
+    )
     source = _Source(
         path=data,
         split=split.value,
@@ -128,7 +144,7 @@ def command(  # noqa: PLR0913 - one argument per option
         allow_partial=allow_partial,
         command_line=_command_line(context),
     )
-    classifier = _load_classifier(model, threads)
+    classifier = _load_classifier(model, threads, labels)
     report, images = _measure(classifier, source, settings)
     _finish(report, out, classifier=classifier, images=images)
     if any("cannot be read" in note for note in report.notes):
@@ -136,7 +152,7 @@ def command(  # noqa: PLR0913 - one argument per option
 
 
 def _measure(
-    classifier: ExpressionClassifier, source: _Source, settings: EvaluationSettings
+    classifier: CropClassifier, source: _Source, settings: EvaluationSettings
 ) -> tuple[Report, NDArray[np.uint8]]:
     """Measure a classifier on crops; return the pictures that were measured as well."""
     from facial_expressions.evaluation.report import evaluate
@@ -234,7 +250,7 @@ def _finish(
     report: Report,
     out: Path | None,
     *,
-    classifier: ExpressionClassifier | None = None,
+    classifier: CropClassifier | None = None,
     images: NDArray[np.uint8] | None = None,
 ) -> None:
     """Print the report and, if asked to, write its files."""
@@ -255,13 +271,13 @@ def _finish(
         typer.echo(f"wrote {path}", err=True)
 
 
-def _provenance(classifier: ExpressionClassifier, command_line: str) -> Provenance:
+def _provenance(classifier: CropClassifier, command_line: str) -> Provenance:
     from facial_expressions.evaluation.provenance import Provenance, source_commit
-    from facial_expressions.inference.runtime import file_sha256
+    from facial_expressions.inference.model_store import files_digest
 
     return Provenance(
         model=classifier.metadata.name,
-        model_digest=file_sha256(classifier.path),
+        model_digest=files_digest(classifier.files),
         command=command_line,
         commit=source_commit(),
     )
@@ -282,10 +298,18 @@ def _command_line(context: typer.Context) -> str:
     return shlex.join(words)
 
 
-def _load_classifier(model: str, threads: int | None) -> ExpressionClassifier:
+def _load_classifier(model: str, threads: int | None, labels: LabelsName) -> CropClassifier:
+    """Open a model, at its FER+ head where FER+ is asked for and it has one."""
     from facial_expressions.inference.classifier import load_classifier
+    from facial_expressions.inference.model_store import ENSEMBLE
 
-    return load_classifier(_model_source(model), threads=threads)
+    if model == ENSEMBLE:
+        return load_classifier(model, threads=threads, labels=labels.value)
+    classifier = load_classifier(_model_source(model), threads=threads)
+    sets = [labels.name for labels in classifier.metadata.label_sets]
+    if labels.value in sets[1:]:
+        return load_classifier(_model_source(model), threads=threads, labels=labels.value)
+    return classifier
 
 
 def _model_source(model: str) -> str | Path:

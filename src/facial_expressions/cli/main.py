@@ -9,7 +9,7 @@ Results go to stdout, all else to stderr. Exit codes:
 ====  ==========================================================================================
 0     everything done
 1     an input was rejected or failed, or this program has a bug (then with its traceback)
-2     wrong usage, or a recipe that says something impossible
+2     wrong usage, a recipe that says something impossible, or a batch that cannot be resumed so
 3     a model or a checkpoint is missing, damaged or of another kind
 4     the environment: an extra that is not installed, no camera, no permission, a full disk
 130   interrupted
@@ -30,18 +30,21 @@ from typing import Annotated, Final
 import typer
 
 from facial_expressions.errors import (
+    BatchError,
     CameraError,
     CheckpointError,
     FacialExpressionsError,
     MissingExtraError,
     ModelError,
     RecipeError,
+    StorageError,
 )
 
 __all__ = ["VERBS", "build_app", "main"]
 
 VERBS: Final = {
     "predict": "predict photo.jpg --draw marked",
+    "batch": "batch photos rows --resume",
     "video": "video clip.mp4 --out rows.jsonl --out marked.mp4 --smooth 0.5",
     "serve": "serve --port 8000",
     "train": "train recipes/standardized-cnn.toml --data archive.zip --out runs/mine",
@@ -60,7 +63,9 @@ LOG_LEVEL_VARIABLE: Final = "FACIAL_EXPRESSIONS_LOG_LEVEL"
 
 _EXIT_CODES: Final[tuple[tuple[type[FacialExpressionsError], int], ...]] = (
     (RecipeError, 2),
+    (BatchError, 2),
     (ModelError, 3),
+    (StorageError, 4),
     (CheckpointError, 3),
     (CameraError, 4),
     (MissingExtraError, 4),

@@ -33,19 +33,30 @@ class OutputFormat(StrEnum):
     CSV = "csv"
 
 
-def command(
+def command(  # noqa: PLR0913 - one argument per option
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE...", help="Pictures, folders, or - for stdin.")
     ],
+    *,
     output: Annotated[
         OutputFormat, typer.Option("--format", help="Text, one JSON object a picture, or CSV.")
     ] = OutputFormat.TEXT,
     draw: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for pictures with the faces marked.")
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Show where in each face the answer was found: with --draw or JSON."
+        ),
+    ] = False,
     model: Annotated[
-        str, typer.Option(help="A shipped model's name, or the path of a model file.")
+        str, typer.Option(help="A shipped model's name, ensemble, or the path of a model file.")
     ] = "default",
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Label set to answer in, fer2013 or ferplus, where the model has both."),
+    ] = None,
     min_confidence: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
@@ -67,12 +78,20 @@ def command(
     from facial_expressions.media.drawn_folder import DrawnFolder
 
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that is ignored anyway
+    if explain and draw is None and output is not OutputFormat.JSON:
+        raise typer.BadParameter("--explain needs --draw DIR or --format json to show it")
     recognizer = load_recognizer(
-        model, threads=threads, min_confidence=min_confidence, max_pixels=max_pixels
+        model,
+        threads=threads,
+        labels=labels,
+        min_confidence=min_confidence,
+        max_pixels=max_pixels,
     )
     inputs = list_inputs(images, PICTURE_SUFFIXES)
     folder = None if draw is None else DrawnFolder(draw, max_pixels=max_pixels)
-    rows = _rows(recognizer, inputs, folder)
+    if explain:
+        recognizer.check_explains()
+    rows = _rows(recognizer, inputs, folder, explain=explain)
     counts = _write(_with_progress(rows, len(inputs)), output, recognizer.classifier.labels.names)
     _summarise(counts, draw)
     if counts["rejected"] or counts["failed"]:
@@ -80,7 +99,11 @@ def command(
 
 
 def _rows(
-    recognizer: ExpressionRecognizer, inputs: Sequence[PictureInput], folder: DrawnFolder | None
+    recognizer: ExpressionRecognizer,
+    inputs: Sequence[PictureInput],
+    folder: DrawnFolder | None,
+    *,
+    explain: bool,
 ) -> Iterator[ImageResult]:
     """Yield one result per input, in order."""
     from dataclasses import replace
@@ -95,7 +118,7 @@ def _rows(
             read[one.name] = one.read()
             yield read[one.name]
 
-    answers = recognizer.recognize_rows(sources(), batch_size=_BATCH)
+    answers = recognizer.recognize_rows(sources(), batch_size=_BATCH, explain=explain)
     for one in inputs:
         if one.skipped:
             yield ImageResult(one.name, "skipped", error=one.skipped)
@@ -105,7 +128,7 @@ def _rows(
             row = replace(next(answers), source=one.name)
             source = read.pop(one.name)
             if folder is not None and row.status == "ok":
-                folder.save(source, row.faces, name=one.name)
+                folder.save(source, row.faces, row.explanations, name=one.name)
             yield row
 
 

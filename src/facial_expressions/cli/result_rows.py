@@ -1,4 +1,4 @@
-"""Write results as text, JSON Lines or CSV. Numbers are rounded here.
+"""Write results as text, JSON Lines or CSV. Numbers are rounded here and in ``json_rows``.
 
 The rows of videos are in ``media/row_sinks.py``, rounded alike.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
+
+from facial_expressions.json_rows import to_json
 
 if TYPE_CHECKING:
     from facial_expressions.results import Face, ImageResult
@@ -22,26 +23,9 @@ _FACE_COLUMNS: Final = (
     "face", "left", "top", "right", "bottom", "detection_score", "expression", "confidence",
     "uncertain",
 )  # fmt: skip
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 _MORE_THAN: Final = 0.05
 """Other expressions are named in text when they are more probable than this."""
-
-
-def to_json(row: ImageResult) -> str:
-    """Return one line: the object that ``ImageResult.to_dict`` gives, rounded.
-
-    Probabilities have six decimals, pixels two.
-    """
-    data = row.to_dict()
-    for face in data.get("faces", ()):
-        face["box"] = _rounded(face["box"], _PIXEL_DECIMALS)
-        face["landmarks"] = [_rounded(point, _PIXEL_DECIMALS) for point in face["landmarks"]]
-        for name in ("detection_score", "confidence", "uncertain_below"):
-            face[name] = round(face[name], _DECIMALS)
-        probabilities = face["probabilities"]
-        face["probabilities"] = {
-            label: round(value, _DECIMALS) for label, value in probabilities.items()
-        }
-    return json.dumps(data, ensure_ascii=False, allow_nan=False)
 
 
 def csv_header(labels: Sequence[str]) -> str:
@@ -51,11 +35,14 @@ def csv_header(labels: Sequence[str]) -> str:
 
 
 def to_csv(row: ImageResult, labels: Sequence[str]) -> str:
-    """Return one line per face; a picture without one has a line with those columns empty."""
-    start = (row.source, row.status, row.width, row.height)
+    """Return one line per face; a picture without one has a line with those columns empty.
+
+    A text that a spreadsheet would run as a formula has an apostrophe before it.
+    """
+    start = (_inert(row.source), row.status, row.width, row.height)
     empty = ("",) * (len(_FACE_COLUMNS) + len(labels))
     faces = [(*start, *_csv_face(i, face), "") for i, face in enumerate(row.faces, 1)]
-    return _csv_lines(faces or [(*start, *empty, row.error)])
+    return _csv_lines(faces or [(*start, *empty, _inert(row.error))])
 
 
 def to_text(row: ImageResult) -> str:
@@ -67,6 +54,10 @@ def to_text(row: ImageResult) -> str:
     count = "no face" if n == 0 else "1 face" if n == 1 else f"{n} faces"
     lines = [f"{name}  {row.width}x{row.height}  {count}"]
     return "\n".join(lines + [_text_face(i, face) for i, face in enumerate(row.faces, 1)])
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and text != "-" else text
 
 
 def _printable(text: str) -> str:
@@ -98,9 +89,13 @@ def _csv_face(number: int, face: Face) -> tuple[Any, ...]:
 
 
 def _csv_lines(rows: Sequence[Sequence[Any]]) -> str:
+    return "\n".join(map(_csv_line, rows))
+
+
+def _csv_line(row: Sequence[Any]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().removesuffix("\n")
+    csv.writer(text, lineterminator="\r\n").writerow(row)  # so that both are put in quotes
+    return text.getvalue().removesuffix("\r\n")
 
 
 def _rounded(values: Any, decimals: int) -> list[float]:  # noqa: ANN401

@@ -21,6 +21,8 @@ __all__ = [
     "ACCENT",
     "GRID",
     "INK",
+    "LINES",
+    "MARKERS",
     "MUTED",
     "RIGHT",
     "WARM",
@@ -38,6 +40,11 @@ WRONG: Final = "#b91c1c"
 INK: Final = "#1c1f24"
 MUTED: Final = "#5b6470"
 GRID: Final = "#e3e6ea"
+
+LINES: Final = ("#0f766e", "#c2410c", "#4338ca", "#a16207", "#be185d", "#0369a1", "#4d7c0f")
+"""Colors of several lines in one picture; each has a marker too, for those who see no colors."""
+
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 
 _DPI: Final = 150
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from facial_expressions.evaluation.calibration import apply_temperature
 from facial_expressions.evaluation.metrics import (
     accuracy_score,
     classification_scores,
@@ -23,7 +25,13 @@ from facial_expressions.evaluation.probability_metrics import (
     reliability_bins,
 )
 
-__all__ = ["Headline", "ProbabilityFigures", "headline_of", "probability_figures_of"]
+__all__ = [
+    "Headline",
+    "ProbabilityFigures",
+    "Uncalibrated",
+    "headline_of",
+    "probability_figures_of",
+]
 
 _COVERAGE_STEPS: Final = 100
 
@@ -46,6 +54,23 @@ class Headline:
 
 
 @dataclass(frozen=True, slots=True)
+class Uncalibrated:
+    """What the probabilities were worth before the temperature that the model file applies.
+
+    Attributes:
+        temperature: The file's divisor of the logits.
+        nll: Mean negative log-likelihood without it, nats.
+        brier: Multi-class Brier score without it, 0 to 2.
+        ece: Expected calibration error without it, 15 bins, 0 to 1.
+    """
+
+    temperature: float
+    nll: float
+    brier: float
+    ece: float
+
+
+@dataclass(frozen=True, slots=True)
 class ProbabilityFigures:
     """The figures of the probabilities.
 
@@ -56,6 +81,8 @@ class ProbabilityFigures:
         reliability: The bins of it.
         coverage: Accuracy at about a hundred coverages, from low to high coverage.
         uncertain: The model's own threshold, the share of certain answers and their accuracy.
+        uncalibrated: The first three without the model's temperature; None when it has none, or
+            when it cannot be taken out again.
     """
 
     nll: float
@@ -64,6 +91,7 @@ class ProbabilityFigures:
     reliability: tuple[ReliabilityBin, ...]
     coverage: tuple[CoveragePoint, ...]
     uncertain: CoveragePoint
+    uncalibrated: Uncalibrated | None = None
 
 
 def headline_of(predictions: Predictions) -> Headline:
@@ -81,13 +109,15 @@ def headline_of(predictions: Predictions) -> Headline:
 
 
 def probability_figures_of(
-    predictions: Predictions, *, uncertain_below: float
+    predictions: Predictions, *, uncertain_below: float, temperature: float = 1.0
 ) -> ProbabilityFigures | None:
     """Return the figures of the pictures that have an answer, or None when none has.
 
     Args:
         predictions: Truth and answers.
         uncertain_below: The model's threshold of ``uncertain``, 0 to 1.
+        temperature: What the logits behind these probabilities were divided by; with another value
+            than 1 the figures without it are worked out as well.
     """
     answered = predictions.answered
     if not answered.any():
@@ -103,6 +133,20 @@ def probability_figures_of(
         reliability=reliability_bins(truth, rows),
         coverage=_thinned(curve),
         uncertain=CoveragePoint(uncertain_below, coverage, accuracy),
+        uncalibrated=None if temperature == 1 else _uncalibrated(truth, rows, temperature),
+    )
+
+
+def _uncalibrated(
+    truth: NDArray[np.int64], rows: NDArray[np.float32], temperature: float
+) -> Uncalibrated:
+    """Return the figures of softmax(z), which softmax(z / T) gives when it is divided by 1 / T."""
+    before = apply_temperature(rows, 1 / temperature)
+    return Uncalibrated(
+        temperature=temperature,
+        nll=negative_log_likelihood(truth, before),
+        brier=brier_error(truth, before),
+        ece=calibration_error(truth, before),
     )
 
 

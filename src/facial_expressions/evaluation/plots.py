@@ -1,4 +1,4 @@
-"""Draws a report's pictures: confusion matrix, reliability diagram and samples, as PNG."""
+"""Draws a report's pictures: confusion matrix, reliability, robustness and samples, as PNG."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facial_expressions.evaluation.corruptions import SEVERITIES
 from facial_expressions.evaluation.drawing import (
     ACCENT,
     INK,
+    LINES,
+    MARKERS,
     MUTED,
     RIGHT,
     WARM,
@@ -28,7 +31,7 @@ from facial_expressions.evaluation.tables import display_name, title_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_confusion_matrix", "plot_reliability", "plot_samples"]
+__all__ = ["plot_confusion_matrix", "plot_reliability", "plot_robustness", "plot_samples"]
 
 
 def plot_confusion_matrix(report: Report, path: Path) -> None:
@@ -72,6 +75,41 @@ def plot_reliability(report: Report, path: Path) -> None:
     figure.suptitle(title_of(report), fontsize=10, color=MUTED)
     _draw_reliability(top, bottom, report.probabilities)
     _draw_coverage(coverage, report.probabilities)
+    save_png(figure, path)
+
+
+def plot_robustness(report: Report, path: Path) -> None:
+    """Draw accuracy against severity, once for a box that lies off and once for a poor photo.
+
+    Args:
+        report: The report; one without robustness draws nothing.
+        path: PNG to write.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
+    """
+    robustness = report.robustness
+    if robustness is None:
+        return
+    figure = new_figure(10.0, 4.6)
+    figure.suptitle(title_of(report), fontsize=10, color=MUTED)
+    titles = {"box": "The box lies off", "picture": "The photo is poor"}
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (group, title) in zip(panels, titles.items(), strict=True):
+        style_axes(axes, title=title, xlabel="Severity", ylabel="Accuracy")
+        kinds = [kind for kind in robustness.kinds if kind.group == group]
+        axes.axhline(
+            robustness.clean_accuracy, color=MUTED, linewidth=1, linestyle=(0, (4, 3)),
+            label="as they are",
+        )  # fmt: skip
+        for kind, color, marker in zip(kinds, LINES, MARKERS, strict=False):
+            axes.plot(
+                SEVERITIES, kind.accuracies, color=color, marker=marker, markersize=5,
+                linewidth=1.8, label=display_name(kind.name),
+            )  # fmt: skip
+        axes.set_xticks(SEVERITIES)
+        axes.legend(frameon=False, fontsize=8.5, loc="lower left", labelcolor=INK)
+    panels[0].set_ylim(0, min(1, robustness.clean_accuracy + 0.1))
     save_png(figure, path)
 
 

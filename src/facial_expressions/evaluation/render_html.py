@@ -16,12 +16,15 @@ from facial_expressions.evaluation.report import Report
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.evaluation.tables import (
     CLASSIFICATION_COLUMNS,
+    ROBUSTNESS_COLUMNS,
+    ROBUSTNESS_TEXT,
     SUBSET_COLUMNS,
     SUBSET_MEANINGS,
     classification_rows,
     confusion_rows,
     display_name,
     figure_rows,
+    robustness_rows,
     setting_rows,
     subset_rows,
     title_of,
@@ -47,6 +50,7 @@ def render_html(report: Report, *, samples: Sequence[Sample] = ()) -> str:
         _confusion(report),
         _calibration(report),
         _subsets(report),
+        _robustness(report),
         _samples(samples),
         _settings(report),
     ]
@@ -159,6 +163,37 @@ def _subsets(report: Report) -> str:
     table = f"<table>\n{_head(SUBSET_COLUMNS)}<tbody>\n{rows}</tbody>\n</table>\n"
     text = f'<p class="muted">{escape(meanings)}.</p>\n' if meanings else ""
     return _card("Subsets", text + _scroll("Subsets", table))
+
+
+def _robustness(report: Report) -> str:
+    robustness = report.robustness
+    if robustness is None:
+        return ""
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td class="amount">{escape(amount)}</td>'
+        + "".join(
+            f'<td style="--lost:{_share_lost(accuracy, robustness.clean_accuracy):.3f}">{cell}</td>'
+            for cell, accuracy in zip(cells, (*kind.accuracies, kind.mean), strict=True)
+        )
+        + "</tr>\n"
+        for (name, amount, *cells), kind in zip(
+            robustness_rows(report), robustness.kinds, strict=True
+        )
+    )
+    head = _head(ROBUSTNESS_COLUMNS)
+    table = f'<table class="robustness">\n{head}<tbody>\n{body}</tbody>\n</table>\n'
+    text = (
+        f"{ROBUSTNESS_TEXT} The darker a cell, the more of the clean accuracy "
+        f"({robustness.clean_accuracy:.3f}) is lost."
+    )
+    return _card(
+        "Robustness", f'<p class="muted">{escape(text)}</p>\n{_scroll("Robustness", table)}'
+    )
+
+
+def _share_lost(accuracy: float, clean: float) -> float:
+    """Return how much of the clean accuracy is gone, 0 to 1."""
+    return min(1.0, max(0.0, 1 - accuracy / clean)) if clean else 0.0
 
 
 def _samples(samples: Sequence[Sample]) -> str:

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from facial_expressions.evaluation.report import Report
 from facial_expressions.evaluation.tables import (
     CLASSIFICATION_COLUMNS,
+    ROBUSTNESS_COLUMNS,
+    ROBUSTNESS_TEXT,
     SUBSET_COLUMNS,
     SUBSET_MEANINGS,
     classification_rows,
     confusion_rows,
     display_name,
     figure_rows,
+    robustness_rows,
     setting_rows,
     subset_rows,
     title_of,
@@ -40,6 +43,7 @@ def render_markdown(report: Report, *, plots: Sequence[tuple[str, str]] = ()) ->
         "As a share of each true class:",
         _matrix(report, normalized=True),
         *_subsets(report),
+        *_robustness(report),
         *(f"![{alt}]({name})" for name, alt in plots),
         "## How it was made",
         _table(("Setting", "Value"), setting_rows(report), "ll"),
@@ -58,6 +62,13 @@ def _subsets(report: Report) -> list[str]:
         if name in SUBSET_MEANINGS
     ]
     return ["## Subsets", _table(SUBSET_COLUMNS, subset_rows(report), "lrrrr"), "\n".join(meanings)]
+
+
+def _robustness(report: Report) -> list[str]:
+    if report.robustness is None:
+        return []
+    table = _table(ROBUSTNESS_COLUMNS, robustness_rows(report), "ll" + "r" * 6)
+    return ["## Robustness", ROBUSTNESS_TEXT, table]
 
 
 def _notes(report: Report) -> list[str]:

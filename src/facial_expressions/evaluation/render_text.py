@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from facial_expressions.evaluation.report import Report
 from facial_expressions.evaluation.tables import (
     CLASSIFICATION_COLUMNS,
+    ROBUSTNESS_COLUMNS,
     SUBSET_COLUMNS,
     classification_rows,
     confusion_rows,
     display_name,
     figure_rows,
+    robustness_rows,
     subset_rows,
     title_of,
 )
@@ -20,7 +22,7 @@ __all__ = ["render_text"]
 
 
 def render_text(report: Report) -> str:
-    """Return the figures, the classification report, the confusion matrix and the subsets.
+    """Return figures, classification report, confusion matrix, subsets and corruption table.
 
     Returns:
         Lines of at most about 100 columns, ending in a line feed.
@@ -34,6 +36,9 @@ def render_text(report: Report) -> str:
     ]
     if report.subsets:
         blocks.append(_table([SUBSET_COLUMNS, *subset_rows(report)]))
+    if report.robustness is not None:
+        rows = [ROBUSTNESS_COLUMNS, *robustness_rows(report)]
+        blocks.append("Accuracy on corrupted pictures, by severity\n" + _table(rows, aligned="<<"))
     if report.latency is not None:
         latency = report.latency
         blocks.append(

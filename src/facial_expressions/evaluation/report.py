@@ -20,6 +20,7 @@ from facial_expressions.data.duplicates import leaked_rows
 from facial_expressions.evaluation.figures import (
     Headline,
     ProbabilityFigures,
+    Uncalibrated,
     headline_of,
     probability_figures_of,
 )
@@ -42,6 +43,7 @@ from facial_expressions.evaluation.provenance import (
     describe_machine,
     split_digest,
 )
+from facial_expressions.evaluation.robustness import Robustness, measure_robustness
 from facial_expressions.evaluation.views import ONE_VIEW, View
 from facial_expressions.labels import LabelSet
 
@@ -68,14 +70,16 @@ class EvaluationSettings:
     Attributes:
         batch_size: Crops per call; changes speed, not figures.
         views: Variants of a crop whose probabilities are averaged.
-        seed: Which pictures are shown as samples.
+        seed: Which pictures are shown as samples, and what is random in corruptions.
         has_latency: Whether time is measured; it costs a few batches.
+        has_robustness: Whether corrupted pictures are measured too; it costs 55 times the split.
     """
 
     batch_size: int = 256
     views: Sequence[View] = ONE_VIEW
     seed: int = 0
     has_latency: bool = True
+    has_robustness: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,8 @@ class Report:
         subsets: Figures of subsets by name.
         n_unanswered: Pictures without an answer; they count as wrong.
         n_views: Variants of a crop whose probabilities were averaged.
-        seed: Which pictures are shown as samples.
+        seed: Which pictures are shown as samples, and what is random in corruptions.
+        robustness: Accuracy on corrupted pictures; None when it was not measured.
         latency: Time of the classifier; None when it was not measured.
         notes: One sentence for each thing a reader must know, such as what was left out.
         run: When the report was made and on what; the only part with time stamps.
@@ -115,6 +120,7 @@ class Report:
     n_unanswered: int = 0
     n_views: int = 1
     seed: int = 0
+    robustness: Robustness | None = None
     latency: Latency | None = None
     notes: tuple[str, ...] = ()
     run: Mapping[str, str] = field(default_factory=dict)
@@ -181,7 +187,9 @@ class Report:
             "reliability": [asdict(row) for row in figures.reliability] if figures else [],
             "coverage": [asdict(point) for point in figures.coverage] if figures else [],
             "uncertain": asdict(figures.uncertain) if figures else None,
-            "latency_ms": asdict(self.latency) if self.latency else None,
+            "uncalibrated": _plain(figures.uncalibrated) if figures else None,
+            "robustness": self.robustness.to_dict() if self.robustness else None,
+            "latency_ms": _plain(self.latency),
         }
 
 
@@ -224,24 +232,38 @@ def evaluate(
     """
     chosen = settings or EvaluationSettings()
     started = datetime.now(UTC)
+    has_one_view = len(chosen.views) == 1  # an average of views does not give its logits back
     predictions = predict_split(
         classifier, split, batch_size=chosen.batch_size, views=chosen.views, progress=progress
     )
     report = build_report(
         predictions,
         subsets=fer2013_subsets(split, train),
-        uncertain_below=_uncertain_below(classifier),
+        uncertain_below=_metadata_number(classifier, "uncertain_below", 0.0),
+        temperature=_metadata_number(classifier, "temperature", 1.0) if has_one_view else 1.0,
         provenance=provenance or Provenance(model=_model_name(classifier)),
     )
     latency = None
     if chosen.has_latency:
         latency = measure_latency(classifier, split.images[:512], batch_size=chosen.batch_size)
+    robustness = None
+    if chosen.has_robustness:
+        robustness = measure_robustness(
+            classifier,
+            split,
+            clean_accuracy=report.accuracy,
+            batch_size=chosen.batch_size,
+            views=chosen.views,
+            seed=chosen.seed,
+            progress=progress,
+        )
     return replace(
         report,
         split=split.name,
         split_digest=split_digest(split),
         n_views=len(chosen.views),
         seed=chosen.seed,
+        robustness=robustness,
         latency=latency,
         run=_run_facts(started),
     )
@@ -252,6 +274,7 @@ def build_report(
     *,
     subsets: Mapping[str, NDArray[np.bool_]] | None = None,
     uncertain_below: float = 0.0,
+    temperature: float = 1.0,
     provenance: Provenance | None = None,
 ) -> Report:
     """Work out every figure from predictions.
@@ -260,6 +283,8 @@ def build_report(
         predictions: Truth and answers.
         subsets: Masks ``bool (N,)`` by name; an empty subset is left out.
         uncertain_below: The model's threshold of ``uncertain``.
+        temperature: What the model divided its logits by; with another value than 1 the report
+            also has the figures without it.
         provenance: What the report says of its origin.
     """
     n_classes, predicted = len(predictions.labels), predictions.predicted
@@ -275,7 +300,9 @@ def build_report(
         ),
         scores=classification_scores(predictions.truth, predicted, n_classes=n_classes),
         confusion=tuple(tuple(row) for row in counts.tolist()),
-        probabilities=probability_figures_of(predictions, uncertain_below=uncertain_below),
+        probabilities=probability_figures_of(
+            predictions, uncertain_below=uncertain_below, temperature=temperature
+        ),
         subsets={
             name: headline_of(predictions.take(mask))
             for name, mask in (subsets or {}).items()
@@ -306,6 +333,10 @@ def fer2013_subsets(split: Split, train: Split | None) -> dict[str, NDArray[np.b
     return masks
 
 
+def _plain(value: Latency | Uncalibrated | None) -> dict[str, Any] | None:
+    return None if value is None else asdict(value)
+
+
 def _rounded(value: object) -> object:
     """Round every float inside plain values."""
     if isinstance(value, float):
@@ -322,8 +353,8 @@ def _model_name(classifier: Classifier) -> str:
     return str(name) or type(classifier).__name__
 
 
-def _uncertain_below(classifier: Classifier) -> float:
-    return float(getattr(getattr(classifier, "metadata", None), "uncertain_below", 0.0))
+def _metadata_number(classifier: Classifier, name: str, otherwise: float) -> float:
+    return float(getattr(getattr(classifier, "metadata", None), name, otherwise))
 
 
 def _run_facts(started: datetime) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Final
 from facial_expressions.evaluation.plots import (
     plot_confusion_matrix,
     plot_reliability,
+    plot_robustness,
     plot_samples,
 )
 from facial_expressions.evaluation.predictions import write_predictions
@@ -25,6 +26,7 @@ _CONFUSION: Final = (
     "Confusion matrix: counts and shares of each true class",
 )
 _RELIABILITY: Final = ("reliability.png", "Accuracy against confidence and against coverage")
+_ROBUSTNESS: Final = ("robustness.png", "Accuracy on corrupted pictures against severity")
 _SAMPLES: Final = ("samples.png", "Sample pictures with answer and confidence")
 
 
@@ -51,6 +53,9 @@ def write_report(report: Report, folder: Path, *, samples: Sequence[Sample] = ()
     if report.probabilities is not None:
         plots.append(_RELIABILITY)
         plot_reliability(report, folder / _RELIABILITY[0])
+    if report.robustness is not None:
+        plots.append(_ROBUSTNESS)
+        plot_robustness(report, folder / _ROBUSTNESS[0])
     if samples:
         plots.append(_SAMPLES)
         plot_samples(samples, folder / _SAMPLES[0])

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from facial_expressions.evaluation.figures import Headline
+from facial_expressions.evaluation.corruptions import SEVERITIES
+from facial_expressions.evaluation.figures import Headline, ProbabilityFigures
 from facial_expressions.evaluation.metrics import Averages
 from facial_expressions.evaluation.report import Report
 
 __all__ = [
     "CLASSIFICATION_COLUMNS",
+    "ROBUSTNESS_COLUMNS",
+    "ROBUSTNESS_TEXT",
     "SUBSET_COLUMNS",
     "SUBSET_MEANINGS",
     "TABLE_DECIMALS",
@@ -23,6 +26,7 @@ __all__ = [
     "display_name",
     "figure_rows",
     "interval_text",
+    "robustness_rows",
     "setting_rows",
     "subset_rows",
     "title_of",
@@ -37,6 +41,11 @@ SUBSET_MEANINGS: Final = {
     "private": "PrivateTest of the competition",
     "no_train_duplicate": "without a byte-identical copy in the training pictures",
 }
+ROBUSTNESS_COLUMNS: Final[Row] = ("Corruption", "Amount", *map(str, SEVERITIES), "Mean")
+ROBUSTNESS_TEXT: Final = (
+    "Accuracy on corrupted pictures by severity, 1 mild to 5 strong; the first four imitate a "
+    "detector's box that lies off."
+)
 TABLE_DECIMALS: Final = 2
 """As in the seed's report; ``report.json`` has six."""
 
@@ -85,26 +94,62 @@ def figure_rows(report: Report) -> list[Row]:
         ("Macro F1", f"{report.macro_f1:.4f}", "mean F1 of the classes"),
         ("Weighted F1", f"{report.scores.weighted.f1:.4f}", "F1 weighted by support"),
     ]
-    figures = report.probabilities
-    if figures is not None:
-        certain = figures.uncertain
+    if report.probabilities is not None:
+        rows += _probability_rows(report.probabilities)
+    if report.robustness is not None:
+        robustness = report.robustness
         rows += [
-            ("ECE", f"{figures.ece:.4f}", "expected calibration error, 15 bins"),
-            ("NLL", f"{figures.nll:.4f}", "negative log-likelihood, nats"),
-            ("Brier", f"{figures.brier:.4f}", "summed over classes, 0 to 2"),
+            (
+                "Corrupted accuracy",
+                f"{robustness.mean_accuracy:.4f}",
+                f"mean of the corruption table; {robustness.relative_accuracy:.3f} of the clean",
+            ),
+            ("Box jitter", f"{0 - robustness.box_loss:+.4f}", "mean change when the box lies off"),
         ]
-        if certain.threshold > 0:
-            rows.append(
-                (
-                    "Certain answers",
-                    f"{certain.coverage:.4f}",
-                    f"share with confidence of {certain.threshold:g} or more; "
-                    f"{certain.accuracy:.4f} of them right",
-                )
-            )
     if report.n_unanswered:
         rows.append(("No face found", f"{report.n_unanswered:,}", "photos; they count as wrong"))
     return rows
+
+
+def _probability_rows(figures: ProbabilityFigures) -> list[Row]:
+    """Return the figures of the probabilities, each with what it was before calibration."""
+    raw, certain = figures.uncalibrated, figures.uncertain
+    before = ("", "", "")
+    if raw is not None:
+        before = (
+            f"; {raw.ece:.4f} before the temperature {raw.temperature:.3f}",
+            f"; {raw.nll:.4f} before",
+            f"; {raw.brier:.4f} before",
+        )
+    rows: list[Row] = [
+        ("ECE", f"{figures.ece:.4f}", f"expected calibration error, 15 bins{before[0]}"),
+        ("NLL", f"{figures.nll:.4f}", f"negative log-likelihood, nats{before[1]}"),
+        ("Brier", f"{figures.brier:.4f}", f"summed over classes, 0 to 2{before[2]}"),
+    ]
+    if certain.threshold > 0:
+        rows.append(
+            (
+                "Certain answers",
+                f"{certain.coverage:.4f}",
+                f"share with confidence of {certain.threshold:.3g} or more; "
+                f"{certain.accuracy:.4f} of them right",
+            )
+        )
+    return rows
+
+
+def robustness_rows(report: Report) -> list[Row]:
+    """Return one row per corruption: name, amounts, accuracy at each severity and their mean."""
+    kinds = report.robustness.kinds if report.robustness else ()
+    return [
+        (
+            display_name(kind.name),
+            f"{kind.levels[0]:g} to {kind.levels[-1]:g} {kind.unit}",
+            *(f"{accuracy:.3f}" for accuracy in kind.accuracies),
+            f"{kind.mean:.3f}",
+        )
+        for kind in kinds
+    ]
 
 
 def subset_rows(report: Report) -> list[Row]:
@@ -151,7 +196,7 @@ def setting_rows(report: Report) -> list[Row]:
         ("Split, SHA-256", report.split_digest),
         ("Label set", f"{report.labels.name}, {len(report.labels)} classes"),
         ("Views per picture", str(report.n_views)),
-        ("Seed of the samples", str(report.seed)),
+        ("Seed", str(report.seed)),
         ("Version", origin.version),
         ("Commit", origin.commit),
     ]

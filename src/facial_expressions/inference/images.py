@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
+from facial_expressions.inference.png_bytes import check_png
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "PICTURE_SUFFIXES", "ImageSource", "load_image"]
 
@@ -44,6 +45,7 @@ that are refused: pictures are not left out in silence."""
 _PLUGINS: Final = {"JPEG": "Jpeg", "PNG": "Png", "WEBP": "WebP", "BMP": "Bmp", "GIF": "Gif"}
 _ACCEPTED: Final = "JPEG, PNG, WebP, BMP and GIF"
 _HEAD_BYTES: Final = 64
+_STRIP_ROWS: Final = 256
 
 _DECODER_ERRORS: Final = (
     OSError, SyntaxError, MemoryError, ValueError, NotImplementedError, OverflowError, EOFError,
@@ -147,8 +149,14 @@ def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]
     if kind == "WEBP":  # its decoder allocates the canvas as soon as it is opened
         _check_size(_webp_size(head, name), name, max_pixels)
     try:
+        if kind == "GIF":  # a canvas without pixels would grow to the first frame's size
+            _check_size(struct.unpack("<HH", head[6:10]), name, max_pixels)
         with _open(kind, file) as picture:
             _check_size(picture.size, name, max_pixels)
+            if kind == "PNG":
+                position = file.tell()
+                check_png(file)
+                file.seek(position)
             return _from_pillow(picture, name)
     except _DECODER_ERRORS as error:
         if isinstance(error, ImageError):
@@ -234,11 +242,20 @@ def _from_pillow(picture: Image.Image, name: str) -> NDArray[np.uint8]:
             )
         turn = _TRANSPOSE.get(_orientation(picture))
         rgb = _to_rgb(picture)
-        return np.array(rgb if turn is None else rgb.transpose(turn))
+        return _pixels(rgb if turn is None else rgb.transpose(turn))
     except _DECODER_ERRORS as error:
         if isinstance(error, ImageError):
             raise
         raise _damaged(name, error) from error
+
+
+def _pixels(rgb: Image.Image) -> NDArray[np.uint8]:
+    """Copy an RGB picture into an array in strips: Pillow's own way holds all of it twice more."""
+    out = np.empty((rgb.height, rgb.width, 3), np.uint8)
+    for top in range(0, rgb.height, _STRIP_ROWS):
+        strip = rgb.crop((0, top, rgb.width, min(top + _STRIP_ROWS, rgb.height)))
+        out[top : top + strip.height] = np.asarray(strip)
+    return out
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -277,7 +294,7 @@ def _scale_wide(picture: Image.Image) -> Image.Image:
     Values up to 255 are taken as they are in modes ``I`` and ``F``; larger integers are taken as 16
     bits, as is every value of the modes ``I;16``.
     """
-    values = np.asarray(picture).astype(np.float64)
+    values = np.asarray(picture)
     low, high = float(values.min()), float(values.max())
     is_16_bit = picture.mode.startswith("I;16") or (picture.mode == "I" and high > 255)
     limit = 65_535 if is_16_bit else 255
@@ -286,4 +303,8 @@ def _scale_wide(picture: Image.Image) -> Image.Image:
             f"a picture of mode {picture.mode} has values 0 to {limit}; received {low:g} to "
             f"{high:g}; scale it to 0..255"
         )
-    return Image.fromarray(np.rint(values * (255 / limit)).astype(np.uint8))
+    out = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), _STRIP_ROWS):
+        strip = values[top : top + _STRIP_ROWS]
+        out[top : top + _STRIP_ROWS] = np.rint(strip.astype(np.float64) * (255 / limit))
+    return Image.fromarray(out)

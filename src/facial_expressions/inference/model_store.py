@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import importlib.resources
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,10 +19,44 @@ from typing import Final
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.runtime import file_sha256
 
-__all__ = ["DEFAULT", "ReleasedModel", "ResolvedModel", "list_models", "resolve", "verify"]
+__all__ = [
+    "DEFAULT",
+    "ENSEMBLE",
+    "MeasuredFigures",
+    "ReleasedModel",
+    "ResolvedModel",
+    "files_digest",
+    "list_models",
+    "resolve",
+    "verify",
+]
 
 DEFAULT: Final = "default"
 """Stands for the index's default model."""
+
+ENSEMBLE: Final = "ensemble"
+"""Stands for the mean of every shipped network of FER-2013's seven expressions."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredFigures:
+    """What the report of a shipped file says; ``scripts/update_figures.py`` copies it to the index.
+
+    Attributes:
+        on: Data set, protocol and split.
+        n: Pictures.
+        accuracy: Share of right answers, 0 to 1.
+        macro_f1: F1 averaged over the classes, 0 to 1.
+        ece: Expected calibration error, 15 bins, 0 to 1.
+        ms_per_crop: Milliseconds for one crop, on the machine of the report.
+    """
+
+    on: str
+    n: int
+    accuracy: float
+    macro_f1: float
+    ece: float
+    ms_per_crop: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +71,8 @@ class ReleasedModel:
         licence: SPDX id of the weights' licence.
         summary: One sentence about it.
         is_default: Whether ``default`` stands for it.
+        label_set: Name of its label set; empty where the index does not say.
+        measured: Figures of its report; None before there is one of this very file.
     """
 
     name: str
@@ -44,6 +82,8 @@ class ReleasedModel:
     licence: str
     summary: str
     is_default: bool
+    label_set: str = ""
+    measured: MeasuredFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +133,12 @@ def resolve(model: str | Path) -> ResolvedModel:
             return ResolvedModel(released.path, released.sha256)
     if path.exists():
         return ResolvedModel(path, None)
-    names = [released.name for released in list_models()]
+    if model == ENSEMBLE:
+        raise ModelError(
+            f"the ensemble is no single file; received {ENSEMBLE!r}; take "
+            f"load_classifier({ENSEMBLE!r}).files, or choose one model"
+        )
+    names = [*(released.name for released in list_models()), ENSEMBLE]
     near = difflib.get_close_matches(str(model), names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ModelError(
@@ -116,6 +161,21 @@ def verify(model: ReleasedModel) -> None:
         )
 
 
+def files_digest(files: Sequence[Path]) -> str:
+    """Return the SHA-256 of a model: of its file, or of its files' digests when it has several.
+
+    Args:
+        files: The model's files, in their order.
+
+    Raises:
+        ModelError: A file cannot be read.
+    """
+    digests = [file_sha256(file) for file in files]
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
 def _models_folder() -> Path:
     return Path(str(importlib.resources.files("facial_expressions") / "models"))
 
@@ -134,6 +194,8 @@ def _read_index(folder: Path) -> tuple[ReleasedModel, ...]:
                 licence=entry["licence"],
                 summary=entry["summary"],
                 is_default=name == index["default"],
+                label_set=entry.get("label_set", ""),
+                measured=MeasuredFigures(**entry["measured"]) if "measured" in entry else None,
             )
             for name, entry in index["models"].items()
         ]

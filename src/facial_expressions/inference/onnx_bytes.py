@@ -1,9 +1,10 @@
 """Look at an ONNX file's bytes before any parser runs: what it refers to, and its declared shapes.
 
 An ONNX file is a protocol-buffers message. This module walks its wire format, so that a file can be
-refused (tensors kept in other files, endless loops, cut short) before ONNX Runtime sees it, and so
-that a file exported with fixed sizes can be given free ones. Field numbers are those of
-``onnx.proto`` (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+refused (tensors kept in other files, endless loops, operators that no classifier needs, cut short)
+before ONNX Runtime sees it, and so that a file exported with fixed sizes can be given free ones.
+Field numbers are those of ``onnx.proto``
+(https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _GRAPH_SPARSE_INITIALIZER: Final = 15
 _FUNCTION_NODE: Final = 7
 _NODE_OP_TYPE: Final = 4
 _NODE_ATTRIBUTE: Final = 5
+_NODE_DOMAIN: Final = 7
 _ATTRIBUTE_TENSORS: Final = (5, 10)
 _ATTRIBUTE_GRAPHS: Final = (6, 11)
 _ATTRIBUTE_SPARSE_TENSORS: Final = (22, 23)
@@ -45,6 +47,21 @@ _HEX_DIGEST: Final = re.compile(rb"[0-9a-f]{64}")
 
 _CONTROL_FLOW: Final = frozenset({b"Loop", b"Scan", b"If"})
 
+_DOMAINS: Final = frozenset({b"", b"ai.onnx"})
+_OPERATORS: Final = frozenset(
+    b"Abs Add ArgMax AveragePool BatchNormalization Cast Clip Concat Constant Conv "
+    b"ConvTranspose DequantizeLinear Div Dropout Elu Equal Erf Exp Flatten Gather Gelu Gemm "
+    b"GlobalAveragePool GlobalMaxPool Greater GroupNormalization HardSigmoid HardSwish "
+    b"Identity InstanceNormalization LRN LayerNormalization LeakyRelu Less Log LogSoftmax "
+    b"MatMul Max MaxPool Mean Min Mish Mul Neg PRelu Pad Pow QLinearConv QLinearMatMul "
+    b"QuantizeLinear Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum ReduceSumSquare "
+    b"ReduceL2 Relu Reshape Selu Shape Sigmoid Sign Slice Softmax Softplus Softsign Split Sqrt "
+    b"Squeeze Sub Sum Swish Tanh Transpose Unsqueeze Where".split()
+)
+"""What a network of layers is made of. Missing on purpose: control flow, operators that make
+tensors of any size out of a few bytes (ConstantOfShape, Expand, Range, Tile), chance, strings,
+and every operator of another domain (vendors' compiled contexts, libraries of one's own)."""
+
 
 def check_onnx_bytes(data: bytes, *, source: str) -> None:
     """Refuse bytes that are no whole ONNX file, keep tensors elsewhere, or hold loops.
@@ -55,7 +72,8 @@ def check_onnx_bytes(data: bytes, *, source: str) -> None:
 
     Raises:
         ModelError: The bytes are malformed or cut short, they differ from those that were sealed,
-            there is no graph, a tensor lies in another file, or the graph has control flow.
+            there is no graph, a tensor lies in another file, or the graph has control flow or
+            another operator that is not let in.
     """
     try:
         top = list(_fields(memoryview(data)))
@@ -185,17 +203,25 @@ def _check_graph(graph: memoryview, source: str, depth: int) -> None:
 
 def _check_nodes(nodes: list[memoryview], source: str, depth: int) -> None:
     for node in nodes:
-        for op_type in _children(node, (_NODE_OP_TYPE,)):
-            if bytes(op_type) in _CONTROL_FLOW:
-                raise ModelError(
-                    f"{source} holds control flow, which a classifier has no use for; received the "
-                    f"operator {bytes(op_type).decode()}; export the model without it"
-                )
+        _check_operator(node, source)
         for attribute in _children(node, (_NODE_ATTRIBUTE,)):
             _check_tensors(_children(attribute, _ATTRIBUTE_TENSORS), source)
             _check_sparse(_children(attribute, _ATTRIBUTE_SPARSE_TENSORS), source)
             for graph in _children(attribute, _ATTRIBUTE_GRAPHS):
                 _check_graph(graph, source, depth + 1)
+
+
+def _check_operator(node: memoryview, source: str) -> None:
+    domain = b"".join(_children(node, (_NODE_DOMAIN,)))
+    op_type = b"".join(_children(node, (_NODE_OP_TYPE,)))
+    if domain in _DOMAINS and op_type in _OPERATORS:
+        return
+    what = "control flow" if op_type in _CONTROL_FLOW else "an operator"
+    name = b".".join(part for part in (domain, op_type) if part)[:80].decode(errors="replace")
+    raise ModelError(
+        f"{source} holds {what} that a classifier has no use for; received the operator {name!r}; "
+        "export the model without it"
+    )
 
 
 def _check_sparse(tensors: list[memoryview], source: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import FacialExpressionsError, ImageError
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.detectors import CenterFaceDetector, Detection, FaceDetector
+from facial_expressions.inference.ensemble import CropClassifier
+from facial_expressions.inference.explanations import explain_face
 from facial_expressions.inference.images import MAX_PIXELS, ImageSource, load_image
 from facial_expressions.inference.model_store import DEFAULT
 from facial_expressions.preprocessing import crop_faces
-from facial_expressions.results import Box, Face, ImageResult, Prediction
+from facial_expressions.results import Box, Explanation, Face, ImageResult, Prediction
 
 __all__ = ["ExpressionRecognizer", "load_recognizer", "recognize", "source_name"]
 
@@ -59,7 +61,7 @@ class ExpressionRecognizer:
 
     def __init__(
         self,
-        classifier: ExpressionClassifier,
+        classifier: CropClassifier,
         detector: FaceDetector,
         *,
         min_confidence: float | None = None,
@@ -76,7 +78,7 @@ class ExpressionRecognizer:
         self._max_pixels = max_pixels
 
     @property
-    def classifier(self) -> ExpressionClassifier:
+    def classifier(self) -> CropClassifier:
         """What names a crop's expression."""
         return self._classifier
 
@@ -128,6 +130,32 @@ class ExpressionRecognizer:
         """
         return self._predict([self._cut(image, detections)])[0]
 
+    def check_explains(self) -> None:
+        """Raise when the model cannot say where it looked.
+
+        Raises:
+            ModelError: The network has no class activation maps.
+        """
+        side = self._classifier.metadata.preprocessing.size
+        self._classifier.explain(np.zeros((0, side, side), np.uint8))
+
+    def explain(self, image: ImageSource) -> list[tuple[Face, Explanation]]:
+        """Find the faces of one picture and where in each the answer was found.
+
+        Args:
+            image: A path, bytes, RGB ``uint8 (H, W, 3)`` array or Pillow image.
+
+        Returns:
+            Each face, from left to right, with what explains it.
+
+        Raises:
+            ImageError: The picture cannot be read.
+            ModelError: The network cannot be run, or has no class activation maps.
+        """
+        found = self._find(image)
+        faces = self._predict([found])[0]
+        return list(zip(faces, self._explain([found], [faces])[0], strict=True))
+
     def recognize_many(
         self, sources: Iterable[Source], *, batch_size: int = 32
     ) -> Iterator[tuple[Source, list[Face]]]:
@@ -149,20 +177,22 @@ class ExpressionRecognizer:
             yield from zip(chunk, faces, strict=True)
 
     def recognize_rows(
-        self, sources: Iterable[ImageSource], *, batch_size: int = 32
+        self, sources: Iterable[ImageSource], *, batch_size: int = 32, explain: bool = False
     ) -> Iterator[ImageResult]:
         """Find the faces of many pictures, one result each, whatever the pictures are.
 
         Args:
             sources: Paths, bytes, arrays or Pillow images; read as the results are taken.
             batch_size: Pictures per batch.
+            explain: Whether each face gets an explanation; needs a model with maps.
 
         Yields:
             One result per source, in the order given: ``ok``; ``rejected`` when the picture cannot
             be read; or ``failed`` when it was read but a network could not be run.
         """
         for chunk in _chunks(sources, batch_size):
-            yield from self._finish(chunk, [self._try_find(source) for source in chunk])
+            found = [self._try_find(source) for source in chunk]
+            yield from self._finish(chunk, found, explain=explain)
 
     def _find(self, source: ImageSource) -> _Found:
         """Read one picture, detect its faces and cut them out; the picture itself is let go."""
@@ -187,24 +217,60 @@ class ExpressionRecognizer:
             return _failed(source, error)
 
     def _finish(
-        self, sources: Sequence[ImageSource], found: Sequence[_Found | ImageResult]
+        self,
+        sources: Sequence[ImageSource],
+        found: Sequence[_Found | ImageResult],
+        *,
+        explain: bool,
     ) -> Iterator[ImageResult]:
         """Classify all faces at once; if that fails, picture by picture."""
         whole = [one for one in found if isinstance(one, _Found)]
         try:
-            faces = iter(self._predict(whole))
+            rows = iter(self._answer(whole, explain=explain))
         except (FacialExpressionsError, MemoryError):
             for source, one in zip(sources, found, strict=True):
-                yield self._finish_one(source, one) if isinstance(one, _Found) else one
+                yield (
+                    self._finish_one(source, one, explain=explain)
+                    if isinstance(one, _Found)
+                    else one
+                )
             return
         for source, one in zip(sources, found, strict=True):
-            yield _ok(source, one, next(faces)) if isinstance(one, _Found) else one
+            if isinstance(one, _Found):
+                yield replace(next(rows), source=source_name(source))
+            else:
+                yield one
 
-    def _finish_one(self, source: ImageSource, found: _Found) -> ImageResult:
+    def _finish_one(self, source: ImageSource, found: _Found, *, explain: bool) -> ImageResult:
         try:
-            return _ok(source, found, self._predict([found])[0])
+            return replace(self._answer([found], explain=explain)[0], source=source_name(source))
         except (FacialExpressionsError, MemoryError) as error:
             return _failed(source, error)
+
+    def _answer(self, found: Sequence[_Found], *, explain: bool) -> list[ImageResult]:
+        """Return the results of some pictures, yet without their names."""
+        faces = self._predict(found)
+        reasons = self._explain(found, faces) if explain else [[] for _ in found]
+        return [
+            ImageResult("", "ok", one.width, one.height, tuple(its), explanations=tuple(why))
+            for one, its, why in zip(found, faces, reasons, strict=True)
+        ]
+
+    def _explain(
+        self, found: Sequence[_Found], faces: Sequence[Sequence[Face]]
+    ) -> list[list[Explanation]]:
+        """Say where in each of some pictures' faces its answer was found."""
+        if not found:
+            return []
+        preprocessing = self._classifier.metadata.preprocessing
+        maps = iter(self._classifier.explain(np.concatenate([one.crops for one in found])))
+        return [
+            [
+                explain_face(face, next(maps), one, preprocessing)
+                for face, one in zip(its, picture.detections, strict=True)
+            ]
+            for picture, its in zip(found, faces, strict=True)
+        ]
 
     def _predict(self, found: Sequence[_Found]) -> list[list[Face]]:
         """Name the expressions of all faces of some pictures in one pass."""
@@ -235,6 +301,7 @@ def load_recognizer(
     model: str | Path = DEFAULT,
     *,
     threads: int | None = None,
+    labels: str | None = None,
     min_confidence: float | None = None,
     detector: FaceDetector | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -242,8 +309,10 @@ def load_recognizer(
     """Open a model and a detector; keep what this returns for repeated use.
 
     Args:
-        model: A shipped model's name, ``default``, or the path of a model file.
+        model: A shipped model's name, ``default``, ``ensemble``, or the path of a model file.
         threads: Threads for one run of a network; None leaves it to ONNX Runtime.
+        labels: Name of the label set to answer in, where the model has several; None takes its
+            first.
         min_confidence: Confidence under which an answer counts as uncertain, 0 to 1; None takes the
             model's own threshold.
         detector: What finds the faces; None takes CenterFace.
@@ -259,7 +328,7 @@ def load_recognizer(
         []
     """
     return ExpressionRecognizer(
-        ExpressionClassifier.load(model, threads=threads),
+        load_classifier(model, threads=threads, labels=labels),
         detector or CenterFaceDetector(threads=threads),
         min_confidence=min_confidence,
         max_pixels=max_pixels,
@@ -298,7 +367,7 @@ def _default_recognizer() -> ExpressionRecognizer:
 
 
 def _rebuild(
-    classifier: ExpressionClassifier, detector: FaceDetector, options: dict[str, Any]
+    classifier: CropClassifier, detector: FaceDetector, options: dict[str, Any]
 ) -> ExpressionRecognizer:
     return ExpressionRecognizer(classifier, detector, **options)
 
@@ -309,10 +378,6 @@ def _chunks(items: Iterable[Source], size: int) -> Iterator[tuple[Source, ...]]:
     iterator = iter(items)
     while chunk := tuple(itertools.islice(iterator, size)):
         yield chunk
-
-
-def _ok(source: ImageSource, found: _Found, faces: list[Face]) -> ImageResult:
-    return ImageResult(source_name(source), "ok", found.width, found.height, tuple(faces))
 
 
 def _failed(source: ImageSource, error: Exception) -> ImageResult:

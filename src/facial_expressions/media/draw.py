@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from facial_expressions.inference.images import ImageSource, load_image
+from facial_expressions.media.heat import blend_heat
 from facial_expressions.media.placement import Rect, overlap, panel_spots, place
-from facial_expressions.results import Box, Face, Prediction, TrackedFace
+from facial_expressions.results import Box, Explanation, Face, Prediction, TrackedFace
 
 __all__ = ["draw_faces", "expression_color"]
 
@@ -59,7 +60,9 @@ class _Style:
     gap_px: int
 
 
-def draw_faces(image: ImageSource, faces: Sequence[Face]) -> Image.Image:
+def draw_faces(
+    image: ImageSource, faces: Sequence[Face], explanations: Sequence[Explanation] = ()
+) -> Image.Image:
     """Draw a frame and a label for each face, and its probabilities where there is room.
 
     The label of a tracked face begins with its number.
@@ -68,6 +71,8 @@ def draw_faces(image: ImageSource, faces: Sequence[Face]) -> Image.Image:
         image: The picture that the faces were found in: a path, bytes, RGB ``uint8 (H, W, 3)``
             array or Pillow image.
         faces: What ``recognize`` returned for it.
+        explanations: What ``explain`` returned for it: warm colours lie where the faces speak for
+            their answers.
 
     Returns:
         A new RGB image of the same size, made from pixels alone: no metadata of the original.
@@ -80,7 +85,7 @@ def draw_faces(image: ImageSource, faces: Sequence[Face]) -> Image.Image:
         >>> draw_faces(np.zeros((80, 100, 3), np.uint8), [face]).size
         (100, 80)
     """
-    canvas = load_image(image).copy()
+    canvas = blend_heat(load_image(image), explanations)
     height, width = canvas.shape[:2]
     styles = [_style(face.box, width, height) for face in faces]
     for face, style in zip(faces, styles, strict=True):

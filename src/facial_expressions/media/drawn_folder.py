@@ -9,7 +9,7 @@ from typing import IO, Final
 
 from facial_expressions.inference.images import MAX_PIXELS, ImageSource, load_image
 from facial_expressions.media.draw import draw_faces
-from facial_expressions.results import Face
+from facial_expressions.results import Explanation, Face
 
 __all__ = ["DrawnFolder"]
 
@@ -40,12 +40,20 @@ class DrawnFolder:
         self._max_pixels = max_pixels
         self._folder.mkdir(parents=True, exist_ok=True)
 
-    def save(self, image: ImageSource, faces: Sequence[Face], *, name: str) -> Path:
+    def save(
+        self,
+        image: ImageSource,
+        faces: Sequence[Face],
+        explanations: Sequence[Explanation] = (),
+        *,
+        name: str,
+    ) -> Path:
         """Draw the faces and save the picture: as JPEG what was one, anything else as PNG.
 
         Args:
             image: The picture.
             faces: What was found in it.
+            explanations: Where in the faces it was found; may be empty.
             name: Path or name of the original; the new name is made from it.
 
         Returns:
@@ -55,7 +63,7 @@ class DrawnFolder:
             ImageError: The picture cannot be read.
             OSError: The file cannot be written.
         """
-        picture = draw_faces(load_image(image, max_pixels=self._max_pixels), faces)
+        picture = draw_faces(load_image(image, max_pixels=self._max_pixels), faces, explanations)
         is_jpeg = PurePath(name).suffix.lower() in _JPEG_SUFFIXES
         stem = PurePath(name).stem[:_LONGEST_STEM] if name != "-" else "stdin"
         with self._create(stem, ".jpg" if is_jpeg else ".png") as file:

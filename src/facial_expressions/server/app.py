@@ -1,8 +1,8 @@
 """The HTTP API and the page as one ASGI application over one recognizer.
 
 Routes only hand over: bodies are received in ``bodies.py``, work waits and runs in ``gate.py``,
-what it does is in ``work.py``, and ``guard.py`` stands before everything. Nothing is written to
-disk.
+what it does is in ``work.py``, pictures are decoded in processes of their own by ``decoding.py``,
+and ``guard.py`` stands before everything. Nothing is written to disk.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server import schemas, work
 from facial_expressions.server.bodies import BodyReader
+from facial_expressions.server.decoding import DecoderPool
 from facial_expressions.server.failures import CLIENT_GONE, RequestError, from_status
 from facial_expressions.server.gate import IsWanted, WorkGate
 from facial_expressions.server.guard import Guard
@@ -94,24 +95,31 @@ class _Service:
         self.limits = limits
         self.gate = WorkGate(limits)
         self.bodies = BodyReader(limits)
+        self.decoders = DecoderPool(limits)
         self.metrics = ServerMetrics()
         self.is_ready = False
         self.metrics.watch("work_admitted", "Pictures worked on or waiting.",
                            lambda: self.gate.admitted)  # fmt: skip
         self.metrics.watch("work_waiting", "Pictures waiting for a worker.",
                            lambda: self.gate.waiting)  # fmt: skip
+        self.metrics.watch("decoder_deaths", "Decoding processes that died and were replaced.",
+                           lambda: self.decoders.n_deaths)  # fmt: skip
         self.metrics.watch("ready", "Whether requests are taken.", lambda: self.is_ready)
 
     async def warm_up(self) -> None:
         """Run the networks once, then take requests."""
         try:
+            await asyncio.to_thread(self.decoders.start)
             await asyncio.to_thread(work.warm_up, self.recognizer)
             self.is_ready = True
         except FacialExpressionsError:
             logger.exception("the model does not run; the server will not get ready")
 
-    def check_ready(self) -> None:
-        """Turn a request away before the server is ready."""
+    def check_ready(self, *, wants_sound: bool = False) -> None:
+        """Turn a request away before the server is ready; or, if asked, while decoders die."""
+        if wants_sound and self.decoders.is_failing:
+            raise RequestError(503, "decoders_dying", "Pictures keep ending the decoders.",
+                               retry_after_s=self.limits.retry_after_s)  # fmt: skip
         if not self.is_ready:
             raise RequestError(503, "not_ready", "The server is starting; try again in a moment.",
                                retry_after_s=self.limits.retry_after_s)  # fmt: skip
@@ -119,7 +127,6 @@ class _Service:
     async def answer(self, request: Request, answering: Answering) -> Response:
         """Receive a picture, let it through the gate, and answer."""
         self.check_ready()
-        _check_no_query(request)
         self.gate.check_room()
         async with self.bodies.read(request) as body:
             content_type = request.headers.get("content-type", "")
@@ -129,7 +136,11 @@ class _Service:
                 began = time.perf_counter()
                 self.metrics.time_stage("queue", began - asked)
                 image = work.take_picture(
-                    body, content_type, max_pixels=self.limits.pixels, is_wanted=is_wanted
+                    body,
+                    content_type,
+                    decode=self.decoders.decode,
+                    max_pixels=self.limits.pixels,
+                    is_wanted=is_wanted,
                 )
                 self.metrics.time_stage("decode", time.perf_counter() - began)
                 return answering(self.recognizer, image, self.metrics.time_stage)
@@ -142,11 +153,19 @@ class _Service:
 @router.post(
     "/v1/recognize",
     responses={200: {"model": schemas.PictureAnswer}, **schemas.ERRORS},
-    openapi_extra=schemas.PICTURE_BODY,
+    openapi_extra=schemas.PICTURE_BODY | schemas.EXPLAIN_PARAMETER,
 )
 async def recognize(request: Request) -> Response:
-    """Find the faces of a picture and name their expressions."""
-    return await _service(request).answer(request, work.recognize_picture)
+    """Find the faces of a picture and name their expressions.
+
+    With ``explain=true`` each face comes with a map of what in it speaks for the answer.
+    """
+    service = _service(request)
+    if not _asked_to_explain(request):
+        return await service.answer(request, work.recognize_picture)
+    if not service.recognizer.classifier.explains:
+        raise RequestError(400, "no_explanation", "The model served cannot say where it looked.")
+    return await service.answer(request, work.explain_picture)
 
 
 @router.post(
@@ -156,6 +175,7 @@ async def recognize(request: Request) -> Response:
 )
 async def classify(request: Request) -> Response:
     """Name the expression of one face that is cropped already, a square picture."""
+    _check_query(request, allowed=())
     return await _service(request).answer(request, work.classify_crop)
 
 
@@ -181,8 +201,8 @@ async def health(request: Request) -> Response:
     "/readyz", responses={200: {"model": schemas.StateAnswer}, 503: {"model": schemas.ErrorAnswer}}
 )
 async def ready(request: Request) -> Response:
-    """Say whether pictures are taken: the model is loaded and has answered once."""
-    _service(request).check_ready()
+    """Say whether pictures are taken: the model has answered once, and decoders stay alive."""
+    _service(request).check_ready(wants_sound=True)
     return _json({"status": "ready"})
 
 
@@ -201,6 +221,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service.is_ready = False
     warming.cancel()
     service.gate.close()
+    await asyncio.to_thread(service.decoders.close)
 
 
 def _service(request: Request) -> _Service:
@@ -230,10 +251,20 @@ async def _client_leaves(request: Request) -> None:
         pass
 
 
-def _check_no_query(request: Request) -> None:
+def _asked_to_explain(request: Request) -> bool:
+    """Read the parameter ``explain``; anything but true and false is refused."""
+    _check_query(request, allowed=("explain",))
+    words = request.query_params.getlist("explain") or ["false"]
+    if len(words) > 1 or words[0] not in ("true", "false"):
+        raise RequestError(400, "bad_parameter", "The parameter explain is true or false, once.")
+    return words[0] == "true"
+
+
+def _check_query(request: Request, *, allowed: tuple[str, ...]) -> None:
     for name in request.query_params:
-        shown = f"parameter {name}" if _SAFE_NAME.fullmatch(name) else "query"
-        raise RequestError(400, "unknown_parameter", f"This address takes no {shown}.")
+        if name not in allowed:
+            shown = f"parameter {name}" if _SAFE_NAME.fullmatch(name) else "query"
+            raise RequestError(400, "unknown_parameter", f"This address takes no {shown}.")
 
 
 async def _answer_http_exception(_: Request, error: Exception) -> Response:

@@ -50,6 +50,8 @@ _VERSIONS: Final = ("1.0", "1.1")
 _DISCARD_BYTES: Final = 16 * MEBIBYTE
 _DISCARD_S: Final = 1.0
 _TOO_SLOW: Final = 408
+_ALWAYS_ANSWERED: Final = ("/healthz", "/readyz", "/metrics")
+_CROWDED_RETRY_S: Final = 1
 
 
 class Guard:
@@ -80,6 +82,7 @@ class Guard:
         start = time.perf_counter()
         try:
             _check_head(scope)
+            _check_crowd(scope)
             self._check(scope["method"], Headers(scope=scope))
             await self._app(scope, exchange.receive, exchange.send)
         except RequestError as error:
@@ -119,6 +122,13 @@ def _check_head(scope: Scope) -> None:
     lines = sum(len(name) + len(value) for name, value in scope["headers"])
     if lines + len(scope["raw_path"]) + len(scope["query_string"]) > HEADER_BYTES:
         raise RequestError(431, "too_many_headers", "The headers are too large.")
+
+
+def _check_crowd(scope: Scope) -> None:
+    """Refuse all but the state of health while there are too many connections."""
+    if scope.get("state", {}).get("is_crowded") and scope["path"] not in _ALWAYS_ANSWERED:
+        raise RequestError(503, "crowded", "The server has too many connections; try again soon.",
+                           retry_after_s=_CROWDED_RETRY_S)  # fmt: skip
 
 
 async def send_error(error: RequestError, request_id: str, send: Send) -> None:

@@ -20,9 +20,11 @@ class ServerLimits:
         pixels: Pixels of the largest picture that is decoded.
         receive_s: Time in which a whole request has to arrive.
         answer_s: Time from a request's last byte to its answer.
+        decode_s: Time that decoding one picture may take before its process is ended.
         write_s: Time a client may leave an answer unread.
         workers: Pictures worked on at one time.
         waiting: Pictures that may wait for a worker.
+        connections: Connections beyond which only the state of health is answered.
         retry_after_s: When a client that was turned away may come again.
         stop_s: Time that requests get to finish when the server stops.
 
@@ -39,9 +41,11 @@ class ServerLimits:
     pixels: int = 50_000_000
     receive_s: float = 10.0
     answer_s: float = 5.0
+    decode_s: float = 4.0
     write_s: float = 30.0
     workers: int = 2
     waiting: int = 32
+    connections: int = 800
     retry_after_s: int = 1
     stop_s: int = 10
 

@@ -13,9 +13,6 @@ from facial_expressions.server.protocol import protocol_class
 
 __all__ = ["build_server", "open_listener", "url_of"]
 
-_MOST_CONNECTIONS = 256
-"""A backstop; what is counted for the answer 503 is work, in ``gate.py``."""
-
 
 def open_listener(host: str, port: int) -> socket.socket:
     """Bind the address before anything slow is done.
@@ -49,7 +46,8 @@ def url_of(listener: socket.socket) -> str:
 def build_server(app: FastAPI, limits: ServerLimits) -> uvicorn.Server:
     """Build a server for an application; ``run(sockets=[...])`` starts it.
 
-    On SIGTERM and SIGINT it takes no more connections, answers what it has accepted, and ends.
+    On SIGTERM and SIGINT it takes no more connections, answers what it has accepted, and ends. Of
+    uvicorn's own limit of connections no use is made: it would refuse the state of health too.
 
     Args:
         app: What ``create_app`` returned.
@@ -64,7 +62,6 @@ def build_server(app: FastAPI, limits: ServerLimits) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MOST_CONNECTIONS,
         h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_graceful_shutdown=limits.stop_s,
     )

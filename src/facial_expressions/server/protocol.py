@@ -3,7 +3,8 @@
 Each request has to arrive within a fixed time from its first byte, or from the connection's
 beginning; bytes that come one by one do not extend it. The time of that beginning is handed to the
 application, which bounds the body by the same deadline. An answer that the client does not read is
-given up after a while.
+given up after a while. When the server stops, a connection on which a request may just be arriving
+is left open for a moment, so that what was accepted is answered.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def protocol_class(limits: ServerLimits) -> type[H11Protocol]:
     class _BoundProtocol(DeadlineProtocol):
         receive_s = limits.receive_s
         write_s = limits.write_s
+        most_connections = limits.connections
 
     return _BoundProtocol
 
@@ -36,17 +38,36 @@ class DeadlineProtocol(H11Protocol):
     Attributes:
         receive_s: Time in which the head of a request has to arrive.
         write_s: Time for which an answer may stand unread.
+        most_connections: With more of them a request is told that the server is crowded; twice as
+            many are cut at once.
+        last_s: Time for which a connection without a request is kept when the server stops.
     """
 
     receive_s = 10.0
     write_s = 30.0
+    most_connections = 800
+    last_s = 0.5
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the first request's time."""
         super().connection_made(transport)
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        self._begin_request()
+        if len(self.connections) > 2 * self.most_connections:
+            transport.abort()
+        else:
+            self._begin_request()
+
+    def shutdown(self) -> None:
+        """Close when the request under way is answered; without one, after a moment."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(self.last_s, self._shut)
+        else:
+            super().shutdown()
+
+    def _shut(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop all timers."""
@@ -88,7 +109,11 @@ class DeadlineProtocol(H11Protocol):
         self.transport.close()
 
     def _begin_request(self) -> None:
-        self.app_state = {**self.app_state, "receiving_since": self.loop.time()}
+        self.app_state = {
+            **self.app_state,
+            "receiving_since": self.loop.time(),
+            "is_crowded": len(self.connections) > self.most_connections,
+        }
         self._head_timer = self.loop.call_later(self.receive_s, self._give_up)
 
     def _give_up(self) -> None:

@@ -7,13 +7,26 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
-    "ERRORS", "PICTURE_BODY", "CropAnswer", "ErrorAnswer", "FaceAnswer", "LabelsAnswer",
-    "ModelAnswer", "ModelsAnswer", "PictureAnswer", "StateAnswer",
+    "ERRORS", "EXPLAIN_PARAMETER", "PICTURE_BODY", "CropAnswer", "ErrorAnswer",
+    "ExplanationAnswer", "FaceAnswer", "LabelsAnswer", "ModelAnswer", "ModelsAnswer",
+    "PictureAnswer", "StateAnswer",
 ]  # fmt: skip
 
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class ExplanationAnswer(_Answer):
+    """What in a face speaks for its answer."""
+
+    expression: str
+    heat: list[list[float]] = Field(
+        description="rows of a grid over the face, top first; above 0 speaks for the expression"
+    )
+    corners: list[list[float]] = Field(
+        description="the grid's corners in pixels: top left, top right, bottom right, bottom left"
+    )
 
 
 class FaceAnswer(_Answer):
@@ -27,6 +40,7 @@ class FaceAnswer(_Answer):
     uncertain: bool = Field(description="whether the confidence is under uncertain_below")
     uncertain_below: float
     probabilities: dict[str, float]
+    explanation: ExplanationAnswer | None = Field(None, description="there with explain=true")
 
 
 class PictureAnswer(_Answer):
@@ -58,6 +72,7 @@ class ModelAnswer(_Answer):
     name: str
     architecture: str
     labels: list[str]
+    explains: bool = Field(description="whether explain=true is answered")
     crop_side_px: int
     uncertain_below: float
     licence: str
@@ -110,6 +125,19 @@ PICTURE_BODY: Final[dict[str, Any]] = {
     }
 }
 """The body of a request that brings a picture."""
+
+EXPLAIN_PARAMETER: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": "explain",
+            "in": "query",
+            "required": False,
+            "description": "Add to each face a map of what in it speaks for the answer.",
+            "schema": {"type": "boolean", "default": False},
+        }
+    ]
+}
+"""The parameter of a request for faces."""
 
 ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ErrorAnswer, "description": text}

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import ImageError
-from facial_expressions.inference.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.results import SCHEMA, ImageResult, Prediction
 from facial_expressions.server.bodies import picture_in_form
@@ -18,18 +17,24 @@ from facial_expressions.server.failures import RequestError, from_image_error
 from facial_expressions.server.gate import Dropped
 
 __all__ = [
-    "SOURCE", "classify_crop", "describe_labels", "describe_models", "recognize_picture",
-    "take_picture", "warm_up",
+    "SOURCE", "classify_crop", "describe_labels", "describe_models", "explain_picture",
+    "recognize_picture", "take_picture", "warm_up",
 ]  # fmt: skip
 
 SOURCE = "upload"
 """What an answer calls its picture; the client's name for it is not repeated."""
 
 TimeStage = Callable[[str, float], None]
+Decode = Callable[[bytes], NDArray[np.uint8]]
 
 
 def take_picture(
-    body: bytes, content_type: str, *, max_pixels: int, is_wanted: Callable[[], bool]
+    body: bytes,
+    content_type: str,
+    *,
+    decode: Decode,
+    max_pixels: int,
+    is_wanted: Callable[[], bool],
 ) -> NDArray[np.uint8]:
     """Read the picture of a request: the body itself, or the one file of a multipart form.
 
@@ -38,7 +43,8 @@ def take_picture(
     Args:
         body: The whole body.
         content_type: The request's content type; may be empty.
-        max_pixels: Larger pictures are refused before they are decoded.
+        decode: Decodes the bytes of a file.
+        max_pixels: What ``decode`` allows, for the words of a refusal.
         is_wanted: Whether anyone still waits.
 
     Returns:
@@ -53,7 +59,7 @@ def take_picture(
     if not is_wanted():
         raise Dropped
     try:
-        image = load_image(data, max_pixels=max_pixels)
+        image = decode(data)
     except ImageError as error:
         raise from_image_error(error, max_pixels=max_pixels) from error
     if not is_wanted():
@@ -78,6 +84,27 @@ def recognize_picture(
     faces = tuple(recognizer.recognize(image))
     time_stage("recognize", time.perf_counter() - start)
     return ImageResult(SOURCE, "ok", image.shape[1], image.shape[0], faces).to_dict()
+
+
+def explain_picture(
+    recognizer: ExpressionRecognizer, image: NDArray[np.uint8], time_stage: TimeStage
+) -> dict[str, Any]:
+    """Find the faces of a picture and where in each the answer was found.
+
+    Args:
+        recognizer: What finds them; its model has class activation maps.
+        image: RGB ``uint8 (H, W, 3)``.
+        time_stage: Told how long it took.
+
+    Returns:
+        The row that ``predict --explain --format json`` prints.
+    """
+    start = time.perf_counter()
+    pairs = recognizer.explain(image)
+    time_stage("recognize", time.perf_counter() - start)
+    faces, explanations = (tuple(part) for part in zip(*pairs, strict=True)) if pairs else ((), ())
+    height, width = image.shape[:2]
+    return ImageResult(SOURCE, "ok", width, height, faces, explanations=explanations).to_dict()
 
 
 def classify_crop(
@@ -123,6 +150,7 @@ def describe_models(recognizer: ExpressionRecognizer) -> dict[str, Any]:
         "name": metadata.name,
         "architecture": metadata.architecture,
         "labels": list(metadata.labels),
+        "explains": recognizer.classifier.explains,
         "crop_side_px": metadata.preprocessing.size,
         "uncertain_below": recognizer.uncertain_below,
         "licence": metadata.licence,

@@ -1,34 +1,47 @@
 """Checkpoints: whole or absent.
 
 A checkpoint is one ``.npz`` file with every number that training needs to go on. It is written to a
-temporary name, flushed to disk and renamed; then the pointer ``latest.json``, with the file's
-SHA-256, is replaced in the same way. A kill at any moment leaves the previous one usable. Random
+temporary name, its length checked, flushed to disk and renamed; then its manifest, with the
+payload's SHA-256 and a digest of itself, is written in the same way; the pointer ``latest.json``
+comes last. A kill, a full disk or a power cut at any moment leaves the previous one usable. Random
 numbers are not stored: they are derived from the seed and the epoch.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import logging
 import os
+import shutil
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.errors import CheckpointError
+from facial_expressions.errors import CheckpointError, StorageError
+from facial_expressions.training.identity import describe_differences
 
 __all__ = ["KEPT", "Checkpoint", "load_latest", "save", "write_atomically"]
 
-KEPT: Final = 2
-"""Number of checkpoints kept; older ones are deleted once a newer one is whole."""
+KEPT: Final = 3
+"""Number of newest checkpoints kept, beside the best; others are deleted once a newer is whole."""
 
+_CHUNK_BYTES: Final = 1024 * 1024
+_CHECK: Final = "manifest_sha256"
+_OLD_KEYS: Final = {"file", "epochs", "sha256", "identity"}
+"""What a manifest held before it had a digest of itself."""
+
+_DAMAGED: Final = (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile)
 _LOGGER = logging.getLogger(__name__)
+
+Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +52,13 @@ class Checkpoint:
         epochs: Epochs finished.
         identity: Text that says which run this is; another run's checkpoint is refused.
         arrays: Weights, optimiser and averages by name.
+        score: How good it is, more is better; the best is kept beside the newest. None: unknown.
     """
 
     epochs: int
     identity: str
     arrays: Mapping[str, NDArray[np.generic]]
+    score: float | None = None
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -54,25 +69,19 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         write: Called with a temporary path in the same folder; must create that file.
 
     Raises:
-        CheckpointError: The folder cannot be written: full, read-only or gone.
+        StorageError: The folder cannot be written: full, read-only or gone.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
+    temporary = _temporary(path)
+    with _storage(path, temporary):
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
         _flush_folder(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise CheckpointError(
-            f"{path.name} cannot be written to {path.parent}; received: {error}; free some space "
-            "or give another --out, then run the same command again: it resumes"
-        ) from error
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint, point to it, and delete those older than the last ``KEPT``.
+    """Write a checkpoint, point to it, and delete those that are neither among the newest nor best.
 
     Args:
         folder: The run's folder of checkpoints; made if absent.
@@ -82,29 +91,27 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         The file.
 
     Raises:
-        CheckpointError: The folder cannot be written.
+        StorageError: The folder cannot be written: full, read-only or gone.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"epoch-{checkpoint.epochs:05d}.npz"
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **checkpoint.arrays)
-
-    write_atomically(path, write)
-    entry = {
+    with _storage(path, _temporary(path)):
+        folder.mkdir(parents=True, exist_ok=True)
+    payload = io.BytesIO()
+    np.savez(payload, allow_pickle=False, **checkpoint.arrays)
+    content = payload.getbuffer()
+    _write_whole(path, content)
+    entry: Entry = {
         "file": path.name,
         "epochs": checkpoint.epochs,
-        "sha256": _digest(path),
+        "sha256": hashlib.sha256(content).hexdigest(),
         "identity": checkpoint.identity,
+        "score": checkpoint.score,
     }
-    manifest = path.with_suffix(".json")
-    text = json.dumps(entry, indent=1)
-    write_atomically(manifest, lambda temporary: _write_text(temporary, text))
-    write_atomically(folder / "latest.json", lambda temporary: _write_text(temporary, text))
-    for old in sorted(folder.glob("epoch-*.npz"))[:-KEPT]:
-        old.with_suffix(".json").unlink(missing_ok=True)
-        old.unlink()
+    entry[_CHECK] = _digest_of_entry(entry)
+    text = memoryview((json.dumps(entry, indent=1) + "\n").encode())
+    _write_whole(path.with_suffix(".json"), text)
+    _write_whole(folder / "latest.json", text)
+    _prune(folder)
     return path
 
 
@@ -130,23 +137,21 @@ def load_latest(
     manifests = sorted(folder.glob("epoch-*.json"), reverse=True)
     for manifest in manifests:
         try:
-            entry = json.loads(manifest.read_text(encoding="utf-8"))
-            path = folder / entry["file"]
-            epochs, found, digest = int(entry["epochs"]), str(entry["identity"]), entry["sha256"]
-            whole = path.is_file() and _digest(path) == digest
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            entry = _read_manifest(manifest)
+            content = (folder / entry["file"]).read_bytes()
+            if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+                raise ValueError(f"{entry['file']} is cut or changed")
+            checkpoint = _load(content, entry)
+        except _DAMAGED as error:
             _LOGGER.warning("checkpoint %s is damaged (%s): using an older one", manifest, error)
             continue
-        if not whole:
-            _LOGGER.warning("checkpoint %s is cut or changed: using an older one", path)
-            continue
-        other = (differences or _as_texts)(found, identity)
+        other = (differences or _as_texts)(entry["identity"], identity)
         if other:
             raise CheckpointError(
                 f"run folder {folder.parent} belongs to another recipe or other data; received "
                 f"{'; '.join(other)}; give another --out"
             )
-        return Checkpoint(epochs=epochs, identity=found, arrays=_load_arrays(path))
+        return checkpoint
     if manifests:
         raise CheckpointError(
             f"no checkpoint in {folder} is whole; received {len(manifests)} damaged ones; "
@@ -156,26 +161,104 @@ def load_latest(
 
 
 def _as_texts(found: str, expected: str) -> list[str]:
-    return [] if found == expected else [f"{found}, expected {expected}"]
-
-
-def _load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Return what differs between two identities, key by key where both are JSON."""
+    if found == expected:
+        return []
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise CheckpointError(
-            f"checkpoint {path} cannot be read; received: {error}; delete it and run again"
+        return describe_differences(json.loads(found), json.loads(expected))
+    except (ValueError, AttributeError):
+        return [f"{found}, expected {expected}"]
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+@contextlib.contextmanager
+def _storage(path: Path, temporary: Path) -> Iterator[None]:
+    """Say what is wrong with the folder, and leave nothing half written in it."""
+    try:
+        yield
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StorageError(
+            f"{path.name} cannot be written to {path.parent}; received: {error}{_free(path)}; "
+            "free some space or give another --out, then run the same command again: it resumes"
         ) from error
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text + "\n", encoding="utf-8")
+def _free(path: Path) -> str:
+    try:
+        return f" ({shutil.disk_usage(path.parent).free / 1e6:,.1f} MB are free)"
+    except OSError:
+        return ""
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _write_whole(path: Path, content: memoryview) -> None:
+    """Write bytes under a temporary name, check their number, flush, rename, flush the folder.
+
+    Raises:
+        StorageError: One of these steps failed; the file is what it was before.
+    """
+    temporary = _temporary(path)
+    with _storage(path, temporary):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+        handle = os.open(temporary, flags, 0o644)
+        try:
+            rest = content
+            while rest:
+                rest = rest[os.write(handle, rest[:_CHUNK_BYTES]) :]
+            written = os.fstat(handle).st_size
+            if written != len(content):
+                raise OSError(f"{written} of {len(content)} bytes were written")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(temporary, path)  # noqa: PTH105 - one call to the system, as are the others
+        _flush_folder(path.parent)
+
+
+def _read_manifest(path: Path) -> Entry:
+    """Return a manifest's entry.
+
+    Raises:
+        ValueError: It is not what was written.
+    """
+    entry = json.loads(path.read_text(encoding="utf-8"))
+    check = entry.pop(_CHECK, None)
+    is_whole = check == _digest_of_entry(entry) if check else set(entry) == _OLD_KEYS
+    if not is_whole or entry["file"] != f"epoch-{entry['epochs']:05d}.npz":
+        raise ValueError(f"{path.name} is cut or changed")
+    return dict(entry)
+
+
+def _digest_of_entry(entry: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+
+
+def _load(content: bytes, entry: Entry) -> Checkpoint:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    return Checkpoint(entry["epochs"], entry["identity"], arrays, entry.get("score"))
+
+
+def _prune(folder: Path) -> None:
+    """Delete what is neither among the newest nor the best, and what kills have left behind."""
+    entries: dict[Path, Entry] = {}
+    for manifest in sorted(folder.glob("epoch-*.json")):
+        with contextlib.suppress(*_DAMAGED):  # a damaged one is left for its owner to look at
+            entries[manifest] = _read_manifest(manifest)
+    kept = set(list(entries)[-KEPT:])
+    scored = [path for path, entry in entries.items() if entry.get("score") is not None]
+    if scored:
+        kept.add(max(scored, key=lambda path: float(entries[path]["score"])))
+    with contextlib.suppress(OSError):  # the new one is whole: what cannot be deleted may stay
+        for manifest in set(entries) - kept:
+            (folder / entries[manifest]["file"]).unlink(missing_ok=True)
+            manifest.unlink(missing_ok=True)
+        for left_over in folder.glob(".*.part"):
+            left_over.unlink(missing_ok=True)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -2,8 +2,9 @@
 
 The file is written only after ONNX Runtime has agreed with Keras: on 512 validation pictures no
 probability differs by more than 1e-4, and on at least 99.9 % of all of them the answer is the same,
-with 16-bit weights too. What is chosen is chosen on validation: how much of the class imbalance is
-taken out of the logits, the temperature, and the threshold of ``uncertain``.
+with 16-bit weights too, by every head. What is chosen is chosen on validation: how much of the
+class imbalance is taken out of the logits, each head's temperature and its threshold of
+``uncertain``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -34,8 +36,8 @@ from facial_expressions.evaluation.probability_metrics import (
 )
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.runtime import open_session
-from facial_expressions.labels import LabelSet
-from facial_expressions.model_metadata import INPUT_NAME, OUTPUT_NAME, ModelMetadata
+from facial_expressions.labels import FERPLUS, LabelSet
+from facial_expressions.model_metadata import INPUT_NAME, OUTPUT_NAME, Head, ModelMetadata
 from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.checkpoints import write_atomically
 from facial_expressions.training.network import build_network, preprocessing_of
@@ -72,8 +74,9 @@ class Export:
     Attributes:
         path: The model file.
         metadata: What the file says of itself.
-        difference: Largest difference of a probability between Keras and the 32-bit graph.
-        agreement: Share of validation pictures with the same answer as Keras.
+        difference: Largest difference of a probability between Keras and the 32-bit graph, by
+            any head.
+        agreement: Share of validation pictures with the same answer as Keras, by the worst head.
     """
 
     path: Path
@@ -83,12 +86,14 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Validation:
-    """The run's validation pictures with the network's answers."""
+class _Answers:
+    """One head's answers to the run's validation pictures."""
 
-    crops: NDArray[np.uint8]
+    output: str
+    shift: NDArray[np.float32]
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
+    temperature: float = 1.0
 
 
 def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = False) -> Export:
@@ -111,33 +116,31 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
     labels = LabelSet(facts["labels"]["name"], tuple(facts["labels"]["names"]))
     model = build_network(recipe, len(labels))
     model.load_weights(folder.weights)
-    with np.load(folder.validation, allow_pickle=False) as file:
-        logits = file["logits"]
-        shares = np.maximum(np.array(facts["train_by_class"]), 1) / facts["counts"]["train"]
-        adjustment = choose_logit_adjustment(logits, file["labels"], shares)
-        shift = (-adjustment * np.log(shares)).astype(np.float32)
-        validation = _Validation(file["crops"], logits + shift, file["labels"])
+    crops, uncalibrated, adjustment = _read_validation(folder, facts)
+    answers, calibrations = zip(*(_calibrate(one) for one in uncalibrated), strict=True)
     preprocessing = replace(preprocessing_of(recipe), channels=1)
-    calibration = _calibrate(validation)
     model_metadata = ModelMetadata(
         name=recipe.run.name,
         architecture=recipe.network.architecture,
         labels=labels,
         preprocessing=preprocessing,
-        temperature=calibration["temperature"],
-        uncertain_below=calibration["uncertain_below"],
+        temperature=calibrations[0]["temperature"],
+        uncertain_below=calibrations[0]["uncertain_below"],
         data=f"{facts['name']} ({facts['protocol']}, train {facts['counts']['train']})",
         data_digest=facts["digest"],
-        figures=calibration | {"logit_adjustment": adjustment},
+        figures=calibrations[0] | {"logit_adjustment": adjustment},
         created_with=f"facial-expressions {metadata.version('facial-expressions')}",
+        other_heads=tuple(
+            Head(FERPLUS, one["temperature"], one["uncertain_below"], one)
+            for one in calibrations[1:]
+        ),
     )
-    content = build_onnx(model, model_metadata, logit_shift=shift)
-    crops = to_batch(validation.crops[:PARITY_PICTURES], preprocessing_of(recipe))
-    expected = keras.ops.convert_to_numpy(model.predict_on_batch(crops)) + shift
-    difference = _check_parity(content, model_metadata, validation, expected)
+    content = build_onnx(model, model_metadata, logit_shift=answers[0].shift)
+    expected = _ask_keras(model, to_batch(crops[:PARITY_PICTURES], preprocessing_of(recipe)))
+    difference = _check_parity(content, model_metadata, crops, answers, expected)
     if half_weights:
         content = to_half_weights(content)
-    agreement = _check_agreement(content, preprocessing, validation)
+    agreement = _check_agreement(content, preprocessing, crops, answers)
     path = Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda temporary: _write(temporary, content))
@@ -156,41 +159,72 @@ def _read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
     return Recipe.load(folder.recipe), facts
 
 
-def _calibrate(validation: _Validation) -> dict[str, float]:
+def _read_validation(
+    folder: RunFolder, facts: Mapping[str, Any]
+) -> tuple[NDArray[np.uint8], list[_Answers], float]:
+    """Return the validation crops, each head's answers, and the chosen logit adjustment."""
+    with np.load(folder.validation, allow_pickle=False) as file:
+        logits, labels = file["logits"], file["labels"]
+        shares = np.maximum(np.array(facts["train_by_class"]), 1) / facts["counts"]["train"]
+        adjustment = choose_logit_adjustment(logits, labels, shares)
+        shift = (-adjustment * np.log(shares)).astype(np.float32)
+        answers = [_Answers(OUTPUT_NAME, shift, logits + shift, labels)]
+        if "ferplus_logits" in file:
+            logits = file["ferplus_logits"]
+            none = np.zeros(logits.shape[1], np.float32)
+            answers.append(_Answers(Head(FERPLUS).output, none, logits, file["ferplus_labels"]))
+        return file["crops"], answers, adjustment
+
+
+def _calibrate(answers: _Answers) -> tuple[_Answers, dict[str, float]]:
     """Fit temperature and operating point; return them with the figures on validation."""
-    temperature = fit_temperature(validation.logits, validation.labels)
-    before, after = (_softmax(validation.logits / t) for t in (1.0, temperature))
+    known = answers.labels >= 0  # not every picture has a FER+ label
+    logits, labels = answers.logits[known], answers.labels[known]
+    temperature = fit_temperature(logits, labels)
+    before, after = (_softmax(logits / t) for t in (1.0, temperature))
     figures = {
         "temperature": temperature,
-        "validation_accuracy": accuracy_score(validation.labels, after.argmax(axis=1)),
-        "validation_nll_uncalibrated": negative_log_likelihood(validation.labels, before),
-        "validation_nll": negative_log_likelihood(validation.labels, after),
-        "validation_ece_uncalibrated": calibration_error(validation.labels, before),
-        "validation_ece": calibration_error(validation.labels, after),
+        "validation_accuracy": accuracy_score(labels, after.argmax(axis=1)),
+        "validation_nll_uncalibrated": negative_log_likelihood(labels, before),
+        "validation_nll": negative_log_likelihood(labels, after),
+        "validation_ece_uncalibrated": calibration_error(labels, before),
+        "validation_ece": calibration_error(labels, after),
     }
+    answers = replace(answers, temperature=temperature)
     try:
-        point = choose_operating_point(validation.labels, after, target_accuracy=TARGET_ACCURACY)
+        point = choose_operating_point(labels, after, target_accuracy=TARGET_ACCURACY)
     except ValueError as error:
         _LOGGER.warning("every answer of this model counts as uncertain: %s", error)
-        return figures | {"uncertain_below": 1.0}
-    return figures | {
+        return answers, figures | {"uncertain_below": 1.0}
+    return answers, figures | {
         "uncertain_below": point.uncertain_below,
         "validation_certain_share": point.coverage,
         "validation_certain_accuracy": point.accuracy,
     }
 
 
+def _ask_keras(model: keras.Model, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Return each head's logits."""
+    outputs = model.predict_on_batch(batch)
+    heads = outputs if isinstance(outputs, list) else [outputs]
+    return [keras.ops.convert_to_numpy(one) for one in heads]
+
+
 def _check_parity(
     content: onnx.ModelProto,
     model_metadata: ModelMetadata,
-    validation: _Validation,
-    logits: NDArray[np.float32],
+    crops: NDArray[np.uint8],
+    answers: Sequence[_Answers],
+    expected: Sequence[NDArray[np.float32]],
 ) -> float:
     """Return the largest difference to Keras on real pictures; raise when it is too large."""
-    expected = _softmax(logits / model_metadata.temperature)
-    crops = validation.crops[: len(logits)]
-    actual = _run_file(content, to_batch(crops, model_metadata.preprocessing))
-    difference = float(np.abs(actual - expected).max())
+    crops = crops[: len(expected[0])]
+    outputs = [one.output for one in answers]
+    actual = _run_file(content, to_batch(crops, model_metadata.preprocessing), outputs)
+    difference = max(
+        float(np.abs(rows - _softmax((logits + one.shift) / one.temperature)).max())
+        for rows, logits, one in zip(actual, expected, answers, strict=True)
+    )
     if not difference <= MAX_DIFFERENCE:
         raise ExportError(
             f"the exported graph of {model_metadata.name!r} disagrees with Keras on {len(crops)} "
@@ -201,11 +235,18 @@ def _check_parity(
 
 
 def _check_agreement(
-    content: onnx.ModelProto, preprocessing: Preprocessing, validation: _Validation
+    content: onnx.ModelProto,
+    preprocessing: Preprocessing,
+    crops: NDArray[np.uint8],
+    answers: Sequence[_Answers],
 ) -> float:
     """Return the share of validation pictures with Keras' answer; raise when it is too small."""
-    answers = _run_file(content, to_batch(validation.crops, preprocessing)).argmax(axis=1)
-    agreement = float((answers == validation.logits.argmax(axis=1)).mean())
+    outputs = [one.output for one in answers]
+    actual = _run_file(content, to_batch(crops, preprocessing), outputs)
+    agreement = min(
+        float((rows.argmax(axis=1) == one.logits.argmax(axis=1)).mean())
+        for rows, one in zip(actual, answers, strict=True)
+    )
     if agreement < MIN_AGREEMENT:
         raise ExportError(
             f"the file's answers differ from the run's on {1 - agreement:.2%} of the validation "
@@ -214,17 +255,19 @@ def _check_agreement(
     return agreement
 
 
-def _run_file(content: onnx.ModelProto, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+def _run_file(
+    content: onnx.ModelProto, batch: NDArray[np.float32], outputs: Sequence[str]
+) -> list[NDArray[np.float32]]:
     """Return what ONNX Runtime answers for this content, opened as users open it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         _write(path, content)
         session = open_session(path)
         chunks = [
-            session.run({INPUT_NAME: batch[i : i + 256]}, outputs=[OUTPUT_NAME])[0]
+            session.run({INPUT_NAME: batch[i : i + 256]}, outputs=outputs)
             for i in range(0, len(batch), 256)
         ]
-    return np.concatenate(chunks)
+    return [np.concatenate(head) for head in zip(*chunks, strict=True)]
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

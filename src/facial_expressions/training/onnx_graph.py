@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from facial_expressions.errors import ExportError
-from facial_expressions.model_metadata import INPUT_NAME, OUTPUT_NAME, ModelMetadata
+from facial_expressions.model_metadata import INPUT_NAME, MAPS_NAME, OUTPUT_NAME, ModelMetadata
 
 __all__ = ["OPSET", "build_onnx", "to_half_weights"]
 
@@ -70,13 +70,15 @@ def build_onnx(
     """Convert a network of logits to a model file's content.
 
     Args:
-        model: Functional model ``(N, S, S, C) -> (N, K)`` of logits.
-        metadata: Written into the file; its temperature divides the logits, and where its
+        model: Functional model ``(N, S, S, C) -> (N, K)`` of logits, or with as many outputs as
+            the metadata have heads.
+        metadata: Written into the file; each head's temperature divides its logits, and where the
             preprocessing has one channel but the network three, grey is taken as repeated.
-        logit_shift: Added to the logits, ``(K,)``; None adds nothing.
+        logit_shift: Added to the first output's logits, ``(K,)``; None adds nothing.
 
     Returns:
-        A graph from ``crops`` to ``probabilities`` with a free batch axis.
+        A graph from ``crops`` to ``probabilities`` with a free batch axis, to each further head's,
+        and where the network pools over its last map to each head's class activation maps.
 
     Raises:
         ExportError: The model has a layer that cannot be converted.
@@ -90,21 +92,17 @@ def build_onnx(
     for layer in model.layers:
         if not isinstance(layer, layers.InputLayer):
             _convert_layer(graph, layer)
-    logits = graph.names[id(model.outputs[0])]
-    if logit_shift is not None:
-        logits = graph.add("Add", [logits, graph.constant("shift", logit_shift)], "shifted_logits")
-    divisor = graph.constant("temperature", np.array(metadata.temperature, np.float32))
-    scaled = graph.add("Div", [logits, divisor], "scaled_logits")
-    graph.add("Softmax", [scaled], OUTPUT_NAME, axis=-1)
+    outputs: list[onnx.ValueInfoProto] = []
+    names = [(OUTPUT_NAME, MAPS_NAME), *((head.output, head.maps) for head in metadata.other_heads)]
+    divisors = [metadata.temperature, *(head.temperature for head in metadata.other_heads)]
+    shifts = [logit_shift, *[None] * len(metadata.other_heads)]
+    for tensor, name, divisor, shift in zip(model.outputs, names, divisors, shifts, strict=True):
+        outputs += _add_head(graph, tensor, name, divisor, shift)
     proto = helper.make_graph(
         graph.nodes,
         metadata.name,
         [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["N", size, size, channels])],
-        [
-            helper.make_tensor_value_info(
-                OUTPUT_NAME, TensorProto.FLOAT, ["N", len(metadata.labels)]
-            )
-        ],
+        outputs,
         graph.initializers,
     )
     onnx_model = helper.make_model(
@@ -116,6 +114,46 @@ def build_onnx(
     helper.set_model_props(onnx_model, metadata.to_entries())
     onnx.checker.check_model(onnx_model, full_check=True)
     return onnx_model
+
+
+def _add_head(
+    graph: _Graph,
+    tensor: keras.KerasTensor,
+    names: tuple[str, str],
+    divisor: float,
+    shift: NDArray[np.float32] | None,
+) -> list[onnx.ValueInfoProto]:
+    """Add the probabilities of one head and its maps; return what to declare of them."""
+    output, maps = names
+    logits = graph.names[id(tensor)]
+    if shift is not None and shift.any():
+        shifted = graph.constant(f"{output}/shift", shift)
+        logits = graph.add("Add", [logits, shifted], f"{output}/shifted")
+    temperature = graph.constant(f"{output}/temperature", np.array(divisor, np.float32))
+    scaled = graph.add("Div", [logits, temperature], f"{output}/scaled")
+    graph.add("Softmax", [scaled], output, axis=-1)
+    n_classes = tensor.shape[-1]
+    declared = [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", n_classes])]
+    dense = tensor._keras_history.operation
+    features = _pooled_map(dense)
+    if features is not None:
+        kernel = (_array(dense.kernel) / divisor).T[:, :, None, None]
+        bias = (_array(dense.bias) + (0 if shift is None else shift)) / divisor
+        weights = [graph.constant(f"{maps}/kernel", kernel), graph.constant(f"{maps}/bias", bias)]
+        graph.add("Conv", [graph.names[id(features)], *weights], maps, kernel_shape=[1, 1])
+        shape = ["N", n_classes, *features.shape[1:3]]
+        declared.append(helper.make_tensor_value_info(maps, TensorProto.FLOAT, shape))
+    return declared
+
+
+def _pooled_map(dense: layers.Layer) -> keras.KerasTensor | None:
+    """Return the map whose mean a linear layer sees, or None when it sees something else."""
+    if not isinstance(dense, layers.Dense) or not dense.use_bias:
+        return None
+    source = dense.input._keras_history.operation
+    while isinstance(source, layers.Dropout):
+        source = source.input._keras_history.operation
+    return source.input if isinstance(source, layers.GlobalAveragePooling2D) else None
 
 
 def to_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -283,6 +321,15 @@ def _identity(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
     return inputs[0]
 
 
+def _relu(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+    if layer.max_value is not None or layer.negative_slope or layer.threshold:
+        raise ExportError(
+            f"layer {layer.name!r} cannot be exported; received a ReLU with a slope, a threshold "
+            "or a largest value; use a plain one, or add it to training/onnx_graph.py"
+        )
+    return graph.add("Relu", inputs, layer.name)
+
+
 def _activation(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
     return _activate(graph, layer, inputs[0])
 
@@ -302,4 +349,5 @@ _CONVERTERS: dict[type[layers.Layer], _Converter] = {
     layers.Dense: _dense,
     layers.Dropout: _identity,
     layers.Activation: _activation,
+    layers.ReLU: _relu,
 }

@@ -183,7 +183,7 @@ class _Trainer:
             row = self._epoch(epoch, history[-1] if history else None, on_progress)
             history.append(row)
             self.folder.write_history(history)
-            checkpoints.save(self.folder.checkpoints, self._checkpoint(epoch + 1, identity))
+            checkpoints.save(self.folder.checkpoints, self._checkpoint(row, identity))
         self.callbacks.on_train_end()
         self._finish()
         return TrainingRun(folder=self.folder, history=history)
@@ -265,12 +265,14 @@ class _Trainer:
         optimizer = self.optimizer.variables
         return named | {f"optimizer/{i:04d}": v for i, v in enumerate(optimizer)}
 
-    def _checkpoint(self, epochs: int, identity: str) -> checkpoints.Checkpoint:
+    def _checkpoint(self, row: EpochRow, identity: str) -> checkpoints.Checkpoint:
         arrays = {
             name: keras.ops.convert_to_numpy(variable.value)
             for name, variable in self._variables().items()
         }
-        return checkpoints.Checkpoint(epochs=epochs, identity=identity, arrays=arrays)
+        return checkpoints.Checkpoint(
+            epochs=row.epoch, identity=identity, arrays=arrays, score=row.val_accuracy
+        )
 
     def _restore(self, saved: checkpoints.Checkpoint) -> None:
         for name, variable in self._variables().items():

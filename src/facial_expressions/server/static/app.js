@@ -1,6 +1,8 @@
 // The page: photos and camera to POST /v1/recognize, answers to boxes, bars, timeline and files.
 // One request is in flight at a time; camera frames that come meanwhile are never queued.
 
+import { paintHeat } from "/heat.js";
+
 const MAX_BYTES = 9.5e6; // larger photos are made smaller here before they are sent
 const MAX_SIDE = 4096;
 const FRAME_SIDE = 640;
@@ -41,6 +43,7 @@ const state = {
   working: false,
   camera: null, // {stream, began, rows, ...} while it runs
   recording: [], // camera rows, kept after the camera stops
+  heat: false, // whether heat maps are asked for and shown
 };
 
 // ---- asking the server
@@ -49,7 +52,7 @@ async function recognize(blob) {
   for (let attempt = 0; ; attempt += 1) {
     let response;
     try {
-      response = await fetch("/v1/recognize", { method: "POST", body: blob });
+      response = await fetch(state.heat ? "/v1/recognize?explain=true" : "/v1/recognize", { method: "POST", body: blob });
     } catch {
       return { error: "unreachable" };
     }
@@ -76,7 +79,7 @@ function addFiles(files) {
   stopCamera();
   const first = state.photos.length;
   for (const file of pictures) {
-    state.photos.push({ name: file.name || "pasted picture", url: URL.createObjectURL(file), file });
+    state.photos.push({ name: file.name || "pasted picture", url: URL.createObjectURL(file), file, original: file });
   }
   show(first);
   workThroughPhotos();
@@ -135,6 +138,10 @@ function show(index) {
   at("photo").alt = photo.name;
   at("caption").textContent = photo.name;
   draw(photo.row ?? null);
+  if (state.heat && photo.row?.faces.some((face) => !face.explanation) && !photo.file) {
+    photo.file = photo.original;
+    workThroughPhotos();
+  }
   if (photo.error) at("status").textContent = `${photo.name}: ${photo.error}`;
   else at("status").textContent = photo.row ? summary(photo.row) : "Looking for faces …";
 }
@@ -179,6 +186,19 @@ function draw(row) {
   const faces = row?.faces ?? [];
   reuse(at("boxes"), faces, makeBox, (box, face, i) => fillBox(box, face, i, row));
   reuse(at("cards"), faces, makeCard, fillCard);
+  drawHeat(row);
+}
+
+function drawHeat(row) {
+  const explained = state.heat ? (row?.faces ?? []).filter((face) => face.explanation) : [];
+  at("heatmap").hidden = explained.length === 0;
+  if (explained.length) paintHeat(at("heatmap"), row, explained.map((face) => face.explanation));
+}
+
+function toggleHeat() {
+  state.heat = !state.heat;
+  at("heat").setAttribute("aria-pressed", String(state.heat));
+  if (!state.camera) show(state.shown);
 }
 
 // Live answers come ten times a second: elements are kept, so that focus and transitions are too.
@@ -470,6 +490,7 @@ at("files").addEventListener("change", (event) => {
   event.target.value = "";
 });
 at("camera").addEventListener("click", askForCamera);
+at("heat").addEventListener("click", toggleHeat);
 at("notice").addEventListener("close", () => { if (at("notice").returnValue === "start") startCamera(); });
 at("json").addEventListener("click", () => saveAs("expressions.json", "application/json", JSON.stringify(results(), null, 1)));
 at("csv").addEventListener("click", () => saveAs("expressions.csv", "text/csv", toCsv(results())));
@@ -495,6 +516,7 @@ at("photo").addEventListener("error", () => { at("photo").hidden = true; });
 try {
   const { models } = await (await fetch("/v1/models")).json();
   state.labels = models[0].labels;
+  at("heat").hidden = !models[0].explains;
   at("model").textContent = `Model ${models[0].name}`;
 } catch {
   say(WORDS.unreachable);

@@ -1,0 +1,121 @@
+"""The verb ``batch``: any number of pictures to shards of rows, on all cores or on a cluster."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from facial_expressions.distributed.batch import BatchSummary
+
+__all__ = ["command"]
+
+
+class RowFormat(StrEnum):
+    """How shards are written."""
+
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+class EngineName(StrEnum):
+    """Where the workers are."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def command(  # noqa: PLR0913 - one argument per option
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="A folder, a quoted glob, a list of paths (.txt, .csv, .jsonl), tar archives, or "
+            "a picture.",
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder for the shards.")],
+    *,
+    row_format: Annotated[
+        RowFormat, typer.Option("--format", help="JSON Lines, or Parquet (needs pyarrow).")
+    ] = RowFormat.JSONL,
+    shard_size: Annotated[int, typer.Option(min=1, help="Rows per shard.")] = 1000,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the batch in OUTPUT, if there is one.")
+    ] = False,
+    engine: Annotated[
+        EngineName, typer.Option(help="Processes of this machine, or Ray (needs the extra ray).")
+    ] = EngineName.LOCAL,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="How many; without it, one per core.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the networks, per worker.")] = 1,
+    address: Annotated[
+        str | None,
+        typer.Option(help="A Ray cluster's address; without it, Ray starts on this machine."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A shipped model's name, or the path of a model file.")
+    ] = "default",
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
+    ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Larger pictures are rejected before they are decoded.")
+    ] = 178_000_000,
+) -> None:
+    """Find faces and name their expressions in any number of pictures: one row per input.
+
+    Rows are those of predict --format json. The answer names what people would see in a face, not
+    what the person feels.
+    """
+    if address is not None and engine is not EngineName.RAY:
+        raise typer.BadParameter("is for --engine ray only.", param_hint="--address")
+    from facial_expressions.cli.batch_progress import ProgressLine
+    from facial_expressions.distributed.batch import BatchOptions, WorkerOptions, run_batch
+
+    own_file = Path(model).suffix == ".onnx"  # workers of a cluster start in folders of their own
+    options = BatchOptions(
+        str(Path(model).absolute()) if own_file else model,
+        min_confidence,
+        max_pixels,
+        row_format.value,
+        shard_size,
+    )
+    crew = WorkerOptions(engine.value, workers, threads, address)
+    with ProgressLine(sys.stderr) as progress:
+        try:
+            summary = run_batch(
+                source, output, options=options, workers=crew, resume=resume, report=progress.show
+            )
+        except KeyboardInterrupt:
+            progress.clear()
+            print("to go on, run the same command with --resume", file=sys.stderr)
+            raise
+    _summarise(summary, output)
+    if not summary.is_clean:
+        raise typer.Exit(1)
+
+
+def _summarise(summary: BatchSummary, output: Path) -> None:
+    """Say on stderr what became of the inputs, and where the rows are."""
+    counts = summary.counts
+    parts = [
+        f"{counts[status]:,} {status}"
+        for status in ("ok", "rejected", "failed", "skipped")
+        if counts[status]
+    ]
+    text = f"{summary.n_inputs:,} pictures"
+    if parts:
+        text += f": {', '.join(parts)}; {counts['faces']:,} faces"
+    if summary.n_left_out:
+        text += f"; {summary.n_left_out:,} other files left out"
+    print(text, file=sys.stderr)
+    if summary.n_before:
+        print(f"{summary.n_before:,} rows were there from before", file=sys.stderr)
+    print(f"rows are in {output}", file=sys.stderr)

@@ -1,0 +1,293 @@
+"""Run a batch: any number of inputs to one row each, in shards, resumable at any point."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from facial_expressions.distributed.crew import PICTURE_TIMEOUT_S, Crew, CrewBackend, rows_in_order
+from facial_expressions.distributed.inputs import InputListing
+from facial_expressions.distributed.output_folder import BatchManifest, OutputFolder, ShardEntry
+from facial_expressions.distributed.shards import (
+    SHARD_FORMATS,
+    ShardFormat,
+    check_format,
+    open_shard,
+)
+from facial_expressions.distributed.work import (
+    RecognizerFactory,
+    RecognizerOptions,
+)
+from facial_expressions.errors import BatchError
+from facial_expressions.inference.classifier import load_classifier
+from facial_expressions.inference.images import MAX_PIXELS
+from facial_expressions.inference.model_store import DEFAULT
+from facial_expressions.inference.runtime import file_sha256
+
+__all__ = [
+    "BatchOptions",
+    "BatchProgress",
+    "BatchSummary",
+    "Engine",
+    "WorkerOptions",
+    "run_batch",
+]
+
+Engine = Literal["local", "ray"]
+
+_TASK_PICTURES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """What decides the rows; a batch can only be resumed with the same.
+
+    Attributes:
+        model: A shipped model's name, or the path of a model file.
+        min_confidence: Confidence under which an answer counts as uncertain, 0 to 1; None takes the
+            model's own threshold.
+        max_pixels: Larger pictures are rejected before they are decoded.
+        file_format: ``jsonl`` or ``parquet``.
+        shard_size: Rows per file.
+
+    Raises:
+        ValueError: An option is out of its range.
+    """
+
+    model: str = DEFAULT
+    min_confidence: float | None = None
+    max_pixels: int = MAX_PIXELS
+    file_format: ShardFormat = "jsonl"
+    shard_size: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.file_format not in SHARD_FORMATS or self.shard_size < 1 or self.max_pixels < 1:
+            raise ValueError(
+                f"a batch needs a format of {SHARD_FORMATS}, shards of 1 row or more and pictures "
+                f"of 1 pixel or more; received {self}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """Who does the work; this may change when a batch is resumed.
+
+    Attributes:
+        engine: ``local`` for processes of this machine, ``ray`` for actors.
+        n_workers: How many; None takes one per core, divided by ``threads``.
+        threads: Threads of the networks in each.
+        address: A Ray cluster's address; None starts Ray on this machine.
+        timeout_s: A worker that needs longer for a picture is ended.
+
+    Raises:
+        ValueError: An option is out of its range.
+    """
+
+    engine: Engine = "local"
+    n_workers: int | None = None
+    threads: int = 1
+    address: str | None = None
+    timeout_s: float = PICTURE_TIMEOUT_S
+
+    def __post_init__(self) -> None:
+        if (self.n_workers is not None and self.n_workers < 1) or self.threads < 1:
+            raise ValueError(f"a batch needs a worker and a thread or more; received {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far a batch is.
+
+    Attributes:
+        n_done: Inputs done, those of earlier runs included; while they are listed, inputs listed.
+        n_inputs: Inputs in all; None while they are being listed.
+        n_before: Inputs that earlier runs did.
+    """
+
+    n_done: int
+    n_inputs: int | None = None
+    n_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """What became of a batch.
+
+    Attributes:
+        n_inputs: Inputs, and rows.
+        counts: Rows of each status, and ``faces``.
+        n_left_out: Files passed over because they are no pictures.
+        n_before: Rows that earlier runs had done.
+    """
+
+    n_inputs: int
+    counts: Counter[str]
+    n_left_out: int
+    n_before: int
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no input was rejected or failed."""
+        return not (self.counts["rejected"] or self.counts["failed"])
+
+
+Report = Callable[[BatchProgress], None]
+
+
+def run_batch(
+    source: str | Path,
+    output: str | Path,
+    *,
+    options: BatchOptions | None = None,
+    workers: WorkerOptions | None = None,
+    resume: bool = False,
+    report: Report | None = None,
+    factory: RecognizerFactory | None = None,
+) -> BatchSummary:
+    """Recognise any number of pictures into a folder of shards, one row per input.
+
+    Workers are spawned: a script that calls this needs the usual ``if __name__ == "__main__":``.
+
+    Args:
+        source: A folder, a glob, a list of paths, a tar archive or a picture; see ``InputListing``.
+        output: A new or empty folder; with ``resume`` also that of an unfinished batch.
+        options: What decides the rows.
+        workers: Who does the work.
+        resume: Whether to go on with the batch in ``output``, if there is one.
+        report: Called after every input.
+        factory: Opens a worker's recognizer instead of ``options``; must pickle.
+
+    Raises:
+        BatchError: There is no such input, or the output holds something else.
+        ModelError: The model is missing, damaged or none of ours.
+        MissingExtraError: Parquet or Ray is not installed.
+        OSError: The output cannot be written, or workers cannot be started.
+
+    Example:
+        >>> with open("none.txt", "w") as paths:
+        ...     _ = paths.write("")
+        >>> run_batch("none.txt", "rows").n_inputs
+        0
+    """
+    options, workers = options or BatchOptions(), workers or WorkerOptions()
+    report = report or _ignore
+    listing = InputListing(str(source), Path(output))
+    check_format(options.file_format)
+    labels, described = _describe(options)
+    opened = factory or RecognizerOptions(
+        options.model, workers.threads, options.min_confidence, options.max_pixels
+    )
+    with OutputFolder(Path(output), options.file_format) as folder:
+        manifest = _begin(folder, listing, described, resume=resume, report=report)
+        before = manifest.n_rows
+        if before < manifest.n_inputs:
+            backend = _open_backend(workers, opened)
+            try:
+                manifest = _write_shards(folder, manifest, labels, backend, workers, report)
+            finally:
+                backend.close()
+    counts = sum((Counter(one.counts) for one in manifest.shards.values()), Counter[str]())
+    return BatchSummary(manifest.n_inputs, counts, manifest.n_left_out, before)
+
+
+def _ignore(progress: BatchProgress) -> None:
+    """Report to nobody."""
+
+
+def _describe(options: BatchOptions) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the names of the expressions, and all that decides what rows say."""
+    classifier = load_classifier(options.model, threads=1)
+    return classifier.labels.names, {
+        "version": version("facial-expressions"),
+        "model": classifier.metadata.name,
+        "model_sha256": file_sha256(classifier.path),
+        "min_confidence": options.min_confidence,
+        "max_pixels": options.max_pixels,
+        "format": options.file_format,
+        "shard_size": options.shard_size,
+    }
+
+
+def _begin(
+    folder: OutputFolder,
+    listing: InputListing,
+    described: dict[str, Any],
+    *,
+    resume: bool,
+    report: Report,
+) -> BatchManifest:
+    """Return the manifest of a new batch, or that of the one to go on with."""
+
+    def on_input(n: int) -> None:
+        report(BatchProgress(n))
+
+    manifest = folder.read_manifest()
+    if manifest is None:
+        n, sha256 = folder.write_inputs(listing, on_input)
+        manifest = BatchManifest(described, n, sha256, listing.n_left_out)
+        folder.write_manifest(manifest)
+        return manifest
+    if not resume:
+        raise BatchError(
+            f"the output folder holds a batch already; received one with {manifest.n_rows:,} of "
+            f"{manifest.n_inputs:,} rows; add --resume to go on, or name a new folder"
+        )
+    differing = [
+        f"{name} {described.get(name)!r}, it was begun with {manifest.options.get(name)!r}"
+        for name in {**manifest.options, **described}
+        if described.get(name) != manifest.options.get(name)
+    ]
+    if differing:
+        raise BatchError(
+            f"a batch is resumed with the options that it was begun with; received "
+            f"{'; '.join(differing)}; give the same, or name a new folder"
+        )
+    folder.check_inputs(listing, on_input)
+    return manifest
+
+
+def _open_backend(workers: WorkerOptions, factory: RecognizerFactory) -> CrewBackend:
+    if workers.engine == "ray":
+        from facial_expressions.distributed.ray_workers import RayWorkers
+
+        return RayWorkers(
+            factory, Path.cwd(), threads=workers.threads, n_workers=workers.n_workers,
+            address=workers.address,
+        )  # fmt: skip
+    from facial_expressions.distributed.local_workers import LocalWorkers
+
+    return LocalWorkers(factory, Path.cwd())
+
+
+def _write_shards(
+    folder: OutputFolder,
+    manifest: BatchManifest,
+    labels: tuple[str, ...],
+    backend: CrewBackend,
+    workers: WorkerOptions,
+    report: Report,
+) -> BatchManifest:
+    """Do what is left, shard after shard."""
+    before, total = manifest.n_rows, manifest.n_inputs
+    n_workers = min(workers.n_workers or backend.count_places(workers.threads), total - before)
+    crew = Crew(backend, n_workers, timeout_s=workers.timeout_s)
+    task_size = max(1, min(_TASK_PICTURES, (total - before) // (4 * n_workers)))
+    rows = rows_in_order(folder.read_inputs(manifest), crew, task_size, n_workers)
+    size, done = manifest.shard_size, before
+    for number, group in itertools.groupby(rows, lambda numbered: numbered[0] // size):
+        counts: Counter[str] = Counter()
+        path = folder.shard_path(number)
+        with open_shard(path, manifest.options["format"], labels) as shard:
+            for _, row in group:
+                shard.write(row.line)
+                counts.update({row.status: 1, "faces": row.n_faces})
+                done += 1
+                report(BatchProgress(done, total, before))
+        manifest = manifest.with_shard(number, ShardEntry(path.stat().st_size, dict(counts)))
+        folder.write_manifest(manifest)
+    return manifest

@@ -1,0 +1,209 @@
+"""List the inputs of a batch one after the other: folder, glob, list of paths, tar archives."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import sqlite3
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from facial_expressions.distributed.batch_input import BatchInput
+from facial_expressions.distributed.path_lists import LIST_SUFFIXES, read_paths
+from facial_expressions.errors import BatchError
+from facial_expressions.inference.images import PICTURE_SUFFIXES
+
+__all__ = ["InputListing"]
+
+_TAR: Final = ".tar"
+_COMPRESSED: Final = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_WILDCARDS: Final = frozenset("*?[")
+
+
+class InputListing:
+    """The inputs, always in the same order; nothing is held but one folder's names.
+
+    A folder is walked with all folders inside it, each folder's names sorted and its files before
+    its folders; hidden files and folders and links to folders are passed over. Files that are
+    neither pictures nor tar archives are left out and counted. A path that is named again, and a
+    member that an archive holds again, are inputs of status ``skipped``.
+
+    Args:
+        source: A folder, a glob (``**`` for any folders), a list of paths (``.txt``, ``.csv``,
+            ``.jsonl``; relative paths start at the list's folder), a tar archive or a picture.
+        output: A folder that is not looked into.
+
+    Attributes:
+        n_left_out: Files passed over because they are no pictures, so far.
+
+    Raises:
+        BatchError: There is no such input, or it is of a kind that is not read.
+
+    Example:
+        >>> list(InputListing("no-such-folder", Path("out")))
+        Traceback (most recent call last):
+        facial_expressions.errors.BatchError: no such input; received 'no-such-folder'; ...
+    """
+
+    def __init__(self, source: str, output: Path) -> None:
+        self._source = source
+        self._output = os.path.realpath(output)
+        self._path = Path(source)
+        self.n_left_out = 0
+        if not os.path.lexists(source) and not _WILDCARDS & set(source):
+            raise BatchError(f"no such input; received {source!r}; check the path")
+        if not self._path.is_dir() and os.path.lexists(source):
+            self._check_file()
+
+    def __iter__(self) -> Iterator[BatchInput]:
+        """Yield the inputs."""
+        self.n_left_out = 0
+        for one in self._expand_all():
+            if _is_archive(one.source) and one.status is None:
+                yield from self._members(one.source)
+            else:
+                yield one
+
+    def _check_file(self) -> None:
+        name = self._path.name.lower()
+        if name.endswith(_COMPRESSED):
+            raise BatchError(
+                f"a compressed archive cannot be read from the middle; received {self._source!r}; "
+                "decompress it to a .tar first"
+            )
+        if self._path.suffix.lower() not in {*LIST_SUFFIXES, *PICTURE_SUFFIXES, _TAR}:
+            raise BatchError(
+                "the input is a folder, a glob, a list of paths "
+                f"({', '.join(sorted(LIST_SUFFIXES))}), a .tar archive or a picture; received "
+                f"{self._source!r}; name one of these"
+            )
+
+    def _expand_all(self) -> Iterator[BatchInput]:
+        if self._path.is_dir():
+            yield from self._walk(self._source)
+        elif not os.path.lexists(self._source):
+            found = glob.iglob(self._source, recursive=True)  # noqa: PTH207 - absolute ones too
+            for path in sorted(set(found)):
+                if not os.path.realpath(path).startswith(self._output + os.sep):
+                    yield from self._classify(path, _kind_of(Path(path)))
+        elif self._path.suffix.lower() in LIST_SUFFIXES:
+            yield from self._read_list()
+        else:
+            yield BatchInput(self._source, is_listed=True)
+
+    def _read_list(self) -> Iterator[BatchInput]:
+        folder = "" if self._path.parent == Path() else str(self._path.parent)
+        with _Seen() as seen:
+            for entry in read_paths(self._path):
+                if entry.error:
+                    yield BatchInput(entry.path, status="rejected", error=entry.error)
+                    continue
+                one = BatchInput(os.path.join(folder, entry.path))  # noqa: PTH118
+                again = seen.add(os.path.abspath(one.source))  # noqa: PTH100
+                yield _skip_again(one) if again else one
+
+    def _walk(self, folder: str) -> Iterator[BatchInput]:
+        waiting = [folder]
+        while waiting:
+            current = waiting.pop()
+            if os.path.realpath(current) == self._output:
+                continue
+            try:
+                with os.scandir(current) as entries:
+                    found = sorted(
+                        (one.path, _kind_of(one)) for one in entries if one.name[0] != "."
+                    )
+            except OSError as error:
+                yield BatchInput(
+                    current, status="failed", error=_unreadable("folder", current, error)
+                )
+                continue
+            for path, kind in found:
+                yield from self._classify(path, kind)
+            waiting += [path for path, kind in reversed(found) if kind == "folder"]
+
+    def _classify(self, path: str, kind: str) -> Iterator[BatchInput]:
+        """Yield a picture or an archive; count any other file."""
+        if "folder" in kind:
+            return
+        if _suffix(path) not in {*PICTURE_SUFFIXES, _TAR}:
+            self.n_left_out += 1
+        elif kind == "file":
+            yield BatchInput(path, is_listed=True)
+        elif kind == "broken link":
+            error = f"a link to a file that is not there; received {path}; mend or remove the link"
+            yield BatchInput(path, status="rejected", error=error)
+        else:
+            error = f"no regular file; received {path}; name pictures only"
+            yield BatchInput(path, status="skipped", error=error)
+
+    def _members(self, archive: str) -> Iterator[BatchInput]:
+        try:
+            with tarfile.open(archive, "r:") as tar, _Seen() as seen:
+                while (member := tar.next()) is not None:
+                    vars(tar)["members"] = []  # it would remember each one
+                    name = member.name
+                    if not member.isfile() or _suffix(name) not in PICTURE_SUFFIXES:
+                        self.n_left_out += member.isfile()
+                        continue
+                    one = BatchInput(f"{archive}/{name}", archive, member.offset_data, member.size)
+                    yield _skip_again(one) if seen.add(name) else one
+        except tarfile.TarError as error:
+            reason = f"received {archive}: {error}; copy it again, or decompress it"
+            reason = f"the archive is damaged or compressed; {reason}"
+            yield BatchInput(archive, status="rejected", error=reason)
+        except OSError as error:
+            yield BatchInput(archive, status="failed", error=_unreadable("archive", archive, error))
+
+
+class _Seen:
+    """Remembers texts in a database on disk, so that memory stays flat."""
+
+    def __enter__(self) -> _Seen:
+        self._database = sqlite3.connect("")
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._database.close()
+
+    def add(self, text: str) -> bool:
+        """Add a text; return whether it was there before."""
+        digest = hashlib.blake2b(os.fsencode(text), digest_size=16).digest()
+        added = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,))
+        return added.rowcount == 0
+
+
+def _skip_again(one: BatchInput) -> BatchInput:
+    return replace(one, status="skipped", error="it was named before")
+
+
+def _suffix(path: str) -> str:
+    """Return a path's ending in lower case; pathlib would keep every name that it ever saw."""
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122
+
+
+def _is_archive(path: str) -> bool:
+    return path.lower().endswith(_TAR)
+
+
+def _kind_of(entry: os.DirEntry[str] | Path) -> str:
+    """Return ``file``, ``folder``, ``folder link``, ``broken link`` or ``special``."""
+    try:
+        if entry.is_dir():
+            return "folder link" if entry.is_symlink() else "folder"
+        if entry.is_file():
+            return "file"
+    except OSError:  # for example a link to itself
+        return "broken link"
+    return "broken link" if entry.is_symlink() else "special"
+
+
+def _unreadable(what: str, path: str, error: OSError) -> str:
+    kind = "permission" if isinstance(error, PermissionError) else "reading"
+    return f"{kind}: the {what} cannot be read; received {path}: {error.strerror}; check its rights"

@@ -1,0 +1,273 @@
+"""The output folder of a batch: its inputs, finished shards, and the manifest that resumes it.
+
+::
+
+    rows/
+    ├── batch.json             the manifest: options, digest of the inputs, finished shards
+    ├── inputs.list            the inputs, one a line, in the order of the rows
+    ├── rows-000000.jsonl      a finished shard: whole lines, never touched again
+    └── .lock                  held by the run that writes here
+
+Every file but the lock appears under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from facial_expressions.distributed.batch_input import BatchInput
+from facial_expressions.distributed.shards import PART, disk_errors_named, replace_durably
+from facial_expressions.errors import BatchError
+
+__all__ = ["BatchManifest", "OutputFolder", "ShardEntry"]
+
+_SCHEMA: Final = 1
+_LOCK: Final = ".lock"
+_MANIFEST: Final = "batch.json"
+_INPUTS: Final = "inputs.list"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardEntry:
+    """A finished shard.
+
+    Attributes:
+        n_bytes: Size of its file.
+        counts: Rows of each status, and ``faces``.
+    """
+
+    n_bytes: int
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchManifest:
+    """What a batch is and how far it has come.
+
+    Attributes:
+        options: Everything that decides what its rows say and how they are divided.
+        n_inputs: Inputs, one row each.
+        inputs_sha256: Digest of ``inputs.list``.
+        n_left_out: Files passed over because they are no pictures.
+        shards: Finished shards by number, counted from 0.
+    """
+
+    options: Mapping[str, Any]
+    n_inputs: int
+    inputs_sha256: str
+    n_left_out: int
+    shards: Mapping[int, ShardEntry] = field(default_factory=dict)
+
+    @property
+    def shard_size(self) -> int:
+        """Rows of every shard but the last."""
+        return int(self.options["shard_size"])
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in finished shards."""
+        return sum(
+            min(self.shard_size, self.n_inputs - number * self.shard_size) for number in self.shards
+        )
+
+    def with_shard(self, number: int, entry: ShardEntry) -> BatchManifest:
+        """Return the manifest with one more finished shard.
+
+        Args:
+            number: Its number.
+            entry: What it holds.
+        """
+        return replace(self, shards={**self.shards, number: entry})
+
+
+class OutputFolder:
+    """A batch's output folder, held by one run at a time.
+
+    Args:
+        path: The folder; made when it is not there.
+        suffix: Ending of the shards' files.
+
+    Raises:
+        BatchError: Another run holds it.
+        OSError: It cannot be made or written.
+    """
+
+    def __init__(self, path: Path, suffix: str) -> None:
+        self._path = path
+        self._suffix = suffix
+
+    def __enter__(self) -> OutputFolder:
+        with disk_errors_named(self._path):
+            self._path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self._path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock_file(self._lock)
+        except OSError as error:
+            os.close(self._lock)
+            raise BatchError(
+                f"another run writes into this folder; received {self._path}; wait for it, or name "
+                "another folder"
+            ) from error
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._lock)
+
+    def shard_path(self, number: int) -> Path:
+        """Return where a shard lies.
+
+        Args:
+            number: Counted from 0.
+        """
+        return self._path / f"rows-{number:06d}.{self._suffix}"
+
+    def read_manifest(self) -> BatchManifest | None:
+        """Return the manifest without shards that are gone or changed; None when there is none.
+
+        Raises:
+            BatchError: The folder holds something else, or the manifest is damaged.
+        """
+        path = self._path / _MANIFEST
+        if not path.exists():
+            self._check_empty()
+            return None
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            shards = {int(key): ShardEntry(**value) for key, value in data.pop("shards").items()}
+            manifest = BatchManifest(**_known_schema(data), shards=shards)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BatchError(
+                f"the manifest of this batch is damaged; received {path}: {error}; begin anew in "
+                "another folder"
+            ) from error
+        whole = {number: one for number, one in shards.items() if self._is_whole(number, one)}
+        return replace(manifest, shards=whole)
+
+    def write_manifest(self, manifest: BatchManifest) -> None:
+        """Replace the manifest.
+
+        Args:
+            manifest: What to write.
+        """
+        data = {"schema": _SCHEMA, **asdict(manifest)}
+        text = json.dumps(data, indent=1) + "\n"
+        self._write(self._path / _MANIFEST, [text])
+
+    def write_inputs(
+        self, inputs: Iterable[BatchInput], on_input: Callable[[int], None]
+    ) -> tuple[int, str]:
+        """Write the list of inputs.
+
+        Args:
+            inputs: Taken one by one.
+            on_input: Called with the number of inputs so far.
+
+        Returns:
+            How many there are, and the digest of the list.
+        """
+        sha = hashlib.sha256()
+        n = 0
+
+        def lines() -> Iterator[str]:
+            nonlocal n
+            for n, one in enumerate(inputs, 1):
+                line = one.to_line() + "\n"
+                sha.update(line.encode())
+                on_input(n)
+                yield line
+
+        self._write(self._path / _INPUTS, lines())
+        return n, sha.hexdigest()
+
+    def check_inputs(self, inputs: Iterable[BatchInput], on_input: Callable[[int], None]) -> None:
+        """Compare inputs with those that the batch was begun with.
+
+        Args:
+            inputs: Taken one by one.
+            on_input: Called with the number of inputs so far.
+
+        Raises:
+            BatchError: They differ; the message says where first.
+        """
+        now = (one.to_line() for one in inputs)
+        for number, (new, old) in enumerate(itertools.zip_longest(now, self._read_lines()), 1):
+            if new != old:
+                raise BatchError(
+                    "the inputs are not those that this batch was begun with; received as input "
+                    f"{number} {_named(new)}, then it was {_named(old)}; restore them, or begin "
+                    "anew in another folder"
+                )
+            on_input(number)
+
+    def read_inputs(self, manifest: BatchManifest) -> Iterator[tuple[int, BatchInput]]:
+        """Yield position and input of everything whose shard is not finished.
+
+        Args:
+            manifest: Says which shards are.
+        """
+        for index, line in enumerate(self._read_lines()):
+            if index // manifest.shard_size not in manifest.shards:
+                yield index, BatchInput.from_line(line)
+
+    def _read_lines(self) -> Iterator[str]:
+        with (self._path / _INPUTS).open(encoding="ascii", newline="\n") as file:
+            for line in file:
+                yield line.rstrip("\n")
+
+    def _check_empty(self) -> None:
+        """Refuse a folder with foreign files; what a run left that was killed early is ours."""
+        ours = {_LOCK, _INPUTS}
+        foreign = [p.name for p in self._path.iterdir() if p.name not in ours and p.suffix != PART]
+        if foreign:
+            raise BatchError(
+                f"the output folder is not empty and holds no batch; received {self._path} with "
+                f"{min(foreign)!r}; name a new folder"
+            )
+
+    def _is_whole(self, number: int, entry: ShardEntry) -> bool:
+        path = self.shard_path(number)
+        return path.is_file() and path.stat().st_size == entry.n_bytes
+
+    def _write(self, path: Path, lines: Iterable[str]) -> None:
+        part = path.with_name(path.name + PART)
+        try:
+            with disk_errors_named(part), part.open("w", encoding="ascii", newline="\n") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+            with disk_errors_named(path):
+                replace_durably(part, path)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _known_schema(data: dict[str, Any]) -> dict[str, Any]:
+    if data.pop("schema") != _SCHEMA:
+        raise ValueError(f"its schema is not {_SCHEMA}")
+    return data
+
+
+def _lock_file(descriptor: int) -> None:
+    """Take the lock of an open file, which the system gives back when its process ends."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _named(line: str | None) -> str:
+    return "none" if line is None else repr(BatchInput.from_line(line).source)

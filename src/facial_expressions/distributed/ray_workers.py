@@ -1,0 +1,210 @@
+"""Workers of a batch as actors of Ray, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from facial_expressions.distributed.batch_input import BatchInput
+from facial_expressions.distributed.crew import WorkerEvent
+from facial_expressions.distributed.work import (
+    RecognizerFactory,
+    Row,
+    RowRecognizer,
+    Task,
+    answer,
+    open_recognizer,
+)
+from facial_expressions.errors import FacialExpressionsError, MissingExtraError
+
+__all__ = ["RayWorkers"]
+
+
+@dataclass(slots=True)
+class _Handle:
+    """An actor, and for each answer that is awaited what it will be."""
+
+    actor: Any
+    awaited: dict[Any, tuple[Literal["ready", "answered"], int]] = field(default_factory=dict)
+
+
+class RayWorkers:
+    """Actors with a recognizer each; Ray never restarts one, the crew does.
+
+    Without an address Ray is started on this machine, reachable from it alone, without dashboard
+    and without reports of use.
+
+    Args:
+        factory: Opens an actor's recognizer.
+        root: Folder at which relative paths start, on every machine.
+        threads: Cores that an actor takes.
+        n_workers: Actors that a Ray started here needs room for; None makes room for one per core.
+        address: A cluster's address; None starts Ray here.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        ChildProcessError: Ray cannot be started or reached.
+    """
+
+    def __init__(
+        self,
+        factory: RecognizerFactory,
+        root: Path,
+        *,
+        threads: int = 1,
+        n_workers: int | None = None,
+        address: str | None = None,
+    ) -> None:
+        self._ray = _import_ray()
+        self._factory = factory
+        self._root = root
+        self._handles: dict[int, _Handle] = {}
+        here: dict[str, Any] = {"address": "local", "include_dashboard": False}
+        here |= {"_node_ip_address": "127.0.0.1"}
+        if n_workers is not None:
+            here["num_cpus"] = n_workers * threads
+        try:
+            self._ray.init(
+                **({"address": address} if address else here),
+                log_to_driver=False,
+                logging_level="error",
+            )
+        except Exception as error:  # Ray raises plain ones when a process of its own fails
+            raise ChildProcessError(
+                f"Ray cannot be started or reached; received address {address!r}: {error}; "
+                "check the address, and 'ray status'"
+            ) from error
+        options = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
+        self._actor_class = self._ray.remote(**options)(_RecognizerActor)
+
+    def count_places(self, threads: int) -> int:
+        """Return how many workers the cluster's cores have room for.
+
+        Args:
+            threads: Threads of each.
+        """
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)) // threads)
+
+    def start(self, worker: int) -> None:
+        """Ask for an actor; it starts when the cluster has room.
+
+        Args:
+            worker: Its number.
+        """
+        handle = _Handle(self._actor_class.remote(self._factory, self._root))
+        handle.awaited[handle.actor.open.remote()] = ("ready", -1)
+        self._handles[worker] = handle
+
+    def send(self, worker: int, task: Task) -> None:
+        """Give an actor a task.
+
+        Args:
+            worker: Its number.
+            task: Done after those that it was given before.
+        """
+        handle = self._handles[worker]
+        handle.awaited[handle.actor.answer.remote(task.inputs)] = ("answered", task.number)
+
+    def wait(self, timeout_s: float) -> list[WorkerEvent]:
+        """Return what has happened since.
+
+        Args:
+            timeout_s: Longest wait.
+
+        Raises:
+            ChildProcessError: Ray itself is gone.
+        """
+        awaited = [answer for handle in self._handles.values() for answer in handle.awaited]
+        try:
+            self._ray.wait(awaited, num_returns=1, timeout=timeout_s)
+            ready, _ = self._ray.wait(awaited, num_returns=len(awaited), timeout=0)
+        except self._ray.exceptions.RayError as error:
+            raise ChildProcessError(
+                f"Ray is gone; received {_first_line(error)}; start it, then run the same command "
+                "with --resume"
+            ) from error
+        is_ready = set(ready)
+        events: list[WorkerEvent] = []
+        for number in list(self._handles):
+            events += self._take(number, is_ready)
+        return events
+
+    def stop(self, worker: int) -> None:
+        """Kill an actor.
+
+        Args:
+            worker: Its number.
+        """
+        self._ray.kill(self._handles[worker].actor)
+
+    def close(self) -> None:
+        """End all actors, and Ray where it was started here."""
+        for handle in self._handles.values():
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._ray.kill(handle.actor)
+        self._handles = {}
+        self._ray.shutdown()
+
+    def _take(self, number: int, ready: set[Any]) -> list[WorkerEvent]:
+        """Return one actor's events, its answers before its death."""
+        handle = self._handles[number]
+        events, death = [], ""
+        for reference in [one for one in handle.awaited if one in ready]:
+            kind, task = handle.awaited[reference]
+            try:
+                content = self._ray.get(reference)
+            except self._ray.exceptions.RayError as error:
+                death = death or _first_line(error)
+                continue
+            del handle.awaited[reference]
+            if isinstance(content, FacialExpressionsError):
+                events.append(WorkerEvent(number, "refused", error=content))
+            else:
+                events.append(WorkerEvent(number, kind, task, content or ()))
+        if death:
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._ray.kill(handle.actor)  # after an exception in a task it still lives
+            del self._handles[number]
+            events.append(WorkerEvent(number, "died", reason=death))
+        return events
+
+
+class _RecognizerActor:
+    """Runs on a worker's machine; opens its recognizer when it is told to."""
+
+    def __init__(self, factory: RecognizerFactory, root: Path) -> None:
+        self._factory = factory
+        self._root = root
+        self._recognizer: RowRecognizer
+
+    def open(self) -> FacialExpressionsError | None:
+        """Open the recognizer; return why it cannot be opened."""
+        try:
+            self._recognizer = open_recognizer(self._factory)
+        except FacialExpressionsError as error:
+            return error
+        return None
+
+    def answer(self, inputs: Sequence[BatchInput]) -> list[Row]:
+        """Return one row per input."""
+        return answer(self._recognizer, inputs, self._root)
+
+
+def _import_ray() -> Any:  # noqa: ANN401 - a module
+    """Import Ray with its reports of use switched off: nothing leaves the machine."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a notice
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError.of("ray", "ray") from error
+    return ray
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0][:200]

@@ -1,0 +1,252 @@
+"""Write shards of rows: a shard has its name only when it is whole.
+
+Rows go into a temporary file beside it, which is flushed to the disk and renamed. JSON Lines hold
+the rows as they are. Parquet has a row per input too, with the columns of the JSON: ``faces`` is a
+list of structures, empty where there are none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Protocol, Self
+
+from facial_expressions.errors import MissingExtraError
+
+__all__ = [
+    "SHARD_FORMATS",
+    "ShardFormat",
+    "ShardWriter",
+    "check_format",
+    "disk_errors_named",
+    "open_shard",
+    "replace_durably",
+]
+
+ShardFormat = Literal["jsonl", "parquet"]
+SHARD_FORMATS: Final[tuple[ShardFormat, ...]] = ("jsonl", "parquet")
+PART: Final = ".part"
+"""Ending of temporary files."""
+
+_GROUP_ROWS: Final = 1024
+
+
+class ShardWriter(Protocol):
+    """A shard being written; leaving its ``with`` block without an error finishes it."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish the shard, or drop it after an error."""
+
+    def write(self, line: str) -> None:
+        """Add a row.
+
+        Args:
+            line: Its line of JSON, without the end of the line.
+        """
+
+
+def check_format(file_format: ShardFormat) -> None:
+    """Check that shards of a format can be written.
+
+    Args:
+        file_format: ``jsonl`` or ``parquet``.
+
+    Raises:
+        MissingExtraError: Parquet needs pyarrow, which is not installed.
+    """
+    if file_format == "parquet":
+        _arrow()
+
+
+def open_shard(path: Path, file_format: ShardFormat, labels: Sequence[str]) -> ShardWriter:
+    """Begin a shard.
+
+    Args:
+        path: Its final name; replaced when it exists.
+        file_format: ``jsonl`` or ``parquet``.
+        labels: Names of the expressions.
+    """
+    return _ParquetShard(path, labels) if file_format == "parquet" else _JsonLinesShard(path)
+
+
+@contextlib.contextmanager
+def disk_errors_named(path: Path) -> Iterator[None]:
+    """Say in words which file could not be written, and how much room there is.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: Something in the block could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        try:
+            room = f"{shutil.disk_usage(path.parent).free:,} bytes are free"
+        except OSError:
+            room = "the folder cannot be looked at"
+        raise OSError(
+            f"the output cannot be written; received {path}: {error.strerror or error}, {room}; "
+            "make room or mend the rights, then run the same command with --resume"
+        ) from error
+
+
+def replace_durably(part: Path, path: Path) -> None:
+    """Rename a file whose content is on the disk, so that the new name survives a power cut.
+
+    Args:
+        part: The file.
+        path: Its new name.
+    """
+    part.replace(path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+class _JsonLinesShard:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._part = path.with_name(path.name + PART)
+
+    def __enter__(self) -> Self:
+        with disk_errors_named(self._part):
+            self._file = self._part.open("wb")
+        return self
+
+    def write(self, line: str) -> None:
+        # A name that is no UTF-8 becomes JSON's own escape of it.
+        with disk_errors_named(self._part):
+            self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            with disk_errors_named(self._part):
+                if kind is None:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                    self._file.close()
+                    replace_durably(self._part, self._path)
+        finally:
+            _drop(self._part, self._file)
+
+
+class _ParquetShard:
+    def __init__(self, path: Path, labels: Sequence[str]) -> None:
+        self._path = path
+        self._part = path.with_name(path.name + PART)
+        self._arrow, self._parquet = _arrow()
+        self._schema = _schema(self._arrow, labels)
+        self._waiting: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        with disk_errors_named(self._part):
+            self._file = self._part.open("wb")
+            self._writer = self._parquet.ParquetWriter(self._file, self._schema)
+        return self
+
+    def write(self, line: str) -> None:
+        # Parquet's texts are UTF-8 without exception: other bytes of a name stay escaped.
+        row = json.loads(line, object_hook=_escape_names)
+        self._waiting.append(row | {"faces": row.get("faces", [])})
+        if len(self._waiting) >= _GROUP_ROWS:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        table = self._arrow.Table.from_pylist(self._waiting, schema=self._schema)
+        self._waiting = []
+        with disk_errors_named(self._part):
+            self._writer.write_table(table)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                if self._waiting:
+                    self._write_group()
+                with disk_errors_named(self._part):
+                    self._writer.close()
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                    self._file.close()
+                    replace_durably(self._part, self._path)
+        finally:
+            _drop(self._part, self._writer, self._file)
+
+
+def _drop(part: Path, *files: Any) -> None:  # noqa: ANN401 - anything that closes
+    """Close and remove what is left of a shard that was not finished."""
+    for file in files:
+        with contextlib.suppress(OSError, ValueError):
+            file.close()
+    with contextlib.suppress(OSError):
+        part.unlink(missing_ok=True)
+
+
+def _escape_names(data: dict[str, Any]) -> dict[str, Any]:
+    for name in ("source", "error"):
+        if isinstance(data.get(name), str):
+            data[name] = data[name].encode("utf-8", "backslashreplace").decode()
+    return data
+
+
+def _schema(arrow: Any, labels: Sequence[str]) -> Any:  # noqa: ANN401 - pyarrow publishes no types
+    number = arrow.float32()
+    face = arrow.struct(
+        {
+            "box": arrow.list_(number, 4),
+            "landmarks": arrow.list_(arrow.list_(number, 2)),
+            "detection_score": number,
+            "expression": arrow.string(),
+            "confidence": number,
+            "uncertain": arrow.bool_(),
+            "uncertain_below": number,
+            "probabilities": arrow.struct(dict.fromkeys(labels, number)),
+        }
+    )
+    return arrow.schema(
+        {
+            "schema": arrow.int32(),
+            "source": arrow.string(),
+            "status": arrow.string(),
+            "width": arrow.int32(),
+            "height": arrow.int32(),
+            "faces": arrow.list_(face),
+            "error": arrow.string(),
+        }
+    )
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError.of("parquet", "pyarrow") from error
+    return pyarrow, pyarrow.parquet

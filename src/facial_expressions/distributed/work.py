@@ -1,0 +1,186 @@
+"""What a worker of a batch does: a few inputs to one row each, whatever the inputs are."""
+
+from __future__ import annotations
+
+import stat
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from facial_expressions.distributed.batch_input import BatchInput
+from facial_expressions.inference.images import MAX_PIXELS, ImageSource
+from facial_expressions.inference.model_store import DEFAULT
+from facial_expressions.json_rows import to_json
+from facial_expressions.results import ImageResult, Status
+
+__all__ = [
+    "RecognizerFactory",
+    "RecognizerOptions",
+    "Row",
+    "RowRecognizer",
+    "Task",
+    "answer",
+    "build_row",
+    "open_recognizer",
+]
+
+MAX_MEMBER_BYTES: Final = 256 * 1024**2
+"""Larger members of an archive are rejected unread."""
+
+
+class RowRecognizer(Protocol):
+    """Anything that gives one result per picture."""
+
+    def recognize_rows(
+        self, sources: Iterable[ImageSource], *, batch_size: int
+    ) -> Iterator[ImageResult]:
+        """Yield one result per source, in the order given.
+
+        Args:
+            sources: Paths and bytes of files.
+            batch_size: Pictures per batch.
+        """
+        ...
+
+
+RecognizerFactory = Callable[[], RowRecognizer]
+"""Opens a worker's recognizer, in that worker; must pickle."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecognizerOptions:
+    """How a worker opens its recognizer; calling it does so.
+
+    Attributes:
+        model: A shipped model's name, or the path of a model file.
+        threads: Threads of one run of a network.
+        min_confidence: Confidence under which an answer counts as uncertain; None takes the model's
+            own threshold.
+        max_pixels: Larger pictures are rejected.
+    """
+
+    model: str = DEFAULT
+    threads: int = 1
+    min_confidence: float | None = None
+    max_pixels: int = MAX_PIXELS
+
+    def __call__(self) -> RowRecognizer:
+        """Open the recognizer."""
+        from facial_expressions.inference.recognizer import load_recognizer
+
+        return load_recognizer(
+            self.model,
+            threads=self.threads,
+            min_confidence=self.min_confidence,
+            max_pixels=self.max_pixels,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A few inputs that one worker does at once.
+
+    Attributes:
+        number: Tells it from the other tasks.
+        indices: Position of each input in the batch.
+        inputs: The inputs.
+    """
+
+    number: int
+    indices: tuple[int, ...]
+    inputs: tuple[BatchInput, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row, ready to be written.
+
+    Attributes:
+        line: The line of JSON that ``predict --format json`` prints.
+        status: The row's status.
+        n_faces: Faces in it.
+    """
+
+    line: str
+    status: Status
+    n_faces: int
+
+
+def build_row(result: ImageResult) -> Row:
+    """Build the row of a result.
+
+    Args:
+        result: One input's result.
+
+    Example:
+        >>> build_row(ImageResult("a.jpg", "skipped", error="it was named before")).status
+        'skipped'
+    """
+    return Row(to_json(result), result.status, len(result.faces))
+
+
+def open_recognizer(factory: RecognizerFactory) -> RowRecognizer:
+    """Open a worker's recognizer, and silence warnings of metadata that is ignored anyway.
+
+    Args:
+        factory: Opens it.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    return factory()
+
+
+def answer(recognizer: RowRecognizer, inputs: Sequence[BatchInput], root: Path) -> list[Row]:
+    """Recognise a few inputs; the faces of all go through the network at once.
+
+    Args:
+        recognizer: The worker's own.
+        inputs: What to read.
+        root: Folder at which relative paths start.
+
+    Returns:
+        One row per input, in the order given.
+    """
+    read = [_read(one, root) for one in inputs]
+    sources = [one for one in read if not isinstance(one, ImageResult)]
+    results = recognizer.recognize_rows(sources, batch_size=max(1, len(sources)))
+    rows = []
+    for one, source in zip(inputs, read, strict=True):
+        result = source if isinstance(source, ImageResult) else next(results)
+        rows.append(build_row(replace(result, source=one.source)))
+    return rows
+
+
+def _read(one: BatchInput, root: Path) -> Path | bytes | ImageResult:
+    """Return what the recognizer reads, or the result when that cannot be read at all."""
+    path = root / (one.archive or one.source)
+    try:
+        if one.archive:
+            return _read_member(one, path)
+        if stat.S_ISREG(path.stat().st_mode):
+            path.open("rb").close()
+    except FileNotFoundError:
+        if one.is_listed or one.archive:
+            reason = f"received {path}, which was there when the inputs were listed; restore it"
+            return ImageResult(one.source, "failed", error=f"vanished: the file is gone; {reason}")
+    except PermissionError:
+        reason = f"permission: the file may not be read; received {path}; change its rights"
+        return ImageResult(one.source, "failed", error=reason)
+    except (OSError, ValueError) as error:
+        if one.archive:
+            reason = f"the archive cannot be read; received {path}: {error}; copy it again"
+            return ImageResult(one.source, "failed", error=reason)
+    return path  # whatever else is wrong with it, the recognizer says so
+
+
+def _read_member(one: BatchInput, archive: Path) -> bytes | ImageResult:
+    if one.n_bytes > MAX_MEMBER_BYTES:
+        reason = (
+            f"the file is too large; received {one.n_bytes:,} bytes, allowed are "
+            f"{MAX_MEMBER_BYTES:,}; shrink the picture"
+        )
+        return ImageResult(one.source, "rejected", error=reason)
+    with archive.open("rb") as file:
+        file.seek(one.offset)
+        return file.read(one.n_bytes)

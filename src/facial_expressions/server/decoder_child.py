@@ -1,0 +1,111 @@
+"""The process that decodes untrusted pictures: bytes on stdin, pixels on stdout, nothing else.
+
+It is started by ``decoding.py``. Before the first byte of a picture it gives up what it does not
+need: memory beyond a limit, writing files, leaving a core dump; each picture may cost a few seconds
+of processor time. Where the operating system has no such limits, the parent's clock remains. It
+ends when its stdin does, so it never outlives the server.
+
+A request is ``REQUEST`` (bytes that follow, most pixels) and the file's bytes; an answer is
+``ANSWER`` (an outcome, two numbers) and, for a picture, its pixels, else the words of the error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import math
+import signal
+import struct
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
+from facial_expressions.inference.images import load_image
+
+__all__ = ["ANSWER", "OUTCOMES", "PICTURE", "REQUEST", "main"]
+
+REQUEST: Final = struct.Struct("<QQ")
+"""Bytes of the file that follows, and pixels that it may have."""
+
+ANSWER: Final = struct.Struct("<BII")
+"""Outcome; then width and height of a picture, or bytes of a message and 0."""
+
+PICTURE: Final = 0
+OUTCOMES: Final[dict[int, type[ImageError]]] = {
+    1: ImageError,
+    2: ImageFormatError,
+    3: ImageTooLargeError,
+}
+"""The error that each other outcome stands for."""
+
+_PLUGINS: Final = ("Bmp", "Gif", "Jpeg", "Png", "WebP")
+_PAGE_BYTES: Final = 4096
+
+
+def main(memory_bytes: int, cpu_s: float) -> None:
+    """Decode pictures until stdin ends.
+
+    Args:
+        memory_bytes: Address space that may be taken beyond that of the idle process.
+        cpu_s: Processor time that one picture may cost.
+    """
+    warnings.simplefilter("ignore")
+    for name in _PLUGINS:
+        importlib.import_module(f"PIL.{name}ImagePlugin")
+    _forgo(memory_bytes)
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    while header := stdin.read(REQUEST.size):
+        n_bytes, max_pixels = REQUEST.unpack(header)
+        data = stdin.read(n_bytes)
+        _limit("RLIMIT_CPU", math.ceil(time.process_time() + cpu_s) + 1)
+        _answer(data, max_pixels, stdout)
+
+
+def _answer(data: bytes, max_pixels: int, stdout: BinaryIO) -> None:
+    try:
+        image = load_image(data, max_pixels=max_pixels)
+    except ImageError as error:
+        kinds = {kind: number for number, kind in OUTCOMES.items()}
+        message = str(error).encode(errors="replace")
+        stdout.write(ANSWER.pack(kinds.get(type(error), 1), len(message), 0) + message)
+    else:
+        stdout.write(ANSWER.pack(PICTURE, image.shape[1], image.shape[0]))
+        stdout.write(image.data)
+    stdout.flush()
+
+
+def _forgo(memory_bytes: int) -> None:
+    """Give up what decoding does not need; the server alone says when to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _limit("RLIMIT_CORE", 0)
+    _limit("RLIMIT_FSIZE", 0)
+    _limit("RLIMIT_AS", _address_space() + memory_bytes)
+
+
+def _address_space() -> int:
+    """Return the bytes of address space in use; a guess where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * _PAGE_BYTES
+    except (OSError, ValueError):
+        return 1024**3
+
+
+def _limit(name: str, value: int) -> None:
+    """Lower a limit of this process, where the operating system has it."""
+    try:
+        import resource
+    except ImportError:
+        return
+    kind = getattr(resource, name)
+    hard = resource.getrlimit(kind)[1]
+    allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(kind, (allowed, hard))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]))

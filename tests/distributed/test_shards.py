@@ -1,0 +1,76 @@
+"""Shards: whole or not there, JSON Lines as given, Parquet with a row per input."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from facial_expressions.distributed.shards import ShardFormat, open_shard
+from facial_expressions.json_rows import to_json
+from facial_expressions.results import Box, Face, ImageResult, Prediction
+
+LABELS = ("happy", "sad")
+FACE = Face(Box(1.25, 2, 30, 40), 0.5, ((4.0, 5.0), (6.0, 7.0)), Prediction(LABELS, (0.75, 0.25)))
+ROWS = [
+    to_json(ImageResult("a.jpg", "ok", 64, 48, (FACE, FACE))),
+    to_json(ImageResult("b.jpg", "ok", 8, 9)),
+    to_json(ImageResult("c.jpg", "rejected", error="no picture")),
+    to_json(ImageResult(os.fsdecode(b"\xff.jpg"), "failed", error="x")),
+]
+
+
+def write(path: Path, file_format: ShardFormat) -> None:
+    with open_shard(path, file_format, LABELS) as shard:
+        for row in ROWS:
+            shard.write(row)
+
+
+def test_json_lines_are_the_rows_and_odd_names_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    write(path, "jsonl")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[:3] == ROWS[:3]
+    assert os.fsencode(json.loads(lines[3])["source"]) == b"\xff.jpg"
+    assert path.read_bytes().endswith(b"}\n")
+
+
+def test_parquet_has_the_same_fields(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "rows.parquet"
+    write(path, "parquet")
+    rows = parquet.read_table(path).to_pylist()
+    assert [row["source"] for row in rows] == ["a.jpg", "b.jpg", "c.jpg", "\\udcff.jpg"]
+    assert [row["status"] for row in rows] == ["ok", "ok", "rejected", "failed"]
+    assert [len(row["faces"]) for row in rows] == [2, 0, 0, 0]
+    assert [row["width"] for row in rows] == [64, 8, None, None]
+    assert [row["error"] for row in rows] == [None, None, "no picture", "x"]
+    face = rows[0]["faces"][0]
+    assert face == json.loads(ROWS[0])["faces"][0]
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+def test_an_unfinished_shard_leaves_nothing(tmp_path: Path, file_format: ShardFormat) -> None:
+    def write_half() -> None:
+        with open_shard(tmp_path / "rows", file_format, LABELS) as shard:
+            shard.write(ROWS[0])
+            assert not (tmp_path / "rows").exists()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+def test_an_output_that_cannot_be_written_is_said_with_its_name(
+    tmp_path: Path, file_format: ShardFormat
+) -> None:
+    path = tmp_path / "gone" / "rows"
+    with (
+        pytest.raises(OSError, match=f"cannot be written; received {path}"),
+        open_shard(path, file_format, LABELS),
+    ):
+        pass

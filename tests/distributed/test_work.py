@@ -1,0 +1,63 @@
+"""What a worker does with its inputs: exactly one row each, whatever the inputs are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from facial_expressions.distributed import work
+from facial_expressions.distributed.batch_input import BatchInput
+from facial_expressions.distributed.work import RecognizerOptions, RowRecognizer, answer
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> RowRecognizer:
+    return RecognizerOptions()()
+
+
+def test_every_input_has_its_row_in_order(
+    recognizer: RowRecognizer, astronaut: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.jpg").write_text("no picture")
+    content = b"head" + astronaut.read_bytes() + b"tail"
+    (tmp_path / "pictures.tar").write_bytes(content)
+    inputs = [
+        BatchInput("gone.jpg"),
+        BatchInput("pictures.tar/a.png", "pictures.tar", 4, len(content) - 8),
+        BatchInput("vanished.jpg", is_listed=True),
+        BatchInput("text.jpg", is_listed=True),
+        BatchInput(str(astronaut), is_listed=True),
+        BatchInput("gone.tar/b.png", "gone.tar", 0, 10),
+    ]
+    rows = answer(recognizer, inputs, tmp_path)
+    read = [json.loads(row.line) for row in rows]
+    assert [row["source"] for row in read] == [one.source for one in inputs]
+    statuses = ["rejected", "ok", "failed", "rejected", "ok", "failed"]
+    assert [row["status"] for row in read] == [row.status for row in rows] == statuses
+    assert [row.n_faces for row in rows] == [0, 1, 0, 0, 1, 0]
+    assert read[1]["faces"] == read[4]["faces"]
+    assert read[2]["error"].startswith("vanished: ")
+
+
+def test_a_file_that_may_not_be_read_has_failed(
+    recognizer: RowRecognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "locked.jpg").write_bytes(b"x")
+
+    def refuse(self: Path, mode: str = "r") -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    (row,) = answer(recognizer, [BatchInput("locked.jpg", is_listed=True)], tmp_path)
+    assert row.status == "failed"
+    assert "permission: " in row.line
+
+
+def test_a_huge_member_is_rejected_unread(recognizer: RowRecognizer, tmp_path: Path) -> None:
+    (tmp_path / "big.tar").write_bytes(b"")
+    huge = BatchInput("big.tar/a.png", "big.tar", 0, work.MAX_MEMBER_BYTES + 1)
+    (row,) = answer(recognizer, [huge], tmp_path)
+    assert row.status == "rejected"
+    assert "too large" in row.line

@@ -1,0 +1,326 @@
+"""Pictures are decoded in children that may die: one request is hurt, the next one is not."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
+from facial_expressions.inference.images import load_image
+from facial_expressions.inference.recognizer import ExpressionRecognizer
+from facial_expressions.server import decoding
+from facial_expressions.server.decoding import DecoderPool
+from facial_expressions.server.failures import RequestError
+from facial_expressions.server.limits import ServerLimits
+from tests.server.client import png, run_server
+
+ONE = ServerLimits(workers=1, answer_s=60)
+on_posix = pytest.mark.skipif(os.name != "posix", reason="sends signals and sets POSIX limits")
+
+
+@pytest.fixture
+def pool() -> Iterator[DecoderPool]:
+    one = DecoderPool(ONE)
+    one.start()
+    yield one
+    one.close()
+
+
+def children() -> list[int]:
+    """Return the process ids of this process' decoders."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+        if parent == os.getpid() and b"facial_expressions.server.decoder_child" in words:
+            found.append(int(folder.name))
+    return found
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+
+
+def misbehaving(body: str) -> str:
+    """A child that runs these lines on its first picture."""
+    return (
+        "import sys, os, time, signal\n"
+        "from facial_expressions.server.decoder_child import *\n"
+        "n, pixels = REQUEST.unpack(sys.stdin.buffer.read(REQUEST.size))\n"
+        f"sys.stdin.buffer.read(n)\n{body}\n"
+    )
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let the next child be a program of ours; the real one comes after it."""
+    real = subprocess.Popen
+
+    def set_up(body: str) -> None:
+        programs = [misbehaving(body)]
+
+        def start(words: list[str], **options: object) -> object:
+            if programs:
+                words = [sys.executable, "-c", programs.pop()]
+            return real(words, **options)  # type: ignore[call-overload]
+
+        monkeypatch.setattr(decoding.subprocess, "Popen", start)
+
+    return set_up
+
+
+def test_pixels_are_those_of_the_loader(pool: DecoderPool, astronaut: Path) -> None:
+    data = astronaut.read_bytes()
+    image = pool.decode(data)
+    assert np.array_equal(image, load_image(data))
+    image[0, 0] = 7  # and may be written to
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(b"", ImageError), (b"text", ImageFormatError), (png()[:50], ImageError)],
+    ids=["empty", "text", "cut"],
+)
+def test_errors_come_over_as_what_they_are(
+    pool: DecoderPool, data: bytes, kind: type[ImageError]
+) -> None:
+    with pytest.raises(ImageError) as caught:
+        pool.decode(data)
+    assert type(caught.value) is kind
+    assert str(caught.value) == message_of(data)
+    assert pool.n_deaths == 0
+
+
+def message_of(data: bytes) -> str:
+    try:
+        load_image(data)
+    except ImageError as error:
+        return str(error)
+    return ""
+
+
+def test_the_limit_of_pixels_is_the_servers() -> None:
+    pool = DecoderPool(ServerLimits(workers=1, pixels=100))
+    assert pool.decode(png(10, 10)).shape == (10, 10, 3)
+    with pytest.raises(ImageTooLargeError):
+        pool.decode(png(10, 11))
+    pool.close()
+
+
+@on_posix
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_a_child_that_dies_of_a_picture_costs_that_request_alone(
+    stand_in: Callable[[str], None], number: signal.Signals
+) -> None:
+    stand_in(f"os.kill(os.getpid(), {int(number)})")
+    pool = DecoderPool(ONE)
+    with pytest.raises(RequestError) as caught:
+        pool.decode(png())
+    assert (caught.value.status, caught.value.code) == (422, "undecodable_picture")
+    assert pool.n_deaths == 1
+    assert pool.decode(png()).shape == (64, 64, 3)
+    pool.close()
+
+
+@needs_proc
+def test_a_child_killed_while_idle_costs_no_request(pool: DecoderPool) -> None:
+    (victim,) = children()
+    os.kill(victim, signal.SIGKILL)
+    time.sleep(0.2)
+    assert pool.decode(png()).shape == (64, 64, 3)
+    assert children() != [victim]
+
+
+def test_a_child_that_never_ends_is_ended(stand_in: Callable[[str], None]) -> None:
+    stand_in("time.sleep(600)")
+    pool = DecoderPool(ServerLimits(workers=1, decode_s=1.0))
+    start = time.monotonic()
+    with pytest.raises(RequestError, match="cannot be decoded"):
+        pool.decode(png())
+    assert time.monotonic() - start < 5
+    assert pool.decode(png()).shape == (64, 64, 3)
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "ANSWER.pack(0, 16384, 16384) + bytes(100)",  # more pixels than are allowed
+        "ANSWER.pack(0, 0, 5)",
+        "ANSWER.pack(77, 3, 3) + bytes(27)",
+        "ANSWER.pack(1, 4_000_000_000, 0)",  # a message without end
+        "ANSWER.pack(0, 8, 8) + bytes(50)",  # too few pixels
+        "b'?'",
+    ],
+)
+def test_a_child_is_not_believed(stand_in: Callable[[str], None], answer: str) -> None:
+    """Whoever takes a child over can send anything."""
+    stand_in(f"sys.stdout.buffer.write({answer}); sys.stdout.flush(); sys.exit()")
+    pool = DecoderPool(ONE)
+    with pytest.raises(RequestError) as caught:
+        pool.decode(png())
+    assert caught.value.status == 422
+    assert pool.decode(png()).shape == (64, 64, 3)
+    pool.close()
+
+
+def run_child(code: str, folder: Path) -> str:
+    """Run lines in a process that has given up what a decoder gives up."""
+    lines = (
+        "from facial_expressions.server import decoder_child as child\n"
+        "child._forgo(64 * 2**20)\n"
+        f"try:\n    {code}\nexcept Exception as error:\n    print(type(error).__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", lines], capture_output=True, encoding="utf-8", check=False,
+        cwd=folder, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+@on_posix
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("bytearray(16 * 2**20); print('room for a picture')", "room for a picture"),
+        pytest.param(
+            "bytearray(512 * 2**20); print('too much')", "MemoryError",
+            marks=pytest.mark.skipif(sys.platform == "darwin", reason="macOS limits no memory"),
+        ),
+        ("import os; os.write(os.open('here', os.O_CREAT | os.O_WRONLY), b'x')", "OSError"),
+    ],
+    ids=["some memory", "much memory", "a file"],
+)  # fmt: skip
+def test_a_child_has_given_up_what_it_does_not_need(
+    code: str, outcome: str, tmp_path: Path
+) -> None:
+    assert run_child(code, tmp_path) == outcome
+
+
+@on_posix
+def test_processor_time_is_limited_too() -> None:
+    """For a child whose server is gone, and its clock with it."""
+    code = (
+        "import time\nfrom facial_expressions.server import decoder_child as child\n"
+        "child._limit('RLIMIT_CPU', int(time.process_time()) + 1)\n"
+        "while True: pass"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert done.returncode == -signal.SIGXCPU
+
+
+@needs_proc
+def test_children_end_with_their_pool() -> None:
+    pool = DecoderPool(ServerLimits(workers=2))
+    pool.start()
+    assert len(children()) == 2
+    pool.close()
+    assert children() == []
+
+
+@needs_proc
+def test_a_child_outlives_no_server() -> None:
+    """The server is killed outright; the child's stdin ends."""
+    code = (
+        "import os, signal\n"
+        "from facial_expressions.server.decoding import DecoderPool\n"
+        "from facial_expressions.server.limits import ServerLimits\n"
+        "pool = DecoderPool(ServerLimits(workers=1)); pool.start()\n"
+        "print(pool._idle.get()._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=False)
+    child = Path("/proc") / done.stdout.decode().strip()
+    deadline = time.monotonic() + 20
+    while child.exists() and " Z " not in (child / "stat").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_when_no_child_can_be_started_the_answer_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*words: object, **options: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    pool = DecoderPool(ONE)
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding.subprocess, "Popen", refuse)
+        with pytest.raises(RequestError) as caught:
+            pool.decode(png())
+    assert (caught.value.status, caught.value.retry_after_s) == (503, 1)
+    assert pool.decode(png()).shape == (64, 64, 3), "the place is not lost"
+    pool.close()
+
+
+@needs_proc
+def test_killing_children_under_load_hurts_one_request_each(
+    recognizer: ExpressionRecognizer,
+) -> None:
+    n_kills, n_requests = 3, 24
+    with run_server(recognizer, ServerLimits(workers=2, answer_s=60)) as server:
+        with ThreadPoolExecutor(4) as clients:
+            answers = [clients.submit(server.post, png(300, 300)) for _ in range(n_requests)]
+            for _ in range(n_kills):
+                time.sleep(0.3)
+                os.kill(children()[0], signal.SIGKILL)
+            statuses = [one.result().status for one in answers]
+        assert set(statuses) <= {200, 422}
+        assert statuses.count(422) <= n_kills
+        assert server.post(png()).status == 200
+        assert server.ask("GET", "/readyz").status == 200
+
+
+@needs_proc
+def test_children_that_keep_dying_make_the_server_not_ready(
+    recognizer: ExpressionRecognizer, stand_in: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(decoding, "_WINDOW_S", 3.0)
+    with run_server(recognizer, ServerLimits(workers=1, answer_s=60)) as server:
+        for _ in range(5):
+            stand_in("sys.exit(1)")
+            os.kill(children()[0], signal.SIGKILL)  # so that the stand-in is asked next
+            time.sleep(0.1)
+            assert server.post(png()).status == 422
+        assert server.metric("decoder_deaths") == 10
+        late = server.ask("GET", "/readyz")
+        assert (late.status, late.json["code"]) == (503, "decoders_dying")
+        assert server.ask("GET", "/healthz").status == 200
+        assert server.post(png()).status == 200, "pictures are still taken"
+        time.sleep(3)
+        assert server.ask("GET", "/readyz").status == 200
+
+
+@on_posix
+@pytest.mark.slow
+def test_a_picture_of_the_largest_size_fits_the_limits() -> None:
+    """Fifty megapixels with alpha, in a few kilobytes."""
+    stream = io.BytesIO()
+    Image.new("LA", (10_000, 5_000), (100, 200)).save(stream, "PNG", compress_level=1)
+    pool = DecoderPool(ServerLimits(workers=1, decode_s=60))
+    assert pool.decode(stream.getvalue()).shape == (5_000, 10_000, 3)
+    assert pool.n_deaths == 0
+    pool.close()
+
+
+def test_the_header_decides_before_the_child_takes_memory(pool: DecoderPool) -> None:
+    """A hundred gigapixels claimed in forty bytes."""
+    body = b"IHDR" + struct.pack(">IIBBBBB", 300_000, 300_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    end = bytes(4) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    with pytest.raises(ImageTooLargeError):
+        pool.decode(b"\x89PNG\r\n\x1a\n" + chunk + end)
