@@ -110,7 +110,7 @@ def test_a_recipe_survives_being_written_and_read(
 
 def test_ingredients_are_off_unless_a_recipe_asks_for_them() -> None:
     values = Recipe().to_dict()
-    off = {
+    off: dict[str, dict[str, object]] = {
         "augmentation": {"blur": 0, "low_resolution": 0, "low_light": 0, "noise": 0, "mixup": 0},
         "data": {"folds": 1, "balance": 0, "average_duplicates": False},
         "optimization": {"views": 1, "ferplus_weight": 0, "class_weights": "none"},
