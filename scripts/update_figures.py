@@ -1,4 +1,4 @@
-"""Fill the measured figures into README.md and docs/model-card.md from the reports of what ships.
+"""Fill the measured figures into README, model card and the list of models, from their reports.
 
 The figures stand between ``<!-- figures: KIND MODEL ... -->`` and ``<!-- /figures -->``; nothing
 else in the pages is touched. A model's reports, written by ``facial-expressions evaluate``, are in
@@ -21,6 +21,7 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 REPORTS: Final = ROOT / "docs" / "reports"
+INDEX: Final = ROOT / "src" / "facial_expressions" / "models" / "index.json"
 PAGES: Final = (ROOT / "README.md", ROOT / "docs" / "model-card.md")
 BLOCK: Final = re.compile(
     r"(<!-- figures: (\w+) ([\w -]+?) -->\n).*?(<!-- /figures -->)", re.DOTALL
@@ -40,13 +41,13 @@ def main(arguments: list[str]) -> int:
         for path in sorted(REPORTS.glob("*/report.json"))
     }
     stale = []
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        filled = fill(text, reports)
+    for path in (*PAGES, INDEX):
+        text = path.read_text(encoding="utf-8")
+        filled = fill_index(text, reports) if path == INDEX else fill(text, reports)
         if filled != text:
-            stale.append(page.name)
+            stale.append(path.name)
             if "--check" not in arguments:
-                page.write_text(filled, encoding="utf-8")
+                path.write_text(filled, encoding="utf-8")
     if "--check" in arguments and stale:
         print(f"figures are stale in {', '.join(stale)}; run: make figures", file=sys.stderr)
         return 1
@@ -65,6 +66,27 @@ def fill(text: str, reports: Reports) -> str:
         KeyError: A block is of a kind that is not in ``BLOCKS``, or of a model without a report.
     """
     return BLOCK.sub(lambda m: f"{m[1]}{BLOCKS[m[2]](m[3].split(), reports)}\n{m[4]}", text)
+
+
+def fill_index(text: str, reports: Reports) -> str:
+    """Return ``models/index.json`` with each model's entry ``measured`` as its report has it.
+
+    Args:
+        text: The list of models.
+        reports: By name what ``evaluate`` wrote as ``report.json``.
+    """
+    index = json.loads(text)
+    for name, entry in index["models"].items():
+        if report := reports.get(name):
+            entry["measured"] = {
+                "on": f"{report['dataset']}, protocol {report['protocol']}, {report['split']}",
+                "n": report["n"],
+                "accuracy": round(report["accuracy"], 4),
+                "macro_f1": round(report["macro_f1"], 4),
+                "ece": round(report["ece"], 4),
+                "ms_per_crop": round(report["latency_ms"]["per_crop"], 2),
+            }
+    return json.dumps(index, indent=2) + "\n"
 
 
 def summary(names: Sequence[str], reports: Reports) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from facial_expressions.data.dataset import Split
 from facial_expressions.evaluation.report import evaluate
 from facial_expressions.labels import FER2013
-from scripts.update_figures import Report, Reports, fill
+from scripts.update_figures import Report, Reports, fill, fill_index
 
 PAGE = "before\n<!-- figures: {name} happy -->\nold\n<!-- /figures -->\nafter\n"
 
@@ -72,3 +74,13 @@ def test_models_stand_side_by_side_with_their_other_reports(reports: Reports) ->
 def test_a_model_without_a_report_is_refused(reports: Reports) -> None:
     with pytest.raises(KeyError, match="sad"):
         fill("<!-- figures: details sad -->\n<!-- /figures -->", reports)
+
+
+def test_the_list_of_models_gets_the_figures_of_its_reports(reports: Reports) -> None:
+    """Three of four are right; a model without a report stays as it is."""
+    text = json.dumps({"models": {"happy": {"bytes": 1}, "other": {"bytes": 2}}})
+    models = json.loads(fill_index(text, reports))["models"]
+    assert models["happy"]["bytes"] == 1
+    assert models["happy"]["measured"]["accuracy"] == 0.75
+    assert models["happy"]["measured"]["n"] == 4
+    assert models["other"] == {"bytes": 2}
