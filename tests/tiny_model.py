@@ -73,6 +73,7 @@ def mapped_graph(metadata: ModelMetadata = MAPPED_METADATA) -> onnx.ModelProto:
         helper.make_node("AveragePool", ["first"], ["blocks"], kernel_shape=[8, 8], strides=[8, 8]),
     ]
     tensors, outputs = [], []
+    shape: list[str | int | None]
     heads = [("probabilities", "maps", FER2013), ("ferplus_probabilities", "ferplus_maps", FERPLUS)]
     for probabilities, maps, labels in heads:
         kernel, bias = mapped_weights(labels)

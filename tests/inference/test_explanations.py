@@ -11,6 +11,7 @@ import pytest
 
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
+from facial_expressions.inference.images import ImageSource
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet
 from tests.tiny_model import MAPPED_METADATA, mapped_graph, mapped_weights, write_mapped_model
@@ -123,7 +124,7 @@ def test_an_explanation_lies_around_its_face(mapped_model: Path, astronaut: Path
 
 def test_rows_carry_explanations_only_when_asked_for(mapped_model: Path, astronaut: Path) -> None:
     recognizer = load_recognizer(mapped_model)
-    sources = [astronaut, np.zeros((40, 40, 3), np.uint8), astronaut.with_name("no-such.png")]
+    sources: list[ImageSource] = [astronaut, np.zeros((40, 40, 3), np.uint8), astronaut.with_name("no-such.png")]
     plain = list(recognizer.recognize_rows(sources))
     explained = list(recognizer.recognize_rows(sources, explain=True))
     assert [row.status for row in explained] == ["ok", "ok", "rejected"]

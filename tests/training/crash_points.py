@@ -70,7 +70,7 @@ def kill_at_call(number: int, work: Callable[[], object]) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
 
 
-class failing_call:  # noqa: N801 - used like a function, in a with statement
+class failing_call:
     """Let one of ``os``' functions fail, from its n-th call on, for a while.
 
     Args:

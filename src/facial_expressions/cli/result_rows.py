@@ -23,6 +23,7 @@ _FACE_COLUMNS: Final = (
     "face", "left", "top", "right", "bottom", "detection_score", "expression", "confidence",
     "uncertain",
 )  # fmt: skip
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 _MORE_THAN: Final = 0.05
 """Other expressions are named in text when they are more probable than this."""
 
@@ -34,11 +35,14 @@ def csv_header(labels: Sequence[str]) -> str:
 
 
 def to_csv(row: ImageResult, labels: Sequence[str]) -> str:
-    """Return one line per face; a picture without one has a line with those columns empty."""
-    start = (row.source, row.status, row.width, row.height)
+    """Return one line per face; a picture without one has a line with those columns empty.
+
+    A text that a spreadsheet would run as a formula has an apostrophe before it.
+    """
+    start = (_inert(row.source), row.status, row.width, row.height)
     empty = ("",) * (len(_FACE_COLUMNS) + len(labels))
     faces = [(*start, *_csv_face(i, face), "") for i, face in enumerate(row.faces, 1)]
-    return _csv_lines(faces or [(*start, *empty, row.error)])
+    return _csv_lines(faces or [(*start, *empty, _inert(row.error))])
 
 
 def to_text(row: ImageResult) -> str:
@@ -50,6 +54,10 @@ def to_text(row: ImageResult) -> str:
     count = "no face" if n == 0 else "1 face" if n == 1 else f"{n} faces"
     lines = [f"{name}  {row.width}x{row.height}  {count}"]
     return "\n".join(lines + [_text_face(i, face) for i, face in enumerate(row.faces, 1)])
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and text != "-" else text
 
 
 def _printable(text: str) -> str:
@@ -81,9 +89,13 @@ def _csv_face(number: int, face: Face) -> tuple[Any, ...]:
 
 
 def _csv_lines(rows: Sequence[Sequence[Any]]) -> str:
+    return "\n".join(map(_csv_line, rows))
+
+
+def _csv_line(row: Sequence[Any]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().removesuffix("\n")
+    csv.writer(text, lineterminator="\r\n").writerow(row)  # so that both are put in quotes
+    return text.getvalue().removesuffix("\r\n")
 
 
 def _rounded(values: Any, decimals: int) -> list[float]:  # noqa: ANN401

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
+from facial_expressions.inference.png_bytes import check_png
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "PICTURE_SUFFIXES", "ImageSource", "load_image"]
 
@@ -148,8 +149,14 @@ def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]
     if kind == "WEBP":  # its decoder allocates the canvas as soon as it is opened
         _check_size(_webp_size(head, name), name, max_pixels)
     try:
+        if kind == "GIF":  # a canvas without pixels would grow to the first frame's size
+            _check_size(struct.unpack("<HH", head[6:10]), name, max_pixels)
         with _open(kind, file) as picture:
             _check_size(picture.size, name, max_pixels)
+            if kind == "PNG":
+                position = file.tell()
+                check_png(file)
+                file.seek(position)
             return _from_pillow(picture, name)
     except _DECODER_ERRORS as error:
         if isinstance(error, ImageError):

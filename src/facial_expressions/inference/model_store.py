@@ -40,7 +40,7 @@ ENSEMBLE: Final = "ensemble"
 
 @dataclass(frozen=True, slots=True)
 class MeasuredFigures:
-    """What the report of a shipped file says; ``scripts/update_figures.py`` copies it to the index.
+    """What the report of a shipped file says, where the index has it under ``measured``.
 
     Attributes:
         on: Data set, protocol and split.
@@ -106,8 +106,8 @@ def list_models() -> tuple[ReleasedModel, ...]:
         ModelError: The package's index is missing or damaged.
 
     Example:
-        >>> [model.name for model in list_models()][0]
-        'standardized-cnn'
+        >>> [model.name for model in list_models()]
+        ['compact', 'standardized-cnn']
     """
     return _read_index(_models_folder())
 

@@ -2,8 +2,9 @@
 
 An ONNX file is a protocol-buffers message. This module walks its wire format, so that a file can be
 refused (tensors kept in other files, endless loops, operators that no classifier needs, cut short)
-before ONNX Runtime sees it, and so that a file exported with fixed sizes can be given free ones. Field numbers are those of
-``onnx.proto`` (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+before ONNX Runtime sees it, and so that a file exported with fixed sizes can be given free ones.
+Field numbers are those of ``onnx.proto``
+(https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 """
 
 from __future__ import annotations
@@ -48,17 +49,18 @@ _CONTROL_FLOW: Final = frozenset({b"Loop", b"Scan", b"If"})
 
 _DOMAINS: Final = frozenset({b"", b"ai.onnx"})
 _OPERATORS: Final = frozenset(
-    b"Abs Add ArgMax AveragePool BatchNormalization Cast Clip Concat Constant Conv ConvTranspose "
-    b"DequantizeLinear Div Dropout Elu Equal Erf Exp Flatten Gather Gelu Gemm GlobalAveragePool "
-    b"GlobalMaxPool Greater GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization "
-    b"LRN LayerNormalization LeakyRelu Less Log LogSoftmax MatMul Max MaxPool Mean Min Mish Mul Neg "
-    b"PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear Reciprocal ReduceMax ReduceMean "
-    b"ReduceMin ReduceSum ReduceSumSquare ReduceL2 Relu Reshape Selu Shape Sigmoid Sign Slice Softmax "
-    b"Softplus Softsign Split Sqrt Squeeze Sub Sum Swish Tanh Transpose Unsqueeze Where".split()
+    b"Abs Add ArgMax AveragePool BatchNormalization Cast Clip Concat Constant Conv "
+    b"ConvTranspose DequantizeLinear Div Dropout Elu Equal Erf Exp Flatten Gather Gelu Gemm "
+    b"GlobalAveragePool GlobalMaxPool Greater GroupNormalization HardSigmoid HardSwish "
+    b"Identity InstanceNormalization LRN LayerNormalization LeakyRelu Less Log LogSoftmax "
+    b"MatMul Max MaxPool Mean Min Mish Mul Neg PRelu Pad Pow QLinearConv QLinearMatMul "
+    b"QuantizeLinear Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum ReduceSumSquare "
+    b"ReduceL2 Relu Reshape Selu Shape Sigmoid Sign Slice Softmax Softplus Softsign Split Sqrt "
+    b"Squeeze Sub Sum Swish Tanh Transpose Unsqueeze Where".split()
 )
-"""What a network of layers is made of. Missing on purpose: control flow, operators that make tensors
-of any size out of a few bytes (ConstantOfShape, Expand, Range, Tile), chance, strings, and every
-operator of another domain (vendors' compiled contexts, libraries of one's own)."""
+"""What a network of layers is made of. Missing on purpose: control flow, operators that make
+tensors of any size out of a few bytes (ConstantOfShape, Expand, Range, Tile), chance, strings,
+and every operator of another domain (vendors' compiled contexts, libraries of one's own)."""
 
 
 def check_onnx_bytes(data: bytes, *, source: str) -> None:

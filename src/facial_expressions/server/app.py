@@ -1,8 +1,8 @@
 """The HTTP API and the page as one ASGI application over one recognizer.
 
 Routes only hand over: bodies are received in ``bodies.py``, work waits and runs in ``gate.py``,
-what it does is in ``work.py``, pictures are decoded in processes of their own by ``decoding.py``, and
-``guard.py`` stands before everything. Nothing is written to disk.
+what it does is in ``work.py``, pictures are decoded in processes of their own by ``decoding.py``,
+and ``guard.py`` stands before everything. Nothing is written to disk.
 """
 
 from __future__ import annotations

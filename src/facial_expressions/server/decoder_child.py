@@ -2,8 +2,8 @@
 
 It is started by ``decoding.py``. Before the first byte of a picture it gives up what it does not
 need: memory beyond a limit, writing files, leaving a core dump; each picture may cost a few seconds
-of processor time. Where the operating system has no such limits, the parent's clock remains. It ends
-when its stdin does, so it never outlives the server.
+of processor time. Where the operating system has no such limits, the parent's clock remains. It
+ends when its stdin does, so it never outlives the server.
 
 A request is ``REQUEST`` (bytes that follow, most pixels) and the file's bytes; an answer is
 ``ANSWER`` (an outcome, two numbers) and, for a picture, its pixels, else the words of the error.

@@ -1,9 +1,9 @@
 """Decode untrusted pictures in child processes, each replaced as soon as it dies.
 
-Pillow's decoders are C code that reads strangers' bytes. A picture that crashes one, or makes it run
-or grow without end, costs its own request and nothing more: the child is ended by its limits or by
-the clock here, the request is answered with 422, and a new child takes the place. What a child sends
-is checked as if it were a stranger's too.
+Pillow's decoders are C code that reads strangers' bytes. A picture that crashes one, or makes it
+run or grow without end, costs its own request and nothing more: the child is ended by its limits
+or by the clock here, the request is answered with 422, and a new child takes the place. What a
+child sends is checked as if it were a stranger's too.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ class DecoderPool:
         if child is None:
             self._idle.put(None)
             raise RequestError(
-                503, "no_decoder", "The server cannot read pictures just now; try again in a moment.",
+                503,
+                "no_decoder",
+                "The server cannot read pictures just now; try again in a moment.",
                 retry_after_s=self._limits.retry_after_s,
             )  # fmt: skip
         try:

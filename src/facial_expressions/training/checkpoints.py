@@ -52,7 +52,7 @@ class Checkpoint:
         epochs: Epochs finished.
         identity: Text that says which run this is; another run's checkpoint is refused.
         arrays: Weights, optimiser and averages by name.
-        score: How good it is, more is better; the best one is kept beside the newest. None: unknown.
+        score: How good it is, more is better; the best is kept beside the newest. None: unknown.
     """
 
     epochs: int

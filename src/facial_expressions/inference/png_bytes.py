@@ -1,0 +1,85 @@
+"""Look at a PNG's chunks before it is decoded: whole, unchanged, and with data for every row.
+
+Pillow reads a PNG's rows as they come. It passes over a wrong checksum, and when the data end too
+early it leaves the other rows black. A picture of which a part is missing is an error here, so the
+data are inflated once beforehand; that takes a fraction of the time of decoding and no memory.
+Chunks and sizes are those of the PNG specification (ISO/IEC 15948), sections 5 and 8.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import IO, Final
+
+__all__ = ["check_png"]
+
+_SIGNATURE_BYTES: Final = 8
+_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_CHECKED: Final = frozenset({b"IHDR", b"PLTE", b"IDAT"})
+_PIECE_BYTES: Final = 64 * 1024
+_ADAM7: Final = (
+    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
+)  # fmt: skip
+"""First column and row, and steps, of the seven passes of an interlaced picture."""
+
+
+def check_png(file: IO[bytes]) -> None:
+    """Refuse a PNG with a changed chunk, or with data for fewer rows than it says.
+
+    Args:
+        file: Stands at the beginning; is left anywhere.
+
+    Raises:
+        ValueError: What is wrong, in a few words. What Pillow itself finds is left to it.
+    """
+    file.seek(_SIGNATURE_BYTES)
+    missing: int | None = None
+    inflate = zlib.decompressobj()
+    for kind, data in _chunks(file):
+        if kind == b"IHDR":
+            missing = _data_bytes(data)
+        elif kind == b"IDAT" and missing is not None:
+            missing -= _inflated_bytes(inflate, data, missing)
+        elif kind == b"IEND" or (missing == 0 and kind == b"fdAT"):
+            break
+    if missing:
+        raise ValueError(f"the data end {missing} bytes too early")
+
+
+def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the kind of each chunk, with its content where it is looked at."""
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind not in _CHECKED:
+            yield kind, b""
+            file.seek(length + 4, 1)
+            continue
+        data, check = file.read(length), file.read(4)
+        if len(check) == 4 and zlib.crc32(data, zlib.crc32(kind)) != int.from_bytes(check, "big"):
+            raise ValueError(f"chunk {kind.decode()} was changed: its checksum is wrong")
+        yield kind, data
+
+
+def _data_bytes(header: bytes) -> int:
+    """Return how many bytes the rows of a picture have, each with its filter's number."""
+    width, height, depth, color, _, _, interlace = struct.unpack(">IIBBBBB", header[:13])
+    bits = depth * _CHANNELS.get(color, 0)
+    if not interlace:
+        return height * (1 + -(-width * bits // 8))
+    total = 0
+    for left, top, right_step, down_step in _ADAM7:
+        columns = max(0, -(-(width - left) // right_step))
+        rows = max(0, -(-(height - top) // down_step))
+        total += rows * (1 + -(-columns * bits // 8)) if columns else 0
+    return total
+
+
+def _inflated_bytes(inflate: zlib._Decompress, data: bytes, at_most: int) -> int:
+    """Return how many bytes come out of some data, never more than are asked for."""
+    total = 0
+    while data and total < at_most and not inflate.eof:
+        total += len(inflate.decompress(data, min(_PIECE_BYTES, at_most - total)))
+        data = inflate.unconsumed_tail
+    return total
