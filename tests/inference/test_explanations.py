@@ -124,7 +124,8 @@ def test_an_explanation_lies_around_its_face(mapped_model: Path, astronaut: Path
 
 def test_rows_carry_explanations_only_when_asked_for(mapped_model: Path, astronaut: Path) -> None:
     recognizer = load_recognizer(mapped_model)
-    sources: list[ImageSource] = [astronaut, np.zeros((40, 40, 3), np.uint8), astronaut.with_name("no-such.png")]
+    plain_wall = np.zeros((40, 40, 3), np.uint8)
+    sources: list[ImageSource] = [astronaut, plain_wall, astronaut.with_name("no-such.png")]
     plain = list(recognizer.recognize_rows(sources))
     explained = list(recognizer.recognize_rows(sources, explain=True))
     assert [row.status for row in explained] == ["ok", "ok", "rejected"]
