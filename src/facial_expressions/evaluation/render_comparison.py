@@ -167,7 +167,7 @@ def _title(key: str) -> str:
 
 
 def _pair_rows(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in comparisons:
         cells = ("-", "-", "-", "-", "no paired test: other pictures, or no predictions.csv")
         if one.test is not None and one.p_adjusted is not None:
