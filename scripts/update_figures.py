@@ -1,7 +1,9 @@
-"""Fill the measured figures into README.md and docs/model-card.md from the shipped model's report.
+"""Fill the measured figures into README.md and docs/model-card.md from the reports of what ships.
 
-The figures stand between ``<!-- figures: NAME -->`` and ``<!-- /figures -->``; nothing else in the
-pages is touched. The report is written by ``facial-expressions evaluate``.
+The figures stand between ``<!-- figures: KIND MODEL ... -->`` and ``<!-- /figures -->``; nothing
+else in the pages is touched. A model's reports, written by ``facial-expressions evaluate``, are in
+``docs/reports/MODEL``, and beside it, where it was measured so, ``MODEL-views`` (test-time views)
+and ``MODEL-ferplus`` (its FER+ head).
 
 Example:
     python scripts/update_figures.py
@@ -13,28 +15,34 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-REPORT: Final = ROOT / "docs" / "reports" / "standardized-cnn" / "report.json"
+REPORTS: Final = ROOT / "docs" / "reports"
 PAGES: Final = (ROOT / "README.md", ROOT / "docs" / "model-card.md")
-BLOCK: Final = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
+BLOCK: Final = re.compile(
+    r"(<!-- figures: (\w+) ([\w -]+?) -->\n).*?(<!-- /figures -->)", re.DOTALL
+)
 
 SEED: Final = {"accuracy": 0.4585, "macro_f1": 0.36}
 """What the project's starting point reports on the same 7,178 pictures."""
 
 Report = dict[str, Any]
+Reports = Mapping[str, Report]
 
 
 def main(arguments: list[str]) -> int:
-    """Fill the blocks, or with ``--check`` say whether they are as the report has them."""
-    report: Report = json.loads(REPORT.read_text(encoding="utf-8"))
+    """Fill the blocks, or with ``--check`` say whether they are as the reports have them."""
+    reports = {
+        path.parent.name: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(REPORTS.glob("*/report.json"))
+    }
     stale = []
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        filled = fill(text, report)
+        filled = fill(text, reports)
         if filled != text:
             stale.append(page.name)
             if "--check" not in arguments:
@@ -46,38 +54,50 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def fill(text: str, report: Report) -> str:
+def fill(text: str, reports: Reports) -> str:
     """Return a page with its blocks filled.
 
     Args:
         text: The page.
-        report: What ``evaluate`` wrote as ``report.json``.
+        reports: By name what ``evaluate`` wrote as ``report.json``.
 
     Raises:
-        KeyError: A block has a name that is not in ``BLOCKS``.
+        KeyError: A block is of a kind that is not in ``BLOCKS``, or of a model without a report.
     """
-    return BLOCK.sub(lambda m: f"{m[1]}{BLOCKS[m[2]](report)}\n{m[3]}", text)
+    return BLOCK.sub(lambda m: f"{m[1]}{BLOCKS[m[2]](m[3].split(), reports)}\n{m[4]}", text)
 
 
-def summary(report: Report) -> str:
-    """Return the table of the README."""
+def summary(names: Sequence[str], reports: Reports) -> str:
+    """Return a table with a column for the seed and one for each model."""
+    first = reports[names[0]]
+    seed = (_percent(SEED["accuracy"]), f"{SEED['macro_f1']:.2f}")
     rows = [
-        (f"accuracy, all {report['n']:,}", _percent(SEED["accuracy"]), _accuracy(report)),
-        (f"macro F1, all {report['n']:,}", f"{SEED['macro_f1']:.2f}", f"{report['macro_f1']:.3f}"),
-        *(
-            (f"accuracy, {title} ({subset['n']:,})", "", _accuracy(subset))
-            for name, title in SUBSETS.items()
-            if (subset := report["subsets"].get(name))
+        (f"accuracy, all {first['n']:,}", seed[0], *_each(names, reports, _accuracy)),
+        (
+            f"macro F1, all {first['n']:,}",
+            seed[1],
+            *_each(names, reports, lambda one: f"{one['macro_f1']:.3f}"),
         ),
-        ("expected calibration error", "", _percent(report["ece"])),
     ]
+    for key, title in SUBSETS.items():
+        if subset := first["subsets"].get(key):
+            cells = [_accuracy(reports[name]["subsets"][key]) for name in names]
+            rows.append((f"accuracy, {title} ({subset['n']:,})", "", *cells))
+    rows.append(
+        ("expected calibration error", "", *_each(names, reports, lambda one: _percent(one["ece"])))
+    )
+    for kind, title in OTHER_REPORTS.items():
+        others = [reports.get(f"{name}-{kind}") for name in names]
+        if any(others):
+            rows.append((title, "", *("" if one is None else _accuracy(one) for one in others)))
     return "\n".join(
-        [*_table(("FER-2013 test pictures", "seed", report["model"]), rows), "", *_origin(report)]
+        [*_table(("FER-2013 test pictures", "seed", *names), rows), "", *_origin(names, reports)]
     )
 
 
-def details(report: Report) -> str:
-    """Return the tables of the model card."""
+def details(names: Sequence[str], reports: Reports) -> str:
+    """Return the tables of one model for the model card."""
+    report = reports[names[0]]
     classes = [
         (name, *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")), f"{row['support']:,}")
         for name, row in report["per_class"].items()
@@ -98,8 +118,6 @@ def details(report: Report) -> str:
     ]
     return "\n".join(
         [
-            summary(report),
-            "",
             *_table(("class", "precision", "recall", "F1", "pictures"), [*classes, *averages]),
             "",
             "Confusion matrix; rows are the truth, columns the answer.",
@@ -116,16 +134,27 @@ SUBSETS: Final = {
     "private": "PrivateTest",
     "no_train_duplicate": "without copies of training pictures",
 }
-BLOCKS: Final[dict[str, Callable[[Report], str]]] = {"summary": summary, "details": details}
+OTHER_REPORTS: Final = {
+    "views": "accuracy, mean of ten views, all 7,178",
+    "ferplus": "accuracy on FER+ strict majority, eight expressions, 3,153 pictures of PrivateTest",
+}
+Block = Callable[[Sequence[str], Reports], str]
+BLOCKS: Final[dict[str, Block]] = {"summary": summary, "details": details}
 
 
-def _origin(report: Report) -> list[str]:
+def _each(names: Sequence[str], reports: Reports, cell: Callable[[Report], str]) -> list[str]:
+    return [cell(reports[name]) for name in names]
+
+
+def _origin(names: Sequence[str], reports: Reports) -> list[str]:
+    kinds = ("", *(f"-{kind}" for kind in OTHER_REPORTS))
+    found = [f"{name}{kind}" for name in names for kind in kinds if f"{name}{kind}" in reports]
     return [
-        f"One view of each crop; protocol `{report['protocol']}`; intervals are Wilson's at 95 %. "
-        "Made by:",
+        "One view of each crop where nothing else is said; protocol "
+        f"`{reports[names[0]]['protocol']}`; intervals are Wilson's at 95 %. Made by:",
         "",
         "```console",
-        f"$ {report['command']}",
+        *(f"$ {reports[name]['command']}" for name in found),
         "```",
     ]
 

@@ -8,10 +8,12 @@ large one may grow.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -47,6 +49,9 @@ _DAMAGED: Final = (
     zlib.error,
     EOFError,
     NotImplementedError,
+    OverflowError,
+    UnicodeDecodeError,
+    struct.error,
 )
 
 
@@ -349,7 +354,9 @@ def _damage_named(path: Path, member: str = "") -> Iterator[None]:
     """Turn what the archive modules raise on a damaged file into one error of ours."""
     try:
         yield
-    except _DAMAGED as error:
+    except (*_DAMAGED, OSError) as error:
+        if not isinstance(error, _DAMAGED) and error.errno != errno.EINVAL:
+            raise  # no permission, for example; a place before the file's beginning is damage
         where = f"{member} in {path.name}" if member else path.name
         raise DatasetError(
             f"archive {where} is damaged or cut short; received: {error}; get the file again"

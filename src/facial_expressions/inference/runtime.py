@@ -216,7 +216,12 @@ def _start(
 
 
 def _runtime() -> ModuleType:
-    """Import ONNX Runtime with its reports of use switched off: nothing leaves the machine."""
+    """Import ONNX Runtime with its reports of use switched off: nothing leaves the machine.
+
+    From 1.32 on its wheels for Linux make an identifier and a data base of events in the user's
+    cache folder as soon as they are loaded; the variable alone, set before, prevents that.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     module: ModuleType = onnxruntime

@@ -33,6 +33,7 @@ from facial_expressions.server.failures import CLIENT_GONE, RequestError, from_s
 from facial_expressions.server.gate import IsWanted, WorkGate
 from facial_expressions.server.guard import Guard
 from facial_expressions.server.limits import ServerLimits
+from facial_expressions.server.listener import keep_log_short
 from facial_expressions.server.metrics import ServerMetrics
 from facial_expressions.server.origins import HostNames
 from facial_expressions.server.page import PAGE_FILES, page_routes
@@ -216,6 +217,7 @@ async def metrics(request: Request) -> Response:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: _Service = app.state.service
+    keep_log_short(asyncio.get_running_loop())
     warming = asyncio.create_task(service.warm_up())
     yield
     service.is_ready = False

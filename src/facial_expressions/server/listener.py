@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import logging
 import socket
+import time
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -11,7 +16,13 @@ from facial_expressions.server.guard import HEADER_BYTES
 from facial_expressions.server.limits import ServerLimits
 from facial_expressions.server.protocol import protocol_class
 
-__all__ = ["build_server", "open_listener", "url_of"]
+__all__ = ["build_server", "keep_log_short", "open_listener", "url_of"]
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG: Final = 1024
+_NO_FILES: Final = (errno.EMFILE, errno.ENFILE)
+_ONCE_IN_S: Final = 10.0
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -64,5 +75,25 @@ def build_server(app: FastAPI, limits: ServerLimits) -> uvicorn.Server:
         proxy_headers=False,
         h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_graceful_shutdown=limits.stop_s,
+        backlog=_BACKLOG,
     )
     return uvicorn.Server(config)
+
+
+def keep_log_short(loop: asyncio.AbstractEventLoop) -> None:
+    """Say once in a while that no more files may be open, instead of a trace per connection.
+
+    Asyncio tries again in a second; until then clients wait in the queue of the operating system.
+    """
+    said_at = -_ONCE_IN_S
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal said_at
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in _NO_FILES):
+            loop.default_exception_handler(context)
+        elif time.monotonic() - said_at >= _ONCE_IN_S:
+            said_at = time.monotonic()
+            logger.warning("no more connections are taken for now: %s", error)
+
+    loop.set_exception_handler(handle)

@@ -1,0 +1,255 @@
+"""Feeds spoilt pictures to the loader and to a real server: only answers of the contract may come.
+
+Everything is derived from the seed, so a finding can be repeated: its number is in the results. The
+loader runs in a process of its own, which a crash may end. Results are written as JSON; the exit
+code is 1 when anything was found.
+
+Example:
+    python -m benchmarks.fuzz
+    python -m benchmarks.fuzz --pictures 500 --requests 50 --seed 7
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.mutations import mutated, pictures
+from benchmarks.record import write_results
+from facial_expressions.errors import ImageError
+from facial_expressions.inference.images import load_image
+
+__all__ = ["Findings", "feed_loader", "main", "resident_mb", "serving"]
+
+MAX_PIXELS: Final = 50_000_000
+SLOW_S: Final = 5.0
+MEMORY_MB: Final = 600
+ALLOWED: Final = frozenset({200, 400, 413, 415, 422})
+_BOUNDARY: Final = "fuzz-boundary"
+_CHUNK: Final = 250
+
+
+@dataclass
+class Findings:
+    """What came out.
+
+    Attributes:
+        outcomes: How often each answer was given.
+        violations: What may not happen, with the number of its input.
+        slowest_s: Longest time of one input.
+    """
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+    slowest_s: float = 0.0
+
+    def note(self, number: int, outcome: str, took_s: float, *, allowed: bool) -> None:
+        """Note the outcome of one input."""
+        self.outcomes[outcome] += 1
+        self.slowest_s = max(self.slowest_s, took_s)
+        if not allowed:
+            self.violations.append(f"input {number}: {outcome}")
+        if took_s > SLOW_S:
+            self.violations.append(f"input {number}: took {took_s:.1f} s")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures."""
+        return {
+            "inputs": self.outcomes.total(),
+            "outcomes": dict(sorted(self.outcomes.items())),
+            "slowest_s": round(self.slowest_s, 3),
+            "violations": self.violations[:50],
+        }
+
+
+def main() -> int:
+    """Feed both and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=20_000, help="through the loader")
+    parser.add_argument("--requests", type=int, default=2_000, help="through a server")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--worker", type=int, nargs=2, metavar=("START", "COUNT"))
+    options = parser.parse_args()
+    if options.worker:
+        _work(options.seed, *options.worker)
+        return 0
+    loader = _run_workers(options.seed, options.pictures)
+    server = _feed_server(options.seed, options.requests, options.model)
+    figures = {"seed": options.seed, "loader": loader, "server": server}
+    write_results("fuzz", figures)
+    found = [*loader["violations"], *server["violations"]]
+    for violation in found:
+        print(violation, file=sys.stderr)
+    return 1 if found else 0
+
+
+def feed_loader(seed: int, start: int, count: int) -> Findings:
+    """Read spoilt pictures in this process.
+
+    Args:
+        seed: Of the spoiling.
+        start: Number of the first.
+        count: How many.
+    """
+    findings = Findings()
+    for number, data in mutated(pictures(), seed=seed, start=start, count=count):
+        began = time.perf_counter()
+        allowed = True
+        try:
+            image = load_image(data, max_pixels=MAX_PIXELS)
+            outcome = "ok"
+            allowed = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
+        except ImageError as error:
+            outcome = type(error).__name__
+        except Exception as error:  # noqa: BLE001 - any other exception is what is looked for
+            outcome, allowed = f"{type(error).__name__}: {error}"[:200], False
+        findings.note(number, outcome, time.perf_counter() - began, allowed=allowed)
+    return findings
+
+
+def _work(seed: int, start: int, count: int) -> None:
+    """Feed the loader in pieces; a line of JSON after each says that it is alive."""
+    import resource
+
+    warnings.simplefilter("ignore")
+    for first in range(start, start + count, _CHUNK):
+        findings = feed_loader(seed, first, min(_CHUNK, start + count - first))
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({**findings.to_dict(), "peak_mb": peak_mb}), flush=True)
+
+
+def _run_workers(seed: int, count: int) -> dict[str, Any]:
+    """Feed the loader in a process of its own, and in another one after a crash."""
+    total = Findings()
+    peak_mb, start, n_crashes = 0.0, 0, 0
+    while start < count:
+        words = ["--seed", str(seed), "--worker", str(start), str(count - start)]
+        command = [sys.executable, "-m", "benchmarks.fuzz", *words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
+            assert process.stdout
+            for line in process.stdout:
+                part = json.loads(line)
+                total.outcomes.update(part["outcomes"])
+                total.violations += part["violations"]
+                total.slowest_s = max(total.slowest_s, part["slowest_s"])
+                peak_mb = max(peak_mb, part["peak_mb"])
+                start += part["inputs"]
+        if process.returncode:
+            n_crashes += 1
+            total.violations.append(
+                f"crash with {process.returncode} in inputs {start} to {start + _CHUNK - 1}"
+            )
+            start += _CHUNK
+    if peak_mb > MEMORY_MB:
+        total.violations.append(f"the loader took {peak_mb:.0f} MB")
+    return {**total.to_dict(), "peak_mb": round(peak_mb, 1), "crashes": n_crashes}
+
+
+@contextlib.contextmanager
+def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run ``serve`` as a process; yields it and its port when it is ready."""
+    words = [sys.executable, "-m", "facial_expressions", "serve", "--port", "0", *options]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, encoding="utf-8") as process:
+        assert process.stderr
+        try:
+            line = process.stderr.readline()
+            found = re.match(r"serving on http://[\d.]+:(\d+) ", line)
+            if not found:
+                raise SystemExit(f"the server did not start: {line}{process.stderr.read()}")
+            port = int(found[1])
+            while _ask(port, "GET", "/readyz")[0] != 200:
+                time.sleep(0.05)
+            yield process, port
+        finally:
+            process.kill()
+
+
+def resident_mb(process_id: int) -> float:
+    """Return the memory that a process and its children hold now, in MB; 0 without /proc."""
+    total = 0.0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError, ValueError):
+            text = status.read_text(encoding="ascii", errors="replace")
+            fields = dict(re.findall(r"^(Pid|PPid|VmRSS):\s+(\d+)", text, re.MULTILINE))
+            if str(process_id) in (fields["Pid"], fields["PPid"]):
+                total += int(fields.get("VmRSS", 0)) / 1024
+    return total
+
+
+def _ask(
+    port: int, method: str, path: str, body: bytes = b"", content_type: str = ""
+) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        headers = {"Content-Type": content_type} if content_type else {}
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def _feed_server(seed: int, count: int, model: str) -> dict[str, Any]:
+    findings = Findings()
+    peak_mb = 0.0
+
+    def send(item: tuple[int, bytes]) -> tuple[int, int, bytes, float]:
+        number, data = item
+        content_type = ""
+        if number % 10 == 9:
+            data, content_type = _in_form(data), f"multipart/form-data; boundary={_BOUNDARY}"
+        path = "/v1/classify" if number % 7 == 6 else "/v1/recognize"
+        began = time.perf_counter()
+        try:
+            status, body = _ask(port, "POST", path, data, content_type)
+        except OSError as error:
+            return number, 0, type(error).__name__.encode(), time.perf_counter() - began
+        return number, status, body, time.perf_counter() - began
+
+    inputs = mutated(pictures(), seed=seed + 1, start=0, count=count)
+    with serving("--model", model) as (process, port), ThreadPoolExecutor(2) as pool:
+        for number, status, body, took_s in pool.map(send, inputs):
+            allowed = status in ALLOWED and _is_answer(status, body)
+            findings.note(number, str(status), took_s, allowed=allowed)
+            if number % 50 == 0:
+                peak_mb = max(peak_mb, resident_mb(process.pid))
+        peak_mb = max(peak_mb, resident_mb(process.pid))
+        deaths = re.search(rb"decoder_deaths ([\d.]+)", _ask(port, "GET", "/metrics")[1])
+        if _ask(port, "GET", "/healthz")[0] != 200 or process.poll() is not None:
+            findings.violations.append("the server is not alive at the end")
+    if peak_mb > MEMORY_MB:
+        findings.violations.append(f"the server took {peak_mb:.0f} MB")
+    n_deaths = float(deaths[1]) if deaths else 0
+    return {**findings.to_dict(), "peak_mb": round(peak_mb, 1), "decoder_deaths": n_deaths}
+
+
+def _is_answer(status: int, body: bytes) -> bool:
+    """Tell whether a body has the shape that goes with its status."""
+    content = json.loads(body)
+    wanted = {"schema", "status"} if status == 200 else {"code", "message", "request_id"}
+    return wanted <= set(content)
+
+
+def _in_form(data: bytes) -> bytes:
+    head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="x"\r\n\r\n'
+    return head.encode() + data + f"\r\n--{_BOUNDARY}--\r\n".encode()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.exit(main())
