@@ -1,4 +1,4 @@
-"""The catalogue's models, M01 to M19: exit code 3, nothing opened that was not named, nothing run."""
+"""The catalogue's models, M01 to M19: exit code 3, nothing opened unnamed, nothing run."""
 
 from __future__ import annotations
 
@@ -35,10 +35,13 @@ def external(location: str) -> Change:
     )
 
 
-def add_node(op_type: str, **options: object) -> Change:
-    return lambda model: model.graph.node.append(
-        helper.make_node(op_type, ["crops"], ["unused"], **options)
-    )
+def add_node(op_type: str, **options: int | str) -> Change:
+    def add(model: ModelProto) -> None:
+        node = helper.make_node(op_type, ["crops"], ["unused"])
+        node.attribute.extend(helper.make_attribute(*one) for one in options.items())
+        model.graph.node.append(node)
+
+    return add
 
 
 def set_weights(value: float) -> Change:
@@ -145,7 +148,9 @@ OTHER_KINDS: Final[dict[str, bytes]] = {
 }  # fmt: skip
 
 
-def predict(model: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, float]:
+def predict(
+    model: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str, float]:
     """Run ``predict`` with a model; return code, error and seconds of processor time."""
     start = time.process_time()
     code = main(["predict", str(picture), "--model", str(model), "--threads", "1"])

@@ -1,7 +1,7 @@
 """Nothing is written and nobody is called: whole runs of predict, serve and video are watched.
 
 Three watchers: folders that stay empty (home, temporary and working folder), Python's own audit
-events, and, where strace is installed, every call to the operating system, also those of C libraries.
+events, and, where strace is installed, every call to the operating system, also of C libraries.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ pytest.importorskip("av", reason="the extra video is not installed")
 from tests.media.videos import even_times, face_picture, scene, write_video
 from tests.server.client import form, png
 
-WATCHED: Final = '''
+WATCHED: Final = """
 import os, sys
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-CHANGING = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate")
+CHANGING = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink",
+            "os.truncate")
 LOCAL = ("127.0.0.1", "::1", "localhost", None)
 
 def watch(event, words):
@@ -49,7 +50,7 @@ def watch(event, words):
 sys.addaudithook(watch)
 from facial_expressions.cli.main import main
 sys.exit(main(sys.argv[1:]))
-'''
+"""
 STRACE: Final = shutil.which("strace")
 CALLS: Final = "open,openat,openat2,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,connect,sendto"  # noqa: E501
 

@@ -34,6 +34,7 @@ def workplace(tmp_path: Path, astronaut: Path, monkeypatch: pytest.MonkeyPatch) 
     rows = builders.make_rows(train=4, public=1, private=1)
     builders.write_kaggle_zip(tmp_path / "archive.zip", rows)
     builders.write_competition_tar(tmp_path / "fer2013.tar.gz", rows)
+    builders.write_ferplus_csv(tmp_path / "fer2013new.csv", rows)
     builders.write_folder(
         tmp_path / "my-faces",
         {

@@ -79,7 +79,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
                 words = [sys.executable, "-c", programs.pop()]
             return real(words, **options)  # type: ignore[call-overload]
 
-        monkeypatch.setattr(decoding.subprocess, "Popen", start)
+        monkeypatch.setattr(subprocess, "Popen", start)
 
     return set_up
 
@@ -258,7 +258,7 @@ def test_when_no_child_can_be_started_the_answer_is_503(monkeypatch: pytest.Monk
 
     pool = DecoderPool(ONE)
     with monkeypatch.context() as patch:
-        patch.setattr(decoding.subprocess, "Popen", refuse)
+        patch.setattr(subprocess, "Popen", refuse)
         with pytest.raises(RequestError) as caught:
             pool.decode(png())
     assert (caught.value.status, caught.value.retry_after_s) == (503, 1)

@@ -332,7 +332,7 @@ def test_a_run_with_a_bank_trains_as_with_the_teacher_itself(
     bank: Path, dataset: Dataset, votes: Votes, runs: Path, taught_recipe: Recipe, tmp_path: Path
 ) -> None:
     live = EarlierWork(teachers=(runs / "votes",))
-    losses = []
+    losses: list[list[float]] = []
     for earlier in (live, EarlierWork(bank=bank)):
         out = tmp_path / str(len(losses))
         run = train(taught_recipe, dataset, out, votes=votes, earlier=earlier)

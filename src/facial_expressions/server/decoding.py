@@ -192,7 +192,9 @@ class _Child:
             self._stdin.flush()
             outcome, width, height = ANSWER.unpack(self._read(bytearray(ANSWER.size)))
             if outcome in OUTCOMES and width <= _MESSAGE_BYTES:
-                raise OUTCOMES[outcome](self._read(bytearray(width)).decode(errors="replace"))
+                raise OUTCOMES[outcome](
+                    bytes(self._read(bytearray(width))).decode(errors="replace")
+                )
             is_possible = 0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE
             if outcome != PICTURE or not is_possible or width * height > limits.pixels:
                 raise ValueError(f"the decoder answered {outcome}, {width}, {height}")
