@@ -23,8 +23,8 @@ def calibration_lines(report: dict[str, Any]) -> list[str]:
     """
     raw = report.get("uncalibrated")
     if not raw:
-        rows = [(title, f"{report[key]:.4f}") for title, key in _CALIBRATION]
-        return markdown_table(("calibration", "value"), rows)
+        alone = [(title, f"{report[key]:.4f}") for title, key in _CALIBRATION]
+        return markdown_table(("calibration", "value"), alone)
     rows = [(title, f"{raw[key]:.4f}", f"{report[key]:.4f}") for title, key in _CALIBRATION]
     after = f"after, logits divided by {raw['temperature']:.3f}"
     return markdown_table(("calibration", "before", after), rows)

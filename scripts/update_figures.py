@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
     index = INDEX.read_text(encoding="utf-8")
     check_digests(json.loads(index), reports)
     filled = {page: fill(page.read_text(encoding="utf-8"), reports) for page in PAGES}
-    filled[INDEX] = with_figures(index, reports)
+    filled[INDEX] = fill_index(index, reports)
     stale = []
     for path, text in filled.items():
         if text != path.read_text(encoding="utf-8"):
@@ -83,6 +83,21 @@ def fill(text: str, reports: Reports) -> str:
     return BLOCK.sub(lambda m: f"{m[1]}{BLOCKS[m[2]](m[3].split(), reports)}\n{m[4]}", text)
 
 
+def fill_index(text: str, reports: Reports) -> str:
+    """Return ``index.json`` with the figures of the reports.
+
+    Args:
+        text: The index.
+        reports: By name what ``evaluate`` wrote as ``report.json``.
+    """
+    index: dict[str, Any] = json.loads(text)
+    for name, entry in index["models"].items():
+        entry.pop("measured", None)
+        if name in reports:
+            entry["measured"] = _measured(reports[name])
+    return json.dumps(index, indent=2) + "\n"
+
+
 def check_digests(index: Mapping[str, Any], reports: Reports) -> None:
     """Raise when a report is of another file than the one that ships.
 
@@ -101,21 +116,6 @@ def check_digests(index: Mapping[str, Any], reports: Reports) -> None:
                     f"docs/reports/{kind} is the report of another file; received SHA-256 "
                     f"{digest}, expected {entry['sha256']}; run: python scripts/write_reports.py"
                 )
-
-
-def with_figures(text: str, reports: Reports) -> str:
-    """Return ``index.json`` with the figures of the reports.
-
-    Args:
-        text: The index.
-        reports: By name what ``evaluate`` wrote as ``report.json``.
-    """
-    index: dict[str, Any] = json.loads(text)
-    for name, entry in index["models"].items():
-        entry.pop("measured", None)
-        if name in reports:
-            entry["measured"] = _measured(reports[name])
-    return json.dumps(index, indent=2) + "\n"
 
 
 def summary(names: Sequence[str], reports: Reports) -> str:
@@ -242,12 +242,12 @@ def _box_loss(report: Report) -> str:
 def _measured(report: Report) -> dict[str, Any]:
     """Return what the index holds of a report."""
     return {
-        "on": f"{report['dataset']}, protocol {report['protocol']}, split {report['split']}",
+        "on": f"{report['dataset']}, protocol {report['protocol']}, {report['split']}",
         "n": report["n"],
-        "accuracy": report["accuracy"],
-        "macro_f1": report["macro_f1"],
-        "ece": report["ece"],
-        "ms_per_crop": report["latency_ms"]["per_crop"],
+        "accuracy": round(report["accuracy"], 4),
+        "macro_f1": round(report["macro_f1"], 4),
+        "ece": round(report["ece"], 4),
+        "ms_per_crop": round(report["latency_ms"]["per_crop"], 2),
     }
 
 

@@ -13,7 +13,7 @@ from facial_expressions.data.dataset import Split
 from facial_expressions.evaluation.report import EvaluationSettings, evaluate
 from facial_expressions.labels import FER2013
 from scripts.card_tables import calibration_lines, coverage_lines, robustness_lines
-from scripts.update_figures import Report, Reports, check_digests, fill, with_figures
+from scripts.update_figures import Report, Reports, check_digests, fill, fill_index
 from scripts.write_reports import answers_in_ferplus, keep
 
 PAGE = "before\n<!-- figures: {name} happy -->\nold\n<!-- /figures -->\nafter\n"
@@ -128,10 +128,10 @@ def test_a_report_from_before_robustness_has_empty_cells(full: Report) -> None:
 def test_the_index_gets_figures_of_models_with_a_report_only(full: Report) -> None:
     stale = {"measured": {"accuracy": 0.1}, "file": "x"}
     index = {"default": "a", "models": {"a": {"file": "y"}, "new": stale}}
-    entries = json.loads(with_figures(json.dumps(index), {"a": full}))["models"]
+    entries = json.loads(fill_index(json.dumps(index), {"a": full}))["models"]
     assert entries["a"]["measured"]["accuracy"] == 0.75
     assert entries["a"]["measured"]["n"] == 4
-    assert entries["a"]["measured"]["ms_per_crop"] == full["latency_ms"]["per_crop"]
+    assert entries["a"]["measured"]["ms_per_crop"] == round(full["latency_ms"]["per_crop"], 2)
     assert entries["new"] == {"file": "x"}
 
 
