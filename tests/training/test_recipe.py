@@ -112,8 +112,8 @@ def test_ingredients_are_off_unless_a_recipe_asks_for_them() -> None:
     recipe = Recipe()
     changes, data, optimization = recipe.augmentation, recipe.data, recipe.optimization
     hits = (changes.blur, changes.low_resolution, changes.low_light, changes.noise, changes.mixup)
-    assert hits == (0, 0, 0, 0, 0)
-    assert changes.sizes == ()
+    assert not any(hits)
+    assert not changes.sizes
     assert (data.folds, data.balance, optimization.views) == (1, 0, 1)
     assert (optimization.ferplus_weight, recipe.distillation.weight) == (0, 0)
 
