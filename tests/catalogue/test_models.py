@@ -35,13 +35,10 @@ def external(location: str) -> Change:
     )
 
 
-def add_node(op_type: str, **options: int | str) -> Change:
-    def add(model: ModelProto) -> None:
-        node = helper.make_node(op_type, ["crops"], ["unused"])
-        node.attribute.extend(helper.make_attribute(*one) for one in options.items())
-        model.graph.node.append(node)
-
-    return add
+def add_node(op_type: str, *, domain: str | None = None) -> Change:
+    return lambda model: model.graph.node.append(
+        helper.make_node(op_type, ["crops"], ["unused"], domain=domain)
+    )
 
 
 def set_weights(value: float) -> Change:

@@ -109,16 +109,13 @@ def test_a_recipe_survives_being_written_and_read(
 
 
 def test_ingredients_are_off_unless_a_recipe_asks_for_them() -> None:
-    values = Recipe().to_dict()
-    off: dict[str, dict[str, object]] = {
-        "augmentation": {"blur": 0, "low_resolution": 0, "low_light": 0, "noise": 0, "mixup": 0},
-        "data": {"folds": 1, "balance": 0, "average_duplicates": False},
-        "optimization": {"views": 1, "ferplus_weight": 0, "class_weights": "none"},
-        "distillation": {"weight": 0, "out_of_fold": False},
-    }
-    for section, keys in off.items():
-        assert {key: values[section][key] for key in keys} == keys
-    assert values["augmentation"]["sizes"] == ()
+    recipe = Recipe()
+    changes, data, optimization = recipe.augmentation, recipe.data, recipe.optimization
+    hits = (changes.blur, changes.low_resolution, changes.low_light, changes.noise, changes.mixup)
+    assert not any(hits)
+    assert not changes.sizes
+    assert (data.folds, data.balance, optimization.views) == (1, 0, 1)
+    assert (optimization.ferplus_weight, recipe.distillation.weight) == (0, 0)
 
 
 @pytest.mark.parametrize("name", ["compact", "standardized-cnn", "seed"])

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
-import importlib.resources
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 from PIL import Image
 
 from facial_expressions.evaluation.charts import coverage_chart, reliability_chart
+from facial_expressions.evaluation.html_parts import (
+    card,
+    page,
+    scroll,
+    table_head,
+    table_row,
+)
 from facial_expressions.evaluation.report import Report
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.evaluation.tables import (
@@ -42,7 +48,6 @@ def render_html(report: Report, *, samples: Sequence[Sample] = ()) -> str:
         report: The report.
         samples: Pictures to show inside the page.
     """
-    style = importlib.resources.files(__package__).joinpath("report.css").read_text("utf-8")
     name = report.provenance.model or "Classifier"
     sections = [
         _header(report, name),
@@ -54,12 +59,7 @@ def render_html(report: Report, *, samples: Sequence[Sample] = ()) -> str:
         _samples(samples),
         _settings(report),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(name)}: evaluation report</title>\n<style>\n{style}</style>\n</head>\n"
-        f"<body>\n<main>\n{''.join(sections)}</main>\n</body>\n</html>\n"
-    )
+    return page(f"{name}: evaluation report", "".join(sections))
 
 
 def _header(report: Report, name: str) -> str:
@@ -80,24 +80,24 @@ def _classification(report: Report) -> str:
     *classes, accuracy, macro, weighted = classification_rows(report)
     scores = report.scores.per_class
     body = "".join(
-        _row([*map(escape, row[:3]), _bar(score.f1) + row[3], row[4]], raw=True)
+        table_row([*map(escape, row[:3]), _bar(score.f1) + row[3], row[4]], raw=True)
         for row, score in zip(classes, scores, strict=True)
     )
-    averages = "".join(_row(row) for row in (accuracy, macro, weighted))
+    averages = "".join(table_row(row) for row in (accuracy, macro, weighted))
     table = (
-        f"<table>\n{_head(CLASSIFICATION_COLUMNS)}<tbody>\n{body}</tbody>\n"
+        f"<table>\n{table_head(CLASSIFICATION_COLUMNS)}<tbody>\n{body}</tbody>\n"
         f'<tbody class="averages">\n{averages}</tbody>\n</table>\n'
     )
-    return _card("Classification report", _scroll("Classification report", table))
+    return card("Classification report", scroll("Classification report", table))
 
 
 def _confusion(report: Report) -> str:
     parts = [
-        f"<div><h3>{title}</h3>\n{_scroll(title, _matrix(report, normalized=normalized))}</div>\n"
+        f"<div><h3>{title}</h3>\n{scroll(title, _matrix(report, normalized=normalized))}</div>\n"
         for title, normalized in (("Pictures", False), ("Share of the true class", True))
     ]
     text = '<p class="muted">Rows are the truth, columns the answer.</p>\n'
-    return _card("Confusion matrix", f'{text}<div class="two">\n{"".join(parts)}</div>\n')
+    return card("Confusion matrix", f'{text}<div class="two">\n{"".join(parts)}</div>\n')
 
 
 def _matrix(report: Report, *, normalized: bool) -> str:
@@ -122,7 +122,7 @@ def _calibration(report: Report) -> str:
     if figures is None:
         return ""
     bins = "".join(
-        _row(
+        table_row(
             (
                 f"{b.lower:.2f} to {b.upper:.2f}",
                 f"{b.count:,}",
@@ -133,7 +133,7 @@ def _calibration(report: Report) -> str:
         for b in figures.reliability
         if b.count
     )
-    header = _head(("Confidence", "Answers", "Mean confidence", "Accuracy"))
+    header = table_head(("Confidence", "Answers", "Mean confidence", "Accuracy"))
     key = (
         '<p class="muted"><span class="key"></span>accuracy<span class="key mark"></span>mean '
         'confidence<span class="key diagonal"></span>calibrated</p>\n'
@@ -141,8 +141,8 @@ def _calibration(report: Report) -> str:
     text = "Leaving out the least confident answers."
     if figures.uncertain.threshold > 0:
         text += " The dot is the model's own threshold: below it an answer is marked uncertain."
-    table = _scroll("Reliability bins", f"<table>{header}<tbody>{bins}</tbody></table>")
-    return _card(
+    table = scroll("Reliability bins", f"<table>{header}<tbody>{bins}</tbody></table>")
+    return card(
         "Calibration",
         f'<div class="two">\n<div><h3>Reliability</h3>\n{reliability_chart(figures)}\n{key}</div>\n'
         f"<div><h3>Accuracy against coverage</h3>\n{coverage_chart(figures)}\n"
@@ -154,15 +154,15 @@ def _calibration(report: Report) -> str:
 def _subsets(report: Report) -> str:
     if not report.subsets:
         return ""
-    rows = "".join(_row(row) for row in subset_rows(report))
+    rows = "".join(table_row(row) for row in subset_rows(report))
     meanings = "; ".join(
         f"{display_name(name)}: {SUBSET_MEANINGS[name]}"
         for name in report.subsets
         if name in SUBSET_MEANINGS
     )
-    table = f"<table>\n{_head(SUBSET_COLUMNS)}<tbody>\n{rows}</tbody>\n</table>\n"
+    table = f"<table>\n{table_head(SUBSET_COLUMNS)}<tbody>\n{rows}</tbody>\n</table>\n"
     text = f'<p class="muted">{escape(meanings)}.</p>\n' if meanings else ""
-    return _card("Subsets", text + _scroll("Subsets", table))
+    return card("Subsets", text + scroll("Subsets", table))
 
 
 def _robustness(report: Report) -> str:
@@ -180,15 +180,13 @@ def _robustness(report: Report) -> str:
             robustness_rows(report), robustness.kinds, strict=True
         )
     )
-    head = _head(ROBUSTNESS_COLUMNS)
-    table = f'<table class="robustness">\n{head}<tbody>\n{body}</tbody>\n</table>\n'
+    columns = table_head(ROBUSTNESS_COLUMNS)
+    table = f'<table class="robustness">\n{columns}<tbody>\n{body}</tbody>\n</table>\n'
     text = (
         f"{ROBUSTNESS_TEXT} The darker a cell, the more of the clean accuracy "
         f"({robustness.clean_accuracy:.3f}) is lost."
     )
-    return _card(
-        "Robustness", f'<p class="muted">{escape(text)}</p>\n{_scroll("Robustness", table)}'
-    )
+    return card("Robustness", f'<p class="muted">{escape(text)}</p>\n{scroll("Robustness", table)}')
 
 
 def _share_lost(accuracy: float, clean: float) -> float:
@@ -203,9 +201,7 @@ def _samples(samples: Sequence[Sample]) -> str:
     text = "For each class one right and one wrong answer, chosen at random."
     text += " Beside each picture: where the network looked (bright)." if looked else ""
     figures = "".join(map(_sample, samples))
-    return _card(
-        "Samples", f'<p class="muted">{text}</p>\n<div class="samples">\n{figures}</div>\n'
-    )
+    return card("Samples", f'<p class="muted">{text}</p>\n<div class="samples">\n{figures}</div>\n')
 
 
 def _sample(sample: Sample) -> str:
@@ -228,34 +224,12 @@ def _settings(report: Report) -> str:
     )
     notes = "".join(f"<li>{escape(note)}</li>\n" for note in report.notes)
     command = report.provenance.command
-    return _card(
+    return card(
         "How it was made",
         (f"<ul>\n{notes}</ul>\n" if notes else "")
         + f'<dl class="settings">\n{items}</dl>\n'
         + (f"<pre><code>{escape(command)}</code></pre>\n" if command else ""),
     )
-
-
-def _card(title: str, content: str) -> str:
-    return f'<section class="card">\n<h2>{escape(title)}</h2>\n{content}</section>\n'
-
-
-def _scroll(label: str, content: str) -> str:
-    """Let a wide table scroll by itself, with the keyboard too."""
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">\n'
-        f"{content}</div>\n"
-    )
-
-
-def _head(names: Iterable[str]) -> str:
-    cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-    return f"<thead><tr>{cells}</tr></thead>\n"
-
-
-def _row(cells: Sequence[str], *, raw: bool = False) -> str:
-    first, *rest = cells if raw else map(escape, cells)
-    return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>\n'
 
 
 def _bar(share: float) -> str:

@@ -71,7 +71,7 @@ class ReleasedModel:
         licence: SPDX id of the weights' licence.
         summary: One sentence about it.
         is_default: Whether ``default`` stands for it.
-        label_set: Name of its label set; empty where the index does not say.
+        label_set: Names of its label sets, the first one first; empty where the index does not say.
         measured: Figures of its report; None before there is one of this very file.
     """
 
