@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.evaluation.samples import activation_map, choose_samples, occlusion_map
+from facial_expressions.evaluation.samples import (
+    activation_map,
+    choose_mistakes,
+    choose_samples,
+    occlusion_map,
+)
 from tests.evaluation.fakes import PAIR, BrightnessClassifier, predictions_of
 
 NAN = float("nan")
@@ -84,3 +89,16 @@ def test_samples_have_the_exact_map_of_a_classifier_that_explains() -> None:
     assert sample.heat is not None
     assert sample.heat[0, 0] == 1
     assert sample.heat[6:, 6:].max() == 0
+
+
+def test_the_surest_mistakes_come_first() -> None:
+    """Wrong are rows 2 (0.7 for yes), 3 (0.8 for no) and 4 (0.9 for no); 0 is right, 5 is none."""
+    rows = [[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.8, 0.2], [0.9, 0.1], [NAN, NAN]]
+    mistakes = choose_mistakes(predictions_of(PAIR, TRUTH, rows), IMAGES)
+    assert [(one.truth, one.prediction, int(one.image[0, 0])) for one in mistakes] == [
+        ("no", "yes", 2),
+        ("yes", "no", 4),
+        ("yes", "no", 3),
+    ]
+    first_only = choose_mistakes(predictions_of(PAIR, TRUTH, rows), IMAGES, per_class=1)
+    assert [int(one.image[0, 0]) for one in first_only] == [2, 4]

@@ -72,7 +72,12 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_to_the_bit(
 
     with pytest.raises(KeyboardInterrupt):
         train(recipe, dataset, tmp_path / "stopped", on_progress=stop)
+    page = (tmp_path / "stopped" / "report.html").read_text("utf-8")
+    assert "1 of 3 epochs done" in page
     resumed = train(recipe, dataset, tmp_path / "stopped")
+    page = (tmp_path / "stopped" / "report.html").read_text("utf-8")
+    assert f"{resumed.history[-1].val_accuracy:.4f}" in page
+    assert "3 epochs, finished" in page
     for first, second in zip(_weights(whole, recipe), _weights(resumed, recipe), strict=True):
         np.testing.assert_array_equal(first, second)
     for one, other in zip(whole.history, resumed.history, strict=True):

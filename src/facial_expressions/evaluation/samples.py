@@ -1,10 +1,12 @@
-"""Sample pictures of a report: for each class one that was answered right and one that was not.
+"""Sample pictures of a report: one right and one wrong answer per class, and the surest mistakes.
 
-The choice is random with a seed, not by confidence: the best and the worst answers would give a
-wrong idea. Each sample may have a heat map of where the network looked: the exact class activation
-map of a classifier that has such maps, otherwise by occlusion: a grey patch is moved over the
-picture, and the map shows how much the probability of the answer falls (Zeiler and Fergus 2014,
-arXiv:1311.2901). That needs no gradient, so it works with any classifier.
+"""Sample pictures of a report: one right and one wrong answer per class, and the surest mistakes.
+
+The choice of the former is random with a seed, not by confidence: the best and the worst answers
+would give a wrong idea. Each of them may have a heat map of where the network looked: the exact
+class activation map of a classifier that has such maps, otherwise by occlusion: a grey patch is
+moved over the picture, and the map shows how much the probability of the answer falls (Zeiler and
+Fergus 2014, arXiv:1311.2901). That needs no gradient, so it works with any classifier.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from PIL import Image
 
 from facial_expressions.evaluation.predictions import Classifier, Predictions
 
-__all__ = ["Sample", "activation_map", "choose_samples", "occlusion_map"]
+__all__ = ["Sample", "activation_map", "choose_mistakes", "choose_samples", "occlusion_map"]
 
 _PATCH_FRACTION: Final = 0.25
 _STRIDE_FRACTION: Final = 1 / 12
@@ -137,6 +139,39 @@ def activation_map(maps: NDArray[np.float32], label_id: int, *, side: int) -> ND
     wide = np.asarray(Image.fromarray(places).resize(size, Image.Resampling.BILINEAR), np.float32)
     highest = wide.max()
     return wide / highest if highest > 0 else wide
+def choose_mistakes(
+    predictions: Predictions,
+    images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+    *,
+    per_class: int = 4,
+) -> tuple[Sample, ...]:
+    """Choose the wrong answers that were given with the most confidence.
+
+    They show where labels are doubtful and where the network is sure and wrong.
+
+    Args:
+        predictions: Truth and answers; pictures without an answer are not chosen.
+        images: Their grey pictures, N of ``uint8 (S, S)``.
+        per_class: At most as many for each true class.
+
+    Returns:
+        Samples in the order of the label set, the surest of a class first.
+    """
+    samples = []
+    wrong = ~predictions.right & predictions.answered
+    for label_id, name in enumerate(predictions.labels):
+        rows = np.flatnonzero(wrong & (predictions.truth == label_id))
+        order = np.argsort(-predictions.confidence[rows], kind="stable")[:per_class]
+        for row in rows[order]:
+            samples.append(
+                Sample(
+                    image=np.asarray(images[row]),
+                    truth=name,
+                    prediction=predictions.labels.names[int(predictions.predicted[row])],
+                    confidence=float(predictions.confidence[row]),
+                )
+            )
+    return tuple(samples)
 
 
 def occlusion_map(

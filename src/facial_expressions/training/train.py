@@ -39,6 +39,7 @@ from facial_expressions.training.run_folder import (
     describe_dataset,
     describe_environment,
 )
+from facial_expressions.training.run_report import write_run_report
 
 __all__ = ["Progress", "TrainingRun", "train"]
 
@@ -184,6 +185,7 @@ class _Trainer:
             history.append(row)
             self.folder.write_history(history)
             checkpoints.save(self.folder.checkpoints, self._checkpoint(row, identity))
+            write_run_report(self.folder)  # so a run that is stopped or killed has its page too
         self.callbacks.on_train_end()
         self._finish()
         return TrainingRun(folder=self.folder, history=history)
@@ -286,11 +288,12 @@ class _Trainer:
             variable.assign(saved.arrays[name])
 
     def _finish(self) -> None:
-        """Write final weights, validation logits and plots."""
+        """Write final weights, validation logits, plots and page."""
         if self.swap:
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
         save_result(self.folder, self.model, self.material)
         plot_history(self.folder.history, self.folder.history_plot)
+        write_run_report(self.folder)
 
 
 def _accuracy_of(logs: Mapping[str, float]) -> float:
