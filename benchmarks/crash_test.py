@@ -2,10 +2,10 @@
 
 Three parts. A tiny training is killed at random times, inside validation, inside a save and at the
 change of epochs, sometimes several times, and resumed until it is done: weights, optimiser and
-history must equal those of the run that nobody disturbed. One save is killed at each of its calls to
-the system: a whole checkpoint must load. Checkpoint and model files are spoilt by flipped bits and
-cuts: each must be noticed. Everything is derived from the seed; the exit code is 1 when anything
-differs.
+history must equal those of the run that nobody disturbed. One save is killed at each of its calls
+to the system: a whole checkpoint must load. Checkpoint and model files are spoilt by flipped bits
+and cuts: each must be noticed. Everything is derived from the seed; the exit code is 1 when
+anything differs.
 
 Example:
     python -m benchmarks.crash_test
@@ -107,9 +107,7 @@ def _kill_trainings(folder: Path, n_kills: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _disturb(
-    run: Path, kind: str, random: np.random.Generator, trains_s: float
-) -> dict[str, Any]:
+def _disturb(run: Path, kind: str, random: np.random.Generator, trains_s: float) -> dict[str, Any]:
     """Start or go on with a run and kill it at a random point; return what was done."""
     epoch = int(random.integers(1, EPOCHS + 1))
     if kind in ("time", "chain"):
@@ -180,9 +178,11 @@ def _digest(run: Path) -> str:
             sha.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
     with h5py.File(run / "model.weights.h5") as file:
         file.visititems(
-            lambda name, item: sha.update(name.encode() + item[()].tobytes())
-            if isinstance(item, h5py.Dataset)
-            else None
+            lambda name, item: (
+                sha.update(name.encode() + item[()].tobytes())
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
         )
     with (run / "history.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -303,7 +303,7 @@ def _kill_saves(folder: Path) -> dict[str, Any]:
 
 
 def _spoil(folder: Path, count: int, seed: int) -> dict[str, Any]:
-    """Flip bits and cut ends, of a checkpoint, its manifest, and model files with and without name."""
+    """Flip bits and cut ends: of a checkpoint, its manifest, a shipped model and one's own."""
     random = np.random.default_rng([seed, 99])
     _prepared(folder)
     newest = max(folder.glob("epoch-*.npz"))

@@ -109,7 +109,7 @@ def _find_capacity(port: int, seconds: float) -> float:
 
 
 async def _closed_rate(port: int, seconds: float) -> float:
-    """Return what four clients get done that each wait for their answer: where the search begins."""
+    """Return what four clients get done that wait for their answers: where the search begins."""
     requests = _photos()
     until = time.perf_counter() + seconds
 
@@ -228,9 +228,7 @@ def _open_things(process_id: int) -> tuple[int, int]:
     return len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir()))
 
 
-def _stops(
-    model: str, count: int, rate: float, checks: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _stops(model: str, count: int, rate: float, checks: list[dict[str, Any]]) -> dict[str, Any]:
     """Stop servers by SIGTERM at half load: every request that was accepted is answered."""
     gone, answered, exits, stop_s = 0, 0, [], []
 

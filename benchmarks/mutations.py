@@ -31,7 +31,7 @@ def pictures() -> list[bytes]:
         (photo, "MPO", {"save_all": True, "append_images": [noise]}),
         (photo, "PNG", {"pnginfo": info}), (photo.convert("P"), "PNG", {"transparency": 3}),
         (photo.convert("LA"), "PNG", {}), (photo.convert("1"), "PNG", {}),
-        (Image.fromarray((rgb[..., 0].astype(np.uint16) * 257)), "PNG", {}),
+        (Image.fromarray(rgb[..., 0].astype(np.uint16) * 257), "PNG", {}),
         (photo, "PNG", {"save_all": True, "append_images": [noise]}),
         (photo, "WEBP", {}), (photo.convert("RGBA"), "WEBP", {"lossless": True}),
         (photo, "WEBP", {"save_all": True, "append_images": [noise]}),

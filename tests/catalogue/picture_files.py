@@ -35,12 +35,19 @@ def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:  # noqa: A
 def chunk(kind: bytes, data: bytes, *, crc: int | None = None) -> bytes:
     """Return a chunk of a PNG, with its right checksum or another."""
     right = zlib.crc32(kind + data)
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", right if crc is None else crc)
+    return (
+        struct.pack(">I", len(data))
+        + kind
+        + data
+        + struct.pack(">I", right if crc is None else crc)
+    )
 
 
 def png_header(width: int, height: int, *, depth: int = 8, color: int = 2, more: int = 0) -> bytes:
     """Return signature and IHDR; ``more`` is put into the interlace byte."""
-    return SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, more))
+    return SIGNATURE + chunk(
+        b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, more)
+    )
 
 
 def png(width: int = 8, height: int = 8, *, rows: bytes | None = None) -> bytes:

@@ -30,7 +30,9 @@ on_posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX files or s
 Capture = pytest.CaptureFixture[str]
 
 
-def predict(model: Path, *words: object, capsys: Capture) -> tuple[int, list[dict[str, object]], str]:
+def predict(
+    model: Path, *words: object, capsys: Capture
+) -> tuple[int, list[dict[str, object]], str]:
     code = main(["predict", *map(str, words), "--format", "json", "--model", str(model)])
     captured = capsys.readouterr()
     return code, [json.loads(line) for line in captured.out.splitlines()], captured.err
@@ -38,9 +40,7 @@ def predict(model: Path, *words: object, capsys: Capture) -> tuple[int, list[dic
 
 @pytest.mark.parametrize(
     "words",
-    [
-        ["predict", "a.jpg", "--min-confidence", value] for value in ("1.5", "-1", "", "high", "nan")
-    ]
+    [["predict", "a.jpg", "--min-confidence", value] for value in ("1.5", "-1", "", "high", "nan")]
     + [["predict", "a.jpg", "--threads", value] for value in ("0", "-3", "1.5", "", "x")]
     + [["predict", "a.jpg", "--max-pixels", value] for value in ("0", "-1", "1e9")]
     + [["serve", "--port", value] for value in ("-1", "65536", "http")]

@@ -92,7 +92,9 @@ def test_another_file_is_refused(text: str | bytes, tmp_path: Path) -> None:
 def test_d06_blank_and_doubled_pictures_are_counted_and_reported(tmp_path: Path) -> None:
     blank = f"0,{' '.join(['0'] * 2304)},Training"
     path = tmp_path / "fer2013.csv"
-    path.write_text("\n".join([*LINES, blank, LINES[1], LINES[1].replace("Training", "PublicTest")]))
+    path.write_text(
+        "\n".join([*LINES, blank, LINES[1], LINES[1].replace("Training", "PublicTest")])
+    )
     dataset = load_dataset(path, allow_partial=True, cache=False)
     text = audit_dataset(dataset).to_text()
     assert "blank" in text.lower()

@@ -145,7 +145,9 @@ OTHER_KINDS: Final[dict[str, bytes]] = {
 }  # fmt: skip
 
 
-def predict(model: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, float]:
+def predict(
+    model: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str, float]:
     """Run ``predict`` with a model; return code, error and seconds of processor time."""
     start = time.process_time()
     code = main(["predict", str(picture), "--model", str(model), "--threads", "1"])

@@ -24,7 +24,7 @@ pytest.importorskip("av", reason="the extra video is not installed")
 from tests.media.videos import even_times, face_picture, scene, write_video
 from tests.server.client import form, png
 
-WATCHED: Final = '''
+WATCHED: Final = """
 import os, sys
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGING = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate")
@@ -49,7 +49,7 @@ def watch(event, words):
 sys.addaudithook(watch)
 from facial_expressions.cli.main import main
 sys.exit(main(sys.argv[1:]))
-'''
+"""
 STRACE: Final = shutil.which("strace")
 CALLS: Final = "open,openat,openat2,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,connect,sendto"  # noqa: E501
 

@@ -152,7 +152,10 @@ def test_h10_naughty_headers_are_answered(server: RunningServer) -> None:
 @pytest.mark.parametrize(
     ("body", "boundary"),
     [
-        (form(('form-data; name="a"; filename="b"\r\nX: ' + "y" * (9 * MEBIBYTE), PICTURE)), BOUNDARY),
+        (
+            form(('form-data; name="a"; filename="b"\r\nX: ' + "y" * (9 * MEBIBYTE), PICTURE)),
+            BOUNDARY,
+        ),
         (b"-" * (9 * MEBIBYTE) + form(('form-data; name="a"; filename="b"', PICTURE)), BOUNDARY),
         (form(('form-data; name="a"; filename="b"', PICTURE)) + b"-" * (9 * MEBIBYTE), BOUNDARY),
         ((b"\r\n--" + b"a" * 69) * 100_000, "a" * 70),

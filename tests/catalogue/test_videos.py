@@ -68,9 +68,7 @@ AVI_CLAIMS: Final = {
 }
 
 
-@pytest.mark.parametrize(
-    ("chunk", "offset", "value"), AVI_CLAIMS.values(), ids=AVI_CLAIMS.keys()
-)
+@pytest.mark.parametrize(("chunk", "offset", "value"), AVI_CLAIMS.values(), ids=AVI_CLAIMS.keys())
 def test_what_a_header_claims_is_not_believed(
     chunk: str, offset: int, value: int, tmp_path: Path
 ) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.crash_points import count_calls, failing_call, kill_at_call
 from facial_expressions.errors import CheckpointError, StorageError
 from facial_expressions.training import checkpoints
 from facial_expressions.training.checkpoints import Checkpoint, load_latest, save, write_atomically
-from benchmarks.crash_points import count_calls, failing_call, kill_at_call
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process to kill it")
 

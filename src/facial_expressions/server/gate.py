@@ -2,9 +2,9 @@
 
 Work runs in threads, so that the event loop stays free to answer. What is admitted is counted until
 its thread is done with it, even when its client has long been told that it took too long: the
-count says how busy the machine is, not how many clients wait. On a slow machine the queue is shorter
-than its limit: who would wait longer than half the deadline is turned away at once, while that is
-still of use to them.
+count says how busy the machine is, not how many clients wait. On a slow machine the queue is
+shorter than its limit: who would wait longer than half the deadline is turned away at once, while
+that is still of use to them.
 """
 
 from __future__ import annotations
