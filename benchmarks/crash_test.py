@@ -62,14 +62,11 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        figures = {
-            "seed": options.seed,
-            "training": _kill_trainings(folder, options.kills, options.seed),
-            "save": _kill_saves(folder / "saves"),
-            "damage": _spoil(folder / "damage", options.damages, options.seed),
-        }
+        training = _kill_trainings(folder, options.kills, options.seed)
+        saving = _kill_saves(folder / "saves")
+        damage = _spoil(folder / "damage", options.damages, options.seed)
+    figures = {"seed": options.seed, "training": training, "save": saving, "damage": damage}
     write_results("crash_test", figures)
-    training, saving, damage = figures["training"], figures["save"], figures["damage"]
     whole = (
         training["equal"] == training["kills"]
         and training["undisturbed_runs_are_equal"]
@@ -86,7 +83,7 @@ def _kill_trainings(folder: Path, n_kills: int, seed: int) -> dict[str, Any]:
     again = _finish(folder / "again")
     began_training_s = _seconds_to_start(folder / "timed")
     trains_s = max(0.5, took_s - began_training_s)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number in range(n_kills):
         random = np.random.default_rng([seed, number])
         kind = KINDS[number % len(KINDS)]
@@ -169,7 +166,7 @@ def _finish(run: Path) -> str:
 
 def _digest(run: Path) -> str:
     """Return SHA-256 over final weights, optimiser and history, times left out."""
-    import h5py
+    import h5py  # type: ignore[import-untyped]
 
     sha = hashlib.sha256()
     last = max((run / "checkpoints").glob("epoch-*.npz"))

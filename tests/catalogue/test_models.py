@@ -1,4 +1,4 @@
-"""The catalogue's models, M01 to M19: exit code 3, nothing opened that was not named, nothing run."""
+"""The catalogue's models, M01 to M19: exit code 3, no other file opened, nothing run."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def external(location: str) -> Change:
     )
 
 
-def add_node(op_type: str, **options: object) -> Change:
+def add_node(op_type: str, *, domain: str = "") -> Change:
     return lambda model: model.graph.node.append(
-        helper.make_node(op_type, ["crops"], ["unused"], **options)
+        helper.make_node(op_type, ["crops"], ["unused"], domain=domain)
     )
 
 

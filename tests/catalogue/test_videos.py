@@ -48,7 +48,8 @@ def test_what_is_no_video_is_refused_soon(content: bytes, name: str, tmp_path: P
 @pytest.mark.parametrize(
     "url",
     ["http://192.0.2.1/a.mp4", "rtsp://192.0.2.1/a", "file:///etc/hostname", "tcp://192.0.2.1:9",
-     "concat:a|b", "data:video/mp4;base64,AAAA", "pipe:0", "subfile,,start,0,end,9,,:/etc/hostname"],
+     "concat:a|b", "data:video/mp4;base64,AAAA", "pipe:0",
+     "subfile,,start,0,end,9,,:/etc/hostname"],
 )  # fmt: skip
 def test_v11_an_address_is_refused_and_not_asked(url: str) -> None:
     """The tests' network guard would end any connection with another error."""
@@ -119,7 +120,9 @@ def test_v09_sound_alone_is_refused(tmp_path: Path) -> None:
         frame.sample_rate = 16_000
         output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
-    with pytest.raises(VideoError, match="no video stream; received .* with streams of kind audio"):
+    with pytest.raises(
+        VideoError, match=r"no video stream; received .* with streams of kind audio"
+    ):
         VideoFile(path)
 
 

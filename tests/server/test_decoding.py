@@ -61,6 +61,7 @@ def misbehaving(body: str) -> str:
     return (
         "import sys, os, time, signal\n"
         "from facial_expressions.server.decoder_child import *\n"
+        "sys.stdout.buffer.write(READY); sys.stdout.flush()\n"
         "n, pixels = REQUEST.unpack(sys.stdin.buffer.read(REQUEST.size))\n"
         f"sys.stdin.buffer.read(n)\n{body}\n"
     )
@@ -79,7 +80,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
                 words = [sys.executable, "-c", programs.pop()]
             return real(words, **options)  # type: ignore[call-overload]
 
-        monkeypatch.setattr(decoding.subprocess, "Popen", start)
+        monkeypatch.setattr(subprocess, "Popen", start)
 
     return set_up
 
@@ -258,7 +259,7 @@ def test_when_no_child_can_be_started_the_answer_is_503(monkeypatch: pytest.Monk
 
     pool = DecoderPool(ONE)
     with monkeypatch.context() as patch:
-        patch.setattr(decoding.subprocess, "Popen", refuse)
+        patch.setattr(subprocess, "Popen", refuse)
         with pytest.raises(RequestError) as caught:
             pool.decode(png())
     assert (caught.value.status, caught.value.retry_after_s) == (503, 1)
@@ -285,6 +286,7 @@ def test_killing_children_under_load_hurts_one_request_each(
 
 
 @needs_proc
+@pytest.mark.slow
 def test_children_that_keep_dying_make_the_server_not_ready(
     recognizer: ExpressionRecognizer, stand_in: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,

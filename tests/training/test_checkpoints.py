@@ -164,6 +164,7 @@ def test_every_flipped_bit_and_every_cut_is_noticed(tmp_path: Path) -> None:
 
 
 @needs_fork
+@pytest.mark.slow
 def test_a_kill_at_every_call_of_a_save_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
     """The newest is the one before, or the new one once its manifest is there."""
 
