@@ -71,7 +71,7 @@ reference: $(VENV)/dev.stamp  ## Write docs/cli.md and docs/http.md anew from th
 	$(BIN)/python scripts/write_cli_reference.py
 	$(BIN)/python scripts/write_http_reference.py
 
-figures: $(VENV)/dev.stamp  ## Fill the measured figures into README and model card
+figures: $(VENV)/dev.stamp  ## Fill the measured figures into README, model card and index
 	$(BIN)/python scripts/update_figures.py
 
 format: $(VENV)/dev.stamp  ## Format the code and mend what ruff can mend

@@ -71,6 +71,7 @@ def _updated_index(
         "file": file.name,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "bytes": file.stat().st_size,
+        "label_set": ", ".join(labels.name for labels in metadata.label_sets),
         "licence": metadata.licence,
         "summary": options.summary,
     }

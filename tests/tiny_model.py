@@ -84,8 +84,10 @@ def mapped_graph(metadata: ModelMetadata = MAPPED_METADATA) -> onnx.ModelProto:
             helper.make_node("ReduceMean", [maps], [f"{n}mean"], axes=[2, 3], keepdims=0),
             helper.make_node("Softmax", [f"{n}mean"], [probabilities], axis=1),
         ]
-        for name, shape in ((probabilities, ["N", k]), (maps, ["N", k, 6, 6])):
-            outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        outputs += [
+            helper.make_tensor_value_info(probabilities, TensorProto.FLOAT, ["N", k]),
+            helper.make_tensor_value_info(maps, TensorProto.FLOAT, ["N", k, 6, 6]),
+        ]
     crops = helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["N", 48, 48, 1])
     graph = helper.make_graph(nodes, "tiny", [crops], outputs, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

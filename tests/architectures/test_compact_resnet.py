@@ -49,7 +49,7 @@ def test_it_takes_137_million_multiply_adds(network: keras.Model) -> None:
 
 def test_the_mean_of_a_class_map_plus_its_bias_is_the_logit(network: keras.Model) -> None:
     inputs = np.random.default_rng(1).normal(size=(2, 48, 48, 1)).astype(np.float32)
-    last_map = keras.Model(network.inputs, network.get_layer("pool").input)
+    last_map = keras.Model(network.inputs[0], network.get_layer("pool").input)
     kernel, bias = network.get_layer("logits").get_weights()
     maps = last_map.predict_on_batch(inputs) @ kernel  # (2, 6, 6, 7)
     assert maps.shape == (2, 6, 6, CLASSES)
@@ -71,6 +71,6 @@ def test_a_fresh_block_passes_its_input_on(network: keras.Model) -> None:
     fresh = compact_resnet((48, 48, 1), CLASSES)
     inputs = np.random.default_rng(3).normal(size=(1, 48, 48, 1)).astype(np.float32)
     names = ("stem_2_relu", "stage1_1_relu")
-    both = keras.Model(fresh.inputs, [fresh.get_layer(name).output for name in names])
+    both = keras.Model(fresh.inputs[0], [fresh.get_layer(name).output for name in names])
     before, after = both.predict_on_batch(inputs)
     np.testing.assert_allclose(after, before, atol=1e-5)

@@ -76,8 +76,8 @@ def test_a_fused_normalisation_equals_keras_in_answer_and_statistics(training: b
     plain = keras.layers.BatchNormalization(momentum=0.9)
     inputs = np.random.default_rng(4).normal(2, 3, size=(8, 5, 5, 6)).astype(np.float32)
     _pair(ours, plain, inputs.shape)
-    answers = [_apply(layer, inputs, training=training) for layer in (ours, plain)]
-    np.testing.assert_allclose(*answers, atol=1e-4)
+    one, other = (_apply(layer, inputs, training=training) for layer in (ours, plain))
+    np.testing.assert_allclose(one, other, atol=1e-4)
     for one, other in zip(ours.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4)
 

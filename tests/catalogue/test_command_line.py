@@ -168,7 +168,8 @@ def test_c07_a_name_that_is_no_unicode_comes_back_from_json(
 ) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.png"
     Path(os.fsdecode(path)).write_bytes(PICTURE)
-    words = [*PROGRAM, "predict", os.fsdecode(path), "--format", "json", "--model", str(tiny_model)]
+    words: list[str | bytes] = [*PROGRAM, "predict", path, "--format", "json"]
+    words += ["--model", str(tiny_model)]
     done = subprocess.run(words, capture_output=True, check=False)
     assert done.returncode == 0
     source = json.loads(done.stdout.decode("utf-8"))["source"]

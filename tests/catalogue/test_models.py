@@ -1,4 +1,4 @@
-"""The catalogue's models, M01 to M19: exit code 3, no other file opened, nothing run."""
+"""The catalogue's models, M01 to M19: exit code 3, nothing opened unnamed, nothing run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def external(location: str) -> Change:
     )
 
 
-def add_node(op_type: str, *, domain: str = "") -> Change:
+def add_node(op_type: str, *, domain: str | None = None) -> Change:
     return lambda model: model.graph.node.append(
         helper.make_node(op_type, ["crops"], ["unused"], domain=domain)
     )

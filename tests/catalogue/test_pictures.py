@@ -1,4 +1,4 @@
-"""The catalogue's pictures, I01 to I32: what is read, what is refused, how soon."""
+"""The catalogue's pictures, I01 to I32, through the loader: what is read, refused, and how soon."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ REFUSED: Final = {
     "I16-eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(id) run\n", "format"),
     "I16-eps-with-preview": (b"\xc5\xd0\xd3\xc6" + bytes(60), "format"),
     "I16-pdf": (b"%PDF-1.7\n1 0 obj <</JS (app.alert())>>", "format"),
-    "I16-svg-script": (b"<svg xmlns='x'><script>alert(1)</script></svg>", "format"),
+    "I16-svg-script": (b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>",
+                       "format"),
     "I16-svg-entity": (b"<?xml version='1.0'?><!DOCTYPE s [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>"
                        b"<svg>&x;</svg>", "format"),
     "I17-tiff": (encode(photo(), "TIFF"), "format"),

@@ -1,8 +1,7 @@
 """Nothing is written and nobody is called: whole runs of predict, serve and video are watched.
 
 Three watchers: folders that stay empty (home, temporary and working folder), Python's own audit
-events, and, where strace is installed, every call to the operating system, also those of C
-libraries.
+events, and, where strace is installed, every call to the operating system, also of C libraries.
 """
 
 from __future__ import annotations
@@ -28,7 +27,8 @@ from tests.server.client import form, png
 WATCHED: Final = """
 import os, sys
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-CHANGING = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink")
+CHANGING = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink",
+            "os.truncate")
 LOCAL = ("127.0.0.1", "::1", "localhost", None)
 
 def watch(event, words):

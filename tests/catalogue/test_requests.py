@@ -59,7 +59,8 @@ RAW: Final[dict[str, tuple[bytes, set[int]]]] = {
         HEAD + CLOSE + CHUNKED + b"\r\n" + chunk(PICTURE) + b"0\r\n\r\n", {200},
     ),
     "H02-chunk-extension": (
-        HEAD + CLOSE + CHUNKED + b"\r\n%x;a=b\r\n" % len(PICTURE) + PICTURE + b"\r\n0\r\n\r\n",
+        HEAD + CLOSE + CHUNKED + b"\r\n" + b"%x;a=b\r\n" % len(PICTURE) + PICTURE
+        + b"\r\n0\r\n\r\n",
         {200, 400},
     ),
     "H02-trailer": (
@@ -90,7 +91,7 @@ RAW: Final[dict[str, tuple[bytes, set[int]]]] = {
     "H16-folded-header": (GET + CLOSE + b"X: a\r\n b\r\n\r\n", {200, 400}),
     "H17-nul": (b"GET /\0 HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
     "H17-no-ascii": (
-        b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n" + CLOSE + b"\r\n", {400, 404},
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n" + CLOSE + b"\r\n", {400, 404}
     ),
     "H17-hundred-kilobytes": (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n", {400, 431}),
     "H17-http-0.9": (b"GET /\r\n\r\n", {400}),

@@ -113,7 +113,7 @@ def test_robustness_is_measured_when_asked_for(
 ) -> None:
     rows = builders.make_rows(train=1, public=1, private=1)
     table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
-    words = ["--data", table, "--allow-partial", "--out", tmp_path / "out"]
+    words = ["--data", str(table), "--allow-partial", "--out", str(tmp_path / "out")]
     assert evaluate(model, *words, "--robustness") == 0
     data = report_of(tmp_path / "out")
     robustness = data["robustness"]

@@ -29,11 +29,15 @@ SHORTER = {
 def workplace(tmp_path: Path, astronaut: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the pages speak of; the data set is a tiny synthetic one."""
     Image.open(astronaut).save(tmp_path / "photo.jpg", quality=95)
+    (tmp_path / "photos" / "inner").mkdir(parents=True)
+    shutil.copy(tmp_path / "photo.jpg", tmp_path / "photos" / "inner" / "one.jpg")
+    (tmp_path / "list.csv").write_text("path\nphotos/inner/one.jpg\n", encoding="utf-8")
     shown = [scene(face_picture(astronaut), [(40 + 5 * index, 60)]) for index in range(6)]
     write_video(tmp_path / "clip.mp4", shown, even_times(6), sound="aac")
     rows = builders.make_rows(train=4, public=1, private=1)
     builders.write_kaggle_zip(tmp_path / "archive.zip", rows)
     builders.write_competition_tar(tmp_path / "fer2013.tar.gz", rows)
+    builders.write_ferplus_csv(tmp_path / "fer2013new.csv", rows)
     builders.write_folder(
         tmp_path / "my-faces",
         {

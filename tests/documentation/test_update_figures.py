@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.evaluation.report import evaluate
+from facial_expressions.evaluation.report import EvaluationSettings, evaluate
 from facial_expressions.labels import FER2013
-from scripts.update_figures import Report, fill
+from scripts.card_tables import calibration_lines, coverage_lines, robustness_lines
+from scripts.update_figures import Report, Reports, check_digests, fill, fill_index
+from scripts.write_reports import answers_in_ferplus, keep
 
-PAGE = "before\n<!-- figures: {name} -->\nold\n<!-- /figures -->\nafter\n"
+PAGE = "before\n<!-- figures: {name} happy -->\nold\n<!-- /figures -->\nafter\n"
 
 
 class _AlwaysHappy:
@@ -22,40 +27,136 @@ class _AlwaysHappy:
 
 
 @pytest.fixture
-def report() -> Report:
+def reports() -> Reports:
     """A report of four pictures, three of them happy, two of them of the private test."""
     pictures = np.zeros((4, 48, 48), np.uint8)
     usages = np.array(["PublicTest", "PublicTest", "PrivateTest", "PrivateTest"])
     split = Split("test", pictures, np.array([3, 3, 3, 5]), usages, tuple("abcd"))
-    return evaluate(_AlwaysHappy(), split).to_dict()
+    report: Report = evaluate(_AlwaysHappy(), split).to_dict()
+    return {"happy": report, "happier": report, "happy-views": report}
 
 
-def test_only_the_block_changes(report: Report) -> None:
-    filled = fill(PAGE.format(name="summary"), report)
-    assert filled.startswith("before\n<!-- figures: summary -->\n| ")
+def test_only_the_block_changes(reports: Reports) -> None:
+    filled = fill(PAGE.format(name="summary"), reports)
+    assert filled.startswith("before\n<!-- figures: summary happy -->\n| ")
     assert filled.endswith("\n<!-- /figures -->\nafter\n")
     assert "old" not in filled
 
 
-def test_filling_twice_changes_nothing_more(report: Report) -> None:
-    once = fill(PAGE.format(name="details"), report)
-    assert fill(once, report) == once
+def test_filling_twice_changes_nothing_more(reports: Reports) -> None:
+    once = fill(PAGE.format(name="details"), reports)
+    assert fill(once, reports) == once
 
 
-def test_summary_has_the_accuracies(report: Report) -> None:
+def test_summary_has_the_accuracies(reports: Reports) -> None:
     """Three of four are right, both public ones, one of two private ones."""
-    filled = fill(PAGE.format(name="summary"), report)
+    filled = fill(PAGE.format(name="summary"), reports)
     assert "| accuracy, all 4 | 45.85 % | 75.00 % (" in filled
     assert "| accuracy, PublicTest (2) |  | 100.00 % (" in filled
     assert "| accuracy, PrivateTest (2) |  | 50.00 % (" in filled
 
 
-def test_details_have_classes_and_confusion(report: Report) -> None:
-    filled = fill(PAGE.format(name="details"), report)
+def test_details_have_classes_and_confusion(reports: Reports) -> None:
+    filled = fill(PAGE.format(name="details"), reports)
     assert "| happy | 0.750 | 1.000 | 0.857 | 3 |" in filled
     assert "| sad | 0 | 0 | 0 | 1 | 0 | 0 | 0 |" in filled
 
 
-def test_unknown_block_is_refused(report: Report) -> None:
+def test_unknown_block_is_refused(reports: Reports) -> None:
     with pytest.raises(KeyError, match="weather"):
-        fill(PAGE.format(name="weather"), report)
+        fill(PAGE.format(name="weather"), reports)
+
+
+def test_models_stand_side_by_side_with_their_other_reports(reports: Reports) -> None:
+    filled = fill("<!-- figures: summary happier happy -->\n<!-- /figures -->", reports)
+    assert "| FER-2013 test pictures | seed | happier | happy |" in filled
+    assert filled.count("75.00 % (") == 3  # both models on all pictures, one of them with views
+    assert "| accuracy, mean of ten views, all 7,178 |  |  | 75.00 % (" in filled
+
+
+def test_a_model_without_a_report_is_refused(reports: Reports) -> None:
+    with pytest.raises(KeyError, match="sad"):
+        fill("<!-- figures: details sad -->\n<!-- /figures -->", reports)
+
+
+@pytest.fixture(scope="module")
+def full() -> Report:
+    """The report above with corruptions: the same answer whatever is done to a picture."""
+    pictures = np.zeros((4, 48, 48), np.uint8)
+    split = Split("test", pictures, np.array([3, 3, 3, 5]), np.full(4, ""), tuple("abcd"))
+    settings = EvaluationSettings(has_robustness=True)
+    return evaluate(_AlwaysHappy(), split, settings=settings).to_dict()
+
+
+def test_robustness_is_a_table_with_its_summary(full: Report) -> None:
+    text = "\n".join(robustness_lines(full))
+    assert "Clean 0.750, mean of the table 0.750: 1.000 of the clean." in text
+    row = "| low light | 75 to 20 % of the light |" + " 0.750 |" * 6
+    assert row in text.splitlines()
+    assert robustness_lines({**full, "robustness": None}) == []
+
+
+def test_coverage_has_a_row_for_each_share_and_the_models_own(full: Report) -> None:
+    points = [
+        {"threshold": 0.9 - share, "coverage": share, "accuracy": 1 - share / 2}
+        for share in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    ]
+    own = {"threshold": 0.45, "coverage": 0.512, "accuracy": 0.77}
+    lines = coverage_lines({**full, "coverage": points, "uncertain": own})
+    assert lines[2] == "| 100 % | -0.100 | 50.00 % |"
+    assert lines[7] == "| 50 % | 0.400 | 75.00 % |"
+    assert lines[8] == "| **51.2 %, not `uncertain`** | 0.450 | 77.00 % |"
+
+
+def test_calibration_is_given_before_and_after_where_both_are_known(full: Report) -> None:
+    raw = {"temperature": 1.5, "ece": 0.123456, "nll": 1.5, "brier": 0.6}
+    lines = calibration_lines({**full, "ece": 0.02, "uncalibrated": raw})
+    assert lines[0] == "| calibration | before | after, logits divided by 1.500 |"
+    assert lines[2] == "| expected calibration error, 15 bins | 0.1235 | 0.0200 |"
+    assert calibration_lines({**full, "ece": 0.02, "uncalibrated": None})[2].endswith("| 0.0200 |")
+
+
+def test_a_report_from_before_robustness_has_empty_cells(full: Report) -> None:
+    old = {key: value for key, value in full.items() if key not in ("robustness", "uncalibrated")}
+    text = fill(PAGE.format(name="summary"), {"happy": old})
+    assert "corruptions" not in text
+    both = fill(PAGE.replace("happy", "a b").format(name="summary"), {"a": full, "b": old})
+    assert "| mean accuracy under 11 corruptions, share of the clean |  | 1.000 |  |" in both
+    assert "| mean loss when the detector's box lies off |  | 0.00 points |  |" in both
+
+
+def test_the_index_gets_figures_of_models_with_a_report_only(full: Report) -> None:
+    stale = {"measured": {"accuracy": 0.1}, "file": "x"}
+    index = {"default": "a", "models": {"a": {"file": "y"}, "new": stale}}
+    entries = json.loads(fill_index(json.dumps(index), {"a": full}))["models"]
+    assert entries["a"]["measured"]["accuracy"] == 0.75
+    assert entries["a"]["measured"]["n"] == 4
+    assert entries["a"]["measured"]["ms_per_crop"] == round(full["latency_ms"]["per_crop"], 2)
+    assert entries["new"] == {"file": "x"}
+
+
+def test_a_report_of_another_file_is_refused(full: Report) -> None:
+    index = {"models": {"a": {"sha256": "1"}, "new": {"sha256": "2"}}}
+    mine, other = {**full, "model_digest": "1"}, {**full, "model_digest": "3"}
+    check_digests(index, {"a": mine, "a-views": mine, "ensemble": other})
+    with pytest.raises(ValueError, match="a-views is the report of another file"):
+        check_digests(index, {"a": mine, "a-views": other})
+
+
+def test_what_shows_pictures_or_names_rows_is_not_kept(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+    for name in ("report.json", "report.html", "samples.png", "predictions.csv", "robustness.png"):
+        (made / name).write_bytes(b"x")
+    (made / "report.md").write_text("# A\n\n![b](robustness.png)\n\n![c](samples.png)\n\nend\n")
+    keep(made, tmp_path / "kept")
+    kept = {path.name for path in (tmp_path / "kept").iterdir()}
+    assert kept == {"report.json", "report.md", "robustness.png"}
+    text = (tmp_path / "kept" / "report.md").read_text()
+    assert text == "# A\n\n![b](robustness.png)\n\nend\n"
+
+
+def test_only_single_networks_with_a_second_head_are_measured_on_ferplus() -> None:
+    assert answers_in_ferplus("compact")
+    assert not answers_in_ferplus("standardized-cnn")
+    assert not answers_in_ferplus("ensemble")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facial_expressions.media.draw import draw_faces
 from facial_expressions.media.heat import blend_heat
@@ -21,8 +22,8 @@ def explanation(*hot: tuple[int, int], corners: Corners = SQUARE) -> Explanation
     return Explanation("happy", tuple(map(tuple, heat.tolist())), corners)
 
 
-def changed(image: np.ndarray) -> np.ndarray:
-    return np.any(image != GREY, axis=2)
+def changed(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.asarray(np.any(image != GREY, axis=2))
 
 
 def test_the_hot_place_turns_warm_and_the_rest_stays() -> None:

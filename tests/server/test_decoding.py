@@ -39,8 +39,18 @@ def pool() -> Iterator[DecoderPool]:
     one.close()
 
 
+_OTHERS: set[int] = set()
+"""Decoders of servers that other tests share; they are there before a test of this file begins."""
+
+
+@pytest.fixture(autouse=True)
+def _own_children_only() -> None:
+    _OTHERS.clear()
+    _OTHERS.update(children())
+
+
 def children() -> list[int]:
-    """Return the process ids of this process' decoders."""
+    """Return the process ids of the decoders that a test of this file started."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -50,7 +60,7 @@ def children() -> list[int]:
             continue
         if parent == os.getpid() and b"facial_expressions.server.decoder_child" in words:
             found.append(int(folder.name))
-    return found
+    return [process for process in found if process not in _OTHERS]
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")

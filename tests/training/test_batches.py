@@ -168,7 +168,7 @@ class _Parrot:
     taught = (True,)
 
     def __init__(self) -> None:
-        self.identity = {"teachers": []}
+        self.identity: dict[str, object] = {"teachers": []}
         self.seen: list[NDArray[np.float32]] = []
 
     def answer(self, lesson: Lesson) -> tuple[NDArray[np.float32], ...]:

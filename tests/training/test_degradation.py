@@ -30,7 +30,9 @@ def _gaussian(sigma: float, n: int) -> NDArray[np.float64]:
 
 def test_by_default_nothing_happens() -> None:
     images = _crops().astype(np.float32)
-    changed = degrade(images.copy(), np.zeros((6, N_DEGRADATION_DRAWS)), AugmentationRecipe())
+    changed = degrade(
+        images.copy(), np.zeros((6, N_DEGRADATION_DRAWS), np.float32), AugmentationRecipe()
+    )
     np.testing.assert_array_equal(changed, images)
 
 

@@ -6,7 +6,11 @@ import json
 
 import pytest
 
-from facial_expressions.training.identity import identity_text, run_differences
+from facial_expressions.training.identity import (
+    describe_differences,
+    identity_text,
+    run_differences,
+)
 from facial_expressions.training.recipe import Recipe
 
 RECIPE = Recipe.parse("[augmentation]\nsizes = [24, 32]")
@@ -43,3 +47,11 @@ def test_what_cannot_be_read_is_of_another_version(found: str) -> None:
     assert run_differences(found, identity_text(RECIPE, data="d")) == [
         "it was written by another version"
     ]
+
+
+def test_the_order_of_keys_is_no_difference_even_inside_a_list() -> None:
+    there = {"teachers": [{"name": "a", "sha256": "1"}]}
+    assert describe_differences(there, {"teachers": [{"sha256": "1", "name": "a"}]}) == []
+    other = {"teachers": [{"sha256": "2", "name": "a"}]}
+    expected = ["teachers.0.sha256 is '1' there, '2' here"]
+    assert describe_differences(there, other) == expected

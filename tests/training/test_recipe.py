@@ -35,6 +35,30 @@ def test_an_unknown_section_is_refused_and_the_nearest_suggested() -> None:
         ("[optimization]\nloss = 'focal'", "received 'focal'; use one of"),
         ("[network]\ndropout = 1", r"network\.dropout is out of range; received 1\.0"),
         ("[augmentation]\nflip = 1.5", r"augmentation\.flip is out of range; received 1\.5"),
+        ("[augmentation]\nmixup = -0.1", r"mixup is out of range; received -0\.1; use 0 to 1"),
+        ("[augmentation]\nsizes = [8]", r"sizes is out of range; received \(8,\); use sides of 16"),
+        ("[augmentation]\nsizes = [32.5]", "another type; .*write a list of whole numbers"),
+        ("[augmentation]\nblur = 1.1", r"blur is out of range; received 1\.1; use 0 to 1"),
+        ("[augmentation]\nblur_sigma = 9", r"blur_sigma is out of range; .*; use 0 to 8"),
+        ("[augmentation]\nlow_resolution = 2", r"low_resolution is out of range"),
+        ("[augmentation]\nlow_resolution_factor = 0.5", r"factor is out of range; .*; use 1 to 8"),
+        ("[augmentation]\nlow_light = -1", r"low_light is out of range"),
+        ("[augmentation]\nlow_light_gamma = 0.5", r"gamma is out of range; .*; use 1 to 5"),
+        (
+            "[augmentation]\nlow_light_darkening = 1",
+            r"darkening is out of range; .*; use 0 to 0\.95",
+        ),
+        ("[augmentation]\nnoise = 7", r"noise is out of range"),
+        ("[augmentation]\nnoise_std = 1.5", r"noise_std is out of range"),
+        ("[data]\nfolds = 0", r"data\.folds is out of range; received 0; use 1 to 20"),
+        ("[data]\nfolds = 5\nfold = 5", r"data\.fold is out of range; received 5; use 0 to 4"),
+        ("[data]\nfold = 1", r"data\.fold is out of range; received 1; use 0 to 0"),
+        ("[data]\nbalance = 1.5", r"data\.balance is out of range; received 1\.5; use 0 to 1"),
+        ("[optimization]\nviews = 0", r"views is out of range; received 0; use 1 to 16"),
+        ("[optimization]\nferplus_weight = -1", r"ferplus_weight is out of range"),
+        ("[distillation]\nweight = 1.1", r"distillation\.weight is out of range"),
+        ("[distillation]\ntemperature = 0", r"temperature is out of range; .*; use 0\.1 to 20"),
+        ("[distillation]\nout_of_fold = 1", "another type; received 1; write true or false"),
         ("[run]\nname = '../up'", r"run\.name is out of range"),
         ("[run]\nseed = -1", r"run\.seed is out of range; received -1"),
         ("run = 3", r"run is a section; received 3; write \[run\]"),
@@ -84,6 +108,16 @@ def test_a_recipe_survives_being_written_and_read(
     assert Recipe.parse(recipe.to_toml()) == recipe
 
 
-@pytest.mark.parametrize("name", ["standardized-cnn", "seed"])
+def test_ingredients_are_off_unless_a_recipe_asks_for_them() -> None:
+    recipe = Recipe()
+    changes, data, optimization = recipe.augmentation, recipe.data, recipe.optimization
+    hits = (changes.blur, changes.low_resolution, changes.low_light, changes.noise, changes.mixup)
+    assert not any(hits)
+    assert not changes.sizes
+    assert (data.folds, data.balance, optimization.views) == (1, 0, 1)
+    assert (optimization.ferplus_weight, recipe.distillation.weight) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["compact", "standardized-cnn", "seed"])
 def test_the_recipes_of_the_repository_are_valid(name: str, repository: Path) -> None:
     assert Recipe.load(repository / "recipes" / f"{name}.toml").run.name == name

@@ -39,6 +39,7 @@ def test_a_release_is_copied_with_its_digest(tmp_path: Path, network: keras.Mode
     index = json.loads((models / "index.json").read_text())
     assert index["default"] == "tiny"
     assert index["models"]["tiny"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert index["models"]["tiny"]["label_set"] == "fer2013"
     assert index["models"]["tiny"]["bytes"] == file.stat().st_size
     assert (models / "tiny.onnx").read_bytes() == file.read_bytes()
 

@@ -76,8 +76,10 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_to_the_bit(
     for first, second in zip(_weights(whole, recipe), _weights(resumed, recipe), strict=True):
         np.testing.assert_array_equal(first, second)
     for one, other in zip(whole.history, resumed.history, strict=True):
-        pair = [dataclasses.astuple(dataclasses.replace(row, seconds=0)) for row in (one, other)]
-        np.testing.assert_array_equal(*pair)  # where both are no number, they are the same
+        left, right = (
+            dataclasses.astuple(dataclasses.replace(row, seconds=0)) for row in (one, other)
+        )
+        np.testing.assert_array_equal(left, right)  # two that are no number are the same
 
 
 def test_another_seed_gives_another_network(

@@ -26,8 +26,7 @@ from facial_expressions.distributed.work import (
 from facial_expressions.errors import BatchError
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.images import MAX_PIXELS
-from facial_expressions.inference.model_store import DEFAULT
-from facial_expressions.inference.runtime import file_sha256
+from facial_expressions.inference.model_store import DEFAULT, files_digest
 
 __all__ = [
     "BatchOptions",
@@ -205,7 +204,7 @@ def _describe(options: BatchOptions) -> tuple[tuple[str, ...], dict[str, Any]]:
     return classifier.labels.names, {
         "version": version("facial-expressions"),
         "model": classifier.metadata.name,
-        "model_sha256": file_sha256(classifier.path),
+        "model_sha256": files_digest(classifier.files),
         "min_confidence": options.min_confidence,
         "max_pixels": options.max_pixels,
         "format": options.file_format,

@@ -145,7 +145,7 @@ class InputListing:
         try:
             with tarfile.open(archive, "r:") as tar, _Seen() as seen:
                 while (member := tar.next()) is not None:
-                    tar.members = []  # it would remember each one
+                    vars(tar)["members"] = []  # it would remember each one
                     name = member.name
                     if not member.isfile() or _suffix(name) not in PICTURE_SUFFIXES:
                         self.n_left_out += member.isfile()

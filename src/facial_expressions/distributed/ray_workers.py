@@ -73,7 +73,7 @@ class RayWorkers:
                 log_to_driver=False,
                 logging_level="error",
             )
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except Exception as error:  # Ray raises plain ones when a process of its own fails
             raise ChildProcessError(
                 f"Ray cannot be started or reached; received address {address!r}: {error}; "
                 "check the address, and 'ray status'"

@@ -1,7 +1,9 @@
 """Compares reports: figures side by side, and whether a difference is more than chance.
 
-Two reports on the same pictures are compared picture by picture through their ``predictions.csv``,
-by the exact McNemar test: "better" needs a small p value, not only a larger number.
+Every two reports on the same pictures are compared picture by picture through their
+``predictions.csv``, by the exact McNemar test: "better" needs a small p value, not only a larger
+number. With more than two reports there are several tests, and p values are adjusted for that by
+Holm's method.
 """
 
 from __future__ import annotations
@@ -9,16 +11,25 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
 from facial_expressions.errors import DatasetError
-from facial_expressions.evaluation.metrics import McNemarResult, mcnemar_test
+from facial_expressions.evaluation.metrics import (
+    McNemarResult,
+    holm_adjusted,
+    mcnemar_test,
+)
 from facial_expressions.evaluation.predictions import Predictions, read_predictions
 
-__all__ = ["Comparison", "StoredReport", "compare_reports", "read_report", "render_comparison"]
+__all__ = ["FIGURES", "LEVEL", "Comparison", "StoredReport", "compare_reports", "read_report"]
 
 FIGURES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "nll", "brier", "ece")
+"""Figures that every report has."""
+
+LEVEL: Final = 0.05
+"""An adjusted p value below this counts as more than chance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,18 +49,27 @@ class StoredReport:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One report against the first.
+    """One report against an earlier one of the same comparison.
 
     Attributes:
-        name: Name of the report.
-        differences: Its figures less those of the first.
+        first: Name of the earlier report.
+        second: Name of the later one.
+        differences: The later one's figures less the earlier one's.
         test: Paired test on the same pictures; None when the pictures differ or predictions are
             missing.
+        p_adjusted: The test's p value, adjusted for the number of tests; None without a test.
     """
 
-    name: str
+    first: str
+    second: str
     differences: dict[str, float]
     test: McNemarResult | None
+    p_adjusted: float | None
+
+    @property
+    def is_more_than_chance(self) -> bool:
+        """Whether there is a test and its adjusted p value is below ``LEVEL``."""
+        return self.p_adjusted is not None and self.p_adjusted < LEVEL
 
 
 def read_report(path: Path) -> StoredReport:
@@ -79,7 +99,7 @@ def read_report(path: Path) -> StoredReport:
 
 
 def compare_reports(reports: Sequence[StoredReport]) -> list[Comparison]:
-    """Compare every report after the first with the first.
+    """Compare every two reports: the second with the first, the third with the first, and so on.
 
     Args:
         reports: Two or more.
@@ -89,42 +109,27 @@ def compare_reports(reports: Sequence[StoredReport]) -> list[Comparison]:
     """
     if len(reports) < 2:
         raise ValueError(f"a comparison needs two reports or more; received {len(reports)}")
-    first, *others = reports
+    pairs = list(combinations(reports, 2))
+    tests = [_paired_test(one.predictions, other.predictions) for one, other in pairs]
+    adjusted = iter(holm_adjusted([test.p_value for test in tests if test is not None]))
     return [
         Comparison(
+            one.name,
             other.name,
-            {
-                key: other.figures[key] - first.figures[key]
-                for key in FIGURES
-                if other.figures[key] is not None and first.figures[key] is not None
-            },
-            _paired_test(first.predictions, other.predictions),
+            _differences(one.figures, other.figures),
+            test,
+            None if test is None else next(adjusted),
         )
-        for other in others
+        for (one, other), test in zip(pairs, tests, strict=True)
     ]
 
 
-def render_comparison(reports: Sequence[StoredReport]) -> str:
-    """Return the figures of reports side by side, then one sentence per comparison.
-
-    Args:
-        reports: Two or more; all are compared with the first.
-
-    Raises:
-        ValueError: There are fewer than two.
-    """
-    comparisons = compare_reports(reports)
-    width = max(len(report.name) for report in reports)
-    header = "  ".join([" " * width, f"{'pictures':>8}", *(f"{key:>17}" for key in FIGURES)])
-    lines = [header]
-    for report, comparison in zip(reports, [None, *comparisons], strict=True):
-        differences = comparison.differences if comparison else {}
-        cells = (_cell(report.figures[key], differences.get(key)) for key in FIGURES)
-        lines.append(
-            "  ".join([f"{report.name:{width}}", f"{report.figures['n']:8,}", *cells]).rstrip()
-        )
-    sentences = [_sentence(reports[0].name, comparison) for comparison in comparisons]
-    return "\n".join([*lines, "", *sentences]) + "\n"
+def _differences(first: dict[str, Any], second: dict[str, Any]) -> dict[str, float]:
+    return {
+        key: second[key] - first[key]
+        for key in FIGURES
+        if first[key] is not None and second[key] is not None
+    }
 
 
 def _paired_test(first: Predictions | None, second: Predictions | None) -> McNemarResult | None:
@@ -140,23 +145,3 @@ def _paired_test(first: Predictions | None, second: Predictions | None) -> McNem
         for i, truth in zip(order, second.truth, strict=True)
     )
     return mcnemar_test(first.right[order], second.right) if same_truth else None
-
-
-def _cell(value: float | None, difference: float | None) -> str:
-    text = "-" if value is None else f"{value:.4f}"
-    return f"{text + (f' ({difference:+.4f})' if difference is not None else ''):>17}"
-
-
-def _sentence(first: str, comparison: Comparison) -> str:
-    test = comparison.test
-    if test is None:
-        return (
-            f"{comparison.name} against {first}: no paired test, for the pictures or labels are "
-            "not the same or a predictions.csv is missing"
-        )
-    verdict = "more than chance" if test.p_value < 0.05 else "within chance"
-    return (
-        f"{comparison.name} against {first}: right where the other is wrong in "
-        f"{test.only_second:,} pictures, wrong where it is right in {test.only_first:,}; "
-        f"McNemar p = {test.p_value:.2g}, {verdict}"
-    )

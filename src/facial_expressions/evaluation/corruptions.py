@@ -181,8 +181,8 @@ def _sign(generator: np.random.Generator) -> float:
     return 1.0 if generator.random() < 0.5 else -1.0
 
 
-def _to_bytes(values: NDArray[np.float64]) -> Crop:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+def _to_bytes(values: NDArray[np.floating]) -> Crop:
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 CORRUPTIONS: Final = (

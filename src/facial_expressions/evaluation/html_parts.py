@@ -10,7 +10,7 @@ import importlib.resources
 from collections.abc import Iterable, Sequence
 from html import escape
 
-__all__ = ["card", "head", "page", "row", "scroll"]
+__all__ = ["card", "page", "scroll", "table_head", "table_row"]
 
 
 def page(title: str, content: str) -> str:
@@ -30,30 +30,40 @@ def page(title: str, content: str) -> str:
 
 
 def card(title: str, content: str) -> str:
-    """Return a section with a heading; the title is a fixed text."""
-    return f'<section class="card">\n<h2>{title}</h2>\n{content}</section>\n'
+    """Return a section with a heading.
+
+    Args:
+        title: Plain text.
+        content: HTML below it.
+    """
+    return f'<section class="card">\n<h2>{escape(title)}</h2>\n{content}</section>\n'
 
 
 def scroll(label: str, content: str) -> str:
-    """Let a wide table scroll by itself, with the keyboard too."""
+    """Let a wide table scroll by itself, with the keyboard too.
+
+    Args:
+        label: Plain text, for screen readers.
+        content: HTML of the table.
+    """
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">\n'
         f"{content}</div>\n"
     )
 
 
-def head(names: Iterable[str]) -> str:
-    """Return the head of a table; names are plain text.
+def table_head(names: Iterable[str]) -> str:
+    r"""Return the head of a table; names are plain text.
 
     Example:
-        >>> head(["a < b"])
-        '<thead><tr><th scope="col">a &lt; b</th></tr></thead>\\n'
+        >>> table_head(["a < b"])
+        '<thead><tr><th scope="col">a &lt; b</th></tr></thead>\n'
     """
     cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     return f"<thead><tr>{cells}</tr></thead>\n"
 
 
-def row(cells: Sequence[str], *, raw: bool = False) -> str:
+def table_row(cells: Sequence[str], *, raw: bool = False) -> str:
     """Return one row of a table, its first cell as heading.
 
     Args:

@@ -11,6 +11,7 @@ References: Wilson 1927 (interval of a share); McNemar 1947, exact form (paired 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import NormalDist
@@ -31,6 +32,7 @@ __all__ = [
     "check_ids",
     "classification_scores",
     "confusion_matrix",
+    "holm_adjusted",
     "mcnemar_test",
     "sklearn_metrics",
     "wilson_interval",
@@ -216,6 +218,24 @@ def mcnemar_test(first_right: ArrayLike, second_right: ArrayLike) -> McNemarResu
         )
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     return McNemarResult(only_first, only_second, _two_sided_sign_test(only_first, only_second))
+
+
+def holm_adjusted(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return p values that may each be held against one level although there are several tests.
+
+    Holm 1979: the smallest is multiplied by the number of tests, the next by one less, and none
+    becomes smaller than the one before it.
+
+    Example:
+        >>> holm_adjusted([0.04, 0.01, 0.03])
+        (0.06, 0.03, 0.06)
+    """
+    adjusted = [0.0] * len(p_values)
+    least = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        least = min(1.0, max(least, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = least
+    return tuple(adjusted)
 
 
 def _two_sided_sign_test(a: int, b: int) -> float:

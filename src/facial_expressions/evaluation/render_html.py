@@ -11,7 +11,13 @@ import numpy as np
 from PIL import Image
 
 from facial_expressions.evaluation.charts import coverage_chart, reliability_chart
-from facial_expressions.evaluation.html_parts import card, head, page, row, scroll
+from facial_expressions.evaluation.html_parts import (
+    card,
+    page,
+    scroll,
+    table_head,
+    table_row,
+)
 from facial_expressions.evaluation.report import Report
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.evaluation.tables import (
@@ -74,12 +80,12 @@ def _classification(report: Report) -> str:
     *classes, accuracy, macro, weighted = classification_rows(report)
     scores = report.scores.per_class
     body = "".join(
-        row([*map(escape, row[:3]), _bar(score.f1) + row[3], row[4]], raw=True)
+        table_row([*map(escape, row[:3]), _bar(score.f1) + row[3], row[4]], raw=True)
         for row, score in zip(classes, scores, strict=True)
     )
-    averages = "".join(row(row) for row in (accuracy, macro, weighted))
+    averages = "".join(table_row(row) for row in (accuracy, macro, weighted))
     table = (
-        f"<table>\n{head(CLASSIFICATION_COLUMNS)}<tbody>\n{body}</tbody>\n"
+        f"<table>\n{table_head(CLASSIFICATION_COLUMNS)}<tbody>\n{body}</tbody>\n"
         f'<tbody class="averages">\n{averages}</tbody>\n</table>\n'
     )
     return card("Classification report", scroll("Classification report", table))
@@ -116,7 +122,7 @@ def _calibration(report: Report) -> str:
     if figures is None:
         return ""
     bins = "".join(
-        row(
+        table_row(
             (
                 f"{b.lower:.2f} to {b.upper:.2f}",
                 f"{b.count:,}",
@@ -127,7 +133,7 @@ def _calibration(report: Report) -> str:
         for b in figures.reliability
         if b.count
     )
-    header = head(("Confidence", "Answers", "Mean confidence", "Accuracy"))
+    header = table_head(("Confidence", "Answers", "Mean confidence", "Accuracy"))
     key = (
         '<p class="muted"><span class="key"></span>accuracy<span class="key mark"></span>mean '
         'confidence<span class="key diagonal"></span>calibrated</p>\n'
@@ -148,13 +154,13 @@ def _calibration(report: Report) -> str:
 def _subsets(report: Report) -> str:
     if not report.subsets:
         return ""
-    rows = "".join(row(row) for row in subset_rows(report))
+    rows = "".join(table_row(row) for row in subset_rows(report))
     meanings = "; ".join(
         f"{display_name(name)}: {SUBSET_MEANINGS[name]}"
         for name in report.subsets
         if name in SUBSET_MEANINGS
     )
-    table = f"<table>\n{head(SUBSET_COLUMNS)}<tbody>\n{rows}</tbody>\n</table>\n"
+    table = f"<table>\n{table_head(SUBSET_COLUMNS)}<tbody>\n{rows}</tbody>\n</table>\n"
     text = f'<p class="muted">{escape(meanings)}.</p>\n' if meanings else ""
     return card("Subsets", text + scroll("Subsets", table))
 
@@ -174,8 +180,8 @@ def _robustness(report: Report) -> str:
             robustness_rows(report), robustness.kinds, strict=True
         )
     )
-    head = head(ROBUSTNESS_COLUMNS)
-    table = f'<table class="robustness">\n{head}<tbody>\n{body}</tbody>\n</table>\n'
+    columns = table_head(ROBUSTNESS_COLUMNS)
+    table = f'<table class="robustness">\n{columns}<tbody>\n{body}</tbody>\n</table>\n'
     text = (
         f"{ROBUSTNESS_TEXT} The darker a cell, the more of the clean accuracy "
         f"({robustness.clean_accuracy:.3f}) is lost."

@@ -121,7 +121,7 @@ def _probability_rows(figures: ProbabilityFigures) -> list[Row]:
             f"; {raw.nll:.4f} before",
             f"; {raw.brier:.4f} before",
         )
-    rows = [
+    rows: list[Row] = [
         ("ECE", f"{figures.ece:.4f}", f"expected calibration error, 15 bins{before[0]}"),
         ("NLL", f"{figures.nll:.4f}", f"negative log-likelihood, nats{before[1]}"),
         ("Brier", f"{figures.brier:.4f}", f"summed over classes, 0 to 2{before[2]}"),

@@ -114,7 +114,7 @@ class EnsembleClassifier:
             ValueError: ``batch_size`` is under 1.
         """
         rows = [member.predict_proba(crops, batch_size=batch_size) for member in self.members]
-        return np.mean(rows, axis=0, dtype=np.float64).astype(np.float32)
+        return np.asarray(np.mean(rows, axis=0, dtype=np.float64), np.float32)
 
     @property
     def explains(self) -> bool:

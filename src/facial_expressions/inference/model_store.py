@@ -40,7 +40,7 @@ ENSEMBLE: Final = "ensemble"
 
 @dataclass(frozen=True, slots=True)
 class MeasuredFigures:
-    """What the report of a shipped file says; ``scripts/update_figures.py`` copies it to the index.
+    """What the report of a shipped file says, where the index has it under ``measured``.
 
     Attributes:
         on: Data set, protocol and split.
@@ -71,7 +71,7 @@ class ReleasedModel:
         licence: SPDX id of the weights' licence.
         summary: One sentence about it.
         is_default: Whether ``default`` stands for it.
-        label_set: Name of its label set; empty where the index does not say.
+        label_set: Names of its label sets, the first one first; empty where the index does not say.
         measured: Figures of its report; None before there is one of this very file.
     """
 
@@ -106,8 +106,8 @@ def list_models() -> tuple[ReleasedModel, ...]:
         ModelError: The package's index is missing or damaged.
 
     Example:
-        >>> [model.name for model in list_models()][0]
-        'standardized-cnn'
+        >>> [model.name for model in list_models()]
+        ['compact', 'standardized-cnn']
     """
     return _read_index(_models_folder())
 

@@ -20,8 +20,8 @@ _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _CHECKED: Final = frozenset({b"IHDR", b"PLTE", b"IDAT"})
 _PIECE_BYTES: Final = 64 * 1024
 _ADAM7: Final = (
-    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
-    (0, 1, 1, 2),
+    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4),
+    (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
 )  # fmt: skip
 """First column and row, and steps, of the seven passes of an interlaced picture."""
 
@@ -65,11 +65,10 @@ def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 def _data_bytes(header: bytes) -> int:
     """Return how many bytes the rows of a picture have, each with its filter's number."""
-    width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
-    depth, color, _, _, interlace = header[8:13]
+    width, height, depth, color, _, _, interlace = struct.unpack(">IIBBBBB", header[:13])
     bits = depth * _CHANNELS.get(color, 0)
     if not interlace:
-        return height * (1 + -(-width * bits // 8))
+        return int(height * (1 + -(-width * bits // 8)))
     total = 0
     for left, top, right_step, down_step in _ADAM7:
         columns = max(0, -(-(width - left) // right_step))

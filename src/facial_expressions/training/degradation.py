@@ -104,13 +104,13 @@ def _shrinking(side: int, small: int) -> NDArray[np.float32]:
     edges = np.arange(small + 1) * (side / small)
     place = np.arange(side)
     covered = np.minimum(edges[1:, None], place + 1) - np.maximum(edges[:-1, None], place)
-    return (np.maximum(covered, 0) * (small / side)).astype(np.float32)
+    return np.asarray(np.maximum(covered, 0) * (small / side), np.float32)
 
 
 def _enlarging(small: int, side: int) -> NDArray[np.float32]:
     """Interpolate linearly between the middles of the coarse pixels; ``(side, small)``."""
     middle = np.clip((np.arange(side) + 0.5) * (small / side) - 0.5, 0, small - 1)
-    return np.maximum(1 - np.abs(middle[:, None] - np.arange(small)), 0).astype(np.float32)
+    return np.asarray(np.maximum(1 - np.abs(middle[:, None] - np.arange(small)), 0), np.float32)
 
 
 def _apply(matrices: NDArray[np.float32], images: NDArray[np.float32]) -> NDArray[np.float32]:

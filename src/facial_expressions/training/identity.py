@@ -72,5 +72,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+            yield from _flat({str(i): one for i, one in enumerate(value)}, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", repr(value)

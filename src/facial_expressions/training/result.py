@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +34,11 @@ def save_result(
     temporary = folder.path / ".part.weights.h5"
     model.save_weights(temporary)
     temporary.replace(folder.weights)
-    arrays = {"crops": split.images, "labels": split.labels, "logits": logits[0]}
+    arrays: dict[str, NDArray[Any]] = {
+        "crops": split.images, "labels": split.labels, "logits": logits[0],
+    }  # fmt: skip
     if material.votes is not None:
         arrays["ferplus_labels"] = strict_majority(material.votes[split.name])
         arrays["ferplus_logits"] = logits[1]
-    np.savez(folder.validation, **arrays)
+    np.savez(folder.validation, allow_pickle=False, **arrays)
     return logits

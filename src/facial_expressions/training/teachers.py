@@ -30,8 +30,13 @@ __all__ = ["Teachers", "open_teachers"]
 class _Member(Protocol):
     """One teacher."""
 
-    label_sets: tuple[LabelSet, ...]
-    size: int
+    @property
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """Label set of each output."""
+
+    @property
+    def size(self) -> int:
+        """Side of its crops in pixels."""
 
     def answer(self, crops: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return each output's probabilities for grey crops of 0 to 255."""
@@ -151,8 +156,8 @@ def open_teachers(paths: Sequence[Path], pupil: Pupil) -> Teachers:
 
 
 def _open(path: Path, pupil: Pupil) -> _Member:
-    member: _Member
-    member = _FileMember(path) if path.suffix == ".onnx" else _RunMember(read_finished_run(path))
+    is_file = path.suffix == ".onnx"
+    member: _Member = _FileMember(path) if is_file else _RunMember(read_finished_run(path))
     wanted = pupil.recipe.network.size
     if member.size != wanted:
         raise ModelError(
@@ -180,7 +185,7 @@ def _unseen(member: _Member, pupil: Pupil) -> NDArray[np.bool_]:
             f"{member.describe()}; train it with data.folds and data.fold on this data, or set "
             "distillation.out_of_fold=false"
         )
-    return content_folds(pupil.images, folds) == fold
+    return np.asarray(content_folds(pupil.images, folds) == fold)
 
 
 def _index(label_sets: Sequence[LabelSet], wanted: LabelSet) -> int | None:

@@ -19,7 +19,7 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.data.ferplus import strict_majority
 from facial_expressions.evaluation.training_plots import plot_history
 from facial_expressions.training import checkpoints
-from facial_expressions.training.batches import one_hot
+from facial_expressions.training.batches import Batch, one_hot
 from facial_expressions.training.finished_run import copy_weights
 from facial_expressions.training.identity import identity_text, run_differences
 from facial_expressions.training.losses import (
@@ -197,12 +197,7 @@ class _Trainer:
         seen, loss, accuracy = 0, 0.0, 0.0
         for step in range(len(self.batches)):
             batch = self.batches.load(epoch, step)
-            logs = self.model.train_on_batch(
-                batch.inputs,
-                list(batch.targets),
-                [batch.weights] * len(batch.targets),
-                return_dict=True,
-            )
+            logs = self._step(batch)
             # Keras answers for this batch alone: keep the mean over the epoch's pictures.
             share = len(batch.inputs) / (seen + len(batch.inputs))
             loss += (float(logs["loss"]) - loss) * share
@@ -232,6 +227,18 @@ class _Trainer:
         )
         self.callbacks.on_epoch_end(epoch, asdict(row))
         return row
+
+    def _step(self, batch: Batch) -> dict[str, float]:
+        """Take one step; Keras wants lists of targets and weights from two heads on only."""
+        targets, weights = list(batch.targets), [batch.weights] * len(batch.targets)
+        single = len(targets) == 1
+        logs: dict[str, float] = self.model.train_on_batch(
+            batch.inputs,
+            targets[0] if single else targets,
+            weights[0] if single else weights,
+            return_dict=True,
+        )
+        return logs
 
     def _validate(self) -> tuple[float, float, float]:
         """Return loss, accuracy and FER+ accuracy of the averaged weights on validation."""

@@ -1,0 +1,122 @@
+"""The FER+ head: it learns the votes beside the labels, resumes, and shows in history and files."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facial_expressions.data.dataset import Dataset
+from facial_expressions.data.ferplus import strict_majority
+from facial_expressions.errors import CheckpointError, DatasetError
+from facial_expressions.training.network import FERPLUS_HEAD, build_network
+from facial_expressions.training.recipe import AugmentationRecipe, Recipe
+from facial_expressions.training.train import Progress, TrainingRun, train
+
+pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(600)]
+
+Votes = dict[str, NDArray[np.uint8]]
+
+
+@pytest.fixture
+def recipe(recipe: Recipe) -> Recipe:
+    optimization = dataclasses.replace(recipe.optimization, ferplus_weight=0.5)
+    return dataclasses.replace(recipe, optimization=optimization)
+
+
+def _weights(run: TrainingRun, recipe: Recipe) -> list[NDArray[np.float32]]:
+    network = build_network(recipe, 7)
+    network.load_weights(run.folder.weights)
+    return [np.asarray(weight) for weight in network.get_weights()]
+
+
+def test_both_heads_learn_and_history_and_files_say_so(
+    dataset: Dataset, votes: Votes, recipe: Recipe, tmp_path: Path
+) -> None:
+    longer = dataclasses.replace(recipe.optimization, epochs=40)
+    unchanged = AugmentationRecipe(
+        flip=0.0,
+        rotation_degrees=0.0,
+        shift_fraction=0.0,
+        scale_fraction=0.0,
+        brightness=0.0,
+        contrast=0.0,
+    )
+    # Changed pictures would take this small network twice the epochs.
+    recipe = dataclasses.replace(recipe, optimization=longer, augmentation=unchanged)
+    run = train(recipe, dataset, tmp_path / "run", votes=votes)
+    last = run.history[-1]
+    assert last.val_accuracy > 0.5  # chance is 1 in 7
+    assert last.val_ferplus > 0.5
+    assert run.folder.read_history()[-1].val_ferplus == pytest.approx(last.val_ferplus)
+    with np.load(run.folder.validation) as file:
+        labels, logits = file["ferplus_labels"], file["ferplus_logits"]
+    np.testing.assert_array_equal(labels, strict_majority(votes["validation"]))
+    assert logits.shape == (21, 8)
+    known = labels >= 0
+    assert known.sum() == 19  # two of 21 have no majority
+    right = logits[known].argmax(axis=1) == labels[known]
+    assert right.mean() == pytest.approx(last.val_ferplus)
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(
+    dataset: Dataset, votes: Votes, recipe: Recipe, tmp_path: Path
+) -> None:
+    whole = train(recipe, dataset, tmp_path / "whole", votes=votes)
+
+    def stop(progress: Progress) -> None:
+        if progress.epoch == 2 and progress.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, dataset, tmp_path / "stopped", votes=votes, on_progress=stop)
+    other = {**votes, "train": votes["train"][::-1]}
+    with pytest.raises(CheckpointError, match=r"votes is '\w+' there, '\w+' here"):
+        train(recipe, dataset, tmp_path / "stopped", votes=other)
+    resumed = train(recipe, dataset, tmp_path / "stopped", votes=votes)
+    for first, second in zip(_weights(whole, recipe), _weights(resumed, recipe), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert [row.val_ferplus for row in whole.history] == [
+        row.val_ferplus for row in resumed.history
+    ]
+
+
+def test_missing_votes_are_refused(dataset: Dataset, recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"received None; give fer2013new.csv \(--ferplus\)"):
+        train(recipe, dataset, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_votes_for_another_number_of_pictures_are_refused(
+    dataset: Dataset, votes: Votes, recipe: Recipe, tmp_path: Path
+) -> None:
+    short = {**votes, "train": votes["train"][:-1]}
+    with pytest.raises(DatasetError, match=r"'train': 70.*received \{'train': 69"):
+        train(recipe, dataset, tmp_path / "run", votes=short)
+
+
+def test_the_head_shares_the_features_and_leaves_the_first_head_as_it_was(recipe: Recipe) -> None:
+    alone = dataclasses.replace(recipe.optimization, ferplus_weight=0.0)
+    single = build_network(dataclasses.replace(recipe, optimization=alone), 7)
+    double = build_network(recipe, 7)
+    assert [tuple(output.shape) for output in double.outputs] == [(None, 7), (None, 8)]
+    assert double.get_layer(FERPLUS_HEAD).input is double.layers[-2].input
+    inputs = np.random.default_rng(1).normal(size=(3, 48, 48, 1)).astype(np.float32)
+    first = keras.ops.convert_to_numpy(double.predict_on_batch(inputs)[0])
+    np.testing.assert_allclose(first, single.predict_on_batch(inputs), atol=1e-6)
+
+
+def test_without_the_head_its_accuracy_is_no_number(
+    dataset: Dataset, votes: Votes, recipe: Recipe, tmp_path: Path
+) -> None:
+    one = dataclasses.replace(recipe.optimization, ferplus_weight=0.0, epochs=40)
+    recipe = dataclasses.replace(recipe, optimization=one)
+    run = train(recipe, dataset, tmp_path / "run", votes=votes)
+    assert math.isnan(run.folder.read_history()[0].val_ferplus)
+    with np.load(run.folder.validation) as file:
+        assert "ferplus_logits" not in file

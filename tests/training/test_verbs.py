@@ -1,0 +1,58 @@
+"""The verbs train, bank, average and export in a row, as a user types them, on the tiny network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from facial_expressions.cli.main import main
+from tests.builders import make_rows, write_competition_csv, write_ferplus_csv
+
+pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(900)]
+
+RECIPE = """
+[run]
+name = "tiny"
+[network]
+architecture = "tiny_for_tests"
+[optimization]
+epochs = 1
+batch_size = 16
+ferplus_weight = 0.3
+"""
+
+
+def test_runs_teach_and_average_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = make_rows(train=4, public=1, private=1)
+    write_competition_csv(tmp_path / "fer2013.csv", rows)
+    write_ferplus_csv(tmp_path / "votes.csv", rows)
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    monkeypatch.chdir(tmp_path)
+    data = ("--data", "fer2013.csv", "--ferplus", "votes.csv", "--allow-partial")
+    taught = ("--set", "distillation.weight=0.5", "--set", "distillation.out_of_fold=true")
+    teachers = ("--teacher", "fold0", "--teacher", "fold1")
+
+    def run(*words: str) -> str:
+        code = main(words)
+        captured = capsys.readouterr()
+        assert code == 0, captured.err
+        return captured.out
+
+    for fold in "01":
+        folds = ("--set", "data.folds=2", "--set", f"data.fold={fold}")
+        run("train", "recipe.toml", *data, "--out", f"fold{fold}", *folds)
+    assert run("bank", "recipe.toml", *data, *teachers, "--out", "bank", *taught) == "bank\n"
+    assert len(json.loads(Path("bank/bank.json").read_text())["epochs"]) == 1
+    run("train", "recipe.toml", *data, "--out", "taught", *taught, "--bank", "bank")
+    run("train", "recipe.toml", *data, "--out", "next", "--from", "taught")
+    printed = run("average", "taught", "next", *data, "--out", "average")
+    assert printed.splitlines()[0].startswith("validation accuracy 0.")
+    assert printed.splitlines()[0].endswith("the average of 2 runs")
+    run("export", "average", "--out", "average.onnx")
+    code = main(["train", "recipe.toml", *data, "--out", "other", *taught, *teachers[:2]])
+    assert code == 3
+    assert "received none for" in capsys.readouterr().err
