@@ -3,7 +3,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all check static browser bench docs reference figures format lock clean
+.PHONY: help demo test test-all check static browser bench fuzz crash-test load audit docs reference \
+	figures format lock clean
 
 PYTHON ?= python3
 IMAGE ?=
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CODE := src tests scripts examples benchmarks
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/base.stamp  ## Recognise a real photograph; IMAGE=photo.jpg takes your own
 	@$(BIN)/python examples/demo.py $(if $(IMAGE),"$(IMAGE)")
@@ -48,6 +49,20 @@ browser:
 bench: $(VENV)/dev.stamp  ## Measure import time and latency into benchmarks/results/
 	$(BIN)/python -m benchmarks.import_time
 	$(BIN)/python -m benchmarks.latency
+
+fuzz: $(VENV)/dev.stamp  ## Feed 20,000 spoilt pictures to the loader and 2,000 to a server
+	$(BIN)/python -m benchmarks.fuzz
+
+crash-test: $(VENV)/dev.stamp  ## Kill trainings and saves, spoil files: all has to come back bit for bit
+	$(BIN)/python -m benchmarks.crash_test
+
+load: $(VENV)/dev.stamp  ## Load a server: capacity, overload, slow clients, soak, stops (about 20 minutes)
+	$(BIN)/python -m benchmarks.load
+
+audit: $(BIN)/python  ## Compare the locked packages with known advisories (needs the internet)
+	@$(PYTHON) -m venv build/audit
+	@build/audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
+	build/audit/bin/pip-audit --disable-pip --require-hashes -r requirements/base.lock -r requirements/dev.lock
 
 docs: $(VENV)/dev.stamp  ## Build the documentation into site/; a broken link fails
 	$(BIN)/mkdocs build --strict --quiet

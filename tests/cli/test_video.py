@@ -55,6 +55,19 @@ def test_every_kind_of_file_is_written(
     assert capsys.readouterr().out == (tmp_path / "s.txt").read_text()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+def test_c07_a_name_that_is_no_unicode_is_escaped_in_every_file(
+    clip: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / "caf\udce9.mp4"
+    odd.write_bytes(clip.read_bytes())
+    names = ["r.jsonl", "r.csv", "r.parquet", "s.json", "s.txt"]
+    files = [word for name in names for word in ("--out", tmp_path / name)]
+    assert run(odd, *files, "--model", tiny_model, "--every", 6) == 0
+    texts = [(tmp_path / name).read_bytes() for name in names]
+    assert all(rb"caf\udce9.mp4" in text for text in texts)
+
+
 def test_cut_video_is_exit_code_1_with_its_rows(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
