@@ -1,7 +1,5 @@
 """Sample pictures of a report: one right and one wrong answer per class, and the surest mistakes.
 
-"""Sample pictures of a report: one right and one wrong answer per class, and the surest mistakes.
-
 The choice of the former is random with a seed, not by confidence: the best and the worst answers
 would give a wrong idea. Each of them may have a heat map of where the network looked: the exact
 class activation map of a classifier that has such maps, otherwise by occlusion: a grey patch is
@@ -139,6 +137,8 @@ def activation_map(maps: NDArray[np.float32], label_id: int, *, side: int) -> ND
     wide = np.asarray(Image.fromarray(places).resize(size, Image.Resampling.BILINEAR), np.float32)
     highest = wide.max()
     return wide / highest if highest > 0 else wide
+
+
 def choose_mistakes(
     predictions: Predictions,
     images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
