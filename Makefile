@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CODE := src tests scripts examples benchmarks
+TOGETHER := -n auto --maxprocesses 4 --dist worksteal
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +21,7 @@ demo: $(VENV)/base.stamp  ## Recognise a real photograph; IMAGE=photo.jpg takes 
 	@$(BIN)/python examples/demo.py $(if $(IMAGE),"$(IMAGE)")
 
 test: static browser  ## Every check that CI runs: format, lint, types, import contracts, all tests
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest $(TOGETHER) --cov --cov-report=term
 
 test-all: test docs  ## The above, the documentation site, and the wheel in a fresh environment
 	rm -rf build/wheel-test && mkdir -p build/wheel-test
@@ -31,7 +32,7 @@ test-all: test docs  ## The above, the documentation site, and the wheel in a fr
 	cd build/wheel-test && venv/bin/facial-expressions --version -v && venv/bin/facial-expressions models verify
 
 check: static  ## A quick answer while working: the same without the slow tests
-	$(BIN)/python -m pytest -m "not slow and not train and not network and not gpu"
+	$(BIN)/python -m pytest $(TOGETHER) -m "not slow and not train and not network and not gpu"
 
 static: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check $(CODE)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.builders import make_rows, write_competition_csv
 
-SHORT = ("--set", "optimization.epochs=1", "--set", "optimization.batch_size=16")
+SHORT = ("--set", "optimization.epochs=1", "--set", "optimization.batch_size=14")
 
 
 def _run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -25,6 +25,13 @@ STILL = AugmentationRecipe(
 GREY = Preprocessing(mean=0.0, std=1 / 255)  # so that input equals grey level
 
 
+@pytest.fixture
+def recipe(recipe: Recipe) -> Recipe:
+    """Five steps of 70 pictures, of which the last is not full."""
+    uneven = dataclasses.replace(recipe.optimization, batch_size=16)
+    return dataclasses.replace(recipe, optimization=uneven)
+
+
 def _batches(dataset: Dataset, recipe: Recipe) -> TrainingBatches:
     recipe = dataclasses.replace(recipe, augmentation=STILL)
     targets = (one_hot(dataset.train.labels, 7),)

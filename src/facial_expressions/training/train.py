@@ -261,8 +261,10 @@ class _Trainer:
     def _seed_dropout(self, epoch: int) -> None:
         """Set every source of chance in the network from seed and epoch."""
         # PyTorch's dropout draws from the global generator, the others' from the layers' states.
-        words = np.random.SeedSequence([self.recipe.run.seed, epoch, 3]).generate_state(1)
-        keras.utils.set_random_seed(int(words[0]))
+        # TensorFlow drops all its compiled functions when the global seed is set.
+        if keras.backend.backend() == "torch":
+            words = np.random.SeedSequence([self.recipe.run.seed, epoch, 3]).generate_state(1)
+            keras.utils.set_random_seed(int(words[0]))
         for index, variable in enumerate(_random_states(self.model)):
             state = np.random.default_rng([self.recipe.run.seed, epoch, 2, index])
             variable.assign(state.integers(0, 2**31, size=tuple(variable.shape)))
