@@ -8,6 +8,7 @@
 
 PYTHON ?= python3
 IMAGE ?=
+PHOTOS ?= 5000
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -47,9 +48,14 @@ browser:
 			&& apt-get install -y -qq chromium chromium-driver >/dev/null; } \
 		|| echo "No chromium with chromedriver here: the tests of the page will be skipped."
 
-bench: $(VENV)/dev.stamp  ## Measure import time and latency into benchmarks/results/
-	$(BIN)/python -m benchmarks.import_time
-	$(BIN)/python -m benchmarks.latency
+BENCHMARKS := import_time latency footprint peer peak training_speed same_labels batch_scaling
+
+bench: $(VENV)/dev.stamp  ## Measure speed, memory and size into benchmarks/results/; PHOTOS=500 is shorter
+	@for name in $(BENCHMARKS); do \
+		echo "--- $$name"; \
+		$(BIN)/python -m benchmarks.$$name $$([ $$name = batch_scaling ] && echo --photos $(PHOTOS)) || exit 1; \
+	done
+	@$(BIN)/python scripts/update_benchmarks.py --print
 
 fuzz: $(VENV)/dev.stamp  ## Feed 20,000 spoilt pictures to the loader and 2,000 to a server
 	$(BIN)/python -m benchmarks.fuzz
@@ -72,8 +78,9 @@ reference: $(VENV)/dev.stamp  ## Write docs/cli.md and docs/http.md anew from th
 	$(BIN)/python scripts/write_cli_reference.py
 	$(BIN)/python scripts/write_http_reference.py
 
-figures: $(VENV)/dev.stamp  ## Fill the measured figures into README, model card and index
+figures: $(VENV)/dev.stamp  ## Fill the measured figures into README, model card, index and pages of speed
 	$(BIN)/python scripts/update_figures.py
+	$(BIN)/python scripts/update_benchmarks.py
 
 format: $(VENV)/dev.stamp  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix $(CODE)
