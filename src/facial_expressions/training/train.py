@@ -197,8 +197,7 @@ class _Trainer:
         self.callbacks.on_epoch_begin(epoch)
         self._seed_dropout(epoch)
         seen, loss, accuracy = 0, 0.0, 0.0
-        for step in range(len(self.batches)):
-            batch = self.batches.load(epoch, step)
+        for step, batch in enumerate(self.batches.epoch(epoch)):
             logs = self._step(batch)
             # Keras answers for this batch alone: keep the mean over the epoch's pictures.
             share = len(batch.inputs) / (seen + len(batch.inputs))
