@@ -112,7 +112,7 @@ $(VENV)/base.stamp: requirements/base.lock pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.lock pyproject.toml | $(BIN)/python
-	@echo "Installing into $(VENV), with TensorFlow: about 2.7 GB ..."
+	@echo "Installing into $(VENV), with TensorFlow: about 3 GB ..."
 	@$(PIP) install --quiet --require-hashes -r requirements/dev.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/base.stamp
