@@ -92,3 +92,28 @@ def test_a_batch_is_cut_to_a_multiple(n: int, kept: int) -> None:
     assert batch.inputs[:, 0].tolist() == list(range(kept))
     assert batch.targets[0][:, 0].tolist() == [10 + i for i in range(kept)]
     assert batch.weights.tolist() == [20 + i for i in range(kept)]
+
+
+@pytest.mark.parametrize(
+    ("backend", "question"),
+    [
+        (
+            "tensorflow",
+            "from tensorflow.python.framework import config as c; print(c.is_op_determinism_enabled())",
+        ),
+        ("torch", "import torch; print(torch.are_deterministic_algorithms_enabled())"),
+        ("jax", "import os; print('xla_gpu_deterministic_ops=true' in os.environ['XLA_FLAGS'])"),
+    ],
+)
+def test_the_backend_says_that_it_is_deterministic(backend: str, question: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"the Keras backend {backend} is not installed")
+    script = (
+        "from facial_expressions.training.devices import make_deterministic\n"
+        f"make_deterministic()\n{question}"
+    )
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "True\n", done.stderr

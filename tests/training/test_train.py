@@ -139,7 +139,7 @@ def test_a_killed_command_resumes_where_it_was(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [
         *(sys.executable, "-m", "facial_expressions", "train", "recipes/seed.toml"),
-        *("--data", str(data), "--out", str(out), "--allow-partial"),
+        *("--data", str(data), "--out", str(out), "--allow-partial", "--deterministic"),
         *("--set", "data.protocol=competition", "--set", "optimization.epochs=3"),
     ]
     repository = Path(__file__).resolve().parents[2]

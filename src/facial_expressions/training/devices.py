@@ -1,15 +1,16 @@
-"""Several devices: each takes its part of every batch, by Keras' own distribution."""
+"""The devices of a run: several that part each batch, and sums in one order on each of them."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import keras
 
 from facial_expressions.errors import RecipeError
 
-__all__ = ["count_devices", "spread_over_devices"]
+__all__ = ["count_devices", "make_deterministic", "spread_over_devices"]
 
 
 def count_devices() -> int:
@@ -53,3 +54,24 @@ def spread_over_devices(batch_size: int) -> Iterator[int]:
         yield n_devices
     finally:
         keras.distribution.set_distribution(before)
+
+
+def make_deterministic() -> None:
+    """Let the Keras backend compute in one order always, from here to the end of the process.
+
+    Threads otherwise add up what they have in the order they are done, and the last bits of a sum
+    depend on it. Call it before any network is built. Steps may take longer.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+    elif backend == "torch":
+        import torch
+
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # which PyTorch then asks for
+        torch.use_deterministic_algorithms(True)
+    else:
+        flags = os.environ.get("XLA_FLAGS", "")  # read when JAX first looks for devices
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
