@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
 
-    Example:
+    Examples:
         >>> main(["--version"])  # doctest: +ELLIPSIS
         facial-expressions ...
         0

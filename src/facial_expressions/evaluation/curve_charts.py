@@ -99,7 +99,7 @@ def nice_ticks(low: float, high: float, *, most: int = 6) -> list[float]:
         high: Highest value, at least ``low``.
         most: How many lie between the two at most.
 
-    Example:
+    Examples:
         >>> nice_ticks(0.31, 0.67)
         [0.3, 0.4, 0.5, 0.6, 0.7]
     """

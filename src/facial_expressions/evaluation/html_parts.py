@@ -69,7 +69,7 @@ def headline(rows: Iterable[Sequence[str]]) -> str:
 def setting_list(rows: Iterable[tuple[str, str]]) -> str:
     r"""Return names with their values, plain texts.
 
-    Example:
+    Examples:
         >>> setting_list([("seed", "1")])
         '<dl class="settings">\n<dt>seed</dt><dd>1</dd>\n</dl>\n'
     """
@@ -118,7 +118,7 @@ def scroll(label: str, content: str) -> str:
 def table_head(names: Iterable[str]) -> str:
     r"""Return the head of a table; names are plain text.
 
-    Example:
+    Examples:
         >>> table_head(["a < b"])
         '<thead><tr><th scope="col">a &lt; b</th></tr></thead>\n'
     """

@@ -52,7 +52,7 @@ class DecoderPool:
     Args:
         limits: How many, how large a picture, how long.
 
-    Example:
+    Examples:
         >>> from facial_expressions.server.limits import ServerLimits
         >>> with contextlib.closing(DecoderPool(ServerLimits(workers=1))) as pool:
         ...     try:

@@ -228,7 +228,7 @@ def one_hot(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
 def class_weights(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
     """Return N / (K * count) for each class, so that all classes weigh the same; ``float32 (K,)``.
 
-    Example:
+    Examples:
         >>> class_weights(np.array([0, 0, 0, 1]), 2)
         array([0.6666667, 2.       ], dtype=float32)
     """
