@@ -99,7 +99,8 @@ def test_a_batch_is_cut_to_a_multiple(n: int, kept: int) -> None:
     [
         (
             "tensorflow",
-            "from tensorflow.python.framework.config import is_op_determinism_enabled as f; print(f())",
+            "from tensorflow.python.framework import config\n"
+            "print(config.is_op_determinism_enabled())",
         ),
         ("torch", "import torch; print(torch.are_deterministic_algorithms_enabled())"),
         ("jax", "import os; print('xla_gpu_deterministic_ops=true' in os.environ['XLA_FLAGS'])"),

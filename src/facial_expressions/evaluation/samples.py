@@ -126,7 +126,7 @@ def activation_map(maps: NDArray[np.float32], label_id: int, *, side: int) -> ND
     Returns:
         ``float32 (S, S)``, 0 (speaks for it no more than for the others) to 1 (most).
 
-    Example:
+    Examples:
         >>> maps = np.array([[[0.0, 4.0]], [[0.0, 0.0]]], np.float32)  # two classes, 1 by 2 places
         >>> activation_map(maps, 0, side=2).round(2).tolist()
         [[0.0, 1.0], [0.0, 1.0]]

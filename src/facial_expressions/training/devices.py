@@ -33,7 +33,7 @@ def spread_over_devices(batch_size: int) -> Iterator[int]:
     Raises:
         RecipeError: Batches are smaller than the number of devices.
 
-    Example:
+    Examples:
         >>> with spread_over_devices(128) as n_devices:
         ...     n_devices >= 1
         True
