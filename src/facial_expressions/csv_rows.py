@@ -22,7 +22,7 @@ def to_csv_line(values: Iterable[str | float | None]) -> str:
     Args:
         values: The cells. Round numbers first.
 
-    Example:
+    Examples:
         >>> print(to_csv_line(["=1+1", -2.5, True, None, "a,b"]))
         '=1+1,-2.5,true,,"a,b"
     """
@@ -32,7 +32,7 @@ def to_csv_line(values: Iterable[str | float | None]) -> str:
     return text.getvalue().removesuffix("\r\n")
 
 
-def _cell(value: str | float | None) -> str | float | None:
+def _cell(value: str | float | bool | None) -> str | float | None:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS) and value != _STANDARD_INPUT:
