@@ -103,7 +103,7 @@ class MissingExtraError(FacialExpressionsError, ImportError):
             extra: Name of the extra that installs it.
             package: Import name that was not found.
 
-        Example:
+        Examples:
             >>> str(MissingExtraError.of("train", "keras")).split("; ")[1]
             'run: pip install "facial-expressions[train]"'
         """

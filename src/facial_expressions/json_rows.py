@@ -22,7 +22,7 @@ def to_json(row: ImageResult) -> str:
     Args:
         row: Probabilities get six decimals, pixels two.
 
-    Example:
+    Examples:
         >>> from facial_expressions.results import ImageResult
         >>> to_json(ImageResult("a.jpg", "ok", 640, 480))
         '{"schema": 1, "source": "a.jpg", "status": "ok", "width": 640, "height": 480, "faces": []}'

@@ -33,7 +33,7 @@ class LabelSet:
     Raises:
         ValueError: A name is empty or appears twice, or there are fewer than two.
 
-    Example:
+    Examples:
         >>> FER2013.id_of("happy"), FER2013.names[4], len(FER2013)
         (3, 'neutral', 7)
     """
@@ -108,7 +108,7 @@ def canonical_label(text: str) -> str | None:
         text: A folder or class name in any case; ``Anger``, ``happiness`` and ``03_Sad`` are
             understood.
 
-    Example:
+    Examples:
         >>> canonical_label("Anger"), canonical_label("03_happiness"), canonical_label("smirk")
         ('angry', 'happy', None)
     """

@@ -41,7 +41,7 @@ class Head:
         uncertain_below: Confidence under which an answer counts as uncertain, 0 to 1.
         figures: Measured figures, for example ``{"validation_accuracy": 0.84}``.
 
-    Example:
+    Examples:
         >>> from facial_expressions.labels import FERPLUS
         >>> Head(FERPLUS).output, Head(FERPLUS).maps
         ('ferplus_probabilities', 'ferplus_maps')

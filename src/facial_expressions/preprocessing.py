@@ -88,7 +88,7 @@ class Preprocessing:
     Raises:
         ValueError: A value is out of its range.
 
-    Example:
+    Examples:
         >>> Preprocessing(channels=3).to_dict()["size"]
         48
     """
@@ -138,7 +138,7 @@ def to_batch(
     Returns:
         ``float32 (N, S, S, C)``.
 
-    Example:
+    Examples:
         >>> to_batch(np.full((1, 48, 48), 255, np.uint8), Preprocessing())[0, 0, 0]
         array([2.], dtype=float32)
     """
@@ -163,7 +163,7 @@ def to_grey_crops(crops: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     Raises:
         ImageError: Another dtype or shape, for example one crop without the axis N.
 
-    Example:
+    Examples:
         >>> to_grey_crops(np.zeros((2, 96, 96, 3), np.uint8), 48).shape
         (2, 48, 48)
     """
@@ -204,7 +204,7 @@ def crop_faces(
     Raises:
         ImageError: The image is not an RGB array, or a box lies or reaches far outside it.
 
-    Example:
+    Examples:
         >>> photo = np.zeros((100, 100, 3), np.uint8)
         >>> crop_faces(photo, [Box(20, 20, 60, 70)], [()], Preprocessing()).shape
         (1, 48, 48)
@@ -237,7 +237,7 @@ def crop_corners(
     Returns:
         Top left, top right, bottom right, bottom left of the crop, ``(x, y)`` in image pixels.
 
-    Example:
+    Examples:
         >>> corners = crop_corners(Box(20, 20, 60, 70), (), Preprocessing())
         >>> round(corners[1][0] - corners[0][0], 1)
         52.7

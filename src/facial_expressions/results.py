@@ -44,7 +44,7 @@ class Box:
     Raises:
         ValueError: A coordinate is not finite, or the box is empty or inside out.
 
-    Example:
+    Examples:
         >>> Box(10, 20, 40, 60).width, Box(10, 20, 40, 60).center
         (30, (25.0, 40.0))
     """
@@ -97,7 +97,7 @@ class Prediction:
     Raises:
         ValueError: Lengths differ, a value is outside 0 to 1, or the sum is not 1.
 
-    Example:
+    Examples:
         >>> p = Prediction(("happy", "sad"), (0.9, 0.1), uncertain_below=0.5)
         >>> p.expression, p.confidence, p.uncertain
         ('happy', 0.9, False)

@@ -41,6 +41,17 @@ def test_documented_attributes_are_the_fields() -> None:
     assert wrong == {}
 
 
+def test_examples_stand_in_a_section_that_the_site_shows_as_code() -> None:
+    """The section is called Examples; under Example the site shows running text."""
+    wrong = [
+        f"{module.name}, line {number}"
+        for module in modules()
+        for number, line in enumerate(module.text.splitlines(), 1)
+        if line.strip() == "Example:"
+    ]
+    assert wrong == []
+
+
 def _fields(node: ast.ClassDef) -> list[str]:
     targets = [s.target for s in node.body if isinstance(s, ast.AnnAssign)]
     names = [target.id for target in targets if isinstance(target, ast.Name)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +23,7 @@ from facial_expressions.evaluation.samples import Sample
 from facial_expressions.evaluation.tables import classification_rows
 from facial_expressions.labels import FER2013, LabelSet
 from tests.evaluation.fakes import PAIR, predictions_of, random_case
-
-VOID = {"meta", "img", "br"}
+from tests.evaluation.page_checker import Checker
 
 
 def seven_classes(n: int = 140) -> Report:
@@ -144,32 +142,6 @@ def test_markdown_cells_cannot_break_out_of_their_table() -> None:
     assert "<script>" not in text
 
 
-class Checker(HTMLParser):
-    """Collects what a page refers to and whether its elements are closed in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.images_without_text = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.tags.append(tag)
-        self.links += [str(given[key]) for key in ("src", "href") if key in given]
-        self.images_without_text += tag == "img" and not given.get("alt")
-        self.images_without_text += tag == "svg" and not given.get("aria-label")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
 def test_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
     page = render_html(seven_classes(), samples=samples())
     checker = Checker()
@@ -181,6 +153,16 @@ def test_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
     assert not re.search(r"url\(|@import|https?://", page)
     assert checker.images_without_text == 0
     assert page.startswith('<!doctype html>\n<html lang="en">')
+
+
+def test_mistakes_stand_under_their_true_class() -> None:
+    wrong = [one for one in samples() if not one.is_right]
+    checker = Checker()
+    checker.feed(render_html(seven_classes(), mistakes=wrong))
+    assert checker.open == []
+    assert checker.images_without_text == 0
+    start = checker.texts.index("Labelled Fear")
+    assert checker.texts[start + 1 : start + 4] == ["✗ Sad", "0.50", "Labelled Happy"]
 
 
 def test_page_knows_dark_pages_and_narrow_ones() -> None:

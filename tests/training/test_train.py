@@ -64,6 +64,8 @@ def test_the_run_folder_is_enough_to_repeat_the_run(
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_to_the_bit(
     dataset: Dataset, recipe: Recipe, tmp_path: Path
 ) -> None:
+    uneven = dataclasses.replace(recipe.optimization, batch_size=16)  # the last batch has 6
+    recipe = dataclasses.replace(recipe, optimization=uneven)
     whole = train(recipe, dataset, tmp_path / "whole")
 
     def stop(progress: Progress) -> None:
@@ -72,7 +74,12 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_to_the_bit(
 
     with pytest.raises(KeyboardInterrupt):
         train(recipe, dataset, tmp_path / "stopped", on_progress=stop)
+    page = (tmp_path / "stopped" / "report.html").read_text("utf-8")
+    assert "1 of 3 epochs done" in page
     resumed = train(recipe, dataset, tmp_path / "stopped")
+    page = (tmp_path / "stopped" / "report.html").read_text("utf-8")
+    assert f"{resumed.history[-1].val_accuracy:.4f}" in page
+    assert "3 epochs, finished" in page
     for first, second in zip(_weights(whole, recipe), _weights(resumed, recipe), strict=True):
         np.testing.assert_array_equal(first, second)
     for one, other in zip(whole.history, resumed.history, strict=True):
@@ -132,7 +139,7 @@ def test_a_killed_command_resumes_where_it_was(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [
         *(sys.executable, "-m", "facial_expressions", "train", "recipes/seed.toml"),
-        *("--data", str(data), "--out", str(out), "--allow-partial"),
+        *("--data", str(data), "--out", str(out), "--allow-partial", "--deterministic"),
         *("--set", "data.protocol=competition", "--set", "optimization.epochs=3"),
     ]
     repository = Path(__file__).resolve().parents[2]

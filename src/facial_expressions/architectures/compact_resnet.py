@@ -90,7 +90,7 @@ def compact_resnet(
     Returns:
         A functional model ``(N, H, W, 1) float32 -> (N, K) float32``.
 
-    Example:
+    Examples:
         >>> compact_resnet((48, 48, 1), 7).count_params() < 2_500_000
         True
     """

@@ -23,7 +23,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
     Input shape and output shape: ``(N, H, W, C)``.
 
-    Example:
+    Examples:
         >>> layer = FusedBatchNormalization()
         >>> tuple(layer(keras.ops.ones((2, 4, 4, 3)), training=True).shape)
         (2, 4, 4, 3)
@@ -67,7 +67,7 @@ class DirectConv2D(layers.Conv2D):
 
     Input shape: ``(N, H, W, C)``. Output shape: ``(N, ceil(H / stride), ceil(W / stride), F)``.
 
-    Example:
+    Examples:
         >>> tuple(DirectConv2D(8, 3, padding="same")(keras.ops.ones((2, 4, 4, 3))).shape)
         (2, 4, 4, 8)
     """

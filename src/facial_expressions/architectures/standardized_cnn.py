@@ -49,7 +49,7 @@ class StandardizedConv2D(layers.Conv2D):
 
     Input shape: ``(N, H, W, C)``. Output shape: ``(N, H', W', filters)``.
 
-    Example:
+    Examples:
         >>> layer = StandardizedConv2D(32, 3, strides=3, padding="same")
         >>> tuple(layer(keras.ops.ones((2, 48, 48, 3))).shape)
         (2, 16, 16, 32)
@@ -103,7 +103,7 @@ class SmallMapConv2D(layers.Conv2D):
 
     Input shape: ``(N, H, W, C)``. Output shape: ``(N, H', W', filters)``.
 
-    Example:
+    Examples:
         >>> tuple(SmallMapConv2D(8, 3, padding="same")(keras.ops.ones((5, 2, 2, 4))).shape)
         (5, 2, 2, 8)
     """
@@ -243,7 +243,7 @@ def standardized_cnn(
     Returns:
         A functional model ``(N, H, W, C) float32 -> (N, K) float32``.
 
-    Example:
+    Examples:
         >>> standardized_cnn((48, 48, 3), 7).count_params()
         6188135
     """

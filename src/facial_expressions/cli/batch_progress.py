@@ -74,7 +74,7 @@ def describe_progress(progress: BatchProgress, seconds: float) -> str:
         progress: How far it is.
         seconds: Since its first picture, or since it began to list them.
 
-    Example:
+    Examples:
         >>> from facial_expressions.distributed.batch import BatchProgress
         >>> describe_progress(BatchProgress(600, 1000, n_before=200), 20.0)
         '600 of 1,000 pictures (60 %), 20.0 a second, 20 s left'
@@ -96,7 +96,7 @@ def describe_duration(seconds: float) -> str:
     Args:
         seconds: The duration.
 
-    Example:
+    Examples:
         >>> describe_duration(3725), describe_duration(100_000), describe_duration(9.6)
         ('1 h 2 min', '1 d 3 h', '10 s')
     """

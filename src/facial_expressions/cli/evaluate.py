@@ -260,14 +260,16 @@ def _finish(
     if out is None:
         return
     from facial_expressions.evaluation.report_files import write_report
-    from facial_expressions.evaluation.samples import choose_samples
+    from facial_expressions.evaluation.samples import choose_mistakes, choose_samples
 
     samples: tuple[Sample, ...] = ()
+    mistakes: tuple[Sample, ...] = ()
     if images is not None and report.predictions is not None:
         samples = choose_samples(
             report.predictions, images, seed=report.seed, classifier=classifier
         )
-    for path in write_report(report, out, samples=samples):
+        mistakes = choose_mistakes(report.predictions, images)
+    for path in write_report(report, out, samples=samples, mistakes=mistakes):
         typer.echo(f"wrote {path}", err=True)
 
 

@@ -214,7 +214,7 @@ def audit_dataset(
         dataset: Any data set.
         votes: What ``ferplus.ferplus_votes`` returned for it; None leaves FER+ out.
 
-    Example:
+    Examples:
         >>> report = audit_dataset(load_dataset("fer2013.tar.gz"))  # doctest: +SKIP
         >>> len(report.groups), report.leaks[0].n  # doctest: +SKIP
         (1514, 280)

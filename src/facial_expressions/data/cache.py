@@ -43,7 +43,7 @@ Arrays = dict[str, NDArray[np.generic]]
 def cache_folder() -> Path:
     """Return the folder for decoded data sets, by the platform's convention; it may not exist yet.
 
-    Example:
+    Examples:
         >>> cache_folder().name
         'datasets'
     """

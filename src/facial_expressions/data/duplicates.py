@@ -38,7 +38,7 @@ def leaked_rows(train_images: NDArray[np.uint8], images: NDArray[np.uint8]) -> N
     Returns:
         A mask ``(N,)``, true where the picture is in ``train_images`` too.
 
-    Example:
+    Examples:
         >>> pictures = np.arange(3, dtype=np.uint8).reshape(3, 1, 1)
         >>> leaked_rows(pictures[:2], pictures)
         array([ True,  True, False])
@@ -56,7 +56,7 @@ def duplicate_groups(images: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
         For each picture that is there more than once the rows it stands in, ascending; groups in
         order of their first row.
 
-    Example:
+    Examples:
         >>> duplicate_groups(np.array([7, 1, 7, 2], np.uint8).reshape(4, 1, 1))
         [array([0, 2])]
     """

@@ -121,7 +121,7 @@ def soft_labels(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
         order of ``labels.FERPLUS``. A row nobody gave an expression to is all zeros, which leaves
         it without weight in a cross-entropy.
 
-    Example:
+    Examples:
         >>> votes = np.array([[3, 0, 0, 1, 0, 0, 0, 0, 6, 0]], np.uint8)
         >>> dict(zip(FERPLUS, soft_labels(votes)[0].tolist()))["neutral"]
         0.75
@@ -140,7 +140,7 @@ def strict_majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
     Returns:
         Ids in ``labels.FERPLUS``, ``int64 (N,)``.
 
-    Example:
+    Examples:
         >>> votes = np.array([[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [6, 1, 1, 1, 1, 0, 0, 0, 0, 0]])
         >>> strict_majority(votes.astype(np.uint8))  # 4 of 9, then 6 of 6 for neutral
         array([-1,  5])
@@ -176,7 +176,7 @@ def ferplus_votes(
             row into another split, the data set is not FER-2013, the competition file is needed and
             not given, or a picture is in none of its rows.
 
-    Example:
+    Examples:
         >>> votes = ferplus_votes(dataset, "fer2013new.csv")  # doctest: +SKIP
         >>> soft_labels(votes["train"]).shape  # doctest: +SKIP
         (28709, 8)

@@ -23,7 +23,7 @@ def content_folds(images: NDArray[np.uint8], n_folds: int) -> NDArray[np.int64]:
     Returns:
         Parts from 0 to ``n_folds - 1``, ``int64 (N,)``.
 
-    Example:
+    Examples:
         >>> folds = content_folds(np.array([7, 1, 7], np.uint8).reshape(3, 1, 1), 5)
         >>> bool(folds[0] == folds[2])
         True

@@ -44,7 +44,7 @@ def load_dataset(
         DatasetError: The path is missing or holds no data set, the file is damaged, a count of
             FER-2013 is wrong, or the protocol does not fit.
 
-    Example:
+    Examples:
         >>> dataset = load_dataset("fer2013.tar.gz", protocol="kaggle")  # doctest: +SKIP
         >>> [len(split) for split in dataset.splits()]  # doctest: +SKIP
         [22968, 5741, 7178]

@@ -74,7 +74,7 @@ def match_pictures(pictures: NDArray[np.uint8], rows: NDArray[np.uint8]) -> Rows
     Returns:
         For each picture the number of its row, or -1 when none within ``MAX_RMS`` is left.
 
-    Example:
+    Examples:
         >>> rows = np.random.default_rng(0).integers(0, 255, (3, 48, 48)).astype(np.uint8)
         >>> match_pictures(rows[[2, 0]] + np.uint8(1), rows)
         array([2, 0])

@@ -49,7 +49,7 @@ def decode_grey(data: bytes, side_px: int) -> NDArray[np.uint8]:
         ImageError: The bytes are no picture of the five formats, are cut short, or hold over 50
             million pixels.
 
-    Example:
+    Examples:
         >>> stream = io.BytesIO()
         >>> Image.new("RGB", (8, 8), (255, 0, 0)).save(stream, "PNG")
         >>> int(decode_grey(stream.getvalue(), 4)[0, 0])

@@ -62,7 +62,7 @@ def stratified_holdout(labels: NDArray[np.int64], *, seed: int) -> NDArray[np.bo
     Returns:
         A mask ``(N,)`` of the chosen rows.
 
-    Example:
+    Examples:
         >>> stratified_holdout(np.array([0] * 10 + [1] * 9), seed=0).sum()
         np.int64(3)
     """

@@ -167,7 +167,7 @@ def run_batch(
         MissingExtraError: Parquet or Ray is not installed.
         OSError: The output cannot be written, or workers cannot be started.
 
-    Example:
+    Examples:
         >>> with open("none.txt", "w") as paths:
         ...     _ = paths.write("")
         >>> run_batch("none.txt", "rows").n_inputs

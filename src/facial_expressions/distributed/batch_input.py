@@ -25,7 +25,7 @@ class BatchInput:
         status: Its row's status where that is known already; None when it is to be read.
         error: The row's sentence for such a status.
 
-    Example:
+    Examples:
         >>> BatchInput.from_line(BatchInput("a.jpg", is_listed=True).to_line()).source
         'a.jpg'
     """

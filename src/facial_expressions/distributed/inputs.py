@@ -43,7 +43,7 @@ class InputListing:
     Raises:
         BatchError: There is no such input, or it is of a kind that is not read.
 
-    Example:
+    Examples:
         >>> list(InputListing("no-such-folder", Path("out")))
         Traceback (most recent call last):
         facial_expressions.errors.BatchError: no such input; received 'no-such-folder'; ...

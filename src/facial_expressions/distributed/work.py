@@ -114,7 +114,7 @@ def build_row(result: ImageResult) -> Row:
     Args:
         result: One input's result.
 
-    Example:
+    Examples:
         >>> build_row(ImageResult("a.jpg", "skipped", error="it was named before")).status
         'skipped'
     """

@@ -55,7 +55,7 @@ class OperatingPoint:
 def log_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
     """Return ``log p``, which serves as logits; a probability of 0 counts as 1e-30.
 
-    Example:
+    Examples:
         >>> log_probabilities([[1.0, 0.0]]).round(2).tolist()
         [[0.0, -69.08]]
     """
@@ -75,7 +75,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
     Raises:
         ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
 
-    Example:
+    Examples:
         >>> round(fit_temperature([[4.0, 0.0]] * 4, [0, 0, 0, 1]), 3)  # 75 % right: 4 / T = log 3
         3.641
     """
@@ -110,7 +110,7 @@ def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[n
     Raises:
         ValueError: The temperature is not above 0.
 
-    Example:
+    Examples:
         >>> apply_temperature([[0.8, 0.2]], 2.0).round(4).tolist()  # odds 4 become odds 2
         [[0.6667, 0.3333]]
     """
@@ -135,7 +135,7 @@ def choose_operating_point(
     Raises:
         ValueError: The target is outside 0 to 1, or no threshold reaches it.
 
-    Example:
+    Examples:
         >>> rows = [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]
         >>> choose_operating_point([0, 0, 1], rows, target_accuracy=0.95).uncertain_below
         0.7
@@ -178,7 +178,7 @@ def choose_logit_adjustment(
     Raises:
         ValueError: Shapes do not fit, a number is not finite, or a share is not above 0.
 
-    Example:
+    Examples:
         >>> choose_logit_adjustment([[0.1, 0.0], [2.0, 0.0]], [1, 0], [0.9, 0.1])
         0.1
     """

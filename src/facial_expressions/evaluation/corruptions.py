@@ -70,7 +70,7 @@ def corrupt(
     Raises:
         ValueError: The severity is none of 1 to 5.
 
-    Example:
+    Examples:
         >>> dark = next(kind for kind in CORRUPTIONS if kind.name == "low_light")
         >>> corrupt(np.full((1, 48, 48), 200, np.uint8), dark, severity=5)[0, 0, 0]
         np.uint8(40)

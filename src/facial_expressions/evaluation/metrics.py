@@ -98,7 +98,7 @@ def accuracy_score(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
     Raises:
         ValueError: Lengths differ or there are no pictures.
 
-    Example:
+    Examples:
         >>> accuracy_score([0, 1, 1, 2], [0, 1, 2, 2])
         0.75
     """
@@ -117,7 +117,7 @@ def wilson_interval(n_right: int, n: int, *, confidence: float = 0.95) -> tuple[
     Raises:
         ValueError: ``n`` is not positive or ``n_right`` lies outside ``0..n``.
 
-    Example:
+    Examples:
         >>> [round(bound, 4) for bound in wilson_interval(8, 10)]
         [0.4902, 0.9433]
     """
@@ -140,7 +140,7 @@ def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: in
 
     Pictures without an answer (-1) are in no column, so their row sums to less than its support.
 
-    Example:
+    Examples:
         >>> confusion_matrix([0, 0, 1], [0, 1, 1], n_classes=2).tolist()
         [[1, 1], [0, 1]]
     """
@@ -153,7 +153,7 @@ def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: in
 def balanced_accuracy_score(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int) -> float:
     """Return the mean recall over the classes that have pictures, 0 to 1.
 
-    Example:
+    Examples:
         >>> balanced_accuracy_score([0, 0, 0, 1], [0, 0, 0, 0], n_classes=3)
         0.5
     """
@@ -175,7 +175,7 @@ def classification_scores(
         ValueError: Lengths differ, an id is outside the label set, or there are no pictures.
         MissingExtraError: scikit-learn is not installed.
 
-    Example:
+    Examples:
         >>> classification_scores([0, 0, 1], [0, 1, 1], n_classes=2).per_class[1].precision
         0.5
     """
@@ -206,7 +206,7 @@ def mcnemar_test(first_right: ArrayLike, second_right: ArrayLike) -> McNemarResu
     Raises:
         ValueError: Lengths differ.
 
-    Example:
+    Examples:
         >>> mcnemar_test([True] * 6 + [False], [False] * 6 + [False]).p_value
         0.03125
     """
@@ -226,7 +226,7 @@ def holm_adjusted(p_values: Sequence[float]) -> tuple[float, ...]:
     Holm 1979: the smallest is multiplied by the number of tests, the next by one less, and none
     becomes smaller than the one before it.
 
-    Example:
+    Examples:
         >>> holm_adjusted([0.04, 0.01, 0.03])
         (0.06, 0.03, 0.06)
     """

@@ -75,7 +75,7 @@ def negative_log_likelihood(y_true: ArrayLike, probabilities: ArrayLike) -> floa
 
     A probability of 0 counts as 2.2e-16, the floor of scikit-learn's ``log_loss``.
 
-    Example:
+    Examples:
         >>> round(negative_log_likelihood([0, 1], [[0.5, 0.5], [0.75, 0.25]]), 4)
         1.0397
     """
@@ -90,7 +90,7 @@ def brier_error(y_true: ArrayLike, probabilities: ArrayLike) -> float:
     Per picture the squares of ``p(k) - [k is the truth]`` are summed over all K classes (Brier's
     own definition; the two-class score of some libraries is half of it). Lower is better.
 
-    Example:
+    Examples:
         >>> round(brier_error([0], [[0.7, 0.2, 0.1]]), 6)
         0.14
     """
@@ -112,7 +112,7 @@ def reliability_bins(
     Returns:
         One value per bin, from low to high confidence; empty bins are there with a count of 0.
 
-    Example:
+    Examples:
         >>> [b.count for b in reliability_bins([0, 1], [[0.6, 0.4], [0.1, 0.9]], n_bins=2)]
         [0, 2]
     """
@@ -143,7 +143,7 @@ def calibration_error(
 
     The mean over all answers of the gap between a bin's accuracy and its mean confidence.
 
-    Example:
+    Examples:
         >>> round(calibration_error([0, 0], [[0.8, 0.2], [0.1, 0.9]]), 6)
         0.55
     """
@@ -157,7 +157,7 @@ def coverage_curve(y_true: ArrayLike, probabilities: ArrayLike) -> tuple[Coverag
 
     The last point has coverage 1 and the plain accuracy. Equal confidences share one point.
 
-    Example:
+    Examples:
         >>> [(p.coverage, p.accuracy) for p in coverage_curve([0, 0], [[0.9, 0.1], [0.4, 0.6]])]
         [(0.5, 1.0), (1.0, 0.5)]
     """
@@ -179,7 +179,7 @@ def normalize_rows(probabilities: ArrayLike) -> Probabilities:
         ValueError: The shape is not ``(N, K)`` with N >= 1 and K >= 2, a value is negative or not
             finite, or a row's sum is further than 0.001 from 1.
 
-    Example:
+    Examples:
         >>> normalize_rows([[0.25, 0.75]])
         array([[0.25, 0.75]])
     """

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 
 import numpy as np
-from PIL import Image
 
 from facial_expressions.evaluation.charts import coverage_chart, reliability_chart
 from facial_expressions.evaluation.html_parts import (
     card,
+    headline,
     page,
+    page_header,
+    picture,
     scroll,
+    setting_list,
     table_head,
     table_row,
 )
@@ -36,47 +37,42 @@ from facial_expressions.evaluation.tables import (
     title_of,
 )
 
-__all__ = ["render_html"]
+__all__ = ["classification_card", "confusion_card", "mistakes_card", "render_html"]
 
 _SAMPLE_PX = 144
 
 
-def render_html(report: Report, *, samples: Sequence[Sample] = ()) -> str:
+def render_html(
+    report: Report, *, samples: Sequence[Sample] = (), mistakes: Sequence[Sample] = ()
+) -> str:
     """Return the page: light and dark, from 360 px wide, readable without colors.
 
     Args:
         report: The report.
         samples: Pictures to show inside the page.
+        mistakes: The most confident mistakes, shown too.
     """
     name = report.provenance.model or "Classifier"
     sections = [
         _header(report, name),
-        _classification(report),
-        _confusion(report),
+        classification_card(report),
+        confusion_card(report),
         _calibration(report),
         _subsets(report),
         _robustness(report),
         _samples(samples),
+        mistakes_card(mistakes),
         _settings(report),
     ]
     return page(f"{name}: evaluation report", "".join(sections))
 
 
 def _header(report: Report, name: str) -> str:
-    cards = []
-    for i, (label, value, meaning) in enumerate(figure_rows(report)):
-        kind = "figure main" if i == 0 else "figure"
-        cards.append(
-            f'<div class="{kind}"><dt>{escape(label)}</dt><dd class="value">{escape(value)}</dd>'
-            f'<dd class="meaning">{escape(meaning)}</dd></div>\n'
-        )
-    return (
-        f'<header>\n<h1>{escape(name)}</h1>\n<p class="muted">{escape(title_of(report))}</p>\n'
-        f'</header>\n<dl class="headline">\n{"".join(cards)}</dl>\n'
-    )
+    return page_header(name, title_of(report)) + headline(figure_rows(report))
 
 
-def _classification(report: Report) -> str:
+def classification_card(report: Report) -> str:
+    """Return the table of precision, recall and F1 of each class."""
     *classes, accuracy, macro, weighted = classification_rows(report)
     scores = report.scores.per_class
     body = "".join(
@@ -91,7 +87,8 @@ def _classification(report: Report) -> str:
     return card("Classification report", scroll("Classification report", table))
 
 
-def _confusion(report: Report) -> str:
+def confusion_card(report: Report) -> str:
+    """Return the confusion matrix twice: pictures, and shares of the true class."""
     parts = [
         f"<div><h3>{title}</h3>\n{scroll(title, _matrix(report, normalized=normalized))}</div>\n"
         for title, normalized in (("Pictures", False), ("Share of the true class", True))
@@ -204,12 +201,43 @@ def _samples(samples: Sequence[Sample]) -> str:
     return card("Samples", f'<p class="muted">{text}</p>\n<div class="samples">\n{figures}</div>\n')
 
 
+def mistakes_card(mistakes: Sequence[Sample]) -> str:
+    """Return the most confident mistakes, a row for each true class; nothing without any.
+
+    Args:
+        mistakes: What ``choose_mistakes`` returned.
+    """
+    if not mistakes:
+        return ""
+    groups = []
+    for truth in dict.fromkeys(one.truth for one in mistakes):
+        figures = "".join(
+            f'<figure class="sample">{_face(one)}<figcaption><span class="wrong">✗ '
+            f"{escape(display_name(one.prediction))}</span> {one.confidence:.2f}</figcaption>"
+            "</figure>\n"
+            for one in mistakes
+            if one.truth == truth
+        )
+        name = escape(display_name(truth))
+        groups.append(
+            f'<div><h3>Labelled {name}</h3>\n<div class="mistakes">\n{figures}</div></div>\n'
+        )
+    text = '<p class="muted">Wrong answers with the highest confidence, by the true class.</p>\n'
+    return card("Most confident mistakes", f'{text}<div class="two">\n{"".join(groups)}</div>\n')
+
+
+def _face(sample: Sample) -> str:
+    truth, answer = display_name(sample.truth), display_name(sample.prediction)
+    return picture(sample.image, f"A face labelled {truth}, answered {answer}", side_px=_SAMPLE_PX)
+
+
 def _sample(sample: Sample) -> str:
     truth, answer = display_name(sample.truth), display_name(sample.prediction)
     kind, mark = ("right", "✓") if sample.is_right else ("wrong", "✗")
-    images = _img(sample.image, f"A face labelled {truth}, answered {answer}")
+    images = _face(sample)
     if sample.heat is not None:
-        images += _img(_heated(sample), "The same face with the regions that decided the answer")
+        text = "The same face with the regions that decided the answer"
+        images += picture(_heated(sample), text, side_px=_SAMPLE_PX)
     return (
         f'<figure class="sample"><div class="pair">{images}</div>'
         f"<figcaption>Truth {escape(truth)}<br>"
@@ -219,15 +247,12 @@ def _sample(sample: Sample) -> str:
 
 
 def _settings(report: Report) -> str:
-    items = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>\n" for name, value in setting_rows(report)
-    )
     notes = "".join(f"<li>{escape(note)}</li>\n" for note in report.notes)
     command = report.provenance.command
     return card(
         "How it was made",
         (f"<ul>\n{notes}</ul>\n" if notes else "")
-        + f'<dl class="settings">\n{items}</dl>\n'
+        + setting_list(setting_rows(report))
         + (f"<pre><code>{escape(command)}</code></pre>\n" if command else ""),
     )
 
@@ -237,17 +262,8 @@ def _bar(share: float) -> str:
     return f'<span class="bar" aria-hidden="true">{filled}</span>'
 
 
-def _img(image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], alt: str) -> str:
-    """Return an ``img`` element that holds the picture itself."""
-    buffer = io.BytesIO()
-    scaled = Image.fromarray(image).resize((_SAMPLE_PX, _SAMPLE_PX), Image.Resampling.BICUBIC)
-    scaled.save(buffer, format="PNG", optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}">'
-
-
 def _heated(sample: Sample) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Return the picture darkened where covering it did no harm, warm where it did, RGB."""
+    """Return the picture darkened where its heat map is cold, warm where it is hot, RGB."""
     heat = np.zeros(sample.image.shape) if sample.heat is None else sample.heat.astype(np.float64)
     grey = sample.image[..., None] * np.array([1.0, 1.0, 1.0])
     warm = np.array([255.0, 150.0, 20.0])

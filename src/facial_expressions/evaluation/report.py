@@ -218,7 +218,7 @@ def evaluate(
         ModelError: The classifier does not return probabilities.
         MissingExtraError: scikit-learn is not installed.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from facial_expressions.labels import FER2013
         >>> class AlwaysHappy:
@@ -245,7 +245,8 @@ def evaluate(
     )
     latency = None
     if chosen.has_latency:
-        latency = measure_latency(classifier, split.images[:512], batch_size=chosen.batch_size)
+        largest = min(chosen.batch_size, len(split))
+        latency = measure_latency(classifier, split.images[:largest], batch_size=largest)
     robustness = None
     if chosen.has_robustness:
         robustness = measure_robustness(
@@ -320,7 +321,7 @@ def fer2013_subsets(split: Split, train: Split | None) -> dict[str, NDArray[np.b
         split: Pictures with their usages.
         train: Training pictures; None leaves ``no_train_duplicate`` out.
 
-    Example:
+    Examples:
         >>> usages = np.array(["PublicTest", "PrivateTest"])
         >>> pictures = np.zeros((2, 8, 8), np.uint8)
         >>> split = Split("test", pictures, np.array([0, 1]), usages, ("a", "b"))

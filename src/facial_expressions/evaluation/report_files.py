@@ -30,7 +30,13 @@ _ROBUSTNESS: Final = ("robustness.png", "Accuracy on corrupted pictures against 
 _SAMPLES: Final = ("samples.png", "Sample pictures with answer and confidence")
 
 
-def write_report(report: Report, folder: Path, *, samples: Sequence[Sample] = ()) -> list[Path]:
+def write_report(
+    report: Report,
+    folder: Path,
+    *,
+    samples: Sequence[Sample] = (),
+    mistakes: Sequence[Sample] = (),
+) -> list[Path]:
     """Write every file of a report; files of the same names are replaced.
 
     ``samples.png`` and ``report.html`` show pictures of the data set: mind its licence before
@@ -40,6 +46,7 @@ def write_report(report: Report, folder: Path, *, samples: Sequence[Sample] = ()
         report: The report.
         folder: Made when it is missing.
         samples: Pictures to show; none leaves ``samples.png`` out.
+        mistakes: The most confident mistakes, for the page.
 
     Returns:
         The files that were written.
@@ -62,7 +69,7 @@ def write_report(report: Report, folder: Path, *, samples: Sequence[Sample] = ()
     texts = {
         "report.json": render_json(report),
         "report.md": render_markdown(report, plots=plots),
-        "report.html": render_html(report, samples=samples),
+        "report.html": render_html(report, samples=samples, mistakes=mistakes),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")

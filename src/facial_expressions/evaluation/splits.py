@@ -70,7 +70,7 @@ def align_labels(split: Split, labels: LabelSet, target: LabelSet) -> tuple[Spli
     Raises:
         DatasetError: No picture is left.
 
-    Example:
+    Examples:
         >>> from facial_expressions.labels import FER2013, FERPLUS
         >>> pictures = np.zeros((2, 8, 8), np.uint8)
         >>> split = Split("test", pictures, np.array([1, 4]), np.full(2, ""), ("a", "b"))

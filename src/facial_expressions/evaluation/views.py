@@ -51,7 +51,7 @@ def apply_view(crops: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     Returns:
         Crops of the same shape; pixels that move in repeat the border.
 
-    Example:
+    Examples:
         >>> crop = np.array([[[1, 2, 3]]], np.uint8)
         >>> apply_view(crop, View(right_px=1)).tolist()
         [[[1, 1, 2]]]

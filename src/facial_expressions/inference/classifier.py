@@ -44,7 +44,7 @@ class ExpressionClassifier:
     Raises:
         ModelError: The file is none of ours, or has no such label set.
 
-    Example:
+    Examples:
         >>> classifier = ExpressionClassifier.load("standardized-cnn")
         >>> classifier.predict_proba(np.zeros((2, 48, 48), np.uint8)).shape
         (2, 7)
@@ -196,7 +196,7 @@ def load_classifier(
         ModelError: The model is missing, changed, damaged or none of ours, or has no such label
             set.
 
-    Example:
+    Examples:
         >>> load_classifier("standardized-cnn").labels.names[3]
         'happy'
     """

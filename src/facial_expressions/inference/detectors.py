@@ -113,7 +113,7 @@ class CenterFaceDetector:
         MissingExtraError: ``centerface.onnx`` is not installed.
         ValueError: An option is out of its range.
 
-    Example:
+    Examples:
         >>> CenterFaceDetector().detect(np.zeros((64, 64, 3), np.uint8))
         []
     """

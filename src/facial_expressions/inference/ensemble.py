@@ -74,7 +74,7 @@ class EnsembleClassifier:
     Raises:
         ModelError: There is no member, or two differ in their label sets or framing.
 
-    Example:
+    Examples:
         >>> from facial_expressions.inference.classifier import load_classifier
         >>> ensemble = load_classifier("ensemble")
         >>> ensemble.predict_proba(np.zeros((2, 48, 48), np.uint8)).shape

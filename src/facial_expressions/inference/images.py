@@ -91,7 +91,7 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
         ImageError: The file is missing, empty, damaged or cut short, or the array has another
             shape or dtype.
 
-    Example:
+    Examples:
         >>> load_image(np.zeros((4, 6), np.uint8)).shape
         (4, 6, 3)
     """

@@ -105,7 +105,7 @@ def list_models() -> tuple[ReleasedModel, ...]:
     Raises:
         ModelError: The package's index is missing or damaged.
 
-    Example:
+    Examples:
         >>> [model.name for model in list_models()]
         ['compact', 'standardized-cnn']
     """
@@ -121,7 +121,7 @@ def resolve(model: str | Path) -> ResolvedModel:
     Raises:
         ModelError: There is no such model; the message lists the names there are.
 
-    Example:
+    Examples:
         >>> resolve("standardized-cnn").path.name
         'standardized-cnn.onnx'
     """

@@ -53,7 +53,7 @@ class ExpressionRecognizer:
     Raises:
         ValueError: ``min_confidence`` lies outside 0 to 1.
 
-    Example:
+    Examples:
         >>> recognizer = load_recognizer()
         >>> recognizer.recognize(np.zeros((64, 64, 3), np.uint8))
         []
@@ -323,7 +323,7 @@ def load_recognizer(
         MissingExtraError: The detector's file is not installed.
         ValueError: An option is out of its range.
 
-    Example:
+    Examples:
         >>> load_recognizer(min_confidence=0.5).recognize(np.full((64, 64, 3), 255, np.uint8))
         []
     """
@@ -347,7 +347,7 @@ def recognize(image: ImageSource) -> list[Face]:
     Raises:
         ImageError: The picture cannot be read.
 
-    Example:
+    Examples:
         >>> recognize(np.zeros((64, 64, 3), np.uint8))
         []
     """

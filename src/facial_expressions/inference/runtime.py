@@ -127,7 +127,7 @@ def open_session(
         ModelError: The file is missing, too large, changed, no model, or needs another runtime.
         ValueError: ``threads`` is under 1.
 
-    Example:
+    Examples:
         >>> open_session("no-such.onnx")
         Traceback (most recent call last):
         facial_expressions.errors.ModelError: no model file; received 'no-such.onnx'; check the path
@@ -150,7 +150,7 @@ def open_session(
 def available_providers() -> tuple[str, ...]:
     """Return the execution providers of the installed ONNX Runtime, its first choice first.
 
-    Example:
+    Examples:
         >>> "CPUExecutionProvider" in available_providers()
         True
     """

@@ -52,7 +52,7 @@ def analyze_video(
         MissingExtraError: PyAV is not installed.
         ValueError: An option is out of its range.
 
-    Example:
+    Examples:
         >>> for frame in analyze_video("clip.mp4", smooth_s=0.5):  # doctest: +SKIP
         ...     print(frame.time_s, [(face.track_id, face.expression) for face in frame.faces])
     """

@@ -22,7 +22,7 @@ def assign(costs: Sequence[Sequence[float]], limit: float) -> list[tuple[int, in
     Returns:
         The pairs ``(row, column)`` in order of rows; each row and column at most once.
 
-    Example:
+    Examples:
         >>> assign([[1.0, 2.0], [0.5, 9.0]], limit=3.0)
         [(0, 1), (1, 0)]
     """

@@ -80,7 +80,7 @@ def draw_faces(
     Raises:
         ImageError: The picture cannot be read.
 
-    Example:
+    Examples:
         >>> face = Face(Box(10, 10, 50, 60), 0.9, (), Prediction(("happy", "sad"), (0.9, 0.1)))
         >>> draw_faces(np.zeros((80, 100, 3), np.uint8), [face]).size
         (100, 80)

@@ -28,7 +28,7 @@ class DrawnFolder:
     Raises:
         OSError: The folder cannot be made.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> marked = DrawnFolder("marked")
         >>> marked.save(np.zeros((40, 40, 3), np.uint8), [], name="team.png").name

@@ -40,7 +40,7 @@ def blend_heat(image: NDArray[np.uint8], explanations: Sequence[Explanation]) ->
     Returns:
         A new picture of the same shape.
 
-    Example:
+    Examples:
         >>> corners = ((0.0, 0.0), (8.0, 0.0), (8.0, 8.0), (0.0, 8.0))
         >>> cold = Explanation("happy", ((-1.0, -1.0), (-1.0, -1.0)), corners)
         >>> grey = np.full((8, 8, 3), 90, np.uint8)

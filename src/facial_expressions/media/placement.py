@@ -17,7 +17,7 @@ _OVER_OTHER_FACE: Final = 4
 def overlap(one: Rect, other: Rect) -> int:
     """Return the pixels that two rectangles share.
 
-    Example:
+    Examples:
         >>> overlap((0, 0, 4, 4), (2, 3, 9, 9)), overlap((0, 0, 4, 4), (4, 0, 8, 4))
         (2, 0)
     """
@@ -48,7 +48,7 @@ def place(
         A place wholly inside the picture: of those tried, the one that hides least of other labels,
         of other faces, and of its own face, the first of equals.
 
-    Example:
+    Examples:
         >>> place((40, 10), (20, 30, 60, 80), (100, 100), 2, [], [])
         (20, 18, 60, 28)
     """
@@ -74,7 +74,7 @@ def panel_spots(
         picture: Width and height of the picture.
         gap: Distance to the frame and to the picture's border.
 
-    Example:
+    Examples:
         >>> list(panel_spots((20, 10), (10, 10, 40, 40), (100, 60), 2))
         [(42, 10, 62, 20), (10, 42, 30, 52)]
     """

@@ -39,7 +39,7 @@ class FixedSchedule:
     Raises:
         ValueError: n is under 1.
 
-    Example:
+    Examples:
         >>> schedule = FixedSchedule(3)
         >>> [schedule.is_due(index, 0.0) for index in range(4)]
         [True, False, False, True]
@@ -71,7 +71,7 @@ class AutoSchedule:
         interval_s: Seconds from frame to frame; the work may be one of them behind.
         clock: Gives the time in seconds.
 
-    Example:
+    Examples:
         >>> clock = iter([0.0, 0.03, 0.2, 0.21]).__next__
         >>> schedule = AutoSchedule(0.04, clock=clock)
         >>> [schedule.is_due(index, index * 0.04) for index in range(4)]

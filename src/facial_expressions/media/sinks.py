@@ -58,7 +58,7 @@ def open_sink(
         OSError: The file cannot be written.
         ValueError: The ending is none of these.
 
-    Example:
+    Examples:
         >>> open_sink("rows.txt", source="clip.mp4", labels=("happy", "sad"))
         Traceback (most recent call last):
         ...

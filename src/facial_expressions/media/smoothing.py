@@ -29,7 +29,7 @@ class ExponentialSmoother:
     Raises:
         ValueError: The time constant is negative or not finite.
 
-    Example:
+    Examples:
         >>> smoother = ExponentialSmoother(0.5)
         >>> smoother.update([1.0, 0.0], time_s=0.0)
         array([1., 0.])

@@ -135,7 +135,7 @@ class VideoSummary:
     Args:
         source: What rows call the video.
 
-    Example:
+    Examples:
         >>> VideoSummary("clip.mp4").finish().to_text()
         'clip.mp4: 0.00 s, 0 frames, 0 without a face, 0 tracks\n'
     """

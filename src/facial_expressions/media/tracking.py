@@ -82,7 +82,7 @@ class Tracker:
     Raises:
         ValueError: The gap is negative.
 
-    Example:
+    Examples:
         >>> tracker = Tracker()
         >>> tracker.update([Detection(Box(0, 0, 10, 10), 0.9)], time_s=0.0)[0][0]
         1

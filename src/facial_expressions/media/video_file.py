@@ -50,7 +50,7 @@ class VideoFile:
         VideoError: The file is missing, empty, no video or too large, or has no video stream.
         MissingExtraError: PyAV is not installed.
 
-    Example:
+    Examples:
         >>> VideoFile("no-such-video.mp4")
         Traceback (most recent call last):
         ...

@@ -64,7 +64,7 @@ def create_app(
         limits: What a request may cost; None takes the defaults.
         hosts: The names the server may be asked for; None takes those of loopback.
 
-    Example:
+    Examples:
         >>> from facial_expressions.inference.recognizer import load_recognizer
         >>> "/v1/recognize" in create_app(load_recognizer()).openapi()["paths"]
         True

@@ -99,7 +99,7 @@ def picture_in_form(body: bytes, content_type: str) -> bytes:
     Raises:
         RequestError: 400, the form is malformed, or holds no file, several, or too much else.
 
-    Example:
+    Examples:
         >>> form = b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n'
         >>> picture_in_form(form + b"GIF89a\r\n--x--\r\n", "multipart/form-data; boundary=x")
         b'GIF89a'

@@ -40,7 +40,7 @@ class RequestError(Exception):
 def error_body(code: str, message: str, request_id: str) -> bytes:
     """Return the JSON of an error.
 
-    Example:
+    Examples:
         >>> error_body("not_found", "There is nothing here.", "5f0c")
         b'{"code": "not_found", "message": "There is nothing here.", "request_id": "5f0c"}'
     """

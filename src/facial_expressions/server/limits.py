@@ -31,7 +31,7 @@ class ServerLimits:
     Raises:
         ValueError: A bound is not positive.
 
-    Example:
+    Examples:
         >>> ServerLimits().body_bytes // MEBIBYTE, ServerLimits(workers=1).workers
         (10, 1)
     """

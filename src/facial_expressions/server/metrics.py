@@ -19,7 +19,7 @@ _OUTCOMES: Final = {408: "slow", CLIENT_GONE: "cancelled", 503: "unavailable", 5
 class ServerMetrics:
     """The metrics of one server; each server has a registry of its own.
 
-    Example:
+    Examples:
         >>> metrics = ServerMetrics()
         >>> metrics.count_request("/healthz", 200)
         >>> 'outcome="ok",route="/healthz"} 1.0' in metrics.text().decode()

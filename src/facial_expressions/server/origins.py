@@ -25,7 +25,7 @@ class HostNames:
             takes every numeric address (a rebound name is never one) and the machine's own name.
         more: Further names.
 
-    Example:
+    Examples:
         >>> names = HostNames("127.0.0.1")
         >>> names.accepts("localhost:8000"), names.accepts("evil.example")
         (True, False)
@@ -50,7 +50,7 @@ def is_own_origin(host: str, origin: str | None, fetch_site: str | None) -> bool
         origin: The ``Origin`` header, if there is one.
         fetch_site: The ``Sec-Fetch-Site`` header, if there is one.
 
-    Example:
+    Examples:
         >>> is_own_origin("localhost:8000", "http://localhost:8000", "same-origin")
         True
         >>> is_own_origin("localhost:8000", "https://evil.example", None)

@@ -38,7 +38,7 @@ def degrade(
     Returns:
         Grey values 0 to 255, ``float32 (N, S, S)``.
 
-    Example:
+    Examples:
         >>> images = np.full((1, 4, 4), 255, np.float32)
         >>> recipe = AugmentationRecipe(low_light=1.0, low_light_darkening=0.6)
         >>> float(degrade(images, np.full((1, 10), 0.5, np.float32), recipe)[0, 0, 0])

@@ -55,7 +55,7 @@ def plan_epoch(
     Returns:
         N pictures.
 
-    Example:
+    Examples:
         >>> labels = np.array([0] * 9 + [1])
         >>> np.bincount(labels[plan_epoch(labels, seed=1, epoch=0, balance=1.0).rows])
         array([5, 5])

@@ -43,7 +43,7 @@ def grad_cam(
         ModelError: There is no such layer, it has no map, or the Keras backend is neither
             TensorFlow nor PyTorch.
 
-    Example:
+    Examples:
         >>> from facial_expressions.architectures import build_architecture
         >>> network = build_architecture("standardized_cnn", (48, 48, 3), 7)
         >>> grad_cam(network, np.zeros((2, 48, 48, 3), np.float32)).shape

@@ -33,7 +33,7 @@ def run_differences(found: str, expected: str) -> list[str]:
         found: Identity of the run in a folder.
         expected: Identity of the run that is asked for.
 
-    Example:
+    Examples:
         >>> first = identity_text(Recipe(), data="a1")
         >>> run_differences(first, identity_text(Recipe(), data="b2"))
         ["data is 'a1' there, 'b2' here"]
@@ -55,7 +55,7 @@ def describe_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> l
         there: Values found.
         here: Values wanted.
 
-    Example:
+    Examples:
         >>> describe_differences({"a": {"b": 1}}, {"a": {"b": 2}, "c": 3})
         ['a.b is 1 there, 2 here', 'c is absent there, 3 here']
     """

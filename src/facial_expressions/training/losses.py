@@ -59,7 +59,7 @@ class Distillation(keras.losses.Loss):
         weight: Share of the teacher, 0 to 1.
         temperature: T, by which the student's logits are divided here.
 
-    Example:
+    Examples:
         >>> loss = Distillation(VotesCrossEntropy(), weight=1.0, temperature=1.0)
         >>> logits = ops.zeros((1, 2))
         >>> float(loss(ops.convert_to_tensor([[1.0, 0.0, 0.5, 0.5]]), logits))  # they agree

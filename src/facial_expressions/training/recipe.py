@@ -41,7 +41,7 @@ __all__ = [
 class Recipe:
     r"""A whole recipe.
 
-    Example:
+    Examples:
         >>> recipe = Recipe.parse("[optimization]\nepochs = 3")
         >>> recipe.optimization.epochs, recipe.run.seed
         (3, 1)
@@ -122,7 +122,7 @@ class Recipe:
     def to_toml(self) -> str:
         """Return the recipe as TOML, every key written out.
 
-        Example:
+        Examples:
             >>> Recipe.parse(Recipe().to_toml()) == Recipe()
             True
         """

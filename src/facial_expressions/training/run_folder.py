@@ -9,6 +9,7 @@
     ├── origins.json           weights and teachers of earlier runs, by SHA-256; only with them
     ├── history.csv            one row an epoch
     ├── history.png            loss and accuracy
+    ├── report.html            the run as one page, as of its last finished epoch
     ├── checkpoints/           state to resume from
     ├── model.weights.h5       final weights (averaged ones, when the recipe averages)
     └── validation.npz         crops, labels and logits of validation, for calibration and parity
@@ -20,6 +21,7 @@ import csv
 import json
 import math
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -105,6 +107,11 @@ class RunFolder:
         return self.path / "history.png"
 
     @property
+    def report(self) -> Path:
+        """The run as one HTML page."""
+        return self.path / "report.html"
+
+    @property
     def checkpoints(self) -> Path:
         """State to resume from."""
         return self.path / "checkpoints"
@@ -177,7 +184,7 @@ def describe_environment(*, precision: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in packages},
         "commit": _commit(),
-        "command": " ".join(["facial-expressions", *sys.argv[1:]]),
+        "command": shlex.join(["facial-expressions", *sys.argv[1:]]),
     }
 
 

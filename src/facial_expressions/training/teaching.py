@@ -73,7 +73,7 @@ def soften(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np
         probabilities: ``(N, K)``.
         temperature: Divisor; over 1 evens out.
 
-    Example:
+    Examples:
         >>> soften(np.array([[0.8, 0.2]], np.float32), 2.0).round(3)  # 2 to 1
         array([[0.667, 0.333]], dtype=float32)
     """
