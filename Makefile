@@ -45,9 +45,10 @@ browser:
 			&& apt-get install -y -qq chromium chromium-driver >/dev/null; } \
 		|| echo "No chromium with chromedriver here: the tests of the page will be skipped."
 
-bench: $(VENV)/dev.stamp  ## Measure import time and latency into benchmarks/results/
+bench: $(VENV)/dev.stamp  ## Measure import time, latency and video into benchmarks/results/
 	$(BIN)/python -m benchmarks.import_time
 	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.video
 
 docs: $(VENV)/dev.stamp  ## Build the documentation into site/; a broken link fails
 	$(BIN)/mkdocs build --strict --quiet

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ROOT", "astronaut", "milliseconds", "write_results"]
+__all__ = ["ROOT", "astronaut", "grace_hopper", "milliseconds", "write_results"]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 _PACKAGES: Final = ("facial-expressions", "numpy", "pillow", "onnxruntime")
@@ -54,6 +54,14 @@ def astronaut() -> Path:
     if spec is None or spec.origin is None:
         raise SystemExit("the photograph comes with scikit-image; run: pip install scikit-image")
     return Path(spec.origin).parent / "data" / "astronaut.png"
+
+
+def grace_hopper() -> Path:
+    """Return Matplotlib's photograph of Grace Hopper, 512x600, one face; public domain."""
+    spec = find_spec("matplotlib")
+    if spec is None or spec.origin is None:
+        raise SystemExit("a photograph comes with Matplotlib; run: pip install matplotlib")
+    return Path(spec.origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
 
 
 def write_results(name: str, figures: Mapping[str, object]) -> Path:
