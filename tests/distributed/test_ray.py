@@ -23,6 +23,7 @@ ray = pytest.importorskip(
 )
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),  # on a busy machine Ray starts for minutes
     pytest.mark.filterwarnings("default"),  # Ray's own
 ]
 
