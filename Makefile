@@ -69,7 +69,8 @@ load: $(VENV)/dev.stamp  ## Load a server: capacity, overload, slow clients, soa
 audit: $(BIN)/python  ## Compare the locked packages with known advisories (needs the internet)
 	@$(PYTHON) -m venv build/audit
 	@build/audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
-	build/audit/bin/pip-audit --disable-pip --require-hashes -r requirements/base.lock -r requirements/dev.lock
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes \
+		-r requirements/base.lock -r requirements/dev.lock
 
 docs: $(VENV)/dev.stamp  ## Build the documentation into site/; a broken link fails
 	$(BIN)/mkdocs build --strict --quiet
