@@ -3,23 +3,26 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all check static browser bench docs reference figures format lock clean
+.PHONY: help demo test test-all check static browser bench fuzz crash-test load audit docs reference \
+	figures format lock clean
 
 PYTHON ?= python3
 IMAGE ?=
+PHOTOS ?= 5000
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CODE := src tests scripts examples benchmarks
+TOGETHER := -n auto --maxprocesses 4 --dist worksteal
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/base.stamp  ## Recognise a real photograph; IMAGE=photo.jpg takes your own
 	@$(BIN)/python examples/demo.py $(if $(IMAGE),"$(IMAGE)")
 
 test: static browser  ## Every check that CI runs: format, lint, types, import contracts, all tests
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest $(TOGETHER) --cov --cov-report=term
 
 test-all: test docs  ## The above, the documentation site, and the wheel in a fresh environment
 	rm -rf build/wheel-test && mkdir -p build/wheel-test
@@ -30,7 +33,7 @@ test-all: test docs  ## The above, the documentation site, and the wheel in a fr
 	cd build/wheel-test && venv/bin/facial-expressions --version -v && venv/bin/facial-expressions models verify
 
 check: static  ## A quick answer while working: the same without the slow tests
-	$(BIN)/python -m pytest -m "not slow and not train and not network and not gpu"
+	$(BIN)/python -m pytest $(TOGETHER) -m "not slow and not train and not network and not gpu"
 
 static: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check $(CODE)
@@ -45,10 +48,28 @@ browser:
 			&& apt-get install -y -qq chromium chromium-driver >/dev/null; } \
 		|| echo "No chromium with chromedriver here: the tests of the page will be skipped."
 
-bench: $(VENV)/dev.stamp  ## Measure import time, latency and video into benchmarks/results/
-	$(BIN)/python -m benchmarks.import_time
-	$(BIN)/python -m benchmarks.latency
-	$(BIN)/python -m benchmarks.video
+BENCHMARKS := import_time latency footprint peer peak video training_speed same_labels batch_scaling
+
+bench: $(VENV)/dev.stamp  ## Measure speed, memory and size into benchmarks/results/; PHOTOS=500 is shorter
+	@for name in $(BENCHMARKS); do \
+		echo "--- $$name"; \
+		$(BIN)/python -m benchmarks.$$name $$([ $$name = batch_scaling ] && echo --photos $(PHOTOS)) || exit 1; \
+	done
+	@$(BIN)/python scripts/update_benchmarks.py --print
+
+fuzz: $(VENV)/dev.stamp  ## Feed 20,000 spoilt pictures to the loader and 2,000 to a server
+	$(BIN)/python -m benchmarks.fuzz
+
+crash-test: $(VENV)/dev.stamp  ## Kill trainings and saves, spoil files: all has to come back bit for bit
+	$(BIN)/python -m benchmarks.crash_test
+
+load: $(VENV)/dev.stamp  ## Load a server: capacity, overload, slow clients, soak, stops (about 20 minutes)
+	$(BIN)/python -m benchmarks.load
+
+audit: $(BIN)/python  ## Compare the locked packages with known advisories (needs the internet)
+	@$(PYTHON) -m venv build/audit
+	@build/audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
+	build/audit/bin/pip-audit --disable-pip --require-hashes -r requirements/base.lock -r requirements/dev.lock
 
 docs: $(VENV)/dev.stamp  ## Build the documentation into site/; a broken link fails
 	$(BIN)/mkdocs build --strict --quiet
@@ -57,8 +78,9 @@ reference: $(VENV)/dev.stamp  ## Write docs/cli.md and docs/http.md anew from th
 	$(BIN)/python scripts/write_cli_reference.py
 	$(BIN)/python scripts/write_http_reference.py
 
-figures: $(VENV)/dev.stamp  ## Fill the measured figures into README, model card and index
+figures: $(VENV)/dev.stamp  ## Fill the measured figures into README, model card, index and pages of speed
 	$(BIN)/python scripts/update_figures.py
+	$(BIN)/python scripts/update_benchmarks.py
 
 format: $(VENV)/dev.stamp  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix $(CODE)
@@ -90,7 +112,7 @@ $(VENV)/base.stamp: requirements/base.lock pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.lock pyproject.toml | $(BIN)/python
-	@echo "Installing into $(VENV), with TensorFlow: about 2.7 GB ..."
+	@echo "Installing into $(VENV), with TensorFlow: about 3 GB ..."
 	@$(PIP) install --quiet --require-hashes -r requirements/dev.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/base.stamp

@@ -25,7 +25,7 @@ def test_train_export_evaluate_and_predict(
     recipe = repository / "recipes" / "standardized-cnn.toml"
 
     run("train", recipe, "--data", table, "--allow-partial", "--out", tmp_path / "run",
-        "--set", "optimization.epochs=2", "--set", "optimization.batch_size=16")  # fmt: skip
+        "--set", "optimization.epochs=2", "--set", "optimization.batch_size=14")  # fmt: skip
     history = (tmp_path / "run" / "history.csv").read_text(encoding="utf-8").splitlines()
     assert len(history) == 1 + 2
 

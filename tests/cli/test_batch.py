@@ -154,10 +154,15 @@ def test_a_disk_that_fills_is_exit_code_4_and_the_same_command_goes_on(
 
 @posix_only
 @pytest.mark.parametrize(
-    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)]
+    ("sent", "code", "said"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "stopped by SIGTERM"),
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+    ],
 )
 def test_a_run_that_is_ended_leaves_whole_shards_no_process_and_can_go_on(
-    sent: signal.Signals, code: int, astronaut: Path, tiny_model: Path, tmp_path: Path
+    sent: signal.Signals, code: int, said: str, astronaut: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     n = 60
     (tmp_path / "in").mkdir()
@@ -171,10 +176,10 @@ def test_a_run_that_is_ended_leaves_whole_shards_no_process_and_can_go_on(
     (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
     ended = finish(process)
     assert ended.returncode == code
-    if sent == signal.SIGINT:
+    if said:
         assert ended.stderr.splitlines()[-2:] == [
             "to go on, run the same command with --resume",
-            "interrupted",
+            said,
         ]
         assert "Traceback" not in ended.stderr
     wait_for(lambda: not group_lives(process.pid))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.builders import make_rows, write_competition_csv
 
-SHORT = ("--set", "optimization.epochs=1", "--set", "optimization.batch_size=16")
+SHORT = ("--set", "optimization.epochs=1", "--set", "optimization.batch_size=14")
 
 
 def _run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -47,6 +49,29 @@ def test_a_run_is_trained_and_exported(data: Path, repository: Path, tmp_path: P
     assert exported.returncode == 0, exported.stderr
     assert "same answer on 100.00%" in exported.stdout
     assert 7.5e6 < (tmp_path / "mine.onnx").stat().st_size < 8.2e6
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows ends a process without a signal")
+def test_c12_sigterm_is_143_and_leaves_a_checkpoint(
+    data: Path, repository: Path, tmp_path: Path
+) -> None:
+    words = ["train", str(repository / "recipes" / "seed.toml"), "--data", str(data)]
+    words += ["--out", "run", "--allow-partial", "--set", "optimization.epochs=1000"]
+    words += ["--set", "data.protocol=competition"]
+    command = [sys.executable, "-m", "facial_expressions", *words]
+    pointer = tmp_path / "run" / "checkpoints" / "latest.json"
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8"
+    ) as process:
+        deadline = time.monotonic() + 240
+        while not pointer.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 143, error
+    assert error.splitlines()[-1] == "stopped by SIGTERM"
+    assert "Traceback" not in error
+    assert pointer.exists()
 
 
 def test_a_misspelt_setting_is_a_usage_error(data: Path, repository: Path, tmp_path: Path) -> None:

@@ -56,6 +56,19 @@ def test_every_kind_of_file_is_written(
     assert "<svg" in (tmp_path / "p.html").read_text("utf-8")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+def test_c07_a_name_that_is_no_unicode_is_escaped_in_every_file(
+    clip: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / "caf\udce9.mp4"
+    odd.write_bytes(clip.read_bytes())
+    names = ["r.jsonl", "r.csv", "r.parquet", "s.json", "s.txt"]
+    files = [word for name in names for word in ("--out", tmp_path / name)]
+    assert run(odd, *files, "--model", tiny_model, "--every", 6) == 0
+    texts = [(tmp_path / name).read_bytes() for name in names]
+    assert all(rb"caf\udce9.mp4" in text for text in texts)
+
+
 def test_cut_video_is_exit_code_1_with_its_rows(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,9 +125,14 @@ def test_missing_camera_is_exit_code_4(
     assert "no camera webcam:99" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT as Ctrl-C does")
-def test_ctrl_c_is_130_and_leaves_valid_files(
-    astronaut: Path, tiny_model: Path, tmp_path: Path
+@pytest.mark.skipif(os.name != "posix", reason="Windows sends no such signals")
+@pytest.mark.parametrize(
+    ("sent", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")],
+    ids=["C12-ctrl-c", "C12-sigterm"],
+)
+def test_ctrl_c_and_sigterm_leave_valid_files(
+    sent: signal.Signals, code: int, said: str, astronaut: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     face = face_picture(astronaut)
     shown = (scene(face, [(index % 200, 60)]) for index in range(600))
@@ -128,9 +146,9 @@ def test_ctrl_c_is_130_and_leaves_valid_files(
         while not (rows.exists() and rows.read_text().count("\n") >= 3):
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         error = process.communicate(timeout=60)[1]
-    assert (process.returncode, error.strip()) == (130, "interrupted")
+    assert (process.returncode, error.strip()) == (code, said)
     n_rows = len([json.loads(line) for line in rows.read_text().splitlines()])
     assert 3 <= n_rows < 600
     assert n_rows - 1 <= len(read_back(marked)[0]) <= n_rows

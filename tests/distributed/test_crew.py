@@ -142,6 +142,20 @@ def test_workers_that_die_while_they_start_stop_the_batch() -> None:
         finish(crew)
 
 
+def test_workers_that_die_while_they_start_stop_no_batch_that_goes_on() -> None:
+    class OnlyTheFirstIsReady(ScriptedBackend):
+        def start(self, worker: int) -> None:
+            super().start(worker)
+            if worker > 1:
+                self.events[-1] = WorkerEvent(worker, "died", reason="exit code -9")
+
+    backend = OnlyTheFirstIsReady()
+    crew = Crew(backend, 2)
+    submit(crew, *"abcdefghij")
+    assert [index for index, _ in finish(crew)] == list(range(10))
+    assert len(backend.started) > 6
+
+
 def test_a_recognizer_that_cannot_be_opened_is_raised_here() -> None:
     backend = ScriptedBackend()
     crew = Crew(backend, 1)

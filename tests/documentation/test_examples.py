@@ -20,7 +20,7 @@ PYTHON_PAGES = [page for page in pages() if blocks(page, "python")]
 COMMAND_PAGES = [page for page in pages() if any(c.startswith("facial-") for c in commands(page))]
 
 SHORTER = {
-    "train": ["--set", "optimization.epochs=1", "--set", "optimization.batch_size=16"],
+    "train": ["--set", "optimization.epochs=1", "--set", "optimization.batch_size=14"],
 }
 """Options added to a verb, so that a page's run takes seconds instead of hours."""
 

@@ -33,6 +33,11 @@ def test_figures_are_those_of_the_report() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_speeds_are_those_of_the_results() -> None:
+    done = run_script("update_benchmarks.py")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", errors.__all__)
 def test_every_error_has_its_section(name: str) -> None:
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")

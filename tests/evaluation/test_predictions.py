@@ -170,20 +170,36 @@ def test_predictions_need_a_row_per_picture(truth: list[int], rows: list[list[fl
         predictions_of(LabelSet("trio", ("a", "b", "c")), truth, rows)
 
 
+class Timed(BrightnessClassifier):
+    """Answers and moves its clock by some milliseconds a crop."""
+
+    def __init__(self, ms_per_crop: float) -> None:
+        self.now, self.calls, self._ms = 0.0, 0, ms_per_crop
+
+    def predict_proba(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.now += self._ms / 1000 * len(crops)
+        self.calls += 1
+        return super().predict_proba(crops)
+
+
 def test_latency_is_the_median_of_calls_after_a_warm_up() -> None:
     """The clock moves by 2 ms in a call with one crop and by 8 ms in a call with four."""
-
-    class Timed(BrightnessClassifier):
-        now = 0.0
-
-        def predict_proba(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-            self.now += 0.002 * len(crops)
-            return super().predict_proba(crops)
-
-    timed = Timed()
+    timed = Timed(2)
     latency = measure_latency(
         timed, np.zeros((3, 8, 8), np.uint8), batch_size=4, clock=lambda: timed.now
     )
     assert latency.per_crop == pytest.approx(2)
     assert latency.per_batch == pytest.approx(8)
     assert latency.batch_size == 4
+    assert timed.calls == 1 + 30 + 1 + 5
+
+
+def test_a_slow_classifier_is_timed_on_fewer_calls() -> None:
+    """0.6 s a crop: of each kind a warm-up and the two calls that pass one second."""
+    timed = Timed(600)
+    latency = measure_latency(
+        timed, np.zeros((1, 8, 8), np.uint8), batch_size=2, clock=lambda: timed.now
+    )
+    assert latency.per_crop == pytest.approx(600)
+    assert latency.per_batch == pytest.approx(1200)
+    assert timed.calls == 1 + 2 + 1 + 2

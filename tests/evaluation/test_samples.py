@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from facial_expressions.evaluation.samples import choose_mistakes, choose_samples, occlusion_map
+from facial_expressions.evaluation.samples import (
+    activation_map,
+    choose_mistakes,
+    choose_samples,
+    occlusion_map,
+)
 from tests.evaluation.fakes import PAIR, BrightnessClassifier, predictions_of
 
 NAN = float("nan")
@@ -57,6 +63,32 @@ def test_the_map_is_hot_where_covering_harms() -> None:
 def test_the_map_of_a_plain_picture_is_cold() -> None:
     heat = occlusion_map(BrightnessClassifier(), np.full((12, 12), 80, np.uint8), 1)
     assert heat.max() == 0
+
+
+def test_an_exact_map_is_hot_where_a_class_stands_out() -> None:
+    """Both classes have 2 at the right, which the softmax does not see; ``yes`` leads left."""
+    maps = np.array([[[0.0, 2.0]], [[4.0, 2.0]]], np.float32)
+    heat = activation_map(maps, 1, side=4)
+    assert heat.shape == (4, 4)
+    assert heat[:, 0].tolist() == [1, 1, 1, 1]
+    assert heat[:, 3].max() == 0
+
+
+def test_samples_have_the_exact_map_of_a_classifier_that_explains() -> None:
+    class Explaining(BrightnessClassifier):
+        explains = True
+
+        def explain(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+            corner = np.zeros((2, 2, 2), np.float32)
+            corner[:, 0, 0] = (-1, 1)
+            return np.repeat(corner[None], len(crops), axis=0)
+
+    predictions = predictions_of(PAIR, [1], [[0.2, 0.8]])
+    image = np.full((1, 8, 8), 200, np.uint8)
+    (sample,) = choose_samples(predictions, image, classifier=Explaining())
+    assert sample.heat is not None
+    assert sample.heat[0, 0] == 1
+    assert sample.heat[6:, 6:].max() == 0
 
 
 def test_the_surest_mistakes_come_first() -> None:

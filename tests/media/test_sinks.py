@@ -89,6 +89,27 @@ def test_csv_and_parquet_have_a_row_per_face_and_one_for_no_face(tmp_path: Path)
     assert list(rows[0]) == list(table[0])
 
 
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_c07_a_csv_cell_of_a_video_is_never_a_formula(start: str, tmp_path: Path) -> None:
+    write_all(tmp_path / "rows.csv", [0.0, 0.04], source=f"{start}1.mp4")
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert len(rows) == 3
+    assert {len(row) for row in rows} == {len(header)}
+    assert {row[0] for row in rows} == {f"'{start}1.mp4"}
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_c07_a_video_whose_name_is_no_utf_8_is_named_with_escapes(
+    name: str, tmp_path: Path
+) -> None:
+    write_all(tmp_path / name, [0.0], source="caf\udce9.mp4")
+    if name == "rows.parquet":
+        assert read_parquet(tmp_path / name)[0]["source"] == "caf\\udce9.mp4"
+    else:
+        assert "caf\\udce9.mp4" in (tmp_path / name).read_text(encoding="utf-8")
+
+
 def test_video_has_the_frames_times_and_marks(tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.2, 0.21, 1.0]
     write_all(tmp_path / "marked.mp4", times)

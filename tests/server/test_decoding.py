@@ -71,6 +71,7 @@ def misbehaving(body: str) -> str:
     return (
         "import sys, os, time, signal\n"
         "from facial_expressions.server.decoder_child import *\n"
+        "sys.stdout.buffer.write(READY); sys.stdout.flush()\n"
         "n, pixels = REQUEST.unpack(sys.stdin.buffer.read(REQUEST.size))\n"
         f"sys.stdin.buffer.read(n)\n{body}\n"
     )
@@ -295,6 +296,7 @@ def test_killing_children_under_load_hurts_one_request_each(
 
 
 @needs_proc
+@pytest.mark.slow
 def test_children_that_keep_dying_make_the_server_not_ready(
     recognizer: ExpressionRecognizer, stand_in: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import struct
 import threading
@@ -14,6 +15,8 @@ from functools import partial
 import pytest
 
 from facial_expressions.inference.recognizer import ExpressionRecognizer
+from facial_expressions.server.failures import RequestError
+from facial_expressions.server.gate import WorkGate
 from facial_expressions.server.limits import MEBIBYTE, ServerLimits
 from tests.server.client import RunningServer, png, read_all, run_server
 from tests.server.conftest import HeldDetector
@@ -100,6 +103,28 @@ def test_a_full_queue_answers_at_once_and_health_goes_on(
         held.may_go.set()
         assert [one.result().status for one in accepted] == [200, 200, 200]
         assert server.post(png()).status == 200
+
+
+def test_on_a_slow_machine_the_queue_is_only_as_long_as_the_deadline_allows() -> None:
+    """Work takes 0.4 s or more, half the deadline is 4 s: at most ten wait, whatever the limit."""
+
+    async def fill() -> tuple[int, list[object]]:
+        gate = WorkGate(ServerLimits(workers=1, waiting=32, answer_s=8))
+        await gate.run(lambda is_wanted: time.sleep(0.4))
+        may_go = threading.Event()
+        asked = [asyncio.create_task(gate.run(lambda is_wanted: may_go.wait(5))) for _ in range(30)]
+        await asyncio.sleep(0.05)
+        admitted = gate.admitted
+        may_go.set()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        gate.close()
+        return admitted, list(answers)
+
+    admitted, answers = asyncio.run(fill())
+    refused = [one for one in answers if isinstance(one, RequestError)]
+    assert 1 <= admitted <= 11
+    assert len(refused) == 30 - admitted
+    assert {one.status for one in refused} == {503}
 
 
 def test_the_deadline_is_answered_and_the_slot_comes_back(

@@ -53,7 +53,7 @@ def recipe() -> Recipe:
             "data": {"protocol": "folder"},
             "network": {"architecture": TINY, "dropout": 0.2},
             "augmentation": {"erase": 0.3},
-            "optimization": {"epochs": 3, "batch_size": 16, "ema": 0.9, "learning_rate": 0.01},
+            "optimization": {"epochs": 3, "batch_size": 14, "ema": 0.9, "learning_rate": 0.01},
         }
     )
 

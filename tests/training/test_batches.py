@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.preprocessing import Preprocessing
-from facial_expressions.training.batches import TrainingBatches, class_weights, one_hot
+from facial_expressions.training.batches import Batch, TrainingBatches, class_weights, one_hot
 from facial_expressions.training.recipe import AugmentationRecipe, Recipe
 from facial_expressions.training.teaching import Lesson
 
@@ -25,10 +26,54 @@ STILL = AugmentationRecipe(
 GREY = Preprocessing(mean=0.0, std=1 / 255)  # so that input equals grey level
 
 
+@pytest.fixture
+def recipe(recipe: Recipe) -> Recipe:
+    """Five steps of 70 pictures, of which the last is not full."""
+    uneven = dataclasses.replace(recipe.optimization, batch_size=16)
+    return dataclasses.replace(recipe, optimization=uneven)
+
+
 def _batches(dataset: Dataset, recipe: Recipe) -> TrainingBatches:
     recipe = dataclasses.replace(recipe, augmentation=STILL)
     targets = (one_hot(dataset.train.labels, 7),)
     return TrainingBatches(dataset.train, targets, recipe=recipe, preprocessing=GREY)
+
+
+def test_an_epoch_gives_its_steps_in_order(dataset: Dataset, recipe: Recipe) -> None:
+    """The batches that are made ahead are those that ``load`` gives."""
+    batches, again = _batches(dataset, recipe), _batches(dataset, recipe)
+    given = list(batches.epoch(2))
+    assert len(given) == 5
+    for step, batch in enumerate(given):
+        np.testing.assert_array_equal(batch.inputs, again.load(2, step).inputs)
+        np.testing.assert_array_equal(batch.targets[0], again.load(2, step).targets[0])
+
+
+def test_the_next_batch_is_made_while_one_is_used(
+    dataset: Dataset, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = _batches(dataset, recipe)
+    second = threading.Event()
+    load = batches.load
+
+    def noted(epoch: int, step: int) -> Batch:
+        if step == 1:
+            second.set()
+        return load(epoch, step)
+
+    monkeypatch.setattr(batches, "load", noted)
+    epoch = batches.epoch(0)
+    next(epoch)
+    assert second.wait(timeout=30), "nobody has asked for the second batch yet"
+
+
+def test_an_error_in_a_batch_reaches_who_asked(
+    dataset: Dataset, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = _batches(dataset, recipe)
+    monkeypatch.setattr(batches, "size_of", lambda epoch: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        next(batches.epoch(0))
 
 
 def _with(recipe: Recipe, **augmentation: float | tuple[int, ...]) -> Recipe:

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.crash_points import count_calls, failing_call, kill_at_call
 from facial_expressions.errors import CheckpointError, StorageError
 from facial_expressions.training import checkpoints
 from facial_expressions.training.checkpoints import Checkpoint, load_latest, save, write_atomically
-from tests.training.crash_points import count_calls, failing_call, kill_at_call
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process to kill it")
 
@@ -164,6 +164,7 @@ def test_every_flipped_bit_and_every_cut_is_noticed(tmp_path: Path) -> None:
 
 
 @needs_fork
+@pytest.mark.slow
 def test_a_kill_at_every_call_of_a_save_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
     """The newest is the one before, or the new one once its manifest is there."""
 

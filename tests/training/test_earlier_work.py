@@ -44,7 +44,7 @@ def _recipe(**sections: dict[str, object]) -> Recipe:
         "data": {"protocol": "folder"},
         "network": {"architecture": "tiny_for_tests"},
         "augmentation": {},
-        "optimization": {"epochs": 2, "batch_size": 16, "ema": 0.9, "learning_rate": 0.01},
+        "optimization": {"epochs": 2, "batch_size": 7, "ema": 0.9, "learning_rate": 0.01},
     }
     for name, section in sections.items():
         values[name] = values.get(name, {}) | section
@@ -293,8 +293,8 @@ def bank(dataset: Dataset, votes: Votes, runs: Path, taught_recipe: Recipe) -> P
     def stop(done: int, total: int) -> None:
         nonlocal calls
         calls += 1
-        assert total == 10
-        if done == 7:  # in the second epoch
+        assert total == 20
+        if done == 13:  # in the second epoch
             raise KeyboardInterrupt
 
     def write(on_progress: Callable[[int, int], None] | None) -> Path:

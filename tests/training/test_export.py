@@ -32,7 +32,7 @@ def run_dir(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
         {
             "run": {"name": "tiny", "seed": 5},
             "network": {"architecture": "tiny_for_tests"},
-            "optimization": {"epochs": 12, "batch_size": 16, "ema": 0.9, "learning_rate": 0.01},
+            "optimization": {"epochs": 12, "batch_size": 14, "ema": 0.9, "learning_rate": 0.01},
         }
     )
     return train(recipe, dataset, tmp_path_factory.mktemp("export") / "run").folder.path
@@ -153,7 +153,7 @@ def two_headed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pa
             "run": {"name": "tiny-two", "seed": 5},
             "network": {"architecture": "compact_resnet"},
             "optimization": {
-                "epochs": 1, "batch_size": 32, "warmup_epochs": 0, "ferplus_weight": 0.3,
+                "epochs": 1, "batch_size": 35, "warmup_epochs": 0, "ferplus_weight": 0.3,
                 "precision": "float32",
             },
         }

@@ -19,7 +19,7 @@ name = "tiny"
 architecture = "tiny_for_tests"
 [optimization]
 epochs = 1
-batch_size = 16
+batch_size = 7
 ferplus_weight = 0.3
 """
 

@@ -93,7 +93,7 @@ def command(  # noqa: PLR0913 - one argument per option
             summary = run_batch(
                 source, output, options=options, workers=crew, resume=resume, report=progress.show
             )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C; SIGTERM and SIGHUP
             progress.clear()
             print("to go on, run the same command with --resume", file=sys.stderr)
             raise

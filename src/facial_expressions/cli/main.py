@@ -12,7 +12,7 @@ Results go to stdout, all else to stderr. Exit codes:
 2     wrong usage, a recipe that says something impossible, or a batch that cannot be resumed so
 3     a model or a checkpoint is missing, damaged or of another kind
 4     the environment: an extra that is not installed, no camera, no permission, a full disk
-130   interrupted
+130   interrupted; 143 and 129 after SIGTERM and SIGHUP
 ====  ==========================================================================================
 """
 
@@ -29,6 +29,7 @@ from typing import Annotated, Final
 
 import typer
 
+from facial_expressions.cli.stop_signals import explain_stop, stop_in_order
 from facial_expressions.errors import (
     BatchError,
     CameraError,
@@ -101,8 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _write_utf8()
     try:
-        code = _run(arguments)
-        sys.stdout.flush()
+        with stop_in_order():
+            code = _run(arguments)
+            sys.stdout.flush()
     except FacialExpressionsError as error:
         return _explain(error, _exit_code(error))
     except BrokenPipeError:
@@ -113,9 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _INTERRUPTED
     except Exception:  # noqa: BLE001 - the outermost frame: whatever arrives here is a bug to report
         return _report_bug()
-    if code == _INTERRUPTED:
-        print("interrupted", file=sys.stderr)
-    return code
+    return explain_stop(code)
 
 
 def build_app() -> typer.Typer:

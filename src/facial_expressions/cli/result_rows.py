@@ -5,11 +5,10 @@ The rows of videos are in ``media/row_sinks.py``, rounded alike.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from facial_expressions.csv_rows import to_csv_line
 from facial_expressions.json_rows import to_json
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ _FACE_COLUMNS: Final = (
     "face", "left", "top", "right", "bottom", "detection_score", "expression", "confidence",
     "uncertain",
 )  # fmt: skip
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 _MORE_THAN: Final = 0.05
 """Other expressions are named in text when they are more probable than this."""
 
@@ -31,7 +29,7 @@ _MORE_THAN: Final = 0.05
 def csv_header(labels: Sequence[str]) -> str:
     """Return the first line of a CSV."""
     columns = ("source", "status", "width", "height", *_FACE_COLUMNS, *labels, "error")
-    return _csv_lines([columns])
+    return to_csv_line(columns)
 
 
 def to_csv(row: ImageResult, labels: Sequence[str]) -> str:
@@ -39,10 +37,10 @@ def to_csv(row: ImageResult, labels: Sequence[str]) -> str:
 
     A text that a spreadsheet would run as a formula has an apostrophe before it.
     """
-    start = (_inert(row.source), row.status, row.width, row.height)
+    start = (row.source, row.status, row.width, row.height)
     empty = ("",) * (len(_FACE_COLUMNS) + len(labels))
     faces = [(*start, *_csv_face(i, face), "") for i, face in enumerate(row.faces, 1)]
-    return _csv_lines(faces or [(*start, *empty, _inert(row.error))])
+    return "\n".join(map(to_csv_line, faces or [(*start, *empty, row.error)]))
 
 
 def to_text(row: ImageResult) -> str:
@@ -54,10 +52,6 @@ def to_text(row: ImageResult) -> str:
     count = "no face" if n == 0 else "1 face" if n == 1 else f"{n} faces"
     lines = [f"{name}  {row.width}x{row.height}  {count}"]
     return "\n".join(lines + [_text_face(i, face) for i, face in enumerate(row.faces, 1)])
-
-
-def _inert(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) and text != "-" else text
 
 
 def _printable(text: str) -> str:
@@ -83,19 +77,9 @@ def _csv_face(number: int, face: Face) -> tuple[Any, ...]:
         round(face.detection_score, _DECIMALS),
         face.expression,
         round(face.confidence, _DECIMALS),
-        str(face.uncertain).lower(),
+        face.uncertain,
         *_rounded(face.probabilities.values(), _DECIMALS),
     )
-
-
-def _csv_lines(rows: Sequence[Sequence[Any]]) -> str:
-    return "\n".join(map(_csv_line, rows))
-
-
-def _csv_line(row: Sequence[Any]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(row)  # so that both are put in quotes
-    return text.getvalue().removesuffix("\r\n")
 
 
 def _rounded(values: Any, decimals: int) -> list[float]:  # noqa: ANN401

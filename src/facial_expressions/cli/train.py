@@ -58,6 +58,12 @@ def command(  # noqa: PLR0913 - one argument an option
     tensorboard: Annotated[
         Path | None, typer.Option(help="Folder for TensorBoard's event files.")
     ] = None,
+    deterministic: Annotated[
+        bool,
+        typer.Option(
+            "--deterministic", help="The same bits at every run on this machine; may be slower."
+        ),
+    ] = False,
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
     ] = False,
@@ -72,10 +78,13 @@ def command(  # noqa: PLR0913 - one argument an option
 
     loaded = Recipe.load(recipe, settings or [])
     import_training("facial_expressions.training.train")
+    from facial_expressions.training.devices import make_deterministic
     from facial_expressions.training.event_files import tensorboard_callback
     from facial_expressions.training.material import EarlierWork
     from facial_expressions.training.train import train
 
+    if deterministic:
+        make_deterministic()
     dataset, votes = load_training_data(
         loaded, data, ferplus=ferplus, competition=competition, allow_partial=allow_partial
     )

@@ -179,9 +179,9 @@ def _write_summaries(whole: Summary, files: Sequence[Path], labels: Sequence[str
     for file in files:
         suffix = file.suffix.lower()
         if suffix == ".json":
-            file.write_text(whole.to_json(), encoding="utf-8")
+            file.write_text(whole.to_json(), encoding="utf-8", errors="backslashreplace")
         elif suffix == ".txt":
-            file.write_text(whole.to_text(), encoding="utf-8")
+            file.write_text(whole.to_text(), encoding="utf-8", errors="backslashreplace")
         elif suffix == ".png":
             _draw(whole, file, labels)
         elif suffix == ".html":

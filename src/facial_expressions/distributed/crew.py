@@ -162,7 +162,7 @@ class Crew:
 
         Raises:
             FacialExpressionsError: A worker cannot open its recognizer.
-            ChildProcessError: Workers keep dying while they start.
+            ChildProcessError: Workers keep dying while they start, and none does any work.
         """
         self._hand_out()
         done: list[tuple[int, Row]] = []
@@ -176,6 +176,7 @@ class Crew:
                 member.is_ready = True
                 self._failed_starts = 0
             elif event.kind == "answered":
+                self._failed_starts = 0  # somebody works: the others may start as often as needed
                 done += self._take_rows(member, event)
             else:
                 done += self._bury(event.worker, event.reason)

@@ -201,7 +201,7 @@ def _kind_of(entry: os.DirEntry[str] | Path) -> str:
             return "file"
     except OSError:  # for example a link to itself
         return "broken link"
-    return "broken link" if entry.is_symlink() else "special"
+    return "special" if Path(entry).exists() else "broken link"
 
 
 def _unreadable(what: str, path: str, error: OSError) -> str:

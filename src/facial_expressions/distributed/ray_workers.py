@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from facial_expressions.distributed.batch_input import BatchInput
 from facial_expressions.distributed.crew import WorkerEvent
@@ -22,6 +22,9 @@ from facial_expressions.distributed.work import (
 from facial_expressions.errors import FacialExpressionsError, MissingExtraError
 
 __all__ = ["RayWorkers"]
+
+_TRIES: Final = 2
+"""Ray gives its own processes 30 seconds to start, which a busy machine may not make at first."""
 
 
 @dataclass(slots=True)
@@ -63,21 +66,14 @@ class RayWorkers:
         self._factory = factory
         self._root = root
         self._handles: dict[int, _Handle] = {}
-        here: dict[str, Any] = {"address": "local", "include_dashboard": False}
-        here |= {"_node_ip_address": "127.0.0.1"}
-        if n_workers is not None:
-            here["num_cpus"] = n_workers * threads
-        try:
-            self._ray.init(
-                **({"address": address} if address else here),
-                log_to_driver=False,
-                logging_level="error",
-            )
-        except Exception as error:  # Ray raises plain ones when a process of its own fails
-            raise ChildProcessError(
-                f"Ray cannot be started or reached; received address {address!r}: {error}; "
-                "check the address, and 'ray status'"
-            ) from error
+        if address:
+            _start_ray(self._ray, {"address": address}, tries=1)
+        else:
+            here: dict[str, Any] = {"address": "local", "include_dashboard": False}
+            here |= {"_node_ip_address": "127.0.0.1"}
+            if n_workers is not None:
+                here["num_cpus"] = n_workers * threads
+            _start_ray(self._ray, here, tries=_TRIES)
         options = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
         self._actor_class = self._ray.remote(**options)(_RecognizerActor)
 
@@ -192,6 +188,23 @@ class _RecognizerActor:
     def answer(self, inputs: Sequence[BatchInput]) -> list[Row]:
         """Return one row per input."""
         return answer(self._recognizer, inputs, self._root)
+
+
+def _start_ray(ray: Any, where: dict[str, Any], *, tries: int) -> None:  # noqa: ANN401 - a module
+    """Start Ray or join a cluster; what a failed try has started is ended before the next."""
+    for left in reversed(range(tries)):
+        try:
+            ray.init(**where, log_to_driver=False, logging_level="error")
+        except Exception as error:  # Ray raises plain ones when a process of its own fails
+            ray.shutdown()
+            if left:
+                continue
+            raise ChildProcessError(
+                f"Ray cannot be started or reached; received address {where['address']!r}: "
+                f"{error}; check the address, and 'ray status'"
+            ) from error
+        else:
+            return
 
 
 def _import_ray() -> Any:  # noqa: ANN401 - a module

@@ -37,6 +37,10 @@ Progress = Callable[[int, int], None]
 
 _COLUMNS: Final = ("source", "truth", "prediction", "confidence")
 
+_FEWEST_CALLS: Final = 2
+_ENOUGH_SECONDS: Final = 1.0
+"""When timing a classifier ends early."""
+
 
 class Classifier(Protocol):
     """What can be evaluated: crops in, probabilities out."""
@@ -174,6 +178,8 @@ def measure_latency(
 ) -> Latency:
     """Time the classifier on one crop and on a batch: medians of 30 and 5 calls after a warm-up.
 
+    Calls that take long are repeated less often: no third one starts after a second.
+
     Args:
         classifier: What to time.
         crops: Grey ``uint8 (N, S, S)``, N >= 1; repeated when there are fewer than a batch.
@@ -275,8 +281,10 @@ def _checked_output(classifier: Classifier, crops: NDArray[np.uint8]) -> NDArray
 def _median_ms(call: Callable[[int], object], n_calls: int, clock: Callable[[], float]) -> float:
     """Return the median time of some calls in milliseconds, after one that does not count."""
     call(0)
-    times = []
+    times: list[float] = []
     for i in range(n_calls):
+        if len(times) >= _FEWEST_CALLS and sum(times) > _ENOUGH_SECONDS:
+            break
         start = clock()
         call(i)
         times.append(clock() - start)

@@ -263,7 +263,7 @@ def _bar(share: float) -> str:
 
 
 def _heated(sample: Sample) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Return the picture darkened where covering it did no harm, warm where it did, RGB."""
+    """Return the picture darkened where its heat map is cold, warm where it is hot, RGB."""
     heat = np.zeros(sample.image.shape) if sample.heat is None else sample.heat.astype(np.float64)
     grey = sample.image[..., None] * np.array([1.0, 1.0, 1.0])
     warm = np.array([255.0, 150.0, 20.0])

@@ -245,7 +245,8 @@ def evaluate(
     )
     latency = None
     if chosen.has_latency:
-        latency = measure_latency(classifier, split.images[:512], batch_size=chosen.batch_size)
+        largest = min(chosen.batch_size, len(split))
+        latency = measure_latency(classifier, split.images[:largest], batch_size=largest)
     robustness = None
     if chosen.has_robustness:
         robustness = measure_robustness(

@@ -1,27 +1,42 @@
 """Sample pictures of a report: one right and one wrong answer per class, and the surest mistakes.
 
 The choice of the former is random with a seed, not by confidence: the best and the worst answers
-would give a wrong idea. Each of them may have a heat map of where the network looked, by occlusion:
-a grey patch is moved over the picture, and the map shows how much the probability of the answer
-falls (Zeiler and Fergus 2014, arXiv:1311.2901). That needs no gradient, so it works with any
-classifier.
+would give a wrong idea. Each of them may have a heat map of where the network looked: the exact
+class activation map of a classifier that has such maps, otherwise by occlusion: a grey patch is
+moved over the picture, and the map shows how much the probability of the answer falls (Zeiler and
+Fergus 2014, arXiv:1311.2901). That needs no gradient, so it works with any classifier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from facial_expressions.evaluation.predictions import Classifier, Predictions
 
-__all__ = ["Sample", "choose_mistakes", "choose_samples", "occlusion_map"]
+__all__ = ["Sample", "activation_map", "choose_mistakes", "choose_samples", "occlusion_map"]
 
 _PATCH_FRACTION: Final = 0.25
 _STRIDE_FRACTION: Final = 1 / 12
+
+
+@runtime_checkable
+class _Explainer(Protocol):
+    """A classifier that may have class activation maps."""
+
+    @property
+    def explains(self) -> bool:
+        """Whether it has."""
+        ...
+
+    def explain(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the maps, ``float32 (N, K, H, W)``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,10 +101,42 @@ def choose_samples(
                     truth=name,
                     prediction=predictions.labels.names[answer],
                     confidence=float(predictions.confidence[row]),
-                    heat=None if classifier is None else occlusion_map(classifier, image, answer),
+                    heat=None if classifier is None else _heat(classifier, image, answer),
                 )
             )
     return tuple(samples)
+
+
+def _heat(classifier: Classifier, image: NDArray[np.uint8], label_id: int) -> NDArray[np.float32]:
+    """Return the exact map where the classifier has one."""
+    if isinstance(classifier, _Explainer) and classifier.explains:
+        side = image.shape[0]
+        return activation_map(classifier.explain(image[None])[0], label_id, side=side)
+    return occlusion_map(classifier, image, label_id)
+
+
+def activation_map(maps: NDArray[np.float32], label_id: int, *, side: int) -> NDArray[np.float32]:
+    """Return what in a picture speaks for one expression more than for the others.
+
+    Args:
+        maps: Class activation maps of the picture, ``float32 (K, H, W)``.
+        label_id: The expression.
+        side: Side of the picture in pixels.
+
+    Returns:
+        ``float32 (S, S)``, 0 (speaks for it no more than for the others) to 1 (most).
+
+    Examples:
+        >>> maps = np.array([[[0.0, 4.0]], [[0.0, 0.0]]], np.float32)  # two classes, 1 by 2 places
+        >>> activation_map(maps, 0, side=2).round(2).tolist()
+        [[0.0, 1.0], [0.0, 1.0]]
+    """
+    # The softmax does not see what all classes share.
+    places = np.maximum(maps[label_id] - maps.mean(axis=0), 0)
+    size = (side, side)
+    wide = np.asarray(Image.fromarray(places).resize(size, Image.Resampling.BILINEAR), np.float32)
+    highest = wide.max()
+    return wide / highest if highest > 0 else wide
 
 
 def choose_mistakes(

@@ -3,18 +3,18 @@
 JSON Lines has one line per frame. CSV and Parquet have one row per face, and one row with those
 columns empty for a frame without a face. Probabilities and times have six decimals, pixels two. A
 line is on the disk as soon as its frame is done; Parquet is written in groups of rows and readable
-once it is closed.
+once it is closed. What is no UTF-8 in a video's name is escaped.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
+from facial_expressions.csv_rows import to_csv_line
 from facial_expressions.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -60,8 +60,10 @@ def to_json(result: FrameResult, *, source: str) -> str:
 class _FileSink:
     """A text file that is closed at the end of the ``with`` block."""
 
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
+    def __init__(self, path: Path) -> None:
+        self._file: TextIO = path.open(
+            "w", encoding="utf-8", errors="backslashreplace", newline="\n"
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +89,7 @@ class JsonLinesSink(_FileSink):
     """
 
     def __init__(self, path: Path, *, source: str) -> None:
-        super().__init__(path.open("w", encoding="utf-8", newline="\n"))
+        super().__init__(path)
         self._source = source
 
     def write(self, frame: Frame, result: FrameResult) -> None:
@@ -114,10 +116,9 @@ class CsvSink(_FileSink):
     """
 
     def __init__(self, path: Path, *, source: str, labels: Sequence[str]) -> None:
-        super().__init__(path.open("w", encoding="utf-8", newline=""))
+        super().__init__(path)
         self._source, self._labels = source, labels
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow([*_FRAME_COLUMNS, *_FACE_COLUMNS, *labels])
+        self._file.write(to_csv_line([*_FRAME_COLUMNS, *_FACE_COLUMNS, *labels]) + "\n")
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write a frame's lines.
@@ -127,7 +128,7 @@ class CsvSink(_FileSink):
             result: The frame's result.
         """
         for row in _rows(result, self._source, self._labels):
-            self._writer.writerow([_csv_value(value) for value in row])
+            self._file.write(to_csv_line(row) + "\n")
         self._file.flush()
 
 
@@ -156,7 +157,8 @@ class ParquetSink:
         self._schema: Any = pyarrow.schema(fields)
         self._build_array = pyarrow.array
         self._writer: Any = pyarrow.parquet.ParquetWriter(path, self._schema)
-        self._source, self._labels = source, labels
+        self._source = source.encode("utf-8", "backslashreplace").decode()
+        self._labels = labels
         self._waiting: list[tuple[Any, ...]] = []
 
     def write(self, frame: Frame, result: FrameResult) -> None:
@@ -214,10 +216,6 @@ def _face_values(face: TrackedFace, labels: Sequence[str]) -> tuple[Any, ...]:
         face.uncertain,
         *(round(probabilities[label], _DECIMALS) for label in labels),
     )
-
-
-def _csv_value(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _rounded(values: Sequence[float], decimals: int) -> list[float]:

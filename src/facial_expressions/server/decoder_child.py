@@ -5,8 +5,9 @@ need: memory beyond a limit, writing files, leaving a core dump; each picture ma
 of processor time. Where the operating system has no such limits, the parent's clock remains. It
 ends when its stdin does, so it never outlives the server.
 
-A request is ``REQUEST`` (bytes that follow, most pixels) and the file's bytes; an answer is
-``ANSWER`` (an outcome, two numbers) and, for a picture, its pixels, else the words of the error.
+It says ``READY``, then answers. A request is ``REQUEST`` (bytes that follow, most pixels) and the
+file's bytes; an answer is ``ANSWER`` (an outcome, two numbers) and, for a picture, its pixels, else
+the words of the error.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from typing import BinaryIO, Final
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
 from facial_expressions.inference.images import load_image
 
-__all__ = ["ANSWER", "OUTCOMES", "PICTURE", "REQUEST", "main"]
+__all__ = ["ANSWER", "OUTCOMES", "PICTURE", "READY", "REQUEST", "main"]
+
+READY: Final = b"R"
+"""Sent once, before the first request is read."""
 
 REQUEST: Final = struct.Struct("<QQ")
 """Bytes of the file that follows, and pixels that it may have."""
@@ -57,6 +61,8 @@ def main(memory_bytes: int, cpu_s: float) -> None:
         importlib.import_module(f"PIL.{name}ImagePlugin")
     _forgo(memory_bytes)
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    stdout.write(READY)
+    stdout.flush()
     while header := stdin.read(REQUEST.size):
         n_bytes, max_pixels = REQUEST.unpack(header)
         data = stdin.read(n_bytes)

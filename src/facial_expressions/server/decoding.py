@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import IO, Final, cast
 
 import numpy as np
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import ImageError
 from facial_expressions.inference.images import MAX_SIDE
-from facial_expressions.server.decoder_child import ANSWER, OUTCOMES, PICTURE, REQUEST
+from facial_expressions.server.decoder_child import ANSWER, OUTCOMES, PICTURE, READY, REQUEST
 from facial_expressions.server.failures import RequestError
 from facial_expressions.server.limits import MEBIBYTE, ServerLimits
 
@@ -40,6 +41,7 @@ _SPARE_BYTES: Final = 256 * MEBIBYTE
 _MESSAGE_BYTES: Final = 64 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
 _STOP_S: Final = 5.0
+_BOOT_S: Final = 60.0
 _MANY: Final = 5
 _WINDOW_S: Final = 60.0
 
@@ -82,9 +84,12 @@ class DecoderPool:
         return len(deaths) == _MANY and time.monotonic() - deaths[0] < _WINDOW_S
 
     def start(self) -> None:
-        """Start every child now instead of with its first picture."""
+        """Start every child now, instead of with its first picture, and wait for them."""
         children = [self._idle.get() or self._new_child() for _ in range(self._limits.workers)]
         for child in children:
+            if child is not None:
+                with contextlib.suppress(OSError, EOFError):  # one that died is found out when used
+                    child.wait_until_ready()
             self._idle.put(child)
 
     def decode(self, data: bytes) -> NDArray[np.uint8]:
@@ -170,6 +175,7 @@ class _Child:
         )
         self._stdin = cast("IO[bytes]", self._process.stdin)
         self._stdout = cast("io.BufferedReader", self._process.stdout)
+        self._is_ready = False
         for pipe in (self._stdin, self._stdout):
             _widen(pipe)
 
@@ -183,35 +189,52 @@ class _Child:
 
     def decode(self, data: bytes, limits: ServerLimits) -> NDArray[np.uint8]:
         """Let the process decode; it is ended when it takes too long."""
-        clock = threading.Timer(limits.decode_s, self._process.kill)
-        clock.daemon = True
-        clock.start()
-        try:
+        self.wait_until_ready()
+        with self._at_most(limits.decode_s):
             self._stdin.write(REQUEST.pack(len(data), limits.pixels))
             self._stdin.write(data)
             self._stdin.flush()
-            outcome, width, height = ANSWER.unpack(self._read(bytearray(ANSWER.size)))
+            head = bytearray(ANSWER.size)
+            self._read(head)
+            outcome, width, height = ANSWER.unpack(head)
             if outcome in OUTCOMES and width <= _MESSAGE_BYTES:
-                raise OUTCOMES[outcome](
-                    bytes(self._read(bytearray(width))).decode(errors="replace")
-                )
+                message = bytearray(width)
+                self._read(message)
+                raise OUTCOMES[outcome](message.decode(errors="replace"))
             is_possible = 0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE
             if outcome != PICTURE or not is_possible or width * height > limits.pixels:
                 raise ValueError(f"the decoder answered {outcome}, {width}, {height}")
             pixels = np.empty((height, width, 3), np.uint8)
             self._read(pixels.data)
             return pixels
+
+    def wait_until_ready(self) -> None:
+        """Wait for the process to start; on a busy machine that takes longer than a picture may."""
+        if self._is_ready:
+            return
+        with self._at_most(_BOOT_S):
+            said = bytearray(len(READY))
+            self._read(said)
+            self._is_ready = True
+
+    @contextlib.contextmanager
+    def _at_most(self, seconds: float) -> Iterator[None]:
+        """End the process when the block takes longer."""
+        clock = threading.Timer(seconds, self._process.kill)
+        clock.daemon = True
+        clock.start()
+        try:
+            yield
         finally:
             clock.cancel()
 
-    def _read(self, into: bytearray | memoryview) -> bytearray | memoryview:
+    def _read(self, into: bytearray | memoryview) -> None:
         view = memoryview(into).cast("B")
         while view:
             n_bytes = self._stdout.readinto(view)
             if not n_bytes:
                 raise EOFError("the decoder died")
             view = view[n_bytes:]
-        return into
 
     def stop(self) -> None:
         """End the process by its stdin's end; by force when it does not obey."""

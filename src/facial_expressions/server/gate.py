@@ -2,21 +2,30 @@
 
 Work runs in threads, so that the event loop stays free to answer. What is admitted is counted until
 its thread is done with it, even when its client has long been told that it took too long: the
-count says how busy the machine is, not how many clients wait.
+count says how busy the machine is, not how many clients wait. On a slow machine the queue is
+shorter than its limit: who would wait longer than half the deadline is turned away at once, while
+that is still of use to them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from facial_expressions.server.failures import RequestError
 from facial_expressions.server.limits import ServerLimits
 
 __all__ = ["Dropped", "WorkGate"]
+
+_LONGEST_WAIT: Final = 0.5
+"""Share of the deadline that may be spent waiting."""
+
+_MEMORY: Final = 0.8
+"""Weight of what was known of the time of a piece of work, against that of the newest."""
 
 Answer = TypeVar("Answer")
 IsWanted = Callable[[], bool]
@@ -39,6 +48,7 @@ class WorkGate:
         self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="recognize")
         self._lock = threading.Lock()
         self._admitted = 0
+        self._takes_s = 0.0
 
     @property
     def admitted(self) -> int:
@@ -54,9 +64,11 @@ class WorkGate:
         """Turn away what would not be admitted.
 
         Raises:
-            RequestError: 503, the queue is full.
+            RequestError: 503, the queue is full, or as long as the deadline allows.
         """
-        if self._admitted >= self._limits.workers + self._limits.waiting:
+        n_before = max(0, self._admitted - self._limits.workers + 1)
+        wait_s = n_before / self._limits.workers * self._takes_s
+        if n_before > self._limits.waiting or wait_s > _LONGEST_WAIT * self._limits.answer_s:
             raise RequestError(
                 503,
                 "overloaded",
@@ -82,7 +94,7 @@ class WorkGate:
         with self._lock:
             self.check_room()
             self._admitted += 1
-        future = self._pool.submit(work, lambda: not abandoned.is_set())
+        future = self._pool.submit(self._timed, work, abandoned)
         future.add_done_callback(self._leave)
         try:
             async with asyncio.timeout(self._limits.answer_s) as deadline:
@@ -95,6 +107,18 @@ class WorkGate:
             ) from None
         finally:
             abandoned.set()
+
+    def _timed(self, work: Callable[[IsWanted], Answer], abandoned: threading.Event) -> Answer:
+        """Run work in a thread and remember how long it takes, unless it was dropped."""
+        began = time.monotonic()
+        try:
+            return work(lambda: not abandoned.is_set())
+        finally:
+            took_s = time.monotonic() - began
+            if not abandoned.is_set():
+                with self._lock:
+                    known_s = self._takes_s or took_s
+                    self._takes_s = _MEMORY * known_s + (1 - _MEMORY) * took_s
 
     def close(self) -> None:
         """Drop what waits; what runs is let finish."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,6 +36,14 @@ class Batch:
     inputs: NDArray[np.float32]
     targets: tuple[NDArray[np.float32], ...]
     weights: NDArray[np.float32]
+
+    def cut_to_multiple(self, n: int) -> Batch:
+        """Return the batch without its last inputs, so that their number is a multiple of ``n``."""
+        kept = len(self.inputs) // n * n
+        if kept == len(self.inputs):
+            return self
+        targets = tuple(one[:kept] for one in self.targets)
+        return Batch(self.inputs[:kept], targets, self.weights[:kept])
 
 
 class TrainingBatches:
@@ -79,6 +88,25 @@ class TrainingBatches:
         """Return the side of the pictures in one epoch, from 0."""
         sizes = (*self._recipe.augmentation.sizes, self._preprocessing.size)
         return sizes[epoch * len(sizes) // self._recipe.optimization.epochs]
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield an epoch's batches, each made while the caller uses the one before.
+
+        Args:
+            epoch: Epoch, from 0.
+        """
+        steps = range(len(self))
+        if self._teacher is not None:
+            # A teacher may be a network; two threads in one Keras backend are asking for trouble.
+            yield from (self.load(epoch, step) for step in steps)
+            return
+        with ThreadPoolExecutor(1, "batches") as thread:
+            coming = thread.submit(self.load, epoch, 0)
+            for step in steps:
+                batch = coming.result()
+                if step + 1 < len(steps):
+                    coming = thread.submit(self.load, epoch, step + 1)
+                yield batch
 
     def load(self, epoch: int, step: int) -> Batch:
         """Return one batch.

@@ -20,6 +20,7 @@ from facial_expressions.data.ferplus import strict_majority
 from facial_expressions.evaluation.training_plots import plot_history
 from facial_expressions.training import checkpoints
 from facial_expressions.training.batches import Batch, one_hot
+from facial_expressions.training.devices import spread_over_devices
 from facial_expressions.training.finished_run import copy_weights
 from facial_expressions.training.identity import identity_text, run_differences
 from facial_expressions.training.losses import (
@@ -118,9 +119,11 @@ def train(
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        material = gather(recipe, dataset, votes, earlier or EarlierWork())
-        trainer = _Trainer(material, RunFolder(Path(run_dir)), callbacks)
-        return trainer.run(precision, on_progress or (lambda progress: None))
+        optimization = recipe.optimization
+        with spread_over_devices(optimization.batch_size * optimization.views) as n_devices:
+            material = gather(recipe, dataset, votes, earlier or EarlierWork())
+            trainer = _Trainer(material, RunFolder(Path(run_dir)), callbacks, n_devices)
+            return trainer.run(precision, on_progress or (lambda progress: None))
     finally:
         keras.config.set_dtype_policy(previous)
 
@@ -133,8 +136,9 @@ class _Trainer:
         material: Material,
         folder: RunFolder,
         callbacks: Sequence[keras.callbacks.Callback],
+        n_devices: int,
     ) -> None:
-        recipe = material.recipe
+        recipe, self.n_devices = material.recipe, n_devices
         self.material, self.recipe, self.folder = material, recipe, folder
         self.dataset, self.votes = material.dataset, material.votes
         self.n_classes = len(self.dataset.labels)
@@ -197,8 +201,10 @@ class _Trainer:
         self.callbacks.on_epoch_begin(epoch)
         self._seed_dropout(epoch)
         seen, loss, accuracy = 0, 0.0, 0.0
-        for step in range(len(self.batches)):
-            batch = self.batches.load(epoch, step)
+        for step, whole in enumerate(self.batches.epoch(epoch)):
+            batch = whole.cut_to_multiple(self.n_devices)
+            if len(batch.inputs) == 0:
+                continue  # fewer pictures are left than there are devices
             logs = self._step(batch)
             # Keras answers for this batch alone: keep the mean over the epoch's pictures.
             share = len(batch.inputs) / (seen + len(batch.inputs))
@@ -261,8 +267,10 @@ class _Trainer:
     def _seed_dropout(self, epoch: int) -> None:
         """Set every source of chance in the network from seed and epoch."""
         # PyTorch's dropout draws from the global generator, the others' from the layers' states.
-        words = np.random.SeedSequence([self.recipe.run.seed, epoch, 3]).generate_state(1)
-        keras.utils.set_random_seed(int(words[0]))
+        # TensorFlow drops all its compiled functions when the global seed is set.
+        if keras.backend.backend() == "torch":
+            words = np.random.SeedSequence([self.recipe.run.seed, epoch, 3]).generate_state(1)
+            keras.utils.set_random_seed(int(words[0]))
         for index, variable in enumerate(_random_states(self.model)):
             state = np.random.default_rng([self.recipe.run.seed, epoch, 2, index])
             variable.assign(state.integers(0, 2**31, size=tuple(variable.shape)))
@@ -291,6 +299,9 @@ class _Trainer:
         """Write final weights, validation logits, plots and page."""
         if self.swap:
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
+            for variable in self.model.trainable_variables:
+                # On JAX both now have one buffer, which is freed with the first of them.
+                variable.assign(keras.ops.copy(variable))
         save_result(self.folder, self.model, self.material)
         plot_history(self.folder.history, self.folder.history_plot)
         write_run_report(self.folder)

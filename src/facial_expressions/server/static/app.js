@@ -503,7 +503,8 @@ function toCsv(rows) {
 
 function csvField(value) {
   let text = String(value);
-  if (/^[=+@\t\r]/.test(text)) text = `'${text}`; // a spreadsheet would take it for a formula
+  const isFormula = /^[=+@\t\r]/.test(text) || (text.startsWith("-") && Number.isNaN(Number(text)));
+  if (isFormula) text = `'${text}`; // or a spreadsheet would run it
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

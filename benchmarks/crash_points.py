@@ -1,8 +1,7 @@
 """Kills or fails a save at each of its calls to the system, in a process of its own or in this one.
 
 Python reports every call of a C function to a profiler. Those of ``posix`` and of files are the
-calls that can leave something behind on disk; a power cut is imitated by undoing what was not
-flushed.
+calls that can leave something behind on disk.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-__all__ = ["count_calls", "failing_call", "kill_at_call"]
+__all__ = ["count_calls", "failing_call", "kill_at_call", "kill_this_process_at_call"]
 
 _MODULES: Final = ("posix", "nt")
 
@@ -51,23 +50,36 @@ def count_calls(work: Callable[[], object]) -> int:
 def kill_at_call(number: int, work: Callable[[], object]) -> bool:
     """Run work in a forked process that is killed just before its n-th call to the system.
 
+    Args:
+        number: The call, from 1.
+        work: What is run; its answer is dropped.
+
     Returns:
         Whether it was killed; false when the work makes fewer calls.
+    """
+    process = os.fork()
+    if process == 0:
+        try:
+            kill_this_process_at_call(number)
+            work()
+        finally:
+            sys.setprofile(None)
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+
+
+def kill_this_process_at_call(number: int) -> None:
+    """Kill this process just before its n-th call to the system from now on.
+
+    Args:
+        number: The call, from 1.
     """
 
     def act(reached: int) -> None:
         if reached == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    process = os.fork()
-    if process == 0:
-        try:
-            sys.setprofile(_Counter(act))
-            work()
-        finally:
-            sys.setprofile(None)
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    sys.setprofile(_Counter(act))
 
 
 class failing_call:

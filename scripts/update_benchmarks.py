@@ -1,0 +1,324 @@
+"""Fill the measured speeds into the pages from the files in ``benchmarks/results``.
+
+The tables stand between ``<!-- benchmarks: KIND -->`` and ``<!-- /benchmarks -->``; nothing else in
+the pages is touched. What has no result says so.
+
+Example:
+    python scripts/update_benchmarks.py
+    python scripts/update_benchmarks.py --check
+    python scripts/update_benchmarks.py --print
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # for the scripts beside this one, when it is run as a file
+
+from scripts.card_tables import markdown_table  # noqa: E402
+
+RESULTS: Final = ROOT / "benchmarks" / "results"
+PAGES: Final = (ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "concepts" / "cost.md")
+BLOCK: Final = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
+MISSING: Final = "not measured"
+
+PRICE_PER_CORE_HOUR: Final = 0.05
+"""Assumed price of one core of a rented machine for an hour, in dollars."""
+
+CLUSTER_CORES: Final = 64
+PICTURES: Final = 10_000_000
+HOURS_OF_VIDEO: Final = 1000
+FRAMES_PER_S: Final = 25
+
+Result = dict[str, Any]
+Results = Mapping[str, Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table of targets.
+
+    Attributes:
+        what: What is measured.
+        benchmark: The file of results that has it.
+        keys: Where in its figures.
+        form: How the number is written.
+        must: What it has to be.
+        aim: What it is meant to become.
+    """
+
+    what: str
+    benchmark: str
+    keys: tuple[str, ...]
+    form: str = "{:.2f}x"
+    must: str = ""
+    aim: str = ""
+
+
+ROWS: Final = (
+    Row(
+        "one crop, one thread, `compact`, against `fer`'s Keras path", "peer",
+        ("one crop, one thread", "compact against keras", "ratio"), "{:.1f}x", "15x", "30x",
+    ),
+    Row(
+        "one crop, one thread, `standardized-cnn`, against `fer`'s TFLite path", "peer",
+        ("one crop, one thread", "standardized-cnn against tflite", "ratio"),
+        must="0.5x", aim="1.2x",
+    ),
+    Row(
+        "256 crops, all cores, `standardized-cnn`, against `fer`'s TFLite path", "peer",
+        ("256 crops, all cores", "standardized-cnn against tflite", "ratio"), must="2x", aim="5x",
+    ),
+    Row(
+        "256 crops, all cores, `compact`, against `fer`'s Keras path", "peer",
+        ("256 crops, all cores", "compact against keras", "ratio"),
+    ),
+    Row(
+        "share of the best float32 matrix product, 256 crops, `compact`", "peak",
+        ("share", "compact"), "{:.0%}", "40 %", "65 %",
+    ),
+    Row(
+        "share of the best float32 matrix product, 256 crops, `standardized-cnn`", "peak",
+        ("share", "standardized-cnn"), "{:.0%}",
+    ),
+    Row(
+        "photo 1280x720, one face, end to end, against `fer` with its default detector", "peer",
+        ("photo 1280x720", "ratio"), must="2x", aim="5x",
+    ),
+    Row(
+        "video 640x480, one face, a detection on every frame, frames/s", "peer",
+        ("video 640x480", "detection on every 1", "frames_per_s"), "{:.0f}", "30", "100",
+    ),
+    Row(
+        "the same, against `fer`", "peer", ("video 640x480", "detection on every 1", "ratio"),
+    ),
+    Row(
+        "video 640x480, one face, a detection on every fifth frame, frames/s", "peer",
+        ("video 640x480", "detection on every 5", "frames_per_s"), "{:.0f}",
+    ),
+    Row(
+        "training the seed's network, images/s against plain `fit` in float32", "training_speed",
+        ("ratio",), must="1.9x", aim="3x",
+    ),
+    Row(
+        "batch, 2 processes against 1", "batch_scaling", ("ratios", "2 processes against 1"),
+        must="1.7x", aim="1.95x",
+    ),
+    Row(
+        "Ray, 2 local workers, against our own 2 processes", "batch_scaling",
+        ("ratios", "Ray, 2 workers, against 2 processes"), must="0.7x", aim="0.9x",
+    ),
+    Row(
+        "`import facial_expressions`, Python's own start included, ms", "import_time",
+        ("import facial_expressions", "median_ms"), "{:.0f}", "100",
+    ),
+    Row(
+        "`facial-expressions --help`, ms", "import_time",
+        ("facial-expressions --help", "median_ms"), "{:.0f}", "200",
+    ),
+    Row(
+        "one photo by `predict`, from nothing, ms", "import_time",
+        ("facial-expressions predict", "median_ms"), "{:.0f}", "1000",
+    ),
+    Row(
+        "largest resident memory of `predict`, MB", "footprint",
+        ("peak_memory_mb", "predict, one photo"), "{:.0f}", "250",
+    ),
+    Row("base install, MB", "footprint", ("base_install_mb",), "{:.0f}", "", "250"),
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Fill the blocks; ``--check`` says whether they are filled, ``--print`` shows the table."""
+    results = read_results(RESULTS)
+    if "--print" in arguments:
+        print("\n".join(targets(results)))
+        return 0
+    stale = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if fill(text, results) != text:
+            stale.append(page.name)
+            if "--check" not in arguments:
+                page.write_text(fill(text, results), encoding="utf-8")
+    if "--check" in arguments and stale:
+        print(f"speeds are stale in {', '.join(stale)}; run: make figures", file=sys.stderr)
+        return 1
+    print(f"changed: {', '.join(stale) or 'nothing'}")
+    return 0
+
+
+def read_results(folder: Path) -> dict[str, Result]:
+    """Return what benchmarks wrote, by their names.
+
+    Args:
+        folder: Their files; it need not be there.
+    """
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("*.json"))
+    }
+
+
+def fill(text: str, results: Results) -> str:
+    """Return a page with its blocks filled.
+
+    Args:
+        text: The page.
+        results: What benchmarks wrote, by their names.
+
+    Raises:
+        KeyError: A block is of a kind that is not in ``BLOCKS``.
+    """
+    return BLOCK.sub(lambda m: m[1] + "\n".join([*BLOCKS[m[2]](results), m[3]]), text)
+
+
+def number(results: Results, benchmark: str, *keys: str) -> float | None:
+    """Return one measured figure; None when there is none.
+
+    Args:
+        results: What benchmarks wrote, by their names.
+        benchmark: Name of a benchmark.
+        *keys: Where in its figures.
+    """
+    value: Any = results.get(benchmark, {}).get("figures")
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, int | float) else None
+
+
+def targets(results: Results) -> list[str]:
+    """Return the table of what was aimed at and what is measured."""
+    rows = []
+    for row in ROWS:
+        value = number(results, row.benchmark, *row.keys)
+        written = MISSING if value is None else row.form.format(value)
+        rows.append((row.what, f"`{row.benchmark}`", written, row.must, row.aim))
+    rows.append(("same labels in every mode", "`same_labels`", *_same_labels(results)))
+    return markdown_table(("what", "benchmark", "measured", "must", "aim"), rows, left=2)
+
+
+def _same_labels(results: Results) -> tuple[str, str, str]:
+    modes = results.get("same_labels", {}).get("figures", {})
+    found = [one for one in modes.values() if isinstance(one, dict)]
+    if not found:
+        return MISSING, "100 %", "100 %"
+    same, faces = (sum(one[key] for one in found) for key in ("same", "faces"))
+    return f"{same:,} of {faces:,} faces, {len(found)} modes", "100 %", "100 %"
+
+
+def times(results: Results) -> list[str]:
+    """Return the table of the times on both sides of every comparison with the peer."""
+    rows = [
+        (f"{what}: {pair}".removesuffix(": "), f"{one['ours_ms']:.2f}", f"{one['theirs_ms']:.2f}")
+        for what, pairs in results.get("peer", {}).get("figures", {}).items()
+        for pair, one in ({"": pairs} if "ours_ms" in pairs else pairs).items()
+        if isinstance(one, dict)
+    ]
+    return markdown_table(
+        ("ms per crop, photo or frame", "ours", "`fer`"), rows or [(MISSING, "", "")]
+    )
+
+
+def install(results: Results) -> list[str]:
+    """Return the table of what the base install is made of."""
+    sizes = results.get("footprint", {}).get("figures", {}).get("install_mb", {})
+    whole = sum(sizes.values())
+    rows = [
+        (name, f"{size:.1f}", f"{size / whole:.1%}") for name, size in sizes.items() if size >= 1
+    ]
+    small = sum(size for size in sizes.values() if size < 1)
+    rows += [("all others", f"{small:.1f}", f"{small / whole:.1%}")] if sizes else []
+    return markdown_table(("distribution", "MB", "share"), rows or [(MISSING, "", "")])
+
+
+def origins(results: Results) -> list[str]:
+    """Return the table of where and when each result was measured."""
+    rows = [
+        (
+            f"`{name}`",
+            one["time"][:10],
+            one["commit"],
+            f"{one['machine']['processor']}, {one['machine']['cores']} cores",
+            f"onnxruntime {one['versions']['onnxruntime']}",
+        )
+        for name, one in results.items()
+    ]
+    header = ("benchmark", "day", "commit", "machine", "version")
+    return markdown_table(header, rows or [(MISSING, "", "", "", "")], left=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One line of the table of costs.
+
+    Attributes:
+        what: What is worked on.
+        amount: How many pictures or frames.
+        benchmark: The file of results that has the rate.
+        keys: Where in its figures the rate is, per second.
+    """
+
+    what: str
+    amount: int
+    benchmark: str
+    keys: tuple[str, ...]
+
+
+_FRAMES: Final = HOURS_OF_VIDEO * 3600 * FRAMES_PER_S
+LOADS: Final = (
+    Load("pictures, own processes", PICTURES, "batch_scaling",
+         ("runs", "2 processes", "photos_per_s")),
+    Load("pictures, Ray", PICTURES, "batch_scaling", ("runs", "Ray, 2 workers", "photos_per_s")),
+    Load("video, a detection on every frame", _FRAMES, "peer",
+         ("video 640x480", "detection on every 1", "frames_per_s")),
+    Load("video, a detection on every fifth", _FRAMES, "peer",
+         ("video 640x480", "detection on every 5", "frames_per_s")),
+)  # fmt: skip
+
+
+def cost(results: Results) -> list[str]:
+    """Return the table of what large amounts cost."""
+    rows = []
+    for load in LOADS:
+        rate = number(results, load.benchmark, *load.keys)
+        if rate is None:
+            rows.append((load.what, MISSING, "", "", ""))
+            continue
+        per_core = rate / busy_cores(results[load.benchmark])
+        hours = load.amount / per_core / 3600
+        price = f"${hours * PRICE_PER_CORE_HOUR:,.0f}"
+        wall = f"{hours / CLUSTER_CORES:,.1f} h"
+        rows.append((load.what, f"{per_core:.1f}/s", f"{hours:,.0f}", price, wall))
+    header = ("what", "one core", "core-hours", "price", f"on {CLUSTER_CORES} cores")
+    return markdown_table(header, rows)
+
+
+def busy_cores(result: Result) -> int:
+    """Return how many cores a rate was measured with: two workers, or a video's whole machine.
+
+    Args:
+        result: What a benchmark wrote.
+    """
+    return 2 if result["benchmark"] == "batch_scaling" else int(result["machine"]["cores"])
+
+
+Block = Callable[[Results], list[str]]
+BLOCKS: Final[dict[str, Block]] = {
+    "targets": targets,
+    "times": times,
+    "install": install,
+    "origins": origins,
+    "cost": cost,
+}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""Stop on SIGTERM and SIGHUP as on Ctrl-C: blocks are left in order, files are whole lines."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Final, NoReturn
+
+__all__ = ["explain_stop", "stop_in_order"]
+
+_SHELL_BASE: Final = 128
+"""Shells report a program that a signal ended by this and the signal's number."""
+
+_CODES: Final = {
+    _SHELL_BASE + getattr(signal, name): name
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+}
+
+
+@contextlib.contextmanager
+def stop_in_order() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into ``SystemExit`` of 143 and 129 while the block runs.
+
+    A signal that the caller has switched off (``nohup``) or handles already stays as it is. The
+    second signal of a kind ends the process at once.
+    """
+    replaced = []
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _stop)
+                replaced.append(number)
+    try:
+        yield
+    finally:
+        for number in replaced:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def explain_stop(code: int) -> int:
+    """Say on stderr that a signal stopped the program, if one did.
+
+    Args:
+        code: The exit code. That of a bare SIGTERM is what Ray's own handler leaves with.
+
+    Returns:
+        The exit code as a shell would report it.
+    """
+    if code == signal.SIGTERM:
+        code += _SHELL_BASE
+    if code in _CODES:
+        is_interrupted = _CODES[code] == "SIGINT"
+        print("interrupted" if is_interrupted else f"stopped by {_CODES[code]}", file=sys.stderr)
+    return code
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    signal.signal(number, signal.SIG_DFL)
+    sys.exit(_SHELL_BASE + number)

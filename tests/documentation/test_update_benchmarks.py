@@ -1,0 +1,81 @@
+"""The script that fills measured speeds into the pages."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from scripts.update_benchmarks import BLOCKS, ROOT, ROWS, Results, cost, fill, origins, targets
+
+PAGE = "before\n<!-- benchmarks: {kind} -->\nold\n<!-- /benchmarks -->\nafter\n"
+
+
+@pytest.fixture
+def results() -> Results:
+    """Results of two benchmarks: 100 photos a second by two workers, 50 frames on four cores."""
+    origin = {
+        "time": "2026-01-02T03:04:05+00:00", "commit": "abc", "versions": {"onnxruntime": "1.2.3"},
+        "machine": {"processor": "Some CPU", "cores": 4},
+    }  # fmt: skip
+    runs = {"2 processes": {"photos_per_s": 100.0}}
+    peer = {
+        "photo 1280x720": {"ours_ms": 10.0, "theirs_ms": 25.0, "ratio": 2.5},
+        "video 640x480": {"detection on every 1": {"frames_per_s": 50.0}},
+        "one crop, one thread": {
+            "compact against keras": {"ours_ms": 2.0, "theirs_ms": 48.0, "ratio": 24.0}
+        },
+    }
+    labels = {"photos": 2, "many": {"faces": 3, "same": 3}, "ray": {"faces": 3, "same": 2}}
+    return {
+        "batch_scaling": {**origin, "benchmark": "batch_scaling", "figures": {"runs": runs}},
+        "peer": {**origin, "benchmark": "peer", "figures": peer},
+        "same_labels": {**origin, "benchmark": "same_labels", "figures": labels},
+    }
+
+
+def test_only_the_block_changes_and_filling_twice_changes_nothing_more(results: Results) -> None:
+    filled = fill(PAGE.format(kind="targets"), results)
+    assert filled.startswith("before\n<!-- benchmarks: targets -->\n| what ")
+    assert filled.endswith("|\n<!-- /benchmarks -->\nafter\n")
+    assert "old" not in filled
+    assert fill(filled, results) == filled
+
+
+def test_what_was_measured_stands_beside_what_was_aimed_at(results: Results) -> None:
+    lines = targets(results)
+    assert any("Keras path | `peer` | 24.0x | 15x | 30x |" in line for line in lines)
+    assert any("default detector | `peer` | 2.50x | 2x | 5x |" in line for line in lines)
+    assert any("frames/s | `peer` | 50 | 30 | 100 |" in line for line in lines)
+    assert any("| 5 of 6 faces, 2 modes | 100 % |" in line for line in lines)
+
+
+def test_what_was_not_measured_says_so() -> None:
+    for kind, block in BLOCKS.items():
+        assert "not measured" in "\n".join(block({})), kind
+    assert sum("| not measured |" in line for line in targets({})) == len(ROWS) + 1
+
+
+def test_costs_are_worked_out_from_the_rate_of_one_core(results: Results) -> None:
+    """1e7 / (100 / 2) / 3600 = 55.6; 1000 * 3600 * 25 / (50 / 4) / 3600 = 2000 core-hours."""
+    lines = cost(results)
+    assert lines[2] == "| pictures, own processes | 50.0/s | 56 | $3 | 0.9 h |"
+    assert lines[3] == "| pictures, Ray | not measured |  |  |  |"
+    assert lines[4] == "| video, a detection on every frame | 12.5/s | 2,000 | $100 | 31.2 h |"
+
+
+def test_every_result_has_its_origin(results: Results) -> None:
+    row = "| `peer` | 2026-01-02 | abc | Some CPU, 4 cores | onnxruntime 1.2.3 |"
+    assert row in origins(results)
+
+
+def test_every_benchmark_of_the_table_is_run_by_make() -> None:
+    listed = re.search(r"^BENCHMARKS := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert listed
+    assert {row.benchmark for row in ROWS} | {"same_labels"} <= {*listed[1].split()}
+    assert all((ROOT / "benchmarks" / f"{name}.py").is_file() for name in listed[1].split())
+
+
+def test_an_unknown_block_is_refused() -> None:
+    with pytest.raises(KeyError, match="weather"):
+        fill(PAGE.format(kind="weather"), {})

@@ -1,0 +1,120 @@
+"""Training on JAX, on one device and on several: the same network comes out."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from facial_expressions.training.batches import Batch
+
+pytestmark = [pytest.mark.train, pytest.mark.slow]
+
+_SCRIPT = """
+import dataclasses, json, sys
+import keras, numpy as np
+from facial_expressions.data.dataset import Dataset
+from facial_expressions.errors import RecipeError
+from facial_expressions.labels import FER2013
+from facial_expressions.training.recipe import Recipe
+from facial_expressions.training.train import train
+from tests.training import conftest
+
+facts = ("train", 10, 0), ("validation", 3, 1000), ("test", 1, 2)
+parts = [conftest._split(*one) for one in facts]
+dataset = Dataset("drawn", "folder", FER2013, *parts)
+recipe = Recipe.from_dict({
+    "run": {"name": "tiny", "seed": 5}, "data": {"protocol": "folder"},
+    "network": {"architecture": conftest.TINY, "dropout": 0.0},
+    "optimization": {"epochs": 2, "batch_size": 16, "ema": 0.9, "learning_rate": 0.01},
+})
+run = train(recipe, dataset, sys.argv[1])
+too_small = dataclasses.replace(recipe.optimization, batch_size=1)
+try:
+    train(dataclasses.replace(recipe, optimization=too_small), dataset, sys.argv[1] + "-small")
+    message = ""
+except RecipeError as error:
+    message = str(error)
+print(json.dumps({
+    "losses": [row.loss for row in run.history],
+    "devices": len(keras.distribution.list_devices()),
+    "left_behind": keras.distribution.distribution() is not None,
+    "message": message,
+}))
+"""
+
+
+def _train(folder: Path, *, devices: int) -> dict[str, Any]:
+    """Train two epochs on JAX with the processor divided into so many devices."""
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("the Keras backend jax is not installed")
+    environment = os.environ | {
+        "KERAS_BACKEND": "jax",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} "
+        "--xla_backend_optimization_level=0",
+    }
+    command = [sys.executable, "-c", _SCRIPT, str(folder)]
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def test_several_devices_train_as_one_does(tmp_path: Path) -> None:
+    one = _train(tmp_path / "one", devices=1)
+    two = _train(tmp_path / "two", devices=2)
+    assert (one["devices"], two["devices"]) == (1, 2)
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-4)
+    logits = []
+    for name in ("one", "two"):
+        with np.load(tmp_path / name / "validation.npz") as file:
+            logits.append(file["logits"])
+    np.testing.assert_allclose(logits[1], logits[0], atol=1e-3)
+    assert not two["left_behind"], "the next network of the process is on one device again"
+    assert one["message"] == ""
+    assert "received 1 inputs a step for 2 devices" in two["message"]
+
+
+@pytest.mark.parametrize(("n", "kept"), [(1, 7), (2, 6), (4, 4), (8, 0)])
+def test_a_batch_is_cut_to_a_multiple(n: int, kept: int) -> None:
+    numbers = np.arange(7, dtype=np.float32)
+    batch = Batch(numbers[:, None], (numbers[:, None] + 10,), numbers + 20).cut_to_multiple(n)
+    assert batch.inputs[:, 0].tolist() == list(range(kept))
+    assert batch.targets[0][:, 0].tolist() == [10 + i for i in range(kept)]
+    assert batch.weights.tolist() == [20 + i for i in range(kept)]
+
+
+@pytest.mark.parametrize(
+    ("backend", "question"),
+    [
+        (
+            "tensorflow",
+            "from tensorflow.python.framework import config\n"
+            "print(config.is_op_determinism_enabled())",
+        ),
+        ("torch", "import torch; print(torch.are_deterministic_algorithms_enabled())"),
+        ("jax", "import os; print('xla_gpu_deterministic_ops=true' in os.environ['XLA_FLAGS'])"),
+    ],
+)
+def test_the_backend_says_that_it_is_deterministic(backend: str, question: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"the Keras backend {backend} is not installed")
+    script = (
+        "from facial_expressions.training.devices import make_deterministic\n"
+        f"make_deterministic()\n{question}"
+    )
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "True\n", done.stderr
