@@ -373,6 +373,21 @@ def test_a_camera_that_shows_the_same_picture_is_told_in_words(page: WebDriver) 
     assert text(page, "camera") == "Start camera"
 
 
+def test_a_slow_server_is_not_taken_for_a_camera_that_stands_still(page: WebDriver) -> None:
+    row = json.dumps({"schema": 1, "status": "ok", "width": 320, "height": 240, "faces": []})
+    page.execute_script(
+        "window.answers = 0; window.fetch = async () => {"
+        "await new Promise((done) => { setTimeout(done, 2500); }); window.answers += 1;"
+        f"return new Response({json.dumps(row)}); }};"
+    )
+    click(page, "camera")
+    click(page, "agree")
+    until(lambda: page.execute_script("return window.answers") >= 2)
+    time.sleep(0.5)
+    assert text(page, "alert") == ""
+    click(page, "camera")
+
+
 @pytest.mark.parametrize("width", [1280, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_cut_at_any_width(

@@ -422,7 +422,7 @@ async function noteChange(camera, picture, now) {
 
 function takeFrame(camera, row, captured) {
   const now = performance.now();
-  say(now - camera.fresh > STALE_MS ? CAMERA_WORDS.stale : "");
+  say(captured - camera.fresh > STALE_MS ? CAMERA_WORDS.stale : "");
   draw(row);
   const timed = { ...row, source: "camera", time_s: Math.round(captured - camera.began) / 1000 };
   state.recording.push(timed);
