@@ -119,7 +119,7 @@ def test_cut_video_is_exit_code_1_with_its_rows(
         (["--smooth", "-1"], "--smooth"),
     ],
 )
-def test_wrong_usage_is_exit_code_2_before_any_work(
+def test_v17_wrong_usage_is_exit_code_2_before_any_work(
     words: list[str],
     said: str,
     clip: Path,
@@ -143,7 +143,7 @@ def test_text_is_exit_code_1_and_writes_nothing(tiny_model: Path, tmp_path: Path
     assert not out.exists()
 
 
-def test_missing_camera_is_exit_code_4(
+def test_v13_missing_camera_is_exit_code_4(
     tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if sys.platform != "linux":
@@ -158,7 +158,7 @@ def test_missing_camera_is_exit_code_4(
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")],
     ids=["C12-ctrl-c", "C12-sigterm"],
 )
-def test_ctrl_c_and_sigterm_leave_valid_files(
+def test_v05_ctrl_c_and_sigterm_leave_valid_files(
     sent: signal.Signals, code: int, said: str, astronaut: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     face = face_picture(astronaut)
