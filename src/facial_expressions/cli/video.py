@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _ROWS: Final = (".jsonl", ".csv", ".parquet", ".mp4")
-_SUMMARIES: Final = (".json", ".txt", ".png")
+_SUMMARIES: Final = (".json", ".txt", ".png", ".html")
 _AUTO: Final = "auto"
 
 
@@ -34,8 +34,8 @@ def command(  # noqa: PLR0913 - one argument per option
         typer.Option(
             metavar="FILE",
             help="Rows (.jsonl, .csv, .parquet), the marked video (.mp4), a summary (.json, "
-            ".txt) or a timeline (.png); may be given several times. Without it, rows as JSON "
-            "Lines on stdout.",
+            ".txt), a timeline (.png) or both as a page (.html); may be given several times. "
+            "Without it, rows as JSON Lines on stdout.",
         ),
     ] = None,
     every: Annotated[
@@ -184,6 +184,8 @@ def _write_summaries(whole: Summary, files: Sequence[Path], labels: Sequence[str
             file.write_text(whole.to_text(), encoding="utf-8", errors="backslashreplace")
         elif suffix == ".png":
             _draw(whole, file, labels)
+        elif suffix == ".html":
+            file.write_text(_page(whole, labels), encoding="utf-8", newline="\n")
 
 
 def _draw(whole: Summary, file: Path, labels: Sequence[str]) -> None:
@@ -200,3 +202,29 @@ def _draw(whole: Summary, file: Path, labels: Sequence[str]) -> None:
         duration=(whole.start_s, whole.start_s + whole.duration_s),
         colors={label: expression_color(label) for label in labels},
     )
+
+
+def _page(whole: Summary, labels: Sequence[str]) -> str:
+    from facial_expressions.evaluation.video_page import VideoRecord, VideoTrack, render_video_page
+    from facial_expressions.media.draw import expression_color
+
+    tracks = [
+        VideoTrack(
+            number=track.track_id,
+            seen_s=track.seen_s,
+            spans=[(one.expression, one.start_s, one.end_s) for one in track.stretches],
+            shares=track.shares,
+            longest=[(one.expression, one.start_s, one.end_s) for one in track.longest],
+        )
+        for track in whole.tracks
+    ]
+    record = VideoRecord(
+        name=Path(whole.source).name,
+        status=whole.status,
+        n_frames=whole.n_frames,
+        n_frames_without_face=whole.n_frames_without_face,
+        start_s=whole.start_s,
+        duration_s=whole.duration_s,
+        tracks=tracks,
+    )
+    return render_video_page(record, colors={label: expression_color(label) for label in labels})

