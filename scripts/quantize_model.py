@@ -114,6 +114,7 @@ def quantize(classifier: ExpressionClassifier, pictures: NDArray[np.uint8], fold
         reader(),
         quant_format=tools.QuantFormat.QDQ,
         op_types_to_quantize=list(KINDS),
+        nodes_to_exclude=_name_nodes_of_outputs(prepared),
         per_channel=True,
         reduce_range=True,
         weight_type=tools.QuantType.QInt8,
@@ -157,6 +158,16 @@ def _batches(
     for start in range(0, len(pictures), 32):
         batch = to_batch(pictures[start : start + 32], classifier.metadata.preprocessing)
         yield {INPUT_NAME: batch}
+
+
+def _name_nodes_of_outputs(path: Path) -> list[str]:
+    """Return the names of the nodes whose result is an answer: maps; nameless nodes get one."""
+    model = onnx.load(path)
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"node {number}"
+    onnx.save(model, path)
+    outputs = {one.name for one in model.graph.output}
+    return [node.name for node in model.graph.node if outputs & {*node.output}]
 
 
 def _entries(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.onnx_bytes import seal_model
 from scripts.quantize_model import Verdict, quantize
-from tests.tiny_model import METADATA
+from tests.tiny_model import METADATA, write_mapped_model
 
 
 @pytest.fixture
@@ -64,6 +64,14 @@ def test_its_convolutions_have_seven_bit_weights(
     kernels = [numpy_helper.to_array(one) for one in graph.initializer if len(one.dims) == 4]
     assert [one.dtype for one in kernels] == [np.int8]
     assert 60 < np.abs(kernels[0].astype(int)).max() <= 64
+
+
+def test_maps_are_computed_as_before(crops: NDArray[np.uint8], tmp_path: Path) -> None:
+    original = ExpressionClassifier.load(write_mapped_model(tmp_path / "mapped.onnx"))
+    path = tmp_path / "int8.onnx"
+    path.write_bytes(quantize(original, crops, tmp_path))
+    int8 = ExpressionClassifier.load(path)
+    assert int8.explain(crops) == pytest.approx(original.explain(crops), abs=1e-5)
 
 
 @pytest.mark.parametrize(
