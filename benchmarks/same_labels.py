@@ -16,6 +16,8 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +34,8 @@ from facial_expressions.media.analysis import analyze_video, open_source
 from facial_expressions.results import Face
 
 READY: Final = "serving on "
+_BUSY: Final = 503
+_TRIES: Final = 30
 Answers = list[list[tuple[str, float]]]
 """For each picture its faces from left to right: label and its probability."""
 
@@ -102,10 +106,7 @@ def ask_server(photos: Sequence[Path]) -> Answers:
     answers = []
     with _server() as url:
         for path in photos:
-            request = urllib.request.Request(f"{url}/v1/recognize", path.read_bytes())
-            request.add_header("Content-Type", "image/jpeg")
-            with urllib.request.urlopen(request, timeout=60) as response:
-                answers.append(_answers_of_row(json.load(response)))
+            answers.append(_answers_of_row(_post(f"{url}/v1/recognize", path.read_bytes())))
     return answers
 
 
@@ -123,6 +124,21 @@ def compare_video(recognizer: ExpressionRecognizer, n_frames: int) -> dict[str, 
         with open_source(path) as frames:
             expected = [_answers(recognizer.recognize(frame.image)) for frame in frames]
     return compare(shown, expected)
+
+
+def _post(url: str, content: bytes) -> dict[str, Any]:
+    """Return a server's answer; one that is too busy at the moment is asked again."""
+    request = urllib.request.Request(url, content, {"Content-Type": "image/jpeg"})
+    for left in reversed(range(_TRIES)):
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                row: dict[str, Any] = json.load(response)
+                break
+        except urllib.error.HTTPError as error:
+            if error.code != _BUSY or not left:
+                raise
+            time.sleep(1)
+    return row
 
 
 def _answers(faces: Sequence[Face]) -> list[tuple[str, float]]:

@@ -9,7 +9,9 @@ const FRAME_SIDE = 640;
 const FRAME_MS = 66; // at most 15 frames a second
 const MINUTE_MS = 60_000;
 const MAX_ROWS = 36_000; // an hour of camera rows
-const STALL_MS = 3000;
+const STALL_MS = 3000; // no picture from the camera
+const STALE_MS = 2000; // the same picture from the camera
+const ANSWER_MS = 60_000; // longer than any deadline of the server
 const DEFAULT_LABELS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"];
 
 const WORDS = {
@@ -31,6 +33,7 @@ const CAMERA_WORDS = {
   NotReadableError: "The camera is used by another program. Close that program, then try again.",
   ended: "The camera was unplugged or switched off.",
   stalled: "The camera gives no pictures any more.",
+  stale: "The camera gives the same picture over and over. Is it covered, or stuck?",
 };
 
 const at = (id) => document.getElementById(id);
@@ -52,12 +55,14 @@ async function recognize(blob) {
   for (let attempt = 0; ; attempt += 1) {
     let response;
     try {
-      response = await fetch(state.heat ? "/v1/recognize?explain=true" : "/v1/recognize", { method: "POST", body: blob });
-    } catch {
-      return { error: "unreachable" };
+      const options = { method: "POST", body: blob, signal: AbortSignal.timeout(ANSWER_MS) };
+      response = await fetch(state.heat ? "/v1/recognize?explain=true" : "/v1/recognize", options);
+      if (response.ok) return { row: await response.json() };
+    } catch (error) {
+      return { error: error.name === "TimeoutError" ? "deadline_passed" : "unreachable" };
     }
-    if (response.ok) return { row: await response.json() };
-    const problem = await response.json().catch(() => ({ code: "", message: response.statusText }));
+    const silent = { message: `The server failed and did not say why (${response.status}).` };
+    const problem = await response.json().catch(() => silent);
     const again = Number(response.headers.get("retry-after"));
     if (response.status !== 503 || !again || attempt === 3) {
       return { error: problem.code, message: problem.message };
@@ -66,7 +71,7 @@ async function recognize(blob) {
   }
 }
 
-const inWords = (answer) => WORDS[answer.error] ?? answer.message ?? "Something went wrong.";
+const inWords = (answer) => WORDS[answer.error] ?? (answer.message || "Something went wrong.");
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 // ---- photos
@@ -153,6 +158,7 @@ function drawStrip() {
     const image = make("img", "");
     image.src = photo.url;
     image.alt = "";
+    image.addEventListener("error", () => image.remove());
     const mark = photo.error ? "!" : photo.row ? String(photo.row.faces.length) : "…";
     const outcome = photo.error || (photo.row ? summary(photo.row) : "waiting");
     button.type = "button";
@@ -185,6 +191,7 @@ const cssHue = (label) => `var(--${CSS.escape(label)}, var(--neutral))`;
 function draw(row) {
   const faces = row?.faces ?? [];
   reuse(at("boxes"), faces, makeBox, (box, face, i) => fillBox(box, face, i, row));
+  untangle(faces);
   reuse(at("cards"), faces, makeCard, fillCard);
   drawHeat(row);
 }
@@ -241,6 +248,34 @@ function fillBox(box, face, i, row) {
   tag.classList.toggle("from-right", (left + right) / 2 / row.width > 0.6);
 }
 
+// No tag covers another or is cut by the picture's edge: it goes below its box, gets shorter (the
+// number is that of the card beside the picture), or in a crowd is left out.
+function untangle(faces) {
+  const frame = at("boxes").getBoundingClientRect();
+  if (!frame.width) return;
+  const placed = [];
+  const isFree = (one) => one.left >= frame.left && one.right <= frame.right
+    && one.top >= frame.top && one.bottom <= frame.bottom
+    && placed.every((other) => one.right < other.left || one.left > other.right
+      || one.bottom < other.top || one.top > other.bottom);
+  [...at("boxes").children].forEach((box, i) => {
+    const tag = box.firstElementChild;
+    const texts = [tag.textContent, faces[i].expression + (faces[i].uncertain ? "?" : ""), `${i + 1}`];
+    const sides = [tag.classList.contains("below"), true];
+    tag.hidden = false;
+    tag.hidden = !texts.some((text) => sides.some((isBelow) => {
+      tag.textContent = text;
+      tag.classList.toggle("below", isBelow);
+      return isFree(tag.getBoundingClientRect());
+    }));
+    if (!tag.hidden) placed.push(tag.getBoundingClientRect());
+  });
+}
+
+function redrawPhoto() {
+  if (!state.camera) draw(state.photos[state.shown]?.row ?? null);
+}
+
 const nameOf = (face) => (face.uncertain ? `uncertain, ${face.expression}?` : face.expression);
 
 function makeCard(i) {
@@ -287,7 +322,7 @@ function summary(row) {
 }
 
 function say(text) {
-  at("alert").textContent = text;
+  if (at("alert").textContent !== text) at("alert").textContent = text; // read aloud once
 }
 
 // ---- camera
@@ -363,7 +398,9 @@ async function watchFrames(camera) {
     canvas.width = Math.round(video.videoWidth * factor);
     canvas.height = Math.round(video.videoHeight * factor);
     canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-    const answer = await recognize(await toJpeg(canvas, 0.85));
+    const picture = await toJpeg(canvas, 0.85);
+    await noteChange(camera, picture, start);
+    const answer = await recognize(picture);
     if (state.camera !== camera) return undefined;
     if (!answer.row) {
       say(inWords(answer));
@@ -376,9 +413,16 @@ async function watchFrames(camera) {
   return undefined;
 }
 
+async function noteChange(camera, picture, now) {
+  const bytes = new Uint8Array(await picture.arrayBuffer());
+  const before = camera.bytes;
+  const isSame = before?.length === bytes.length && bytes.every((value, i) => value === before[i]);
+  if (!isSame) Object.assign(camera, { bytes, fresh: now });
+}
+
 function takeFrame(camera, row, captured) {
   const now = performance.now();
-  say("");
+  say(captured - camera.fresh > STALE_MS ? CAMERA_WORDS.stale : "");
   draw(row);
   const timed = { ...row, source: "camera", time_s: Math.round(captured - camera.began) / 1000 };
   state.recording.push(timed);
@@ -513,6 +557,8 @@ document.addEventListener("drop", (event) => {
 });
 window.addEventListener("pagehide", () => stopCamera());
 at("photo").addEventListener("error", () => { at("photo").hidden = true; });
+at("photo").addEventListener("load", redrawPhoto);
+window.addEventListener("resize", redrawPhoto);
 
 try {
   const { models } = await (await fetch("/v1/models")).json();

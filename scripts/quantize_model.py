@@ -1,0 +1,178 @@
+"""Make an int8 model file of a shipped one, and say whether it is worth shipping.
+
+Convolutions and sums are computed in 8 bits: weights per output channel in 7 bits (8 overflow on
+processors with AVX2 but without VNNI, see decision 13), activations in 8, with ranges from 512
+training pictures. What follows the last map stays in floating point, so explanations stay exact.
+
+Accuracy is compared on validation pictures, never on test ones; speed in turns, one thread. A file
+that loses more than 0.3 points, or is not faster, is not written.
+
+Example:
+    python scripts/quantize_model.py compact --data fer2013.tar.gz --out compact-int8.onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # for the benchmarks, when it is run as a file
+
+from benchmarks.record import compare, seconds  # noqa: E402
+from facial_expressions.data.load import load_dataset  # noqa: E402
+from facial_expressions.inference.classifier import ExpressionClassifier  # noqa: E402
+from facial_expressions.inference.onnx_bytes import seal_model  # noqa: E402
+from facial_expressions.model_metadata import INPUT_NAME, ModelMetadata  # noqa: E402
+from facial_expressions.preprocessing import to_batch  # noqa: E402
+
+CALIBRATION: Final = 512
+MAX_LOSS: Final = 0.003
+"""Largest loss of validation accuracy."""
+
+KINDS: Final = ("Conv", "Add")
+"""Nodes that are computed in 8 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an int8 file loses and gains.
+
+    Attributes:
+        accuracy: Of the file with floating-point numbers, on validation.
+        int8_accuracy: Of the int8 file.
+        agreement: Share of pictures with the same answer.
+        speed: How many times as fast the int8 file is, by the number of crops.
+    """
+
+    accuracy: float
+    int8_accuracy: float
+    agreement: float
+    speed: dict[int, float]
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether it loses little and is faster on one crop and on many."""
+        loses_little = self.accuracy - self.int8_accuracy <= MAX_LOSS
+        return loses_little and min(self.speed.values()) > 1
+
+
+def main(arguments: list[str]) -> int:
+    """Quantise, compare, and write the file when it is worth it."""
+    parser = argparse.ArgumentParser(description="Make an int8 model file.")
+    parser.add_argument("model")
+    parser.add_argument("--data", type=Path, required=True, help="FER-2013, any layout")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    dataset = load_dataset(options.data)
+    original = ExpressionClassifier.load(options.model, threads=1)
+    rows = np.random.default_rng(0).permutation(len(dataset.train))[:CALIBRATION]
+    with tempfile.TemporaryDirectory() as folder:
+        content = quantize(original, dataset.train.images[rows], Path(folder))
+        trial = Path(folder) / options.out.name
+        trial.write_bytes(content)
+        found = ExpressionClassifier.load(trial, threads=1)
+        verdict = judge(original, found, dataset.validation.images, dataset.validation.labels)
+    print(verdict)
+    if not verdict.is_worth_it:
+        print("not worth it: nothing is written", file=sys.stderr)
+        return 1
+    options.out.write_bytes(content)
+    print(f"{options.out}: {len(content):,} bytes, was {original.path.stat().st_size:,}")
+    return 0
+
+
+def quantize(classifier: ExpressionClassifier, pictures: NDArray[np.uint8], folder: Path) -> bytes:
+    """Return a model file that computes in 8 bits.
+
+    Args:
+        classifier: The open model.
+        pictures: Decide the ranges of activations, grey ``uint8 (N, S, S)``.
+        folder: For files in between.
+    """
+    tools = import_module("onnxruntime.quantization")  # the package itself never quantises
+    prepared, made = folder / "prepared.onnx", folder / "made.onnx"
+    tools.quant_pre_process(str(classifier.path), str(prepared), skip_symbolic_shape=True)
+    batches = _batches(pictures, classifier)
+    reader = type(
+        "Reader", (tools.CalibrationDataReader,), {"get_next": lambda self: next(batches, None)}
+    )
+    tools.quantize_static(
+        str(prepared),
+        str(made),
+        reader(),
+        quant_format=tools.QuantFormat.QDQ,
+        op_types_to_quantize=list(KINDS),
+        nodes_to_exclude=_name_nodes_of_outputs(prepared),
+        per_channel=True,
+        reduce_range=True,
+        weight_type=tools.QuantType.QInt8,
+        activation_type=tools.QuantType.QUInt8,
+    )
+    model = onnx.load(made)
+    whole = ModelMetadata.from_entries(_entries(classifier.path), source=classifier.path.name)
+    onnx.helper.set_model_props(model, replace(whole, name=f"{whole.name}-int8").to_entries())
+    return seal_model(model.SerializeToString(deterministic=True))
+
+
+def judge(
+    original: ExpressionClassifier,
+    int8: ExpressionClassifier,
+    pictures: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+) -> Verdict:
+    """Compare two classifiers.
+
+    Args:
+        original: The one with floating-point numbers.
+        int8: The other.
+        pictures: Validation pictures.
+        labels: What they show.
+    """
+    one, other = (each.predict_proba(pictures).argmax(axis=1) for each in (original, int8))
+    speed = {}
+    for n in (1, 256):
+        ours, theirs = (
+            partial(seconds, partial(each.predict_proba, pictures[:n]), repeats=200 // n + 3)
+            for each in (int8, original)
+        )
+        speed[n] = compare(ours, theirs, rounds=5)["ratio"]
+    accuracy, int8_accuracy = (float((answers == labels).mean()) for answers in (one, other))
+    return Verdict(accuracy, int8_accuracy, float((one == other).mean()), speed)
+
+
+def _batches(
+    pictures: NDArray[np.uint8], classifier: ExpressionClassifier
+) -> Iterator[dict[str, NDArray[np.float32]]]:
+    for start in range(0, len(pictures), 32):
+        batch = to_batch(pictures[start : start + 32], classifier.metadata.preprocessing)
+        yield {INPUT_NAME: batch}
+
+
+def _name_nodes_of_outputs(path: Path) -> list[str]:
+    """Return the names of the nodes whose result is an answer: maps; nameless nodes get one."""
+    model = onnx.load(path)
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"node {number}"
+    onnx.save(model, path)
+    outputs = {one.name for one in model.graph.output}
+    return [node.name for node in model.graph.node if outputs & {*node.output}]
+
+
+def _entries(path: Path) -> dict[str, Any]:
+    return {one.key: one.value for one in onnx.load(path).metadata_props}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,86 @@
+"""The script that makes int8 model files: what it keeps, what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.onnx_bytes import seal_model
+from scripts.quantize_model import Verdict, quantize
+from tests.tiny_model import METADATA, write_mapped_model
+
+
+@pytest.fixture
+def original(tmp_path: Path) -> ExpressionClassifier:
+    """A network with one convolution: softmax of the mean map of each of seven filters."""
+    kernels = np.random.default_rng(1).normal(size=(7, 1, 5, 5)).astype(np.float32)
+    nodes = [
+        helper.make_node("Transpose", ["crops"], ["first"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["first", "kernels"], ["map"]),
+        helper.make_node("Relu", ["map"], ["lit"]),
+        helper.make_node("GlobalAveragePool", ["lit"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    crops = helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["N", 48, 48, 1])
+    rows = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 7])
+    tensors = [numpy_helper.from_array(kernels, "kernels")]
+    graph = helper.make_graph(nodes, "one-convolution", [crops], [rows], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, METADATA.to_entries())
+    path = tmp_path / "one.onnx"
+    path.write_bytes(seal_model(model.SerializeToString()))
+    return ExpressionClassifier.load(path)
+
+
+@pytest.fixture
+def crops() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (40, 48, 48), np.uint8)
+
+
+def test_an_int8_file_says_the_same_of_itself_and_nearly_the_same_of_faces(
+    original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    path = tmp_path / "int8.onnx"
+    path.write_bytes(quantize(original, crops, tmp_path))
+    int8 = ExpressionClassifier.load(path)
+    assert int8.metadata == replace(original.metadata, name="tiny-int8")
+    answers, expected = int8.predict_proba(crops), original.predict_proba(crops)
+    assert answers == pytest.approx(expected, abs=0.05)
+    assert (answers != expected).any()
+
+
+def test_its_convolutions_have_seven_bit_weights(
+    original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    graph = onnx.load_from_string(quantize(original, crops, tmp_path)).graph
+    kernels = [numpy_helper.to_array(one) for one in graph.initializer if len(one.dims) == 4]
+    assert [one.dtype for one in kernels] == [np.int8]
+    assert 60 < np.abs(kernels[0].astype(int)).max() <= 64
+
+
+def test_maps_are_computed_as_before(crops: NDArray[np.uint8], tmp_path: Path) -> None:
+    original = ExpressionClassifier.load(write_mapped_model(tmp_path / "mapped.onnx"))
+    path = tmp_path / "int8.onnx"
+    path.write_bytes(quantize(original, crops, tmp_path))
+    int8 = ExpressionClassifier.load(path)
+    assert int8.explain(crops) == pytest.approx(original.explain(crops), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("int8_accuracy", "one", "many", "expected"),
+    [(0.66, 1.8, 1.5, True), (0.658, 1.8, 1.5, True), (0.656, 1.8, 1.5, False),
+     (0.66, 0.9, 1.5, False), (0.66, 1.8, 1.0, False)],
+)  # fmt: skip
+def test_a_file_is_worth_it_when_it_loses_little_and_is_faster_on_one_and_many(
+    int8_accuracy: float, one: float, many: float, expected: bool
+) -> None:
+    verdict = Verdict(0.66, int8_accuracy, 0.98, {1: one, 256: many})
+    assert verdict.is_worth_it is expected
