@@ -1,7 +1,7 @@
 """Make an int8 model file of a shipped one, and say whether it is worth shipping.
 
 Convolutions and sums are computed in 8 bits: weights per output channel in 7 bits (8 overflow on
-processors with AVX2 but without VNNI, see decision 12), activations in 8, with ranges from 512
+processors with AVX2 but without VNNI, see decision 13), activations in 8, with ranges from 512
 training pictures. What follows the last map stays in floating point, so explanations stay exact.
 
 Accuracy is compared on validation pictures, never on test ones; speed in turns, one thread. A file

@@ -132,6 +132,57 @@ def test_e05_predict_works_within_a_gigabyte_of_address_space(
 
 
 @on_linux
+def test_e05_predict_works_within_512_mebibytes_of_memory(tiny_model: Path, tmp_path: Path) -> None:
+    """Of what a process writes into; libraries that are mapped and not read cost no memory."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode(photo(1280, 960), "JPEG"))
+    words = ("predict", path, "--threads", 1, "--format", "json", "--model", tiny_model)
+    done = run(*words, before=limit("RLIMIT_DATA", 512 * 1024**2))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "ok"
+
+
+@on_linux
+def test_e05_a_photo_of_12_megapixels_is_read_again_and_again_in_512_mebibytes(
+    tiny_model: Path,
+) -> None:
+    lines = """import sys, numpy, facial_expressions
+recognizer = facial_expressions.load_recognizer(sys.argv[1], threads=1)
+for _ in range(3):
+    recognizer.recognize(numpy.full((3000, 4000, 3), 127, numpy.uint8))
+print(open("/proc/self/status").read())"""
+    done = subprocess.run(
+        [sys.executable, "-c", lines, str(tiny_model)],
+        capture_output=True, encoding="utf-8", check=True,
+    )  # fmt: skip
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", done.stdout)
+    assert 100 * 1024 < int(peak) < 512 * 1024
+
+
+@on_linux
+def test_e05_a_server_with_one_worker_holds_less_than_512_mebibytes(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    body = encode(photo(1280, 960), "JPEG")
+    options = ("--workers", "1", "--threads", "1", "--model", str(tiny_model))
+    with serving(*options, folder=tmp_path) as (process, port, _):
+        assert [post(port, body) for _ in range(4)] == [200] * 4
+        assert 50 < resident_mebibytes(process.pid) < 512
+
+
+def resident_mebibytes(process_id: int) -> float:
+    """Return the most memory that a process and its children have held so far, added up."""
+    total = 0.0
+    for path in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):
+            text = path.read_text(encoding="ascii", errors="replace")
+            fields = dict(re.findall(r"^(Pid|PPid|VmHWM):\s+(\d+)", text, re.MULTILINE))
+            if str(process_id) in (fields["Pid"], fields["PPid"]):
+                total += int(fields.get("VmHWM", 0)) / 1024
+    return total
+
+
+@on_linux
 def test_e06_with_few_files_allowed_the_server_does_not_crash(
     tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -102,7 +102,7 @@ def test_no_arguments_is_wrong_usage_and_shows_it() -> None:
     assert "Usage: facial-expressions" in done.stderr
 
 
-def test_unknown_option_names_the_nearest() -> None:
+def test_c01_unknown_option_names_the_nearest() -> None:
     done = run("--versoin")
     assert done.returncode == 2
     assert "--version" in done.stderr
@@ -217,7 +217,7 @@ def test_log_level_sets_the_package_logger(name: str, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == ""
 
 
-def test_log_level_from_the_environment_names_its_variable_when_it_is_wrong() -> None:
+def test_c15_log_level_from_the_environment_names_its_variable_when_it_is_wrong() -> None:
     done = run("--version", env={"FACIAL_EXPRESSIONS_LOG_LEVEL": "loud"})
     assert done.returncode == 2
     assert "log" in done.stderr.lower()

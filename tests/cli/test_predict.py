@@ -200,7 +200,7 @@ def test_control_characters_in_a_name_do_not_reach_the_terminal(
 
 
 @pytest.mark.parametrize("name", ["gone.onnx", "no-such-model"])
-def test_a_missing_model_is_exit_code_3(
+def test_m01_a_missing_model_is_exit_code_3(
     capsys: pytest.CaptureFixture[str], astronaut: Path, tmp_path: Path, name: str
 ) -> None:
     model = tmp_path / name

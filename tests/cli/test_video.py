@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -69,6 +70,31 @@ def test_c07_a_name_that_is_no_unicode_is_escaped_in_every_file(
     assert all(rb"caf\udce9.mp4" in text for text in texts)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals")
+@pytest.mark.parametrize(("to_file", "is_shown"), [(True, True), (False, False)])
+def test_a_terminal_shows_progress_where_no_rows_are_printed(
+    to_file: bool, is_shown: bool, clip: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    import pty  # not on Windows
+
+    mine, theirs = pty.openpty()
+    words = ["video", clip, "--model", tiny_model, "--threads", "1", "--every", "4"]
+    words += ["--out", tmp_path / "rows.jsonl"] if to_file else []
+    command = [sys.executable, "-m", "facial_expressions", *map(str, words)]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        while select.select([mine], [], [], 120)[0]:
+            try:
+                seen += os.read(mine, 65536)
+            except OSError:  # Linux says so when the other side is closed
+                break
+    os.close(mine)
+    assert process.returncode == 0, seen
+    assert (b"12 frames" in seen) == is_shown
+    assert (b'"time_s"' in seen) == (not to_file)
+
+
 def test_cut_video_is_exit_code_1_with_its_rows(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,12 +113,13 @@ def test_cut_video_is_exit_code_1_with_its_rows(
         (["--out", "rows.xls"], "ends in none of"),
         (["--out", "there.csv"], "--overwrite"),
         (["--out", "a.csv", "--out", "a.csv"], "given twice"),
+        (["--out", "nowhere/a.csv"], "a folder that does not exist"),
         (["--out", "clip.mp4", "--overwrite"], "source itself"),
         (["--every", "0"], "neither auto nor a whole number"),
         (["--smooth", "-1"], "--smooth"),
     ],
 )
-def test_wrong_usage_is_exit_code_2_before_any_work(
+def test_v17_wrong_usage_is_exit_code_2_before_any_work(
     words: list[str],
     said: str,
     clip: Path,
@@ -116,7 +143,7 @@ def test_text_is_exit_code_1_and_writes_nothing(tiny_model: Path, tmp_path: Path
     assert not out.exists()
 
 
-def test_missing_camera_is_exit_code_4(
+def test_v13_missing_camera_is_exit_code_4(
     tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if sys.platform != "linux":
@@ -131,7 +158,7 @@ def test_missing_camera_is_exit_code_4(
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")],
     ids=["C12-ctrl-c", "C12-sigterm"],
 )
-def test_ctrl_c_and_sigterm_leave_valid_files(
+def test_v05_ctrl_c_and_sigterm_leave_valid_files(
     sent: signal.Signals, code: int, said: str, astronaut: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     face = face_picture(astronaut)

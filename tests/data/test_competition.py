@@ -125,7 +125,7 @@ def test_empty_file_is_refused(tmp_path: Path) -> None:
         load_reading(tmp_path / "fer2013.csv")
 
 
-def test_wrong_count_of_rows_is_refused(tmp_path: Path) -> None:
+def test_d01_wrong_count_of_rows_is_refused(tmp_path: Path) -> None:
     path = write_competition_csv(tmp_path / "fer2013.csv", ROWS)
     with pytest.raises(
         DatasetError,
@@ -191,7 +191,7 @@ def test_table_is_found_among_others(tmp_path: Path) -> None:
         ("fer2013.csv", tarfile.CHRTYPE, "a link or device"),
     ],
 )
-def test_unsafe_tar_members_are_refused(
+def test_d11_unsafe_tar_members_are_refused(
     tmp_path: Path, name: str, kind: bytes, message: str
 ) -> None:
     path = tmp_path / "fer2013.tar"

@@ -56,7 +56,7 @@ def votes(**counts: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
         (votes(), None),
     ],
 )
-def test_strict_majority(
+def test_d07_strict_majority(
     row: np.ndarray[tuple[int, int], np.dtype[np.uint8]], expected: str | None
 ) -> None:
     label_id = -1 if expected is None else FERPLUS.id_of(expected)
@@ -163,7 +163,7 @@ def test_relabelled_data_set_keeps_the_rows_with_a_majority(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("n", "message"), [(60, "60, 3 fewer"), (64, "64, 1 more")])
-def test_other_length_is_refused(tmp_path: Path, n: int, message: str) -> None:
+def test_d08_other_length_is_refused(tmp_path: Path, n: int, message: str) -> None:
     path = write_competition_csv(tmp_path / "fer.csv", ROWS)
     dataset = load_dataset(path, allow_partial=True)
     ferplus = write_ferplus_csv(tmp_path / "ferplus.csv", (ROWS + ROWS)[:n])

@@ -251,7 +251,7 @@ def test_an_output_that_holds_something_is_refused(tmp_path: Path, write_list: W
         batch_of_fives(paths, output)
 
 
-def test_two_runs_do_not_write_into_one_output(tmp_path: Path, write_list: WriteList) -> None:
+def test_c14_two_runs_do_not_write_into_one_output(tmp_path: Path, write_list: WriteList) -> None:
     paths, output = write_list(["a.jpg"]), tmp_path / "rows"
 
     def start_another(progress: BatchProgress) -> None:

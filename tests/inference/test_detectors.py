@@ -130,7 +130,7 @@ def test_a_small_face_in_a_large_picture_is_found(
     assert face.box.width < 60
 
 
-def test_many_faces_are_found_and_the_best_kept(photo: NDArray[np.uint8]) -> None:
+def test_i27_many_faces_are_found_and_the_best_kept(photo: NDArray[np.uint8]) -> None:
     tile = resized(photo[40:220, 130:310], 120, 120)
     grid = np.tile(tile, (3, 5, 1))
     assert len(CenterFaceDetector(threads=1).detect(grid)) == 15
@@ -151,7 +151,7 @@ def test_a_face_cut_by_the_border_keeps_its_frame(
 @pytest.mark.parametrize(
     "name", ["coffee.png", "chelsea.png", "rocket.jpg", "brick.png", "text.png", "coins.png"]
 )
-def test_pictures_without_a_face_give_none(
+def test_i29_pictures_without_a_face_give_none(
     detector: CenterFaceDetector, astronaut: Path, name: str
 ) -> None:
     assert detector.detect(load_image(astronaut.parent / name)) == []

@@ -89,7 +89,7 @@ def test_the_result_may_be_written_to() -> None:
 # --- modes -------------------------------------------------------------------------------------
 
 
-def test_transparency_is_laid_over_white() -> None:
+def test_i21_transparency_is_laid_over_white() -> None:
     """Half transparent black over white is the middle grey."""
     pixels = np.zeros((2, 2, 4), np.uint8)
     pixels[0, 0], pixels[0, 1], pixels[1, 0] = (0, 0, 0, 128), (10, 20, 30, 255), (1, 2, 3, 0)
@@ -99,7 +99,7 @@ def test_transparency_is_laid_over_white() -> None:
     assert image[1, 0].tolist() == [255, 255, 255]
 
 
-def test_palette_with_transparency_is_laid_over_white() -> None:
+def test_i21_palette_with_transparency_is_laid_over_white() -> None:
     picture = Image.new("P", (2, 1))
     picture.putpalette([200, 0, 0, 0, 0, 200])
     picture.putdata([0, 1])
@@ -198,28 +198,28 @@ def with_orientation(value: int, kind: str = "PNG") -> bytes:
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
-def test_exif_orientation_is_applied(orientation: int) -> None:
+def test_i22_exif_orientation_is_applied(orientation: int) -> None:
     image = load_image(with_orientation(orientation))
     assert np.array_equal(image, UPRIGHT[orientation](gradient()))
 
 
-def test_orientation_six_means_the_first_row_is_the_right_side() -> None:
+def test_i22_orientation_six_means_the_first_row_is_the_right_side() -> None:
     """The words of the EXIF standard, without any rotation routine."""
     image, stored = load_image(with_orientation(6)), gradient()
     assert np.array_equal(image[:, -1], stored[0])
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-def test_orientation_is_read_from_other_formats(kind: str) -> None:
+def test_i22_orientation_is_read_from_other_formats(kind: str) -> None:
     assert load_image(with_orientation(6, kind)).shape == (WIDTH, HEIGHT, 3)
 
 
 @pytest.mark.parametrize("value", [0, 9, 65_535])
-def test_invalid_orientation_turns_nothing(value: int) -> None:
+def test_i22_invalid_orientation_turns_nothing(value: int) -> None:
     assert np.array_equal(load_image(with_orientation(value)), gradient())
 
 
-def test_an_orientation_given_as_text_turns_nothing() -> None:
+def test_i22_an_orientation_given_as_text_turns_nothing() -> None:
     """One tag of type 2 (text) holding "6", in a hand-made little-endian TIFF header."""
     entry = struct.pack("<HHI4s", 0x0112, 2, 2, b"6")
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0)

@@ -64,7 +64,7 @@ def test_an_unknown_name_gets_the_nearest_suggested_but_not_applied(folder: Path
         resolve("smal")
 
 
-def test_verify_accepts_the_published_file_and_refuses_any_other(folder: Path) -> None:
+def test_m03_verify_accepts_the_published_file_and_refuses_any_other(folder: Path) -> None:
     small = list_models()[0]
     verify(small)
     small.path.write_bytes(b"smaLl")

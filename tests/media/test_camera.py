@@ -34,7 +34,7 @@ def test_slow_reader_gets_new_frames_not_a_queue() -> None:
         assert next(frames).time_s > 0.5
 
 
-def test_camera_that_gives_nothing_is_noticed() -> None:
+def test_v14_camera_that_gives_nothing_is_noticed() -> None:
     """A frame every twenty seconds."""
     start = time.monotonic()
     with (
@@ -45,7 +45,7 @@ def test_camera_that_gives_nothing_is_noticed() -> None:
     assert time.monotonic() - start < 3
 
 
-def test_camera_that_repeats_one_picture_is_noticed() -> None:
+def test_v15_camera_that_repeats_one_picture_is_noticed() -> None:
     with (
         Camera(device("color=red:size=64x48:rate=20,realtime"), stuck_s=0.5) as camera,
         pytest.raises(CameraError, match=r"no new picture"),

@@ -52,7 +52,7 @@ def test_times_of_a_variable_frame_rate_are_the_streams(tmp_path: Path) -> None:
         ((-65536, 0, 0, 0, 65536, 0), "top right", "top left"),  # mirrored
     ],
 )
-def test_display_matrix_is_applied(
+def test_v08_display_matrix_is_applied(
     matrix: tuple[int, ...], red_at: str, blue_at: str, tmp_path: Path
 ) -> None:
     """QuickTime's matrix sends (x, y) to (a x + c y, b x + d y); worked out by hand."""

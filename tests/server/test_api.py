@@ -49,7 +49,7 @@ def test_a_picture_without_a_face_has_an_empty_list(server: RunningServer) -> No
     assert (answer.json["width"], answer.json["height"]) == (80, 60)
 
 
-def test_the_kind_of_picture_is_told_by_its_content(server: RunningServer) -> None:
+def test_h07_the_kind_of_picture_is_told_by_its_content(server: RunningServer) -> None:
     assert server.post(png(), **{"Content-Type": "text/plain"}).status == 200
 
 
@@ -189,7 +189,7 @@ def test_a_bad_picture_is_answered_by_its_code(
         ("POST", "/v1/recognize?min_confidence=NaN", 400),
     ],
 )
-def test_what_is_not_offered_is_refused(
+def test_h26_what_is_not_offered_is_refused(
     server: RunningServer, method: str, path: str, status: int
 ) -> None:
     answer = server.ask(method, path)
@@ -197,7 +197,7 @@ def test_what_is_not_offered_is_refused(
     check_error(answer)
 
 
-def test_a_web_socket_is_refused(server: RunningServer) -> None:
+def test_h27_a_web_socket_is_refused(server: RunningServer) -> None:
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
     assert server.ask("GET", "/", headers=headers).status == 426
@@ -262,7 +262,7 @@ def test_the_file_name_of_a_form_is_ignored(server: RunningServer) -> None:
     assert b"naughty" not in answer.body
 
 
-def test_a_range_is_ignored(server: RunningServer) -> None:
+def test_h15_a_range_is_ignored(server: RunningServer) -> None:
     ranges = "bytes=" + ",".join(f"{i}-{i}" for i in range(1500))
     whole = server.ask("GET", "/app.js")
     assert server.ask("GET", "/app.js", headers={"Range": ranges}).body == whole.body

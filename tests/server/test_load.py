@@ -59,7 +59,7 @@ def test_an_endless_chunked_body_is_refused_and_cut(server: RunningServer) -> No
     assert sent < 60 * MEBIBYTE
 
 
-def test_a_length_over_the_limit_is_refused_before_the_body(server: RunningServer) -> None:
+def test_h06_a_length_over_the_limit_is_refused_before_the_body(server: RunningServer) -> None:
     """No 100 Continue is sent either."""
     head = HEAD + b"Content-Length: 999999999\r\nExpect: 100-continue\r\n\r\n"
     assert server.send_raw(head).startswith(b"HTTP/1.1 413")
@@ -138,7 +138,7 @@ def test_the_deadline_is_answered_and_the_slot_comes_back(
         until(lambda: server.post(png()).status == 200)
 
 
-def test_work_whose_client_left_is_dropped(
+def test_h19_work_whose_client_left_is_dropped(
     held: HeldDetector, held_recognizer: ExpressionRecognizer
 ) -> None:
     request = HEAD + b"Content-Length: %d\r\n\r\n" % len(png()) + png()
@@ -240,7 +240,7 @@ def test_stopping_answers_what_was_accepted(
         assert [one.result().status for one in accepted] == [200, 200, 200]
 
 
-def test_not_ready_until_the_networks_have_run(
+def test_h25_not_ready_until_the_networks_have_run(
     tiny_model: object, held: HeldDetector, held_recognizer: ExpressionRecognizer
 ) -> None:
     held.n_pictures = 0  # the warm-up is held as well

@@ -248,6 +248,58 @@ def test_a_bad_photo_is_told_in_words(
     assert count(page, ".card") == 0
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("new Response('<html>', {status: 502})", "did not say why (502)"),
+        ("new Response('{}', {status: 500})", "Something went wrong"),
+        ("new Response('cut', {status: 200})", "does not answer"),
+        ("Promise.reject(new DOMException('', 'TimeoutError'))", "took too long"),
+        ("Promise.reject(new TypeError())", "does not answer"),
+        (
+            'new Response(\'{"code": "new_one", "message": "Send less."}\', {status: 400})',
+            "Send less.",
+        ),
+    ],
+)
+def test_a_failing_server_is_told_in_words(
+    page: WebDriver, photo: Path, answer: str, words: str
+) -> None:
+    page.execute_script(f"window.fetch = async () => {answer};")
+    add(page, photo)
+    until(lambda: words in text(page, "status"))
+
+
+def test_tags_of_near_faces_do_not_cover_one_another(page: WebDriver, photo: Path) -> None:
+    """Four boxes so near that no two whole tags have room; those shown lie free, in the photo."""
+    probabilities = dict.fromkeys(FER2013, 1 / 7)
+    faces = [
+        {
+            "box": [60 + 20 * i, 80 + 2 * i, 75 + 20 * i, 110], "detection_score": 0.9,
+            "expression": "surprise", "confidence": 0.5, "uncertain": True,
+            "uncertain_below": 0.6, "probabilities": probabilities,
+        }
+        for i in range(4)
+    ]  # fmt: skip
+    row = {"schema": 1, "status": "ok", "width": 200, "height": 200, "faces": faces}
+    page.execute_script(f"window.fetch = async () => new Response({json.dumps(json.dumps(row))});")
+    add(page, photo)
+    until(lambda: count(page, ".tag") == 4)
+    places = page.execute_script(
+        "return [...document.querySelectorAll('#photo, .tag:not([hidden])')].map((one) => {"
+        "const {left, top, right, bottom} = one.getBoundingClientRect();"
+        "return [left, top, right, bottom]; })"
+    )
+    picture, *tags = places
+    assert len(tags) >= 2
+    for i, one in enumerate(tags):
+        assert one[0] >= picture[0] - 1, "the tag is cut on the left"
+        assert one[2] <= picture[2] + 1, "the tag is cut on the right"
+        for other in tags[:i]:
+            apart = one[0] > other[2] or other[0] > one[2] or one[1] > other[3] or other[1] > one[3]
+            assert apart, (one, other)
+
+
 def test_the_camera_starts_after_its_notice_and_stops(page: WebDriver, downloads: Path) -> None:
     click(page, "camera")
     notice = page.find_element("id", "notice")

@@ -203,7 +203,7 @@ ERRORS = [errno.ENOSPC, errno.EIO, errno.EROFS]
 @pytest.mark.parametrize("code", ERRORS, ids=[errno.errorcode[code] for code in ERRORS])
 @pytest.mark.parametrize("name", ["open", "write", "fsync", "replace", "close", "fstat"])
 @pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
-def test_f2_a_call_that_fails_leaves_the_checkpoint_before(
+def test_d14_f2_a_call_that_fails_leaves_the_checkpoint_before(
     tmp_path: Path, name: str, code: int, for_good: bool
 ) -> None:
     for number in itertools.count(1):

@@ -109,6 +109,8 @@ def _check_files(files: Sequence[Path], source: str, *, overwrite: bool) -> None
             problem = f"ends in none of {', '.join((*_ROWS, *_SUMMARIES))}"
         elif files.count(file) > 1:
             problem = "is given twice"
+        elif not file.parent.is_dir():
+            problem = "lies in a folder that does not exist; make the folder first"
         elif file.exists() and Path(source).exists() and file.samefile(source):
             problem = "is the source itself"
         elif file.exists() and not overwrite:
@@ -138,7 +140,7 @@ def _run(
         sinks: list[Sink] = [
             stack.enter_context(one) for one in _open_sinks(files, frames.name, labels)
         ]
-        for frame, result in analyze_frames(_with_progress(frames), analyzer):
+        for frame, result in analyze_frames(_with_progress(frames, is_printing), analyzer):
             collected.add(result)
             for sink in sinks:
                 sink.write(frame, result)
@@ -154,9 +156,9 @@ def _open_sinks(files: Sequence[Path], source: str, labels: Sequence[str]) -> It
             yield open_sink(file, source=source, labels=labels, overwrite=True)
 
 
-def _with_progress(frames: FrameSource) -> Iterator[Frame]:
+def _with_progress(frames: FrameSource, is_printing: bool) -> Iterator[Frame]:
     """Show a bar with the time left on stderr, unless the rows themselves are on the terminal."""
-    if not sys.stderr.isatty() or sys.stdout.isatty():
+    if not sys.stderr.isatty() or (is_printing and sys.stdout.isatty()):
         yield from frames
         return
     from rich.console import Console

@@ -206,6 +206,7 @@ def _start(
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = min(threads, os.cpu_count() or 1) if threads else 0
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # a block for every size of photo that came would be kept
     try:
         return runtime.InferenceSession(data, options, providers=list(providers))
     except _runtime_errors() as error:

@@ -10,6 +10,7 @@ const FRAME_MS = 66; // at most 15 frames a second
 const MINUTE_MS = 60_000;
 const MAX_ROWS = 36_000; // an hour of camera rows
 const STALL_MS = 3000;
+const ANSWER_MS = 60_000; // longer than any deadline of the server
 const DEFAULT_LABELS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"];
 
 const WORDS = {
@@ -52,12 +53,14 @@ async function recognize(blob) {
   for (let attempt = 0; ; attempt += 1) {
     let response;
     try {
-      response = await fetch(state.heat ? "/v1/recognize?explain=true" : "/v1/recognize", { method: "POST", body: blob });
-    } catch {
-      return { error: "unreachable" };
+      const options = { method: "POST", body: blob, signal: AbortSignal.timeout(ANSWER_MS) };
+      response = await fetch(state.heat ? "/v1/recognize?explain=true" : "/v1/recognize", options);
+      if (response.ok) return { row: await response.json() };
+    } catch (error) {
+      return { error: error.name === "TimeoutError" ? "deadline_passed" : "unreachable" };
     }
-    if (response.ok) return { row: await response.json() };
-    const problem = await response.json().catch(() => ({ code: "", message: response.statusText }));
+    const silent = { message: `The server failed and did not say why (${response.status}).` };
+    const problem = await response.json().catch(() => silent);
     const again = Number(response.headers.get("retry-after"));
     if (response.status !== 503 || !again || attempt === 3) {
       return { error: problem.code, message: problem.message };
@@ -66,7 +69,7 @@ async function recognize(blob) {
   }
 }
 
-const inWords = (answer) => WORDS[answer.error] ?? answer.message ?? "Something went wrong.";
+const inWords = (answer) => WORDS[answer.error] ?? (answer.message || "Something went wrong.");
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 // ---- photos
@@ -153,6 +156,7 @@ function drawStrip() {
     const image = make("img", "");
     image.src = photo.url;
     image.alt = "";
+    image.addEventListener("error", () => image.remove());
     const mark = photo.error ? "!" : photo.row ? String(photo.row.faces.length) : "…";
     const outcome = photo.error || (photo.row ? summary(photo.row) : "waiting");
     button.type = "button";
@@ -185,6 +189,7 @@ const cssHue = (label) => `var(--${CSS.escape(label)}, var(--neutral))`;
 function draw(row) {
   const faces = row?.faces ?? [];
   reuse(at("boxes"), faces, makeBox, (box, face, i) => fillBox(box, face, i, row));
+  untangle(faces);
   reuse(at("cards"), faces, makeCard, fillCard);
   drawHeat(row);
 }
@@ -239,6 +244,34 @@ function fillBox(box, face, i, row) {
   tag.textContent = `${nameOf(face)} ${percent(face.confidence)}`;
   tag.classList.toggle("below", top / row.height < 0.12);
   tag.classList.toggle("from-right", (left + right) / 2 / row.width > 0.6);
+}
+
+// No tag covers another or is cut by the picture's edge: it goes below its box, gets shorter (the
+// number is that of the card beside the picture), or in a crowd is left out.
+function untangle(faces) {
+  const frame = at("boxes").getBoundingClientRect();
+  if (!frame.width) return;
+  const placed = [];
+  const isFree = (one) => one.left >= frame.left && one.right <= frame.right
+    && one.top >= frame.top && one.bottom <= frame.bottom
+    && placed.every((other) => one.right < other.left || one.left > other.right
+      || one.bottom < other.top || one.top > other.bottom);
+  [...at("boxes").children].forEach((box, i) => {
+    const tag = box.firstElementChild;
+    const texts = [tag.textContent, faces[i].expression + (faces[i].uncertain ? "?" : ""), `${i + 1}`];
+    const sides = [tag.classList.contains("below"), true];
+    tag.hidden = false;
+    tag.hidden = !texts.some((text) => sides.some((isBelow) => {
+      tag.textContent = text;
+      tag.classList.toggle("below", isBelow);
+      return isFree(tag.getBoundingClientRect());
+    }));
+    if (!tag.hidden) placed.push(tag.getBoundingClientRect());
+  });
+}
+
+function redrawPhoto() {
+  if (!state.camera) draw(state.photos[state.shown]?.row ?? null);
 }
 
 const nameOf = (face) => (face.uncertain ? `uncertain, ${face.expression}?` : face.expression);
@@ -513,6 +546,8 @@ document.addEventListener("drop", (event) => {
 });
 window.addEventListener("pagehide", () => stopCamera());
 at("photo").addEventListener("error", () => { at("photo").hidden = true; });
+at("photo").addEventListener("load", redrawPhoto);
+window.addEventListener("resize", redrawPhoto);
 
 try {
   const { models } = await (await fetch("/v1/models")).json();
