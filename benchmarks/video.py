@@ -135,8 +135,8 @@ def _flicker_figures(path: Path, options: Sequence[str]) -> dict[str, object]:
 
 def _switches_per_minute(rows: Sequence[dict[str, Any]]) -> float:
     """Return how often the first face's expression changed from one row to the next."""
-    shown = [row["faces"][0]["expression"] for row in rows if row["faces"]]
-    minutes = (rows[-1]["time_s"] - rows[0]["time_s"]) / 60
+    shown: list[str] = [row["faces"][0]["expression"] for row in rows if row["faces"]]
+    minutes = float(rows[-1]["time_s"] - rows[0]["time_s"]) / 60
     return round(sum(one != other for one, other in pairwise(shown)) / minutes, 1)
 
 

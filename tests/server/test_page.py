@@ -354,6 +354,40 @@ def test_a_camera_problem_is_told_in_words(page: WebDriver, problem: str, words:
     assert text(page, "camera") == "Start camera"
 
 
+def test_a_camera_that_shows_the_same_picture_is_told_in_words(page: WebDriver) -> None:
+    """Black frames keep coming; the page stays usable, and says so until the picture changes."""
+    page.execute_script(
+        "const canvas = document.createElement('canvas'); canvas.width = 320; canvas.height = 240;"
+        "const context = canvas.getContext('2d'); window.shade = () => 'black';"
+        "setInterval(() => { context.fillStyle = window.shade(); context.fillRect(0, 0, 320, 240);"
+        "}, 40); navigator.mediaDevices.getUserMedia = async () => canvas.captureStream(25);"
+    )
+    click(page, "camera")
+    click(page, "agree")
+    until(lambda: "the same picture" in text(page, "alert"))
+    page.execute_script(
+        "window.shade = () => `rgb(${Math.floor(performance.now() / 10) % 256} 90 90)`;"
+    )
+    until(lambda: text(page, "alert") == "")
+    click(page, "camera")
+    assert text(page, "camera") == "Start camera"
+
+
+def test_a_slow_server_is_not_taken_for_a_camera_that_stands_still(page: WebDriver) -> None:
+    row = json.dumps({"schema": 1, "status": "ok", "width": 320, "height": 240, "faces": []})
+    page.execute_script(
+        "window.answers = 0; window.fetch = async () => {"
+        "await new Promise((done) => { setTimeout(done, 2500); }); window.answers += 1;"
+        f"return new Response({json.dumps(row)}); }};"
+    )
+    click(page, "camera")
+    click(page, "agree")
+    until(lambda: page.execute_script("return window.answers") >= 2)
+    time.sleep(0.5)
+    assert text(page, "alert") == ""
+    click(page, "camera")
+
+
 @pytest.mark.parametrize("width", [1280, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_cut_at_any_width(

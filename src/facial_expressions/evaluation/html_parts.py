@@ -66,7 +66,7 @@ def headline(rows: Iterable[Sequence[str]]) -> str:
     return f'<dl class="headline">\n{"".join(cells)}</dl>\n'
 
 
-def setting_list(rows: Iterable[tuple[str, str]]) -> str:
+def setting_list(rows: Iterable[Sequence[str]]) -> str:
     r"""Return names with their values, plain texts.
 
     Examples:

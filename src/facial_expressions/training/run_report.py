@@ -51,7 +51,8 @@ def read_record(folder: RunFolder) -> TrainingRecord:
     """
     recipe = tomllib.loads(folder.recipe.read_text(encoding="utf-8"))
     dataset = _read_json(folder.dataset)
-    validation, mistakes = None, ()
+    validation: Predictions | None = None
+    mistakes: tuple[Sample, ...] = ()
     if folder.weights.is_file() and folder.validation.is_file():
         labels = LabelSet(dataset["labels"]["name"], tuple(dataset["labels"]["names"]))
         validation, mistakes = _read_validation(folder.validation, labels)

@@ -9,7 +9,8 @@ const FRAME_SIDE = 640;
 const FRAME_MS = 66; // at most 15 frames a second
 const MINUTE_MS = 60_000;
 const MAX_ROWS = 36_000; // an hour of camera rows
-const STALL_MS = 3000;
+const STALL_MS = 3000; // no picture from the camera
+const STALE_MS = 2000; // the same picture from the camera
 const ANSWER_MS = 60_000; // longer than any deadline of the server
 const DEFAULT_LABELS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"];
 
@@ -32,6 +33,7 @@ const CAMERA_WORDS = {
   NotReadableError: "The camera is used by another program. Close that program, then try again.",
   ended: "The camera was unplugged or switched off.",
   stalled: "The camera gives no pictures any more.",
+  stale: "The camera gives the same picture over and over. Is it covered, or stuck?",
 };
 
 const at = (id) => document.getElementById(id);
@@ -320,7 +322,7 @@ function summary(row) {
 }
 
 function say(text) {
-  at("alert").textContent = text;
+  if (at("alert").textContent !== text) at("alert").textContent = text; // read aloud once
 }
 
 // ---- camera
@@ -396,7 +398,9 @@ async function watchFrames(camera) {
     canvas.width = Math.round(video.videoWidth * factor);
     canvas.height = Math.round(video.videoHeight * factor);
     canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-    const answer = await recognize(await toJpeg(canvas, 0.85));
+    const picture = await toJpeg(canvas, 0.85);
+    await noteChange(camera, picture, start);
+    const answer = await recognize(picture);
     if (state.camera !== camera) return undefined;
     if (!answer.row) {
       say(inWords(answer));
@@ -409,9 +413,16 @@ async function watchFrames(camera) {
   return undefined;
 }
 
+async function noteChange(camera, picture, now) {
+  const bytes = new Uint8Array(await picture.arrayBuffer());
+  const before = camera.bytes;
+  const isSame = before?.length === bytes.length && bytes.every((value, i) => value === before[i]);
+  if (!isSame) Object.assign(camera, { bytes, fresh: now });
+}
+
 function takeFrame(camera, row, captured) {
   const now = performance.now();
-  say("");
+  say(captured - camera.fresh > STALE_MS ? CAMERA_WORDS.stale : "");
   draw(row);
   const timed = { ...row, source: "camera", time_s: Math.round(captured - camera.began) / 1000 };
   state.recording.push(timed);
