@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.errors import ImageError, ModelError
+from facial_expressions.inference import images
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.detectors import CenterFaceDetector, Detection
 from facial_expressions.inference.images import load_image
@@ -231,3 +232,16 @@ def test_a_copy_by_pickle_answers_the_same(tiny_model: Path, astronaut: Path) ->
 def test_batch_size_out_of_range(recognizer: ExpressionRecognizer) -> None:
     with pytest.raises(ValueError, match="received 0"):
         list(recognizer.recognize_many([], batch_size=0))
+
+
+def test_a_picture_without_memory_for_it_has_failed_and_is_not_called_damaged(
+    recognizer: ExpressionRecognizer, astronaut: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(picture: Image.Image) -> NDArray[np.uint8]:
+        raise MemoryError
+
+    monkeypatch.setattr(images, "_pixels", full)
+    (row,) = recognizer.recognize_rows([astronaut])
+    assert row.status == "failed"
+    assert row.error is not None
+    assert "too little memory for the picture; received" in row.error

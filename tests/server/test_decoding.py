@@ -63,6 +63,15 @@ def children() -> list[int]:
     return [process for process in found if process not in _OTHERS]
 
 
+def a_child() -> int:
+    """Return the process id of a decoder, as soon as there is one."""
+    deadline = time.monotonic() + 30
+    while not (found := children()):
+        assert time.monotonic() < deadline, "no decoder has been started"
+        time.sleep(0.01)
+    return found[0]
+
+
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 
 
@@ -287,7 +296,7 @@ def test_killing_children_under_load_hurts_one_request_each(
             answers = [clients.submit(server.post, png(300, 300)) for _ in range(n_requests)]
             for _ in range(n_kills):
                 time.sleep(0.3)
-                os.kill(children()[0], signal.SIGKILL)
+                os.kill(a_child(), signal.SIGKILL)
             statuses = [one.result().status for one in answers]
         assert set(statuses) <= {200, 422}
         assert statuses.count(422) <= n_kills
@@ -305,7 +314,7 @@ def test_children_that_keep_dying_make_the_server_not_ready(
     with run_server(recognizer, ServerLimits(workers=1, answer_s=60)) as server:
         for _ in range(5):
             stand_in("sys.exit(1)")
-            os.kill(children()[0], signal.SIGKILL)  # so that the stand-in is asked next
+            os.kill(a_child(), signal.SIGKILL)  # so that the stand-in is asked next
             time.sleep(0.1)
             assert server.post(png()).status == 422
         assert server.metric("decoder_deaths") == 10

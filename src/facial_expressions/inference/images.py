@@ -90,6 +90,7 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
         ImageTooLargeError: The picture has too many pixels.
         ImageError: The file is missing, empty, damaged or cut short, or the array has another
             shape or dtype.
+        MemoryError: The picture is allowed, but there is no memory for it.
 
     Examples:
         >>> load_image(np.zeros((4, 6), np.uint8)).shape
@@ -225,7 +226,12 @@ def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
         )
 
 
-def _damaged(name: str, error: Exception) -> ImageError:
+def _damaged(name: str, error: Exception) -> ImageError | MemoryError:
+    if isinstance(error, MemoryError):  # the size was allowed: the picture is not to blame
+        return MemoryError(
+            f"there is too little memory for the picture; received {name}; close other programs, "
+            "or shrink it"
+        )
     reason = (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
     return ImageError(
         f"the picture is damaged or cut short; received {name}: {reason}; copy the file again"

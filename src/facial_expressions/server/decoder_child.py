@@ -73,8 +73,8 @@ def main(memory_bytes: int, cpu_s: float) -> None:
 def _answer(data: bytes, max_pixels: int, stdout: BinaryIO) -> None:
     try:
         image = load_image(data, max_pixels=max_pixels)
-    except ImageError as error:
-        kinds = {kind: number for number, kind in OUTCOMES.items()}
+    except (ImageError, MemoryError) as error:
+        kinds: dict[type[Exception], int] = {kind: number for number, kind in OUTCOMES.items()}
         message = str(error).encode(errors="replace")
         stdout.write(ANSWER.pack(kinds.get(type(error), 1), len(message), 0) + message)
     else:
