@@ -61,9 +61,9 @@ def test_a_value_out_of_range_is_wrong_usage_that_names_the_option(
 @pytest.mark.parametrize(
     ("make", "statuses", "code"),
     [
-        (lambda root: root / "gone.jpg", ["rejected"], 1),
-        (lambda root: root, ["rejected"], 1),
-        (lambda root: (root / "notes.txt").write_text("no picture") and root, ["rejected"], 1),
+        (lambda root: root / "gone.jpg", ["rejected"], 2),
+        (lambda root: root, ["skipped"], 0),
+        (lambda root: (root / "notes.txt").write_text("no picture") and root, ["skipped"], 0),
         (lambda root: (root / "a.png").write_bytes(PICTURE) and root, ["ok"], 0),
     ],
     ids=["C03-missing", "C03-empty-folder", "C03-no-pictures", "C03-one-picture"],

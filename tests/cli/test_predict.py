@@ -109,16 +109,28 @@ def test_missing_empty_foreign_and_cut_files_are_rejected(
         path.write_bytes(content)
     code, out, _ = run(capsys, tiny_model, path, "--format", "json")
     (row,) = rows_of(out)
-    assert (code, row["status"], row["source"]) == (1, "rejected", str(path))
+    expected = 2 if content is None else 1  # a name of nothing is a slip in the command
+    assert (code, row["status"], row["source"]) == (expected, "rejected", str(path))
     assert "received" in row["error"]
 
 
-def test_an_empty_folder_is_rejected(
+def test_a_folder_without_pictures_is_skipped(
     capsys: pytest.CaptureFixture[str], tiny_model: Path, tmp_path: Path
 ) -> None:
+    for name in ("a.txt", "b.txt", ".hidden.png"):
+        (tmp_path / name).touch()
     code, out, _ = run(capsys, tiny_model, tmp_path)
+    assert code == 0
+    assert "skipped: 0 pictures in the folder; received" in out
+    assert "with 2 files of other kinds" in out
+
+
+def test_a_missing_file_beside_one_that_is_there_is_a_row(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, tmp_path: Path, astronaut: Path
+) -> None:
+    code, out, _ = run(capsys, tiny_model, tmp_path / "gone.png", astronaut, "--format", "json")
+    assert [row["status"] for row in rows_of(out)] == ["rejected", "ok"]
     assert code == 1
-    assert "rejected: no pictures in the folder" in out
 
 
 def test_a_file_named_twice_is_skipped_the_second_time(

@@ -143,6 +143,13 @@ def test_text_is_exit_code_1_and_writes_nothing(tiny_model: Path, tmp_path: Path
     assert not out.exists()
 
 
+def test_c03_a_missing_video_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["video", str(tmp_path / "gone.mp4")]) == 2
+    assert "no such video; received" in " ".join(capsys.readouterr().err.split())
+
+
 def test_v13_missing_camera_is_exit_code_4(
     tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

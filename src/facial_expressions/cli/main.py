@@ -9,7 +9,8 @@ Results go to stdout, all else to stderr. Exit codes:
 ====  ==========================================================================================
 0     everything done
 1     an input was rejected or failed, or this program has a bug (then with its traceback)
-2     wrong usage, a recipe that says something impossible, or a batch that cannot be resumed so
+2     wrong usage, inputs of which none is there, an impossible recipe, or a batch that cannot be
+      resumed so
 3     a model or a checkpoint is missing, damaged or of another kind
 4     the environment: an extra that is not installed, no camera, no permission, a full disk
 130   interrupted; 143 and 129 after SIGTERM and SIGHUP

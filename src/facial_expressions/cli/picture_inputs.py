@@ -24,13 +24,16 @@ class PictureInput:
         name: What the row calls it.
         path: Where it lies; None for standard input.
         skipped: Why it is not attempted; empty when it is.
-        rejected: Why there is nothing to read; empty when there is.
     """
 
     name: str
     path: Path | None
     skipped: str = ""
-    rejected: str = ""
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is nothing of that name."""
+        return self.path is not None and not os.path.lexists(self.path)
 
     def read(self) -> Path | bytes:
         """Return the path, or the bytes on standard input."""
@@ -46,14 +49,14 @@ def list_inputs(arguments: Iterable[str], suffixes: frozenset[str]) -> list[Pict
 
     Returns:
         One entry per picture. A folder is walked with all folders inside it; hidden files and
-        folders are left out, and so are files of other kinds. A file that was named before is
-        skipped.
+        folders are left out, and so are files of other kinds. Skipped are a file that was named
+        before, and a folder without pictures.
     """
     seen: set[str] = set()
     entries = []
     for entry in itertools.chain.from_iterable(_expand(one, suffixes) for one in arguments):
         key = STDIN if entry.path is None else str(entry.path.absolute())
-        again = key in seen and not entry.rejected
+        again = key in seen and not entry.skipped
         entries.append(replace(entry, skipped="it was named before") if again else entry)
         seen.add(key)
     return entries
@@ -67,12 +70,16 @@ def _expand(argument: str, suffixes: frozenset[str]) -> Iterator[PictureInput]:
     if not _is_folder(path):
         yield PictureInput(argument, path)
         return
-    pictures = sorted(_walk(path, suffixes))
+    files = list(_walk(path))
+    pictures = sorted(one for one in files if one.suffix.lower() in suffixes)
     for picture in pictures:
         yield PictureInput(str(picture), picture)
     if not pictures:
-        reason = f"no pictures in the folder; received {argument}; name one that holds some"
-        yield PictureInput(argument, path, rejected=reason)
+        reason = (
+            f"0 pictures in the folder; received {argument} with {len(files)} files of other "
+            "kinds; name one that holds some"
+        )
+        yield PictureInput(argument, path, skipped=reason)
 
 
 def _is_folder(path: Path) -> bool:
@@ -82,9 +89,9 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _walk(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
+            if not name.startswith("."):
                 yield Path(root, name)

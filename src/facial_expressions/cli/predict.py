@@ -94,6 +94,8 @@ def command(  # noqa: PLR0913 - one argument per option
     rows = _rows(recognizer, inputs, folder, explain=explain)
     counts = _write(_with_progress(rows, len(inputs)), output, recognizer.classifier.labels.names)
     _summarise(counts, draw)
+    if inputs and all(one.is_missing for one in inputs):
+        raise typer.Exit(2)  # a slip in the command, not in the pictures
     if counts["rejected"] or counts["failed"]:
         raise typer.Exit(1)
 
@@ -110,7 +112,7 @@ def _rows(
 
     from facial_expressions.results import ImageResult
 
-    attempted = [one for one in inputs if not (one.skipped or one.rejected)]
+    attempted = [one for one in inputs if not one.skipped]
     read: dict[str, Path | bytes] = {}
 
     def sources() -> Iterator[Path | bytes]:
@@ -122,8 +124,6 @@ def _rows(
     for one in inputs:
         if one.skipped:
             yield ImageResult(one.name, "skipped", error=one.skipped)
-        elif one.rejected:
-            yield ImageResult(one.name, "rejected", error=one.rejected)
         else:
             row = replace(next(answers), source=one.name)
             source = read.pop(one.name)

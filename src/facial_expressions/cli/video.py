@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -68,12 +69,14 @@ def command(  # noqa: PLR0913 - one argument per option
     The answer names what people would see in a face, not what the person feels.
     """
     from facial_expressions.inference.recognizer import load_recognizer
-    from facial_expressions.media.analysis import open_source
+    from facial_expressions.media.analysis import is_camera, open_source
     from facial_expressions.media.summary import VideoSummary
 
     files = out or []
     step = _parse_every(every)
     _check_files(files, source, overwrite=overwrite)
+    if not is_camera(source) and "://" not in source and not os.path.lexists(source):
+        raise typer.BadParameter(f"no such video; received {source}; check the path.")
     recognizer = load_recognizer(model, threads=threads, min_confidence=min_confidence)
     collected = VideoSummary(source)
     status = "interrupted"

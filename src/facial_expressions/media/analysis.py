@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from facial_expressions.inference.recognizer import ExpressionRecognizer
     from facial_expressions.media.frames import Frame, FrameSource
 
-__all__ = ["FrameAnalyzer", "analyze_frames", "analyze_video", "open_source"]
+__all__ = ["FrameAnalyzer", "analyze_frames", "analyze_video", "is_camera", "open_source"]
 
 _WEBCAM: Final = "webcam"
 _LOGGER: Final = logging.getLogger(__name__)
@@ -96,6 +96,19 @@ def analyze_frames(
         yield frame, analyzer.analyze(frame)
 
 
+def is_camera(source: str | Path) -> bool:
+    """Say whether a source is a camera and no file.
+
+    Args:
+        source: A path, ``webcam``, or ``webcam:1`` for the second camera.
+
+    Examples:
+        >>> is_camera("webcam:1"), is_camera("./webcam"), is_camera("webcam.mp4")
+        (True, False, False)
+    """
+    return isinstance(source, str) and source.partition(":")[0] == _WEBCAM
+
+
 def open_source(source: str | Path) -> FrameSource:
     """Open a video file or a camera.
 
@@ -108,10 +121,10 @@ def open_source(source: str | Path) -> FrameSource:
         CameraError: There is no such camera.
         MissingExtraError: PyAV is not installed.
     """
-    if isinstance(source, str) and source.partition(":")[0] == _WEBCAM:
+    if is_camera(source):
         from facial_expressions.media.camera import Camera, find_camera
 
-        return Camera(find_camera(source.partition(":")[2]))
+        return Camera(find_camera(str(source).partition(":")[2]))
     from facial_expressions.media.video_file import VideoFile
 
     return VideoFile(source)
