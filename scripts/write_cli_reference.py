@@ -23,8 +23,8 @@ Written by `scripts/write_cli_reference.py` from the program itself; `make refer
 
 Results go to stdout, everything else to stderr. Exit codes: 0 everything done; 1 an input was
 rejected or failed; 2 wrong usage, inputs of which none is there, or an impossible recipe; 3 a
-model or a checkpoint is missing, damaged or of another kind; 4 the environment (an extra that is not
-installed, no permission, a full disk); 130 interrupted, 143 and 129 after SIGTERM and SIGHUP.
+model or a checkpoint is missing, damaged or of another kind; 4 the environment (an extra that is
+not installed, no permission, a full disk); 130 interrupted, 143 and 129 after SIGTERM and SIGHUP.
 
 Two environment variables: `FACIAL_EXPRESSIONS_LOG_LEVEL` is the default of `--log-level`,
 `FACIAL_EXPRESSIONS_CACHE` names the folder for decoded data sets.
