@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,21 @@ def test_python_blocks_run(page: Path, workplace: Path) -> None:
         exec(code, names)
 
 
+@pytest.fixture
+def _steps_without_a_graph() -> Iterator[None]:
+    """Train without making a graph of a step: a page's runs take too few of them to pay for it.
+
+    Runs as a user has them are in ``tests/test_end_to_end.py`` and ``tests/cli/test_train.py``.
+    """
+    import tensorflow
+
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
+
+
 @pytest.mark.train
+@pytest.mark.usefixtures("_steps_without_a_graph")
 @pytest.mark.parametrize("page", COMMAND_PAGES, ids=lambda page: page.name)
 def test_commands_run(page: Path, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The commands of a page run in their order, each to exit code 0."""
