@@ -10,15 +10,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.training.augmentation import N_DRAWS, augment, draw_epoch
 from facial_expressions.training.recipe import AugmentationRecipe
-
-STILL = AugmentationRecipe(
-    flip=0.0,
-    rotation_degrees=0.0,
-    shift_fraction=0.0,
-    scale_fraction=0.0,
-    brightness=0.0,
-    contrast=0.0,
-)
+from tests.training.still import STILL
 
 
 @pytest.fixture

@@ -12,17 +12,10 @@ from numpy.typing import NDArray
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.preprocessing import Preprocessing
 from facial_expressions.training.batches import Batch, TrainingBatches, class_weights, one_hot
-from facial_expressions.training.recipe import AugmentationRecipe, Recipe
+from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.teaching import Lesson
+from tests.training.still import STILL
 
-STILL = AugmentationRecipe(
-    flip=0.0,
-    rotation_degrees=0.0,
-    shift_fraction=0.0,
-    scale_fraction=0.0,
-    brightness=0.0,
-    contrast=0.0,
-)
 GREY = Preprocessing(mean=0.0, std=1 / 255)  # so that input equals grey level
 
 

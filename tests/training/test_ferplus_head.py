@@ -15,8 +15,9 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.data.ferplus import strict_majority
 from facial_expressions.errors import CheckpointError, DatasetError
 from facial_expressions.training.network import FERPLUS_HEAD, build_network
-from facial_expressions.training.recipe import AugmentationRecipe, Recipe
+from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.train import Progress, TrainingRun, train
+from tests.training.still import STILL
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -39,16 +40,8 @@ def test_both_heads_learn_and_history_and_files_say_so(
     dataset: Dataset, votes: Votes, recipe: Recipe, tmp_path: Path
 ) -> None:
     longer = dataclasses.replace(recipe.optimization, epochs=100)
-    unchanged = AugmentationRecipe(
-        flip=0.0,
-        rotation_degrees=0.0,
-        shift_fraction=0.0,
-        scale_fraction=0.0,
-        brightness=0.0,
-        contrast=0.0,
-    )
     # Changed pictures would take this small network twice the epochs.
-    recipe = dataclasses.replace(recipe, optimization=longer, augmentation=unchanged)
+    recipe = dataclasses.replace(recipe, optimization=longer, augmentation=STILL)
     run = train(recipe, dataset, tmp_path / "run", votes=votes)
     last = run.history[-1]
     assert last.val_accuracy > 0.5  # chance is 1 in 7

@@ -189,9 +189,10 @@ def _draw_reliability(top: Axes, bottom: Axes, figures: ProbabilityFigures) -> N
         middles, [row.confidence for row in bins],
         marker="_", s=90, linewidth=2.2, color=WARM, label="mean confidence", zorder=3,
     )  # fmt: skip
-    top.set(xlim=(0, 1), ylim=(0, 1))
+    # Room above the bars: a bin with one right answer reaches the top anywhere.
+    top.set(xlim=(0, 1), ylim=(0, 1.14), yticks=(0, 0.2, 0.4, 0.6, 0.8, 1))
     top.tick_params(labelbottom=False)
-    top.legend(frameon=False, fontsize=8.5, loc="upper left", labelcolor=INK)
+    top.legend(frameon=False, fontsize=8.5, loc="upper left", labelcolor=INK, ncols=3)
     style_axes(bottom, xlabel="Confidence", ylabel="Answers, %")
     total = sum(row.count for row in bins)
     bottom.bar(middles, [100 * row.count / total for row in bins], width=width, color="#94a3b8")
