@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -36,6 +37,13 @@ def test_figures_are_those_of_the_report() -> None:
 def test_speeds_are_those_of_the_results() -> None:
     done = run_script("update_benchmarks.py")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_gives_the_measured_size_of_the_base_install() -> None:
+    result = json.loads((ROOT / "benchmarks/results/footprint.json").read_text(encoding="utf-8"))
+    size = f"base install takes {result['figures']['base_install_mb']:.0f} MB"
+    for page in ("README.md", "CHANGELOG.md"):
+        assert size in (ROOT / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", errors.__all__)
