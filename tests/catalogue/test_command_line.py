@@ -18,7 +18,7 @@ import pytest
 
 from facial_expressions.cli.main import main
 from facial_expressions.cli.picture_inputs import list_inputs
-from facial_expressions.cli.result_rows import to_csv
+from facial_expressions.cli.result_rows import print_row, to_csv
 from facial_expressions.inference.images import PICTURE_SUFFIXES
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.results import ImageResult
@@ -238,6 +238,19 @@ def test_standard_input_is_one_picture(content: bytes, code: int, tiny_model: Pa
     assert b"Traceback" not in done.stderr
 
 
+def test_c12_a_row_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Written(io.StringIO):
+        pieces: list[str] = []
+
+        def write(self, text: str) -> int:
+            self.pieces.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stdout", Written())
+    print_row("{}")
+    assert Written.pieces == ["{}\n"]
+
+
 @on_posix
 @pytest.mark.parametrize(
     ("number", "code"),
@@ -251,7 +264,10 @@ def test_a_signal_ends_it_and_leaves_whole_lines(
     for name in range(300):
         (tmp_path / f"{name:03}.png").write_bytes(large)
     words = [*PROGRAM, "predict", str(tmp_path), "--format", "json", "--model", str(tiny_model)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}  # then a line's end can come late
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=unbuffered
+    ) as process:
         assert process.stdout
         first = process.stdout.readline()
         process.send_signal(number)

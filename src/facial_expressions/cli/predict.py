@@ -136,7 +136,7 @@ def _write(
     rows: Iterator[ImageResult], output: OutputFormat, labels: Sequence[str]
 ) -> Counter[str]:
     """Print the rows as they come; return how many there are of each status, and of faces."""
-    from facial_expressions.cli.result_rows import csv_header, to_csv, to_json, to_text
+    from facial_expressions.cli.result_rows import csv_header, print_row, to_csv, to_json, to_text
 
     counts: Counter[str] = Counter()
     if output is OutputFormat.CSV:
@@ -144,9 +144,9 @@ def _write(
     for row in rows:
         counts.update({row.status: 1, "faces": len(row.faces)})
         if output is OutputFormat.CSV:
-            print(to_csv(row, labels), flush=True)
+            print_row(to_csv(row, labels))
         else:
-            print(to_json(row) if output is OutputFormat.JSON else to_text(row), flush=True)
+            print_row(to_json(row) if output is OutputFormat.JSON else to_text(row))
     return counts
 
 

@@ -5,6 +5,7 @@ The rows of videos are in ``media/row_sinks.py``, rounded alike.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ from facial_expressions.json_rows import to_json
 if TYPE_CHECKING:
     from facial_expressions.results import Face, ImageResult
 
-__all__ = ["csv_header", "to_csv", "to_json", "to_text"]
+__all__ = ["csv_header", "print_row", "to_csv", "to_json", "to_text"]
 
 _DECIMALS: Final = 6
 _PIXEL_DECIMALS: Final = 2
@@ -24,6 +25,16 @@ _FACE_COLUMNS: Final = (
 )  # fmt: skip
 _MORE_THAN: Final = 0.05
 """Other expressions are named in text when they are more probable than this."""
+
+
+def print_row(row: str) -> None:
+    """Print one row at once: a signal that comes between two writes would leave half a line.
+
+    ``print`` writes a line and its end apart, which shows where Python does not buffer
+    (``PYTHONUNBUFFERED``).
+    """
+    sys.stdout.write(f"{row}\n")
+    sys.stdout.flush()
 
 
 def csv_header(labels: Sequence[str]) -> str:

@@ -132,6 +132,7 @@ def _run(
     is_printing: bool,
 ) -> None:
     """Analyse every frame and hand it to every sink; closes the sinks whatever happens."""
+    from facial_expressions.cli.result_rows import print_row
     from facial_expressions.media.analysis import FrameAnalyzer, analyze_frames
     from facial_expressions.media.row_sinks import to_json
 
@@ -148,7 +149,7 @@ def _run(
             for sink in sinks:
                 sink.write(frame, result)
             if is_printing:
-                print(to_json(result, source=frames.name), flush=True)
+                print_row(to_json(result, source=frames.name))
 
 
 def _open_sinks(files: Sequence[Path], source: str, labels: Sequence[str]) -> Iterator[Sink]:
