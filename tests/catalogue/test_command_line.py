@@ -239,16 +239,16 @@ def test_standard_input_is_one_picture(content: bytes, code: int, tiny_model: Pa
 
 
 def test_c12_a_row_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Written(io.StringIO):
-        pieces: list[str] = []
+    pieces: list[str] = []
 
+    class Written(io.StringIO):
         def write(self, text: str) -> int:
-            self.pieces.append(text)
+            pieces.append(text)
             return len(text)
 
     monkeypatch.setattr(sys, "stdout", Written())
     print_row("{}")
-    assert Written.pieces == ["{}\n"]
+    assert pieces == ["{}\n"]
 
 
 @on_posix

@@ -21,7 +21,8 @@ from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.averaging import average_runs
 from facial_expressions.training.export import export_run
-from facial_expressions.training.finished_run import copy_weights, read_finished_run
+from facial_expressions.training.finished_run import read_finished_run
+from facial_expressions.training.first_weights import open_first_weights
 from facial_expressions.training.material import EarlierWork, gather
 from facial_expressions.training.network import FERPLUS_HEAD, build_network, preprocessing_of
 from facial_expressions.training.recipe import Recipe
@@ -124,32 +125,32 @@ def test_resuming_with_other_first_weights_is_refused(
 
 
 def test_weights_of_another_network_are_refused_with_what_differs(runs: Path) -> None:
-    run = read_finished_run(runs / "fold0")
+    run = open_first_weights(runs / "fold0")
     other = _recipe(network={"architecture": "standardized_cnn", "mean": 0.4})
     expected = r"architecture is 'tiny_for_tests' there, 'standardized_cnn' here; mean is 0\.5"
     with pytest.raises(ModelError, match=expected):
-        copy_weights(run, build_network(_recipe(), 7), other, FER2013)
+        run.copy_to(build_network(_recipe(), 7), other, FER2013)
     with pytest.raises(ModelError, match=r"label set is .*angry.* there, .*contempt.* here"):
-        copy_weights(run, build_network(_recipe(), 8), _recipe(), FERPLUS)
+        run.copy_to(build_network(_recipe(), 8), _recipe(), FERPLUS)
     smaller = _recipe(network={"size": 32})
     with pytest.raises(
         ModelError, match=r"has weights \[\(1152, 7\), \(7,\)\] there, \[\(512, 7\)"
     ):
-        copy_weights(run, build_network(smaller, 7), smaller, FER2013)
+        run.copy_to(build_network(smaller, 7), smaller, FER2013)
 
 
 def test_a_second_head_is_taken_over_where_both_have_one_and_else_left(runs: Path) -> None:
     with_votes = _recipe(optimization={"ferplus_weight": 0.1}, run={"seed": 9})
     model = build_network(with_votes, 7)
     fresh = model.get_layer(FERPLUS_HEAD).get_weights()[0].copy()
-    copy_weights(read_finished_run(runs / "fold0"), model, with_votes, FER2013)
+    open_first_weights(runs / "fold0").copy_to(model, with_votes, FER2013)
     np.testing.assert_array_equal(model.get_layer(FERPLUS_HEAD).get_weights()[0], fresh)
-    source = read_finished_run(runs / "votes")
-    copy_weights(source, model, with_votes, FER2013)
+    source, weights = read_finished_run(runs / "votes"), open_first_weights(runs / "votes")
+    weights.copy_to(model, with_votes, FER2013)
     for one, other in zip(model.get_weights(), source.build().get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     single = build_network(_recipe(), 7)
-    copy_weights(source, single, _recipe(), FER2013)
+    weights.copy_to(single, _recipe(), FER2013)
     np.testing.assert_array_equal(
         single.layers[-1].get_weights()[0], source.build().outputs[0]._keras_history[0].kernel
     )

@@ -42,8 +42,12 @@ def command(  # noqa: PLR0913 - one argument an option
         typer.Option(help="The competition file; FER+ needs it when DATA is the Kaggle layout."),
     ] = None,
     start: Annotated[
-        Path | None,
-        typer.Option("--from", help="Folder of a finished run whose weights are the first ones."),
+        str | None,
+        typer.Option(
+            "--from",
+            help="Whose weights are the first ones: folder of a finished run, a model file, or "
+            "the name of a shipped model.",
+        ),
     ] = None,
     teacher: Annotated[
         list[Path] | None,

@@ -1,4 +1,4 @@
-"""Finished runs as what later ones build on: their weights, and what those belong to."""
+"""Finished runs as what later ones build on: their network, and what it belongs to."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import keras
 
 from facial_expressions.errors import ModelError
 from facial_expressions.labels import FERPLUS, LabelSet
-from facial_expressions.training.identity import describe_differences
-from facial_expressions.training.network import FERPLUS_HEAD, build_network
+from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import RunFolder
 
-__all__ = ["FinishedRun", "copy_weights", "read_finished_run"]
+__all__ = ["FinishedRun", "read_finished_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,59 +99,3 @@ def read_finished_run(path: str | Path) -> FinishedRun:
     with folder.weights.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return FinishedRun(folder, Recipe.load(folder.recipe), labels, digest, sha256)
-
-
-def copy_weights(run: FinishedRun, model: keras.Model, recipe: Recipe, labels: LabelSet) -> None:
-    """Give a network a finished run's weights.
-
-    A FER+ head that only one of the two has is left as it is.
-
-    Args:
-        run: Where the weights come from.
-        model: The network of ``recipe``; it keeps nothing of its own but such a head.
-        recipe: Its recipe.
-        labels: Its label set.
-
-    Raises:
-        ModelError: The two differ in architecture, label set or scaling, or a layer has another
-            shape; the message says what differs.
-    """
-    there, here = _essence(run.recipe, run.labels), _essence(recipe, labels)
-    differences = describe_differences(there, here)
-    if not differences:
-        source = run.build(any_size=bool(recipe.augmentation.sizes))
-        layers = list(zip(_layers(source), _layers(model), strict=True))
-        differences = [
-            f"{new.name} has weights {_shapes(old)} there, {_shapes(new)} here"
-            for old, new in layers
-            if _shapes(old) != _shapes(new)
-        ]
-    if differences:
-        raise ModelError(
-            f"the weights of {run.folder.path} do not fit this network; received "
-            f"{'; '.join(differences)}; start from a run of the same network"
-        )
-    for old, new in layers:
-        new.set_weights(old.get_weights())
-    heads = [[one for one in net.layers if one.name == FERPLUS_HEAD] for net in (source, model)]
-    if all(heads):
-        heads[1][0].set_weights(heads[0][0].get_weights())
-
-
-def _essence(recipe: Recipe, labels: LabelSet) -> dict[str, object]:
-    """Return what two networks must have in common for weights to mean the same."""
-    network = recipe.network
-    return {
-        "architecture": network.architecture,
-        "label set": f"{labels.name} {list(labels.names)}",
-        "mean": network.mean,
-        "std": network.std,
-    }
-
-
-def _layers(model: keras.Model) -> list[keras.Layer]:
-    return [layer for layer in model.layers if layer.name != FERPLUS_HEAD]
-
-
-def _shapes(layer: keras.Layer) -> list[tuple[int, ...]]:
-    return [tuple(weight.shape) for weight in layer.weights]

@@ -16,7 +16,7 @@ from facial_expressions.data.folds import content_folds
 from facial_expressions.errors import DatasetError, RecipeError
 from facial_expressions.labels import FERPLUS
 from facial_expressions.training.batches import TrainingBatches, one_hot
-from facial_expressions.training.finished_run import FinishedRun, read_finished_run
+from facial_expressions.training.first_weights import FirstWeights, open_first_weights
 from facial_expressions.training.network import preprocessing_of
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.teacher_bank import TeacherBank
@@ -34,12 +34,13 @@ class EarlierWork:
     """What a run takes from earlier ones.
 
     Attributes:
-        start: Folder of the finished run whose final weights are the first ones; None draws them.
+        start: Whose weights are the first ones: folder of a finished run, model file, or name of a
+            shipped model; None draws them.
         teachers: Folders of finished runs and exported model files to learn from.
         bank: Folder with answers of teachers, instead of these themselves.
     """
 
-    start: Path | None = None
+    start: str | Path | None = None
     teachers: tuple[Path, ...] = ()
     bank: Path | None = None
 
@@ -53,7 +54,7 @@ class Material:
         dataset: The pictures; its training split is without the part that the recipe leaves out.
         digest: Digest of the data set, all parts of it.
         votes: FER+ votes on the pictures; None without a FER+ head.
-        start: Run whose weights are the first ones.
+        start: Gives the first weights.
         teacher: Gives further distributions to learn from.
     """
 
@@ -61,7 +62,7 @@ class Material:
     dataset: Dataset
     digest: str
     votes: Votes | None = None
-    start: FinishedRun | None = None
+    start: FirstWeights | None = None
     teacher: Teacher | None = None
 
     @property
@@ -133,7 +134,7 @@ def gather(recipe: Recipe, dataset: Dataset, votes: Votes | None, earlier: Earli
         material = replace(material, votes=_checked_votes(dataset, votes))
     material = _without_fold(material)
     if earlier.start is not None:
-        material = replace(material, start=read_finished_run(earlier.start))
+        material = replace(material, start=open_first_weights(earlier.start))
     teacher = _open_teacher(material.pupil, earlier)
     return replace(material, teacher=teacher)
 

@@ -23,10 +23,13 @@ from onnx import TensorProto, helper, numpy_helper
 from facial_expressions.errors import ExportError
 from facial_expressions.model_metadata import INPUT_NAME, MAPS_NAME, OUTPUT_NAME, ModelMetadata
 
-__all__ = ["OPSET", "build_onnx", "to_half_weights"]
+__all__ = ["HALF", "OPSET", "build_onnx", "kept_taps", "to_half_weights"]
 
 OPSET = 17
 """ONNX operator set of the files; read by every ONNX Runtime since 1.12."""
+
+HALF = "/half"
+"""Ends the name of weights that are stored in 16 bits."""
 
 _IR_VERSION = 8
 _Attribute = int | float | list[int]
@@ -172,7 +175,7 @@ def to_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         if array.dtype != np.float32 or array.size < 1024:
             kept.append(tensor)
             continue
-        half = f"{tensor.name}/half"
+        half = f"{tensor.name}{HALF}"
         kept.append(numpy_helper.from_array(array.astype(np.float16), half))
         casts.append(helper.make_node("Cast", [half], [tensor.name], half, to=TensorProto.FLOAT))
     nodes = [*casts, *copy.graph.node]
@@ -219,17 +222,31 @@ def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _trim(
-    kernel: NDArray[np.float32], axis: int, size: int, stride: int, padding: str
-) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """Cut off the taps along one axis that only meet padding; return the rest and its padding."""
-    length = kernel.shape[axis]
-    before, after = _same_padding(size, length, stride) if padding == "same" else (0, 0)
+def kept_taps(layer: layers.Conv2D, axis: int) -> range:
+    """Return which taps of a kernel are in the file; the others only ever meet padding.
+
+    Args:
+        layer: A convolution of a network whose input has a fixed size.
+        axis: 0 for the kernel's rows, 1 for its columns.
+    """
+    size, length = layer.input.shape[1 + axis], layer.kernel_size[axis]
+    stride = layer.strides[axis]
+    before, after = _same_padding(size, length, stride) if layer.padding == "same" else (0, 0)
     last_start = (size + before + after - length) // stride * stride
     first = next(t for t in range(length) if last_start + t >= before)
     stop = next(t for t in range(length, 0, -1) if t - 1 < before + size)
-    trimmed = np.take(kernel, range(first, stop), axis=axis)
-    return trimmed, (before - first, after - (length - stop))
+    return range(first, stop)
+
+
+def _trim(
+    kernel: NDArray[np.float32], axis: int, layer: layers.Conv2D
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Cut off the taps along one axis that only meet padding; return the rest and its padding."""
+    kept = kept_taps(layer, axis)
+    size, length, stride = layer.input.shape[1 + axis], kernel.shape[axis], layer.strides[axis]
+    before, after = _same_padding(size, length, stride) if layer.padding == "same" else (0, 0)
+    trimmed = np.take(kernel, kept, axis=axis)
+    return trimmed, (before - kept.start, after - (length - kept.stop))
 
 
 def _conv(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
@@ -237,9 +254,8 @@ def _conv(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
     kernel = _array(standardized() if standardized else layer.kernel)
     if graph.grey_repeated and inputs == ["channels_first"]:
         kernel = kernel.sum(axis=2, keepdims=True)
-    _, height, width, _ = layer.input.shape
-    kernel, (top, bottom) = _trim(kernel, 0, height, layer.strides[0], layer.padding)
-    kernel, (left, right) = _trim(kernel, 1, width, layer.strides[1], layer.padding)
+    kernel, (top, bottom) = _trim(kernel, 0, layer)
+    kernel, (left, right) = _trim(kernel, 1, layer)
     weights = [graph.constant(f"{layer.name}/kernel", kernel.transpose(3, 2, 0, 1))]
     if layer.use_bias:
         weights.append(graph.constant(f"{layer.name}/bias", _array(layer.bias)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from facial_expressions.training.fused_optimizers import FusedAdamW
 from facial_expressions.training.recipe import OptimizationRecipe
 
 __all__ = ["build_optimizer", "cosine_schedule"]
@@ -44,7 +45,7 @@ def build_optimizer(
             rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay or None, **average
         )
     else:
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **average)
+        optimizer = FusedAdamW(rate, weight_decay=recipe.weight_decay, **average)
     without_decay = [v for v in model.trainable_variables if "kernel" not in v.name]
     optimizer.exclude_from_weight_decay(var_list=without_decay)
     optimizer.build(model.trainable_variables)

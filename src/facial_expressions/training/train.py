@@ -21,7 +21,6 @@ from facial_expressions.evaluation.training_plots import plot_history
 from facial_expressions.training import checkpoints
 from facial_expressions.training.batches import Batch, one_hot
 from facial_expressions.training.devices import spread_over_devices
-from facial_expressions.training.finished_run import copy_weights
 from facial_expressions.training.identity import identity_text, run_differences
 from facial_expressions.training.losses import (
     build_losses,
@@ -147,7 +146,7 @@ class _Trainer:
         any_size = bool(recipe.augmentation.sizes)
         self.model = build_network(recipe, self.n_classes, any_size=any_size)
         if material.start is not None:
-            copy_weights(material.start, self.model, recipe, self.dataset.labels)
+            material.start.copy_to(self.model, recipe, self.dataset.labels)
         optimization = recipe.optimization
         self.optimizer = build_optimizer(optimization, self.model, len(self.batches))
         self.losses = build_losses(optimization)

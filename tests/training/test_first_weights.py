@@ -1,0 +1,103 @@
+"""First weights out of a model file: what ships can be trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from facial_expressions.errors import ModelError
+from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.labels import FER2013, FERPLUS
+from facial_expressions.preprocessing import to_batch
+from facial_expressions.training.first_weights import open_first_weights
+from facial_expressions.training.network import build_network, preprocessing_of
+from facial_expressions.training.recipe import Recipe
+from tests.tiny_model import write_tiny_model
+
+pytestmark = [pytest.mark.train]
+
+CROPS = np.random.default_rng(1).integers(0, 256, (6, 48, 48), dtype=np.uint8)
+
+
+def _recipe(architecture: str, **more: dict[str, object]) -> Recipe:
+    values: dict[str, dict[str, object]] = {"network": {"architecture": architecture}}
+    return Recipe.from_dict(values | more)
+
+
+def _logits(model: keras.Model, recipe: Recipe) -> list[np.ndarray]:
+    outputs = model.predict_on_batch(to_batch(CROPS, preprocessing_of(recipe)))
+    heads = outputs if isinstance(outputs, list) else [outputs]
+    return [keras.ops.convert_to_numpy(one).astype(np.float64) for one in heads]
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "sizes"),
+    [
+        ("standardized-cnn", "standardized_cnn", ()),
+        ("compact", "compact_resnet", ()),
+        ("compact", "compact_resnet", (32, 40)),  # then the network's input has no fixed size
+    ],
+)
+def test_the_network_answers_as_the_shipped_file_but_for_its_calibration(
+    name: str, architecture: str, sizes: tuple[int, ...]
+) -> None:
+    """Logits and the file's answers differ by a constant a picture and one a class, not crosswise.
+
+    The answers as logarithms, times the file's temperature; softmax makes the first constant, logit
+    adjustment the second.
+    """
+    recipe = _recipe(architecture, augmentation={"sizes": list(sizes)})
+    model = build_network(recipe, 7, any_size=bool(sizes))
+    open_first_weights(name).copy_to(model, recipe, FER2013)
+    classifier = ExpressionClassifier.load(name)
+    answers = np.log(classifier.predict_proba(CROPS).astype(np.float64))
+    apart = _logits(model, recipe)[0] - answers * classifier.metadata.temperature
+    apart -= apart.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(apart, np.broadcast_to(apart.mean(axis=0), (6, 7)), atol=2e-3)
+
+
+def test_the_second_head_is_taken_over_too() -> None:
+    recipe = _recipe("compact_resnet", optimization={"ferplus_weight": 0.3})
+    model = build_network(recipe, 7)
+    open_first_weights("compact").copy_to(model, recipe, FER2013)
+    classifier = ExpressionClassifier.load("compact", labels="ferplus")
+    answers = np.log(classifier.predict_proba(CROPS).astype(np.float64))
+    apart = _logits(model, recipe)[1] - answers * classifier.metadata.temperature
+    np.testing.assert_allclose(apart, apart.mean(axis=1, keepdims=True) * np.ones(8), atol=2e-3)
+
+
+def test_standardised_kernels_keep_their_variance() -> None:
+    recipe = _recipe("standardized_cnn")
+    model = build_network(recipe, 7)
+    open_first_weights("standardized-cnn").copy_to(model, recipe, FER2013)
+    kernel = np.asarray(keras.ops.convert_to_numpy(model.get_layer("standardized_conv2d").kernel))
+    np.testing.assert_allclose(kernel.mean(axis=(0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(kernel.var(axis=(0, 1, 2)), 1, atol=1e-3)
+
+
+def test_a_file_of_another_network_is_refused_with_what_differs(tmp_path: Path) -> None:
+    weights = open_first_weights("compact")
+    recipe = _recipe("standardized_cnn")
+    expected = r"architecture is 'compact_resnet' there, 'standardized_cnn' here"
+    with pytest.raises(ModelError, match=expected):
+        weights.copy_to(build_network(recipe, 7), recipe, FER2013)
+    recipe = _recipe("compact_resnet")
+    with pytest.raises(ModelError, match=r"label set is .*angry.* there, .*contempt.* here"):
+        weights.copy_to(build_network(recipe, 8), recipe, FERPLUS)
+    other = build_network(recipe, 6)
+    with pytest.raises(ModelError, match=r"logits has weights \[\(192, 7\), \(7,\)\] there"):
+        weights.copy_to(other, recipe, FER2013)
+    with pytest.raises(ModelError, match="no model of that name or path"):
+        open_first_weights(str(tmp_path / "absent"))
+    made = write_tiny_model(tmp_path / "tiny.onnx")
+    with pytest.raises(ModelError, match=r"the weights of .*tiny\.onnx do not fit this network"):
+        open_first_weights(made).copy_to(build_network(recipe, 7), recipe, FER2013)
+
+
+def test_what_starts_a_run_is_written_down() -> None:
+    described = open_first_weights("compact").describe()
+    assert described["name"] == "compact.onnx"
+    assert len(str(described["sha256"])) == 64
