@@ -143,6 +143,14 @@ def test_text_is_exit_code_1_and_writes_nothing(tiny_model: Path, tmp_path: Path
     assert not out.exists()
 
 
+@pytest.mark.parametrize("source", ["webcam:abc", "webcam:-1", "webcam:\u0663"])
+def test_a_camera_whose_number_is_none_is_wrong_usage(
+    source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["video", source]) == 2
+    assert f"received {source}; give its number" in " ".join(capsys.readouterr().err.split())
+
+
 def test_c03_a_missing_video_is_wrong_usage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

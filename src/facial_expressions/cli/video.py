@@ -75,8 +75,7 @@ def command(  # noqa: PLR0913 - one argument per option
     files = out or []
     step = _parse_every(every)
     _check_files(files, source, overwrite=overwrite)
-    if not is_camera(source) and "://" not in source and not os.path.lexists(source):
-        raise typer.BadParameter(f"no such video; received {source}; check the path.")
+    _check_source(source, is_camera=is_camera(source))
     recognizer = load_recognizer(model, threads=threads, min_confidence=min_confidence)
     collected = VideoSummary(source)
     status = "interrupted"
@@ -102,6 +101,17 @@ def _parse_every(text: str) -> Every:
             f"{text!r} is neither auto nor a whole number of 1 or more.", param_hint="--every"
         )
     return int(text)
+
+
+def _check_source(source: str, *, is_camera: bool) -> None:
+    """Refuse what can be no source, as wrong usage."""
+    number = source.partition(":")[2]
+    if is_camera and not (number.isascii() and (number or "0").isdigit()):
+        raise typer.BadParameter(
+            f"a camera is webcam, webcam:1 and so on; received {source}; give its number."
+        )
+    if not is_camera and "://" not in source and not os.path.lexists(source):
+        raise typer.BadParameter(f"no such video; received {source}; check the path.")
 
 
 def _check_files(files: Sequence[Path], source: str, *, overwrite: bool) -> None:
