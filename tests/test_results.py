@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facial_expressions.cli.result_rows import to_text
 from facial_expressions.results import SCHEMA, Box, Face, ImageResult, Prediction, Status
 
 PREDICTION = Prediction(("angry", "happy", "sad"), (0.2, 0.7, 0.1), uncertain_below=0.5)
@@ -107,6 +108,14 @@ def test_row_of_a_read_picture_has_the_documented_keys() -> None:
     }
     assert row["faces"][0]["box"] == [10.0, 20.5, 40.0, 60.0]
     assert row["faces"][0]["probabilities"] == {"angry": 0.2, "happy": 0.7, "sad": 0.1}
+
+
+@pytest.mark.parametrize(("n_faces", "truncated"), [(0, False), (99, False), (100, True)])
+def test_i27_a_row_with_as_many_faces_as_are_kept_says_so(n_faces: int, truncated: bool) -> None:
+    result = ImageResult("crowd.jpg", "ok", 640, 480, (FACE,) * n_faces)
+    assert result.truncated is truncated
+    assert result.to_dict().get("truncated", False) is truncated
+    assert to_text(result).splitlines()[0].endswith("there may be more") is truncated
 
 
 @pytest.mark.parametrize("status", ["rejected", "failed", "skipped"])

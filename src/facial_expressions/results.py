@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any, Literal
 
 __all__ = [
+    "MAX_FACES",
     "SCHEMA",
     "Box",
     "Explanation",
@@ -26,6 +27,9 @@ __all__ = [
 
 SCHEMA = 1
 """Version of the JSON written by ``to_dict``; raised when a field changes its meaning."""
+
+MAX_FACES = 100
+"""Of a picture with more faces those that the detector is surest of are kept."""
 
 Point = tuple[float, float]
 Status = Literal["ok", "rejected", "failed", "skipped"]
@@ -255,6 +259,11 @@ class ImageResult:
     error: str = ""
     explanations: tuple[Explanation, ...] = ()
 
+    @property
+    def truncated(self) -> bool:
+        """Whether there are as many faces as are kept, so that the picture may show more."""
+        return len(self.faces) >= MAX_FACES
+
     def to_dict(self) -> dict[str, Any]:
         """Return the row that ``predict --format json`` prints."""
         row: dict[str, Any] = {"schema": SCHEMA, "source": self.source, "status": self.status}
@@ -263,7 +272,8 @@ class ImageResult:
         faces = [face.to_dict() for face in self.faces]
         for face, explanation in zip(faces, self.explanations, strict=False):
             face["explanation"] = explanation.to_dict()
-        return {**row, "width": self.width, "height": self.height, "faces": faces}
+        truncated = {"truncated": True} if self.truncated else {}
+        return {**row, "width": self.width, "height": self.height, **truncated, "faces": faces}
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ def to_text(row: ImageResult) -> str:
         return f"{name}  {row.status}: {_printable(' '.join(row.error.split()))}"
     n = len(row.faces)
     count = "no face" if n == 0 else "1 face" if n == 1 else f"{n} faces"
+    if row.truncated:
+        count += ", there may be more"
     lines = [f"{name}  {row.width}x{row.height}  {count}"]
     return "\n".join(lines + [_text_face(i, face) for i, face in enumerate(row.faces, 1)])
 

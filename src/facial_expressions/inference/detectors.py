@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.inference.runtime import open_session
-from facial_expressions.results import Box, Point
+from facial_expressions.results import MAX_FACES, Box, Point
 
 __all__ = ["CenterFaceDetector", "Detection", "FaceDetector", "centerface_path"]
 
@@ -112,7 +112,7 @@ class CenterFaceDetector:
         *,
         min_score: float = 0.4,
         working_sides: Sequence[int] | None = None,
-        max_faces: int = 100,
+        max_faces: int = MAX_FACES,
         threads: int | None = None,
     ) -> None:
         sides = tuple(working_sides) if working_sides is not None else (SMALL_SIDE,)

@@ -51,6 +51,9 @@ class PictureAnswer(_Answer):
     status: Literal["ok"]
     width: int
     height: int
+    truncated: bool | None = Field(
+        None, description="there and true with 100 faces: the picture may show more"
+    )
     faces: list[FaceAnswer]
 
 
