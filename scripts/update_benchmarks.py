@@ -227,6 +227,27 @@ def times(results: Results) -> list[str]:
     )
 
 
+def detection(results: Results) -> list[str]:
+    """Return the table of the faces that the detector finds, by their width."""
+    settings = {
+        name: one
+        for name, one in results.get("detection", {}).get("figures", {}).items()
+        if isinstance(one, dict)
+    }
+    widths = sorted({int(width) for one in settings.values() for width in one["found"]})
+    rows = [
+        (
+            name,
+            f"{one['ms']:.0f}",
+            *(f"{one['found'][str(w)]:.0%}" if str(w) in one["found"] else "" for w in widths),
+            str(one["false"]),
+        )
+        for name, one in settings.items()
+    ]
+    header = ("picture, searched in", "ms", *(f"{width} px" for width in widths), "false")
+    return markdown_table(header, rows or [(MISSING, *[""] * (len(header) - 1))])
+
+
 def install(results: Results) -> list[str]:
     """Return the table of what the base install is made of."""
     sizes = results.get("footprint", {}).get("figures", {}).get("install_mb", {})
@@ -314,6 +335,7 @@ Block = Callable[[Results], list[str]]
 BLOCKS: Final[dict[str, Block]] = {
     "targets": targets,
     "times": times,
+    "detection": detection,
     "install": install,
     "origins": origins,
     "cost": cost,

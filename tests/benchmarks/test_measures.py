@@ -9,12 +9,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from benchmarks.detection import cut_head, overlap, paste
 from benchmarks.footprint import base_install, needed
 from benchmarks.peak import count_operations
 from benchmarks.pictures import face_crops, photo, write_photos
-from benchmarks.record import compare
+from benchmarks.record import astronaut, compare
 from benchmarks.same_labels import compare as compare_answers
 from facial_expressions.inference.recognizer import load_recognizer
+from facial_expressions.results import Box
 
 
 def side(*rounds: list[float]) -> Callable[[], list[float]]:
@@ -79,3 +81,18 @@ def test_made_pictures_have_faces_and_are_always_the_same(tmp_path: Path) -> Non
     assert [one.read_bytes() for one in first] == [one.read_bytes() for one in second]
     assert all(recognizer.recognize(path) for path in first)
     assert face_crops(3).shape == (3, 48, 48)
+
+
+def test_overlap_is_what_two_boxes_share_of_what_they_cover() -> None:
+    one = Box(0, 0, 4, 2)
+    assert overlap(one, one) == 1.0
+    assert overlap(one, Box(2, 0, 6, 2)) == 4 / 12
+    assert overlap(one, Box(4, 0, 6, 2)) == 0.0
+
+
+def test_a_pasted_face_is_as_wide_as_asked_and_found_where_it_was_put() -> None:
+    picture, truth = paste(cut_head(astronaut()), 96, (640, 480), seed=3)
+    assert picture.shape == (480, 640, 3)
+    assert abs(truth.width - 96) < 1.5
+    boxes = [face.box for face in load_recognizer().recognize(picture)]
+    assert any(overlap(box, truth) > 0.6 for box in boxes)

@@ -6,7 +6,17 @@ import re
 
 import pytest
 
-from scripts.update_benchmarks import BLOCKS, ROOT, ROWS, Results, cost, fill, origins, targets
+from scripts.update_benchmarks import (
+    BLOCKS,
+    ROOT,
+    ROWS,
+    Results,
+    cost,
+    detection,
+    fill,
+    origins,
+    targets,
+)
 
 PAGE = "before\n<!-- benchmarks: {kind} -->\nold\n<!-- /benchmarks -->\nafter\n"
 
@@ -48,6 +58,16 @@ def test_what_was_measured_stands_beside_what_was_aimed_at(results: Results) -> 
     assert any("default detector | `peer` | 2.50x | 2x | 5x |" in line for line in lines)
     assert any("frames/s | `peer` | 50 | 30 | 100 |" in line for line in lines)
     assert any("| 5 of 6 faces, 2 modes | 100 % |" in line for line in lines)
+
+
+def test_found_faces_stand_under_their_widths() -> None:
+    settings = {
+        "1x1, full": {"ms": 12.4, "found": {"12": 0.5, "96": 1.0}, "false": 3},
+        "2x2, full": {"ms": 2.5, "found": {"12": 0.25}, "false": 0},
+    }
+    lines = detection({"detection": {"figures": {"threads": 2, **settings}}})
+    assert lines[0] == "| picture, searched in | ms | 12 px | 96 px | false |"
+    assert lines[2:] == ["| 1x1, full | 12 | 50% | 100% | 3 |", "| 2x2, full | 2 | 25% |  | 0 |"]
 
 
 def test_what_was_not_measured_says_so() -> None:
