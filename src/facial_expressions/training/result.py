@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.ferplus import strict_majority
 from facial_expressions.training.material import Material
-from facial_expressions.training.network import predict_logits, preprocessing_of
+from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
 from facial_expressions.training.run_folder import RunFolder
 
 __all__ = ["save_result"]
@@ -21,6 +21,9 @@ def save_result(
 ) -> list[NDArray[np.float32]]:
     """Write what ``export`` reads: weights, and crops, labels and logits of validation.
 
+    The logits are those of float32, in which the exported file computes, whatever the network was
+    trained in: in bfloat16 every five-hundredth answer is another one.
+
     Args:
         folder: The run's folder.
         model: The network with its final weights.
@@ -30,10 +33,11 @@ def save_result(
         For each head the logits on validation, ``float32 (N, K)``.
     """
     split = material.dataset.validation
-    logits = predict_logits(model, split, preprocessing_of(material.recipe))
     temporary = folder.path / ".part.weights.h5"
     model.save_weights(temporary)
     temporary.replace(folder.weights)
+    exact = _in_float32(model, folder, material)
+    logits = predict_logits(exact, split, preprocessing_of(material.recipe))
     arrays: dict[str, NDArray[Any]] = {
         "crops": split.images, "labels": split.labels, "logits": logits[0],
     }  # fmt: skip
@@ -42,3 +46,17 @@ def save_result(
         arrays["ferplus_logits"] = logits[1]
     np.savez(folder.validation, allow_pickle=False, **arrays)
     return logits
+
+
+def _in_float32(model: keras.Model, folder: RunFolder, material: Material) -> keras.Model:
+    """Return the network with its saved weights, computing in float32."""
+    previous = keras.config.dtype_policy()
+    if previous.compute_dtype == "float32":
+        return model
+    keras.config.set_dtype_policy("float32")
+    try:
+        exact = build_network(material.recipe, len(material.dataset.labels))
+    finally:
+        keras.config.set_dtype_policy(previous)
+    exact.load_weights(folder.weights)
+    return exact
