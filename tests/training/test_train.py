@@ -17,7 +17,8 @@ import pytest
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import CheckpointError, DatasetError
-from facial_expressions.training.network import build_network
+from facial_expressions.preprocessing import to_batch
+from facial_expressions.training.network import build_network, preprocessing_of
 from facial_expressions.training.precision import choose_precision, has_fast_bfloat16
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.train import Progress, TrainingRun, train
@@ -59,6 +60,23 @@ def test_the_run_folder_is_enough_to_repeat_the_run(
     repeated = train(Recipe.load(folder.recipe), dataset, tmp_path / "again")
     for first, second in zip(_weights(run, recipe), _weights(repeated, recipe), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_a_run_in_bfloat16_keeps_the_validation_logits_of_float32(
+    dataset: Dataset, recipe: Recipe, tmp_path: Path
+) -> None:
+    """The exported file computes in float32 and is compared with them."""
+    optimization = dataclasses.replace(recipe.optimization, precision="mixed_bfloat16")
+    recipe = dataclasses.replace(recipe, optimization=optimization)
+    folder = train(recipe, dataset, tmp_path / "run").folder
+    assert json.loads(folder.environment.read_text())["precision"] == "mixed_bfloat16"
+    network = build_network(recipe, 7)
+    network.load_weights(folder.weights)
+    split = dataset.validation
+    expected = network.predict_on_batch(to_batch(split.images, preprocessing_of(recipe)))
+    with np.load(folder.validation) as file:
+        np.testing.assert_allclose(file["logits"], expected, atol=1e-5)
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_to_the_bit(
