@@ -157,7 +157,7 @@ def test_covering_the_most_marked_place_harms_the_answer_more_than_the_least_mar
         covered = crops.copy()
         for crop, where in zip(covered, place, strict=True):
             top, left = 8 * (int(where) // 6), 8 * (int(where) % 6)
-            crop[max(top - 4, 0) : top + 12, max(left - 4, 0) : left + 12] = crop.mean()
+            crop[max(top - 8, 0) : top + 16, max(left - 8, 0) : left + 16] = crop.mean()
         after = classifier.predict_proba(covered)
         falls.append(float((before[rows, answers] - after[rows, answers]).mean()))
     assert falls[0] > falls[1] + 0.01

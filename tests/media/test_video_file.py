@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from facial_expressions.errors import VideoError
-from facial_expressions.media.video_file import VideoFile
+from facial_expressions.media.pyav import av
+from facial_expressions.media.video_file import VideoFile, upright
 from tests.media.videos import even_times, write_video
 
 Picture = NDArray[np.uint8]
@@ -165,3 +166,12 @@ def test_too_large_video_is_refused(tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.mp4", [corner_picture()] * 2, even_times(2))
     with pytest.raises(VideoError, match="96x64"):
         VideoFile(path, max_pixels=96 * 64 - 1)
+
+
+@pytest.mark.parametrize("width", [2, 62, 64, 250, 320, 398])
+def test_pixels_lie_without_gaps_at_any_width(width: int) -> None:
+    """FFmpeg pads rows to 64 bytes or so; what reads the bytes as they lie must not see that."""
+    picture = av.VideoFrame.from_ndarray(np.full((8, width, 3), 90, np.uint8), format="rgb24")
+    pixels = upright(picture.reformat(format="yuv420p"))
+    assert pixels.shape == (8, width, 3)
+    assert pixels.flags.c_contiguous

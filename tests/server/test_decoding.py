@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -290,14 +291,25 @@ def test_when_no_child_can_be_started_the_answer_is_503(monkeypatch: pytest.Monk
 def test_killing_children_under_load_hurts_one_request_each(
     recognizer: ExpressionRecognizer,
 ) -> None:
-    n_kills, n_requests = 3, 24
+    n_kills, is_over = 3, threading.Event()
     with run_server(recognizer, ServerLimits(workers=2, answer_s=60)) as server:
+
+        def ask_on() -> list[int]:
+            statuses = []
+            while not is_over.is_set():
+                statuses.append(server.post(png(300, 300)).status)
+            return statuses
+
         with ThreadPoolExecutor(4) as clients:
-            answers = [clients.submit(server.post, png(300, 300)) for _ in range(n_requests)]
-            for _ in range(n_kills):
+            answers = [clients.submit(ask_on) for _ in range(4)]
+            try:
+                for _ in range(n_kills):
+                    time.sleep(0.3)
+                    os.kill(a_child(), signal.SIGKILL)
                 time.sleep(0.3)
-                os.kill(a_child(), signal.SIGKILL)
-            statuses = [one.result().status for one in answers]
+            finally:
+                is_over.set()
+            statuses = [status for one in answers for status in one.result()]
         assert set(statuses) <= {200, 422}
         assert statuses.count(422) <= n_kills
         assert server.post(png()).status == 200

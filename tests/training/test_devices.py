@@ -33,7 +33,8 @@ dataset = Dataset("drawn", "folder", FER2013, *parts)
 recipe = Recipe.from_dict({
     "run": {"name": "tiny", "seed": 5}, "data": {"protocol": "folder"},
     "network": {"architecture": conftest.TINY, "dropout": 0.0},
-    "optimization": {"epochs": 2, "batch_size": 16, "ema": 0.9, "learning_rate": 0.01},
+    "optimization": {"epochs": 2, "batch_size": 16, "ema": 0.9, "learning_rate": 0.01,
+                     "precision": "float32"},
 })
 run = train(recipe, dataset, sys.argv[1])
 too_small = dataclasses.replace(recipe.optimization, batch_size=1)

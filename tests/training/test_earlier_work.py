@@ -45,7 +45,13 @@ def _recipe(**sections: dict[str, object]) -> Recipe:
         "data": {"protocol": "folder"},
         "network": {"architecture": "tiny_for_tests"},
         "augmentation": {},
-        "optimization": {"epochs": 2, "batch_size": 7, "ema": 0.9, "learning_rate": 0.01},
+        "optimization": {
+            "epochs": 2,
+            "batch_size": 7,
+            "ema": 0.9,
+            "learning_rate": 0.01,
+            "precision": "float32",
+        },
     }
     for name, section in sections.items():
         values[name] = values.get(name, {}) | section

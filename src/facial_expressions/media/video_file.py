@@ -228,9 +228,10 @@ def upright(picture: VideoFrame) -> NDArray[np.uint8]:
         picture: A decoded frame of any pixel format.
 
     Returns:
-        RGB ``uint8 (H, W, 3)``.
+        RGB ``uint8 (H, W, 3)``, C-contiguous.
     """
-    image = np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
+    # FFmpeg pads rows to the width of the processor's vectors: at some widths PyAV gives a view.
+    image = np.ascontiguousarray(picture.to_ndarray(format="rgb24"), np.uint8)
     matrix = _display_matrix(picture)
     if matrix is None:
         return image
