@@ -49,7 +49,7 @@ class Head:
 def main() -> None:
     """Measure every setting on every frame and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--places", type=int, default=30, help="pictures for each width and head")
+    parser.add_argument("--places", type=int, default=8, help="pictures for each width and head")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="a short trial; nothing is written")
     options = parser.parse_args()

@@ -140,7 +140,10 @@ def test_rows_carry_explanations_only_when_asked_for(mapped_model: Path, astrona
 def test_covering_the_most_marked_place_harms_the_answer_more_than_the_least_marked(
     astronaut: Path,
 ) -> None:
-    """Of the shipped network, on average over one face cut out in thirty ways."""
+    """Of the shipped network, on average over one face cut out in thirty ways.
+
+    Half of the crop's side is covered: the network learnt to do without up to a third.
+    """
     recognizer, classifier = load_recognizer("compact"), load_classifier("compact")
     image = load_image(astronaut)
     (found,) = recognizer.detect(image)
@@ -160,4 +163,4 @@ def test_covering_the_most_marked_place_harms_the_answer_more_than_the_least_mar
             crop[max(top - 8, 0) : top + 16, max(left - 8, 0) : left + 16] = crop.mean()
         after = classifier.predict_proba(covered)
         falls.append(float((before[rows, answers] - after[rows, answers]).mean()))
-    assert falls[0] > falls[1] + 0.01
+    assert falls[0] > falls[1] + 0.1
