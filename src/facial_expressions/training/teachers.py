@@ -7,6 +7,7 @@ averaged. A teacher's output teaches the head of the pupil that has the same lab
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,14 +15,18 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from facial_expressions.architectures import list_architectures
 from facial_expressions.data.folds import content_folds
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.model_store import list_models
 from facial_expressions.inference.runtime import file_sha256
-from facial_expressions.labels import LabelSet
-from facial_expressions.preprocessing import to_batch
+from facial_expressions.labels import FERPLUS, LabelSet
+from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.finished_run import FinishedRun, read_finished_run
-from facial_expressions.training.network import preprocessing_of
+from facial_expressions.training.first_weights import open_first_weights
+from facial_expressions.training.network import build_network, preprocessing_of
+from facial_expressions.training.recipe import NetworkRecipe, Recipe
 from facial_expressions.training.teaching import Lesson, Pupil
 
 __all__ = ["Teachers", "open_teachers"]
@@ -45,20 +50,45 @@ class _Member(Protocol):
         """Return what identifies the teacher, as plain values."""
 
 
-class _FileMember:
-    """An exported model file."""
+class _ForeignFileMember:
+    """A model file of a network that is not ours: its first output teaches."""
 
-    def __init__(self, path: Path) -> None:
-        self._classifier = ExpressionClassifier.load(path)
-        self._path = path
-        self.label_sets = (self._classifier.labels,)
-        self.size = self._classifier.metadata.preprocessing.size
+    def __init__(self, classifier: ExpressionClassifier) -> None:
+        self._classifier = classifier
+        self.label_sets = (classifier.labels,)
+        self.size = classifier.metadata.preprocessing.size
 
     def answer(self, crops: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         return [self._classifier.predict_proba(np.rint(crops).astype(np.uint8))]
 
     def describe(self) -> dict[str, object]:
-        return {"name": self._path.name, "sha256": file_sha256(self._path)}
+        return _describe_file(self._classifier)
+
+
+class _FileMember:
+    """A model file of a registered architecture, computed in the precision of the training.
+
+    So all its heads teach, and where a processor has bfloat16 an answer takes a third of the time.
+    """
+
+    def __init__(self, classifier: ExpressionClassifier, recipe: Recipe) -> None:
+        self._classifier = classifier
+        metadata = classifier.metadata
+        scaling = metadata.preprocessing
+        network = NetworkRecipe(metadata.architecture, scaling.size, scaling.mean, scaling.std)
+        self.label_sets = metadata.label_sets
+        votes = replace(recipe.optimization, ferplus_weight=float(FERPLUS in self.label_sets))
+        own = replace(recipe, network=network, optimization=votes)
+        self._model = build_network(own, len(classifier.labels))
+        open_first_weights(classifier.path).copy_to(self._model, own, classifier.labels)
+        self._preprocessing = preprocessing_of(own)
+        self.size = scaling.size
+
+    def answer(self, crops: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return _answers(self._model, crops, self._preprocessing)
+
+    def describe(self) -> dict[str, object]:
+        return _describe_file(self._classifier)
 
 
 class _RunMember:
@@ -72,9 +102,7 @@ class _RunMember:
         self.size = self._preprocessing.size
 
     def answer(self, crops: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        outputs = self._model.predict_on_batch(to_batch(crops, self._preprocessing))
-        heads = outputs if isinstance(outputs, list) else [outputs]
-        return [_softmax(keras.ops.convert_to_numpy(one)) for one in heads]
+        return _answers(self._model, crops, self._preprocessing)
 
     def describe(self) -> dict[str, object]:
         return self.run.describe()
@@ -129,7 +157,8 @@ def open_teachers(paths: Sequence[Path], pupil: Pupil) -> Teachers:
     """Open the networks that teach another one.
 
     Args:
-        paths: Folders of finished runs and model files that end in ``.onnx``.
+        paths: Folders of finished runs, model files that end in ``.onnx``, and names of shipped
+            models.
         pupil: What is to learn from them.
 
     Raises:
@@ -156,8 +185,8 @@ def open_teachers(paths: Sequence[Path], pupil: Pupil) -> Teachers:
 
 
 def _open(path: Path, pupil: Pupil) -> _Member:
-    is_file = path.suffix == ".onnx"
-    member: _Member = _FileMember(path) if is_file else _RunMember(read_finished_run(path))
+    is_file = path.suffix == ".onnx" or str(path) in {model.name for model in list_models()}
+    member = _open_file(path, pupil.recipe) if is_file else _RunMember(read_finished_run(path))
     wanted = pupil.recipe.network.size
     if member.size != wanted:
         raise ModelError(
@@ -171,6 +200,26 @@ def _open(path: Path, pupil: Pupil) -> _Member:
             f"{names[1]}; choose a teacher of the same label set"
         )
     return member
+
+
+def _open_file(path: Path, recipe: Recipe) -> _Member:
+    classifier = ExpressionClassifier.load(path if path.suffix else str(path))
+    if classifier.metadata.architecture in list_architectures():
+        return _FileMember(classifier, recipe)
+    return _ForeignFileMember(classifier)
+
+
+def _describe_file(classifier: ExpressionClassifier) -> dict[str, object]:
+    return {"name": classifier.path.name, "sha256": file_sha256(classifier.path)}
+
+
+def _answers(
+    model: keras.Model, crops: NDArray[np.float32], preprocessing: Preprocessing
+) -> list[NDArray[np.float32]]:
+    """Return each head's probabilities."""
+    outputs = model.predict_on_batch(to_batch(crops, preprocessing))
+    heads = outputs if isinstance(outputs, list) else [outputs]
+    return [_softmax(keras.ops.convert_to_numpy(one)) for one in heads]
 
 
 def _unseen(member: _Member, pupil: Pupil) -> NDArray[np.bool_]:
