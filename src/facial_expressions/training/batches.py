@@ -96,8 +96,8 @@ class TrainingBatches:
             epoch: Epoch, from 0.
         """
         steps = range(len(self))
-        if self._teacher is not None:
-            # A teacher may be a network; two threads in one Keras backend are asking for trouble.
+        if self._teacher is not None and self._teacher.computes:
+            # The teacher is a network; two threads in one Keras backend are asking for trouble.
             yield from (self.load(epoch, step) for step in steps)
             return
         with ThreadPoolExecutor(1, "batches") as thread:

@@ -240,19 +240,22 @@ class DistillationRecipe:
 
     The loss is ``(1 - weight) * hard + weight * temperature**2 * KL(teachers || network)``, both
     distributions at ``temperature`` (Hinton et al. 2015, arXiv:1503.02531); the teachers answer on
-    the very pictures that the network sees (Beyer et al. 2022, arXiv:2106.05237). The teachers
-    themselves are given to ``train``.
+    the very pictures that the network sees (Beyer et al. 2022, arXiv:2106.05237), or once for each.
+    The teachers themselves are given to ``train``.
 
     Attributes:
         weight: Share of the teachers in the loss, 0 to 1; 0 is off.
         temperature: What the logits of both are divided by, 0.1 to 20.
         out_of_fold: Whether a picture learns only from teachers that were trained without its part
             of the data (``data.folds``), so that nothing they memorised is passed on.
+        per_picture: Whether the teachers answer once for each picture, with the mean over the
+            test-time views, rather than on the very pictures that the network sees.
     """
 
     weight: float = 0.0
     temperature: float = 2.0
     out_of_fold: bool = False
+    per_picture: bool = False
 
     def __post_init__(self) -> None:
         _check("distillation.weight", self.weight, ok=0 <= self.weight <= 1, allowed="0 to 1")

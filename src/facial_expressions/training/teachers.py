@@ -26,8 +26,9 @@ from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.finished_run import FinishedRun, read_finished_run
 from facial_expressions.training.first_weights import open_first_weights
 from facial_expressions.training.network import build_network, preprocessing_of
+from facial_expressions.training.picture_answers import PictureAnswers
 from facial_expressions.training.recipe import NetworkRecipe, Recipe
-from facial_expressions.training.teaching import Lesson, Pupil
+from facial_expressions.training.teaching import Lesson, Pupil, Teacher
 
 __all__ = ["Teachers", "open_teachers"]
 
@@ -111,6 +112,8 @@ class _RunMember:
 class Teachers:
     """Several networks, as one teacher; made by ``open_teachers``."""
 
+    computes = True
+
     def __init__(
         self,
         members: Sequence[_Member],
@@ -153,7 +156,7 @@ class Teachers:
         return tuple(sums[head] / counts[head, :, None] for head in sorted(sums))
 
 
-def open_teachers(paths: Sequence[Path], pupil: Pupil) -> Teachers:
+def open_teachers(paths: Sequence[Path], pupil: Pupil) -> Teacher:
     """Open the networks that teach another one.
 
     Args:
@@ -181,6 +184,8 @@ def open_teachers(paths: Sequence[Path], pupil: Pupil) -> Teachers:
                 f"received none for {left:,} of {len(pupil.images):,} pictures; give a run for "
                 "every data.fold, or set distillation.out_of_fold=false"
             )
+    if pupil.recipe.distillation.per_picture:
+        return PictureAnswers(teachers, pupil.images)
     return teachers
 
 

@@ -52,7 +52,11 @@ class Pupil:
 
 
 class Teacher(Protocol):
-    """Gives a distribution for each picture of a lesson: networks at work, or a bank of answers."""
+    """Gives a distribution for each picture of a lesson: networks at work, or answers kept."""
+
+    @property
+    def computes(self) -> bool:
+        """Whether a network computes each answer, rather than it being looked up."""
 
     @property
     def taught(self) -> tuple[bool, ...]:
