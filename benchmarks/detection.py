@@ -58,7 +58,8 @@ def main() -> None:
     figures: dict[str, object] = {"threads": options.threads, "pictures": places * len(heads)}
     for frame in FRAMES:
         longest = max(frame)
-        for name, sides in (("two sizes", None), ("half", (longest // 2,)), ("full", (longest,))):
+        settings = (("two sizes", None), ("a third", (longest // 3,)), ("full", (longest,)))
+        for name, sides in settings:
             detector = CenterFaceDetector(working_sides=sides, threads=options.threads)
             found, false = recall(detector, heads, frame, places)
             empty = background(frame, 0)

@@ -104,6 +104,26 @@ ROWS: Final = (
         ("video 640x480", "detection on every 5", "frames_per_s"), "{:.0f}",
     ),
     Row(
+        "video of a minute, 640x480, two faces that cross, `video` with rows, frames/s", "video",
+        ("crossing", "frames_per_second"), "{:.0f}", "25",
+    ),
+    Row(
+        "its memory after 10 s against the end, MB more", "video",
+        ("crossing", "memory_growth_mb"), "{:.1f}", "20",
+    ),
+    Row(
+        "label switches a minute, a still face in noise, without smoothing", "video",
+        ("flicker", "switches_per_minute", "smooth 0"), "{:.0f}",
+    ),
+    Row(
+        "the same with `--smooth 0.5`", "video",
+        ("flicker", "switches_per_minute", "smooth 0.5"), "{:.1f}", "a fifth",
+    ),
+    Row(
+        "the page with a camera of 640x480, browser on the same cores, frames/s", "page",
+        ("frames_per_s",), "{:.0f}", "10",
+    ),
+    Row(
         "training the seed's network, images/s against plain `fit` in float32", "training_speed",
         ("ratio",), must="1.9x", aim="3x",
     ),

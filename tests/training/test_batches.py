@@ -204,6 +204,7 @@ class _Parrot:
     """A teacher that answers with what it is shown: mean grey and row number."""
 
     taught = (True,)
+    computes = True
 
     def __init__(self) -> None:
         self.identity: dict[str, object] = {"teachers": []}

@@ -28,7 +28,7 @@ from facial_expressions.training.network import FERPLUS_HEAD, build_network, pre
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.teacher_bank import TeacherBank, write_bank
 from facial_expressions.training.teachers import open_teachers
-from facial_expressions.training.teaching import Lesson, Pupil
+from facial_expressions.training.teaching import Lesson, Pupil, soften
 from facial_expressions.training.train import train
 from tests.tiny_model import write_tiny_model
 
@@ -223,6 +223,42 @@ def test_each_head_learns_from_the_teachers_of_its_label_set(dataset: Dataset, r
     np.testing.assert_allclose(first, expected, atol=1e-5)
     np.testing.assert_allclose(second, of_votes[1], atol=1e-5)
     assert open_teachers([runs / "fold0"], pupil).taught == (True, False)
+
+
+def test_a_shipped_model_teaches_with_both_heads_as_its_file_answers(dataset: Dataset) -> None:
+    pupil = _pupil(dataset, _recipe(), with_votes=True)
+    teachers = open_teachers([Path("compact")], pupil)
+    assert teachers.taught == (True, True)
+    rows = np.arange(12)
+    first, second = teachers.answer(_lesson(dataset, rows))
+    crops = dataset.train.images[rows]
+    # The file divides logits by a temperature, and adds a constant to each of the first head's.
+    metadata = ExpressionClassifier.load("compact").metadata
+    of_file = ExpressionClassifier.load("compact", labels="ferplus").predict_proba(crops)
+    temperature = metadata.other_heads[0].temperature
+    np.testing.assert_allclose(second, soften(of_file, 1 / temperature), atol=5e-3)
+    of_file = ExpressionClassifier.load("compact").predict_proba(crops)
+    added = np.log(first) - metadata.temperature * np.log(of_file)
+    added -= added.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(added, np.tile(added[0], (12, 1)), atol=2e-2)
+
+
+def test_answers_of_a_picture_are_the_mean_over_ten_views_of_it(
+    dataset: Dataset, runs: Path
+) -> None:
+    pupil = _pupil(dataset, _recipe(distillation={"per_picture": True}))
+    teachers = open_teachers([runs / "fold0"], pupil)
+    rows = np.array([60, 3])
+    (actual,) = teachers.answer(Lesson(1, 0, rows, pytest.fail))
+    padded = np.pad(dataset.train.images[rows], ((0, 0), (1, 1), (1, 1)), mode="edge")
+    views = [
+        padded[:, 1 - down : 49 - down, 1 - right : 49 - right]
+        for down, right in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+    ]
+    views += [view[:, :, ::-1] for view in views]
+    expected = np.mean([_answers_of(runs / "fold0", view)[0] for view in views], axis=0)
+    # A view is mirrored before it moves; to the left and to the right there is one of each.
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
 def test_out_of_fold_a_picture_learns_only_from_a_teacher_that_has_not_seen_it(

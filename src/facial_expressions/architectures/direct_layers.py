@@ -1,9 +1,9 @@
 """Keras layers that reach PyTorch's own kernels without detours when PyTorch is the backend.
 
 Keras composes ``BatchNormalization`` from elementwise operations, which on a processor took a third
-of a training step of the compact network, and in bfloat16 more than half of an answer of it; PyTorch
-has one kernel for it.
-Keras copies the input of every convolution to channels-first order and back, a tenth of a step.
+of a training step of the compact network, and in bfloat16 more than half of an answer's time;
+PyTorch has one kernel for it. Keras copies the input of every convolution to channels-first order
+and back, a tenth of a step.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from facial_expressions.errors import CameraError
+
 if TYPE_CHECKING:
     from facial_expressions.inference.recognizer import ExpressionRecognizer
     from facial_expressions.media.frames import Frame, FrameSource
@@ -105,12 +107,14 @@ def _parse_every(text: str) -> Every:
 
 def _check_source(source: str, *, is_camera: bool) -> None:
     """Refuse what can be no source, as wrong usage."""
-    number = source.partition(":")[2]
-    if is_camera and not (number.isascii() and (number or "0").isdigit()):
-        raise typer.BadParameter(
-            f"a camera is webcam, webcam:1 and so on; received {source}; give its number."
-        )
-    if not is_camera and "://" not in source and not os.path.lexists(source):
+    from facial_expressions.media.camera import camera_position
+
+    if is_camera:
+        try:
+            camera_position(source.partition(":")[2])
+        except CameraError as error:
+            raise typer.BadParameter(f"{error}.") from error
+    elif "://" not in source and not os.path.lexists(source):
         raise typer.BadParameter(f"no such video; received {source}; check the path.")
 
 

@@ -35,7 +35,7 @@ SMALL_SIDE: Final = 192
 """Longest side in pixels at which faces that fill the picture are searched for."""
 
 LARGE_SIDES: Final = (512, 1280)
-"""Bounds of the side for small faces; between them it is a third of the picture's longest."""
+"""Bounds of the side for small faces; between them it is half of the picture's longest."""
 
 _STEP: Final = 4
 """Pixels per cell of the network's grid."""
@@ -94,7 +94,7 @@ class CenterFaceDetector:
     Args:
         min_score: Detections scored lower are dropped, 0 to 1.
         working_sides: Longest sides in pixels at which every picture is searched; None takes 192
-            and a third of the picture's longest side, at least 512 and at most 1280.
+            and half of the picture's longest side, at least 512 and at most 1280.
         max_faces: At most this many faces are returned, the best scored.
         threads: Threads for one run; None leaves it to ONNX Runtime.
 
@@ -156,7 +156,7 @@ class CenterFaceDetector:
 
     def _sides(self, longest: int) -> tuple[int, ...]:
         lowest, highest = LARGE_SIDES
-        return self._working_sides or (SMALL_SIDE, min(max(longest // 3, lowest), highest))
+        return self._working_sides or (SMALL_SIDE, min(max(longest // 2, lowest), highest))
 
     def __repr__(self) -> str:
         return f"CenterFaceDetector(working_sides={self._working_sides})"

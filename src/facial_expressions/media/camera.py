@@ -26,7 +26,7 @@ from facial_expressions.media.frames import Frame
 from facial_expressions.media.pyav import av
 from facial_expressions.media.video_file import upright
 
-__all__ = ["Camera", "CameraDevice", "find_camera"]
+__all__ = ["Camera", "CameraDevice", "camera_position", "find_camera"]
 
 _STUCK_S: Final = 3.0
 _QUEUE: Final = 3
@@ -60,11 +60,7 @@ def find_camera(number: str = "", *, platform: str = sys.platform) -> CameraDevi
     Raises:
         CameraError: There is no such camera, or the number is none.
     """
-    if not (number == "" or (number.isascii() and number.isdigit() and len(number) < 4)):
-        raise CameraError(
-            f"a camera is webcam, webcam:1 and so on; received webcam:{number}; give its number"
-        )
-    position = int(number or 0)
+    position = camera_position(number)
     name = f"webcam:{position}"
     if platform == "darwin":
         return CameraDevice(name, f"{position}:none", "avfoundation", {"framerate": "30"})
@@ -82,6 +78,26 @@ def find_camera(number: str = "", *, platform: str = sys.platform) -> CameraDevi
     if path not in paths:
         raise _no_camera(name, [str(one) for one in paths])
     return CameraDevice(name, str(path), "v4l2")
+
+
+def camera_position(number: str) -> int:
+    """Read a camera's number.
+
+    Args:
+        number: What stands after ``webcam:``; nothing is the first camera.
+
+    Raises:
+        CameraError: It is no number of up to three digits.
+
+    Examples:
+        >>> camera_position(""), camera_position("1")
+        (0, 1)
+    """
+    if number and not (number.isascii() and number.isdigit() and len(number) <= 3):
+        raise CameraError(
+            f"a camera is webcam, webcam:1 and so on; received webcam:{number}; give its number"
+        )
+    return int(number or 0)
 
 
 def _no_camera(name: str, found: list[str]) -> CameraError:

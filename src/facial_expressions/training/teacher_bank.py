@@ -149,6 +149,7 @@ def _facts(pupil: Pupil) -> dict[str, Any]:
     """Return everything that decides which pictures an epoch shows, and how they are changed."""
     recipe = pupil.recipe
     sections = recipe.to_dict()
+    per_picture = recipe.distillation.per_picture
     changes = sections["augmentation"]
     optimization = recipe.optimization
     return {
@@ -162,6 +163,7 @@ def _facts(pupil: Pupil) -> dict[str, Any]:
         "views": optimization.views,
         "augmentation": {key: changes[key] for key in changes if key not in _AFTER_TEACHERS},
         "out_of_fold": recipe.distillation.out_of_fold,
+        **({"per_picture": True} if per_picture else {}),  # older banks do not mention it
     }
 
 
