@@ -88,6 +88,7 @@ def main(arguments: list[str]) -> int:
     if not verdict.is_worth_it:
         print("not worth it: nothing is written", file=sys.stderr)
         return 1
+    content = with_accuracy(content, verdict.int8_accuracy)
     options.out.write_bytes(content)
     print(f"{options.out}: {len(content):,} bytes, was {original.path.stat().st_size:,}")
     return 0
@@ -123,6 +124,21 @@ def quantize(classifier: ExpressionClassifier, pictures: NDArray[np.uint8], fold
     model = onnx.load(made)
     whole = ModelMetadata.from_entries(_entries(classifier.path), source=classifier.path.name)
     onnx.helper.set_model_props(model, replace(whole, name=f"{whole.name}-int8").to_entries())
+    return seal_model(model.SerializeToString(deterministic=True))
+
+
+def with_accuracy(content: bytes, accuracy: float) -> bytes:
+    """Return a model file that says how accurate it is on validation.
+
+    Args:
+        content: The file.
+        accuracy: Share of right answers, 0 to 1.
+    """
+    model = onnx.load_from_string(content)
+    entries = {one.key: one.value for one in model.metadata_props}
+    metadata = ModelMetadata.from_entries(entries, source="the int8 file")
+    figures = {**metadata.figures, "validation_accuracy": accuracy}
+    onnx.helper.set_model_props(model, replace(metadata, figures=figures).to_entries())
     return seal_model(model.SerializeToString(deterministic=True))
 
 

@@ -1,7 +1,9 @@
 """Put an exported model file into the package and its digest into ``models/index.json``.
 
 Model files stay in git history for good, so one replaces another of the same name only when its
-accuracy on validation, which ``export`` wrote into the file, is higher by more than noise.
+accuracy on validation, which ``export`` wrote into the file, is higher by more than noise. A
+variant of another model (the same network in 8 bits) goes with that model: it may lose 0.3 points
+to it.
 
 Example:
     python scripts/release_model.py mine.onnx --summary "One sentence about it."
@@ -25,17 +27,31 @@ MODELS: Final = Path(__file__).resolve().parents[1] / "src" / "facial_expression
 MIN_GAIN: Final = 0.007
 """Least gain of validation accuracy that counts: seeds of one recipe differ by less."""
 
+MAX_LOSS: Final = 0.003
+"""Most that a variant may lose to its model."""
+
 
 def main(arguments: list[str], models: Path = MODELS) -> int:
     """Release a file, or say why not."""
     parser = argparse.ArgumentParser(description="Put a model file into the package.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--summary", required=True, help="one sentence about the model")
+    parser.add_argument("--variant-of", default="", help="the model whose network this is too")
     parser.add_argument("--default", action="store_true", help="make it the default model")
     options = parser.parse_args(arguments)
     metadata = ExpressionClassifier.load(options.file).metadata
     old = models / f"{metadata.name}.onnx"
-    if old.is_file():
+    if options.variant_of:
+        base = ExpressionClassifier.load(models / f"{options.variant_of}.onnx").metadata
+        loss = _validation_accuracy(base) - _validation_accuracy(metadata)
+        if loss > MAX_LOSS:
+            print(
+                f"{metadata.name} loses {loss:.4f} to {base.name} on validation, which is more "
+                f"than {MAX_LOSS}",
+                file=sys.stderr,
+            )
+            return 1
+    elif old.is_file():
         gain = _validation_accuracy(metadata) - _validation_accuracy(
             ExpressionClassifier.load(old).metadata
         )
@@ -74,6 +90,7 @@ def _updated_index(
         "label_set": ", ".join(labels.name for labels in metadata.label_sets),
         "licence": metadata.licence,
         "summary": options.summary,
+        **({"variant_of": options.variant_of} if options.variant_of else {}),
     }
     return index
 

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.onnx_bytes import seal_model
-from scripts.quantize_model import Verdict, quantize
+from scripts.quantize_model import Verdict, quantize, with_accuracy
 from tests.tiny_model import METADATA, write_mapped_model
 
 
@@ -64,6 +64,15 @@ def test_its_convolutions_have_seven_bit_weights(
     kernels = [numpy_helper.to_array(one) for one in graph.initializer if len(one.dims) == 4]
     assert [one.dtype for one in kernels] == [np.int8]
     assert 60 < np.abs(kernels[0].astype(int)).max() <= 64
+
+
+def test_a_file_can_be_given_its_own_accuracy(
+    original: ExpressionClassifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "more.onnx"
+    path.write_bytes(with_accuracy(original.path.read_bytes(), 0.61))
+    figures = {**original.metadata.figures, "validation_accuracy": 0.61}
+    assert ExpressionClassifier.load(path).metadata == replace(original.metadata, figures=figures)
 
 
 def test_maps_are_computed_as_before(crops: NDArray[np.uint8], tmp_path: Path) -> None:

@@ -80,7 +80,10 @@ def test_figures_and_label_set_are_those_of_the_index(folder: Path) -> None:
     figures = MeasuredFigures("x", 9, accuracy=0.5, macro_f1=0.4, ece=0.1, ms_per_crop=2.0)
     index["models"]["large"] |= {"label_set": "fer2013", "measured": asdict(figures)}
     (folder / "index.json").write_text(json.dumps(index))
+    index["models"]["large"]["variant_of"] = "small"
+    (folder / "index.json").write_text(json.dumps(index))
     small, large = list_models()
+    assert (small.variant_of, large.variant_of) == ("", "small")
     assert (small.label_set, small.measured) == ("", None)
     assert (large.label_set, large.measured) == ("fer2013", figures)
 

@@ -24,8 +24,8 @@ def network() -> keras.Model:
     return build_architecture("tiny_for_tests", (48, 48, 1), 7)
 
 
-def _file(folder: Path, network: keras.Model, accuracy: float) -> Path:
-    metadata = ModelMetadata("tiny", "tiny_for_tests", FER2013, Preprocessing())
+def _file(folder: Path, network: keras.Model, accuracy: float, name: str = "tiny") -> Path:
+    metadata = ModelMetadata(name, "tiny_for_tests", FER2013, Preprocessing())
     figures = {"validation_accuracy": accuracy}
     content = build_onnx(network, dataclasses.replace(metadata, figures=figures))
     path = folder / f"{accuracy}.onnx"
@@ -54,3 +54,18 @@ def test_only_a_gain_beyond_noise_replaces_a_file(
     code = release_model.main([str(new), "--summary", "New."], models)
     assert code == (0 if replaced else 1)
     assert ((models / "tiny.onnx").read_bytes() == new.read_bytes()) is replaced
+
+
+@pytest.mark.parametrize(("accuracy", "released"), [(0.597, True), (0.59, False)])
+def test_a_variant_goes_with_its_model_and_loses_little_to_it(
+    accuracy: float, released: bool, tmp_path: Path, network: keras.Model
+) -> None:
+    models = tmp_path / "models"
+    release_model.main([str(_file(tmp_path, network, 0.6)), "--summary", "Whole."], models)
+    small = _file(tmp_path, network, accuracy, "tiny-int8")
+    for _ in range(2):  # the second time it replaces itself, with no gain
+        code = release_model.main([str(small), "--summary", "8.", "--variant-of", "tiny"], models)
+        assert code == (0 if released else 1)
+    index = json.loads((models / "index.json").read_text())
+    variants = {name: entry.get("variant_of") for name, entry in index["models"].items()}
+    assert variants == {"tiny": None} | ({"tiny-int8": "tiny"} if released else {})

@@ -187,7 +187,8 @@ def load_classifier(
 
     Args:
         model: A shipped model's name, ``default``, the path of a model file, or ``ensemble`` for
-            the mean of every shipped network that answers in the label set.
+            the mean of every shipped network that answers in the label set (each once: a variant
+            of another model is left out).
         threads: Threads for one run; None leaves it to ONNX Runtime.
         labels: Name of the label set to answer in, ``fer2013`` or ``ferplus``, where the model has
             several; None takes its first, and the ensemble's ``fer2013``.
@@ -209,6 +210,8 @@ def _load_ensemble(labels: str, threads: int | None) -> EnsembleClassifier:
     """Open every shipped model that answers in a label set, and ask them together."""
     members = []
     for released in list_models():
+        if released.variant_of:
+            continue
         member = ExpressionClassifier.load(released.name, threads=threads)
         others = [head.labels.name for head in member.metadata.other_heads]
         if labels in others:

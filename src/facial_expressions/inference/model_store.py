@@ -35,7 +35,7 @@ DEFAULT: Final = "default"
 """Stands for the index's default model."""
 
 ENSEMBLE: Final = "ensemble"
-"""Stands for the mean of every shipped network of FER-2013's seven expressions."""
+"""Stands for the mean of every shipped network of FER-2013's seven expressions, each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ class ReleasedModel:
         is_default: Whether ``default`` stands for it.
         label_set: Names of its label sets, the first one first; empty where the index does not say.
         measured: Figures of its report; None before there is one of this very file.
+        variant_of: Name of the model whose network this one computes in another way; empty for a
+            network of its own.
     """
 
     name: str
@@ -84,6 +86,7 @@ class ReleasedModel:
     is_default: bool
     label_set: str = ""
     measured: MeasuredFigures | None = None
+    variant_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,7 @@ def _read_index(folder: Path) -> tuple[ReleasedModel, ...]:
                 is_default=name == index["default"],
                 label_set=entry.get("label_set", ""),
                 measured=MeasuredFigures(**entry["measured"]) if "measured" in entry else None,
+                variant_of=entry.get("variant_of", ""),
             )
             for name, entry in index["models"].items()
         ]
