@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.special
+from numpy.typing import NDArray
 
 from facial_expressions.evaluation.calibration import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
     apply_temperature,
-    choose_logit_adjustment,
     choose_operating_point,
+    fit_class_bias,
     fit_temperature,
     log_probabilities,
 )
@@ -129,18 +130,36 @@ def test_a_target_is_a_share() -> None:
         choose_operating_point([0], [[0.6, 0.4]], target_accuracy=90)
 
 
-def test_a_logit_adjustment_helps_the_rare_class_only_as_far_as_accuracy_allows() -> None:
-    # Two of ten are rare; each is missed by a margin of 0.5 and log(0.9 / 0.1) = 2.197, so that
-    # tau = 0.3 (0.66) turns both round. The eight others are safe until tau = 1 (margin 2.2).
-    logits = [[0.5, 0.0]] * 2 + [[2.2, 0.0]] * 8
-    truth = [1] * 2 + [0] * 8
-    assert choose_logit_adjustment(logits, truth, [0.9, 0.1]) == 0.3
-    # With ten frequent pictures at the rare ones' margin, the same would cost accuracy.
-    logits, truth = logits + [[0.45, 0.0]] * 10, truth + [0] * 10
-    assert choose_logit_adjustment(logits, truth, [0.9, 0.1]) == 0.0
+@pytest.mark.parametrize(("seed", "prior_std"), [(0, 1.0), (1, 0.1)])
+def test_a_class_bias_is_scipys_minimum(seed: int, prior_std: float) -> None:
+    truth, rows, _ = random_case(400, 5, seed)
+    logits = 2 * np.log(rows) + np.array([0.0, 1.0, -1.0, 0.5, 0.0])
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        scaled = scipy.special.log_softmax(weights[0] * logits + weights[1:], axis=1)
+        prior = (weights[1:] ** 2).sum() / (2 * prior_std**2 * len(truth))
+        return float(-scaled[np.arange(len(truth)), truth].mean() + prior)
+
+    best = scipy.optimize.minimize(loss, [1.0, *[0.0] * 5], options={"gtol": 1e-9}).x
+    expected = best[1:] / best[0] - (best[1:] / best[0]).mean()
+    actual = fit_class_bias(logits, truth, prior_std=prior_std)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("shares", [[0.5, 0.3, 0.2], [1.0, 0.0]])
-def test_a_logit_adjustment_needs_a_share_of_every_class(shares: list[float]) -> None:
-    with pytest.raises(ValueError, match="one share above 0 per class"):
-        choose_logit_adjustment([[1.0, 0.0]], [0], shares)
+def test_a_class_bias_takes_out_what_was_added() -> None:
+    """Labels drawn from honest probabilities; then one class's logit is raised by 1.5."""
+    rng = np.random.default_rng(3)
+    honest = rng.normal(size=(20_000, 3)) * 1.5
+    shares = scipy.special.softmax(honest, axis=1)
+    truth = (rng.random((20_000, 1)) > shares.cumsum(axis=1)).sum(axis=1)
+    bias = fit_class_bias(honest + np.array([0.0, 1.5, 0.0]), truth)
+    np.testing.assert_allclose(bias, [0.5, -1.0, 0.5], atol=0.05)
+
+
+def test_a_class_that_never_occurs_keeps_a_bias_within_reason() -> None:
+    logits = np.random.default_rng(4).normal(size=(50, 3))
+    truth = (logits[:, :2] + np.random.default_rng(5).normal(size=(50, 2))).argmax(axis=1)
+    bias = fit_class_bias(logits, truth)
+    assert np.isfinite(bias).all()
+    assert bias[2] == bias.min()
+    assert bias[2] > -6

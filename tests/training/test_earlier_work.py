@@ -466,7 +466,7 @@ def test_an_average_has_the_mean_weights_and_its_own_statistics(
     assert [one["name"] for one in origins["average_of"]] == ["fold0", "again"]
     exported = export_run(average.folder.path, tmp_path / "average.onnx")
     accuracy = exported.metadata.figures["validation_accuracy"]
-    assert accuracy == pytest.approx(average.val_accuracy, abs=0.2)  # after logit adjustment
+    assert accuracy == pytest.approx(average.val_accuracy, abs=0.2)  # after class biases
 
 
 def test_runs_that_do_not_go_together_are_refused_with_what_differs(

@@ -1,6 +1,6 @@
-"""Calibration: the temperature that makes confidences honest, and the threshold of ``uncertain``.
+"""Calibration: class biases, the temperature that makes confidences honest, the ``uncertain`` mark.
 
-Both are fitted on validation pictures and stored in the model file by ``export``. Temperature
+All are fitted on validation pictures and stored in the model file by ``export``. Temperature
 scaling divides the logits by one number T, so it changes confidences but no answer (Guo et al.
 2017, arXiv:1706.04599). Log-probabilities are logits up to a constant per row, so probabilities do
 as well. The loss is convex in 1/T; its root is found by bisection on the derivative.
@@ -14,11 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.evaluation.metrics import (
-    accuracy_score,
-    check_ids,
-    classification_scores,
-)
+from facial_expressions.evaluation.metrics import check_ids
 from facial_expressions.evaluation.probability_metrics import coverage_curve
 
 __all__ = [
@@ -26,8 +22,8 @@ __all__ = [
     "MIN_TEMPERATURE",
     "OperatingPoint",
     "apply_temperature",
-    "choose_logit_adjustment",
     "choose_operating_point",
+    "fit_class_bias",
     "fit_temperature",
     "log_probabilities",
 ]
@@ -97,6 +93,68 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
     return 2 / (low + high)
 
 
+def fit_class_bias(
+    logits: ArrayLike, y_true: ArrayLike, *, prior_std: float = 1.0
+) -> NDArray[np.float64]:
+    """Return what to add to each class's logit so that no class is answered too often.
+
+    Bias-corrected temperature scaling (Alexandari et al. 2020, arXiv:1901.06852): the scale a and
+    biases b for which softmax(a * logits + b) has the smallest mean NLL, with a normal prior on the
+    biases, which keeps those of classes with few pictures small. The loss is convex; Newton's
+    method finds its minimum. What is returned is ``b / a``, less its mean: added to the logits
+    before their temperature is fitted.
+
+    Args:
+        logits: Of validation pictures, ``(N, K)``.
+        y_true: Their label ids, ``(N,)``.
+        prior_std: Standard deviation of the prior, above 0.
+
+    Returns:
+        ``float64 (K,)``, with a mean of 0.
+
+    Raises:
+        ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
+
+    Examples:
+        >>> logits = [[0.0, 0.0]] * 1000 + [[9.0, 0.0], [0.0, 9.0]] * 500
+        >>> labels = [0] * 800 + [1] * 200 + [0, 1] * 500  # odds of 4 where the logits say 1
+        >>> bias = fit_class_bias(logits, labels, prior_std=100)
+        >>> scaled = bias * fit_temperature(np.add(logits, bias), labels) ** -1
+        >>> round(float(np.exp(scaled[0] - scaled[1])), 2)
+        4.0
+    """
+    z, truth = _checked_logits(logits, y_true)
+    n, k = z.shape
+    target = np.eye(k)[truth]
+    decay = 1 / (n * prior_std**2)
+    weights = np.concatenate([[1.0], np.zeros(k)])  # a, then b
+    penalty = np.concatenate([[0.0], np.full(k, decay)])
+
+    def loss(w: NDArray[np.float64]) -> float:
+        p = _softmax(w[0] * z + w[1:])
+        nll = -np.log(np.maximum(p[np.arange(n), truth], 1e-300)).mean()
+        return float(nll + (penalty * w**2).sum() / 2)
+
+    for _ in range(50):
+        p = _softmax(weights[0] * z + weights[1:])
+        gradient = np.concatenate([[((p - target) * z).sum() / n], (p - target).mean(axis=0)])
+        gradient += penalty * weights
+        mean = (p * z).sum(axis=1)  # of the logits under p
+        hessian = np.diag(penalty + 1e-9)
+        hessian[0, 0] += (p * z**2).sum() / n - (mean**2).mean()
+        hessian[0, 1:] += (p * z).mean(axis=0) - (p * mean[:, None]).mean(axis=0)
+        hessian[1:, 0] = hessian[0, 1:]
+        hessian[1:, 1:] += np.diag(p.mean(axis=0)) - p.T @ p / n
+        step, before = np.linalg.solve(hessian, gradient), loss(weights)
+        while loss(weights - step) > before and np.abs(step).max() > 1e-9:
+            step /= 2
+        weights = weights - step
+        if np.abs(step).max() < 1e-9:
+            break
+    bias = weights[1:] / max(weights[0], 1 / MAX_TEMPERATURE)
+    return np.asarray(bias - bias.mean(), np.float64)
+
+
 def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[np.float64]:
     """Return probabilities as they are after dividing the logits by a temperature.
 
@@ -154,48 +212,6 @@ def choose_operating_point(
     below = curve[chosen + 1].threshold if chosen + 1 < len(curve) else 0.0
     threshold = (curve[chosen].threshold + below) / 2 if below else 0.0
     return OperatingPoint(threshold, curve[chosen].coverage, curve[chosen].accuracy)
-
-
-def choose_logit_adjustment(
-    logits: ArrayLike,
-    y_true: ArrayLike,
-    class_shares: ArrayLike,
-    *,
-    max_accuracy_loss: float = 0.005,
-) -> float:
-    """Return how much of the training data's imbalance to take out of the logits.
-
-    ``logits - tau * log(class share)`` favours rare classes (Menon et al. 2021, arXiv:2007.07314).
-    Of tau = 0, 0.1 ... 1 the one with the best macro F1 is chosen that costs no more than
-    ``max_accuracy_loss`` of accuracy.
-
-    Args:
-        logits: Of validation pictures, ``(N, K)``.
-        y_true: Their label ids, ``(N,)``.
-        class_shares: Share of each class in the training data, above 0, ``(K,)``.
-        max_accuracy_loss: Accuracy that may be given up, 0 to 1.
-
-    Raises:
-        ValueError: Shapes do not fit, a number is not finite, or a share is not above 0.
-
-    Examples:
-        >>> choose_logit_adjustment([[0.1, 0.0], [2.0, 0.0]], [1, 0], [0.9, 0.1])
-        0.1
-    """
-    z, truth = _checked_logits(logits, y_true)
-    shares = np.asarray(class_shares, dtype=np.float64)
-    if shares.shape != (z.shape[1],) or not np.all(shares > 0):
-        raise ValueError(
-            f"a logit adjustment needs one share above 0 per class; received {shares.tolist()} for "
-            f"{z.shape[1]} classes; leave out classes without training pictures"
-        )
-    scored = []
-    for tenth in range(11):
-        answers = (z - tenth / 10 * np.log(shares)).argmax(axis=1)
-        scores = classification_scores(truth, answers, n_classes=z.shape[1])
-        scored.append((scores.macro.f1, accuracy_score(truth, answers), tenth / 10))
-    allowed = [row for row in scored if row[1] >= scored[0][1] - max_accuracy_loss]
-    return max(allowed, key=lambda row: (row[0], -row[2]))[2]
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

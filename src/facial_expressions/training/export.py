@@ -2,9 +2,8 @@
 
 The file is written only after ONNX Runtime has agreed with Keras: on 512 validation pictures no
 probability differs by more than 1e-4, and on at least 99.9 % of all of them the answer is the same,
-with 16-bit weights too, by every head. What is chosen is chosen on validation: how much of the
-class imbalance is taken out of the logits, each head's temperature and its threshold of
-``uncertain``.
+with 16-bit weights too, by every head. What is chosen is chosen on validation: each head's class
+biases, its temperature and its threshold of ``uncertain``.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -25,8 +24,8 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import ExportError
 from facial_expressions.evaluation.calibration import (
-    choose_logit_adjustment,
     choose_operating_point,
+    fit_class_bias,
     fit_temperature,
 )
 from facial_expressions.evaluation.metrics import accuracy_score
@@ -116,7 +115,7 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
     labels = LabelSet(facts["labels"]["name"], tuple(facts["labels"]["names"]))
     model = build_network(recipe, len(labels))
     model.load_weights(folder.weights)
-    crops, uncalibrated, adjustment = _read_validation(folder, facts)
+    crops, uncalibrated = _read_validation(folder)
     answers, calibrations = zip(*(_calibrate(one) for one in uncalibrated), strict=True)
     preprocessing = replace(preprocessing_of(recipe), channels=1)
     model_metadata = ModelMetadata(
@@ -128,14 +127,14 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
         uncertain_below=calibrations[0]["uncertain_below"],
         data=f"{facts['name']} ({facts['protocol']}, train {facts['counts']['train']})",
         data_digest=facts["digest"],
-        figures=calibrations[0] | {"logit_adjustment": adjustment},
+        figures=calibrations[0] | _biases(labels, answers[0]),
         created_with=f"facial-expressions {metadata.version('facial-expressions')}",
         other_heads=tuple(
-            Head(FERPLUS, one["temperature"], one["uncertain_below"], one)
-            for one in calibrations[1:]
+            Head(FERPLUS, one["temperature"], one["uncertain_below"], one | _biases(FERPLUS, head))
+            for head, one in zip(answers[1:], calibrations[1:], strict=True)
         ),
     )
-    content = build_onnx(model, model_metadata, logit_shift=answers[0].shift)
+    content = build_onnx(model, model_metadata, logit_shifts=[one.shift for one in answers])
     expected = _ask_keras(model, to_batch(crops[:PARITY_PICTURES], preprocessing_of(recipe)))
     difference = _check_parity(content, model_metadata, crops, answers, expected)
     if half_weights:
@@ -159,26 +158,34 @@ def _read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
     return Recipe.load(folder.recipe), facts
 
 
-def _read_validation(
-    folder: RunFolder, facts: Mapping[str, Any]
-) -> tuple[NDArray[np.uint8], list[_Answers], float]:
-    """Return the validation crops, each head's answers, and the chosen logit adjustment."""
+def _read_validation(folder: RunFolder) -> tuple[NDArray[np.uint8], list[_Answers]]:
+    """Return the validation crops and each head's answers, without bias."""
     with np.load(folder.validation, allow_pickle=False) as file:
-        logits, labels = file["logits"], file["labels"]
-        shares = np.maximum(np.array(facts["train_by_class"]), 1) / facts["counts"]["train"]
-        adjustment = choose_logit_adjustment(logits, labels, shares)
-        shift = (-adjustment * np.log(shares)).astype(np.float32)
-        answers = [_Answers(OUTPUT_NAME, shift, logits + shift, labels)]
+        answers = [_unbiased(OUTPUT_NAME, file["logits"], file["labels"])]
         if "ferplus_logits" in file:
-            logits = file["ferplus_logits"]
-            none = np.zeros(logits.shape[1], np.float32)
-            answers.append(_Answers(Head(FERPLUS).output, none, logits, file["ferplus_labels"]))
-        return file["crops"], answers, adjustment
+            output = Head(FERPLUS).output
+            answers.append(_unbiased(output, file["ferplus_logits"], file["ferplus_labels"]))
+        return file["crops"], answers
+
+
+def _unbiased(output: str, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> _Answers:
+    """Return a head's answers with their class biases taken out."""
+    known = labels >= 0  # not every picture has a FER+ label
+    shift = fit_class_bias(logits[known], labels[known]).astype(np.float32)
+    return _Answers(output, shift, logits + shift, labels)
+
+
+def _biases(labels: LabelSet, answers: _Answers) -> dict[str, float]:
+    """Return what was added to each class's logit, under names for the file's figures."""
+    return {
+        f"logit_bias_{name}": round(float(value), 6)
+        for name, value in zip(labels.names, answers.shift, strict=True)
+    }
 
 
 def _calibrate(answers: _Answers) -> tuple[_Answers, dict[str, float]]:
     """Fit temperature and operating point; return them with the figures on validation."""
-    known = answers.labels >= 0  # not every picture has a FER+ label
+    known = answers.labels >= 0
     logits, labels = answers.logits[known], answers.labels[known]
     temperature = fit_temperature(logits, labels)
     before, after = (_softmax(logits / t) for t in (1.0, temperature))

@@ -68,7 +68,7 @@ def build_onnx(
     model: keras.Model,
     metadata: ModelMetadata,
     *,
-    logit_shift: NDArray[np.float32] | None = None,
+    logit_shifts: Sequence[NDArray[np.float32]] = (),
 ) -> onnx.ModelProto:
     """Convert a network of logits to a model file's content.
 
@@ -77,7 +77,7 @@ def build_onnx(
             the metadata have heads.
         metadata: Written into the file; each head's temperature divides its logits, and where the
             preprocessing has one channel but the network three, grey is taken as repeated.
-        logit_shift: Added to the first output's logits, ``(K,)``; None adds nothing.
+        logit_shifts: For each output what is added to its logits, ``(K,)``; empty adds nothing.
 
     Returns:
         A graph from ``crops`` to ``probabilities`` with a free batch axis, to each further head's,
@@ -98,7 +98,7 @@ def build_onnx(
     outputs: list[onnx.ValueInfoProto] = []
     names = [(OUTPUT_NAME, MAPS_NAME), *((head.output, head.maps) for head in metadata.other_heads)]
     divisors = [metadata.temperature, *(head.temperature for head in metadata.other_heads)]
-    shifts = [logit_shift, *[None] * len(metadata.other_heads)]
+    shifts = logit_shifts or [None] * len(divisors)
     for tensor, name, divisor, shift in zip(model.outputs, names, divisors, shifts, strict=True):
         outputs += _add_head(graph, tensor, name, divisor, shift)
     proto = helper.make_graph(
