@@ -90,4 +90,6 @@ def _draw_pair(
         epoch = epochs[validation.index(value)]
         axes.scatter([epoch], [value], color=WARM, s=36, zorder=3)
         axes.plot([], [], "o", color=WARM, label=f"best: {value:.4f}, epoch {epoch:g}")
-    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
+    # Where a curve that falls, or one that rises, leaves room.
+    corner = "upper right" if name == "loss" else "lower right"
+    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc=corner)
