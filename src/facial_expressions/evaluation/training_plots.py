@@ -6,7 +6,7 @@ import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.drawing import (
@@ -91,5 +91,7 @@ def _draw_pair(
         axes.scatter([epoch], [value], color=WARM, s=36, zorder=3)
         axes.plot([], [], "o", color=WARM, label=f"best: {value:.4f}, epoch {epoch:g}")
     # Where a curve that falls, or one that rises, leaves room.
-    corner = "upper right" if name == "loss" else "lower right"
+    corner: Literal["upper right", "lower right"] = (
+        "upper right" if name == "loss" else "lower right"
+    )
     axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc=corner)

@@ -98,7 +98,7 @@ def build_onnx(
     outputs: list[onnx.ValueInfoProto] = []
     names = [(OUTPUT_NAME, MAPS_NAME), *((head.output, head.maps) for head in metadata.other_heads)]
     divisors = [metadata.temperature, *(head.temperature for head in metadata.other_heads)]
-    shifts = logit_shifts or [None] * len(divisors)
+    shifts: Sequence[NDArray[np.float32] | None] = logit_shifts or [None] * len(divisors)
     for tensor, name, divisor, shift in zip(model.outputs, names, divisors, shifts, strict=True):
         outputs += _add_head(graph, tensor, name, divisor, shift)
     proto = helper.make_graph(

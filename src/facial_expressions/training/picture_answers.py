@@ -8,11 +8,12 @@ training goes on as fast as without teachers.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.evaluation.views import TEST_TIME_VIEWS, apply_view
+from facial_expressions.evaluation.views import TEST_TIME_VIEWS, View, apply_view
 from facial_expressions.training.teaching import Lesson, Teacher
 
 __all__ = ["PictureAnswers"]
@@ -52,6 +53,9 @@ def _answer(teacher: Teacher, images: NDArray[np.uint8], start: int) -> list[NDA
     rows = np.arange(start, start + len(some))
     answers = []
     for view in TEST_TIME_VIEWS:
-        crops = apply_view(some, view).astype(np.float32)
-        answers.append(teacher.answer(Lesson(0, start, rows, lambda crops=crops: crops)))
+        answers.append(teacher.answer(Lesson(0, start, rows, partial(_crops, some, view))))
     return [np.mean(head, axis=0, dtype=np.float32) for head in zip(*answers, strict=True)]
+
+
+def _crops(images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+    return apply_view(images, view).astype(np.float32)
