@@ -17,7 +17,10 @@ def command(  # noqa: PLR0913 - one argument per option
     data: Annotated[Path, typer.Option(help="The data set of that run.")],
     teacher: Annotated[
         list[Path],
-        typer.Option(help="Folder of a finished run, or a model file; may be repeated."),
+        typer.Option(
+            help="Folder of a finished run, a model file, or the name of a shipped model; "
+            "may be repeated."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The bank's folder; an unfinished one goes on there.")],
     settings: Annotated[

@@ -52,8 +52,8 @@ def command(  # noqa: PLR0913 - one argument an option
     teacher: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of a finished run, or a model file, to learn from (distillation.weight); "
-            "may be repeated."
+            help="Folder of a finished run, a model file, or the name of a shipped model, to learn "
+            "from (distillation.weight); may be repeated."
         ),
     ] = None,
     bank: Annotated[
