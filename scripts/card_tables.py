@@ -16,7 +16,7 @@ _CALIBRATION: Final = (
 
 
 def calibration_lines(report: dict[str, Any]) -> list[str]:
-    """Return the figures of the probabilities, before and after the file's temperature.
+    """Return the figures of the probabilities, before and after the file's own calibration.
 
     Args:
         report: What ``evaluate`` wrote; without the key ``uncalibrated`` there is no "before".
@@ -26,8 +26,7 @@ def calibration_lines(report: dict[str, Any]) -> list[str]:
         alone = [(title, f"{report[key]:.4f}") for title, key in _CALIBRATION]
         return markdown_table(("calibration", "value"), alone)
     rows = [(title, f"{raw[key]:.4f}", f"{report[key]:.4f}") for title, key in _CALIBRATION]
-    after = f"after, logits divided by {raw['temperature']:.3f}"
-    return markdown_table(("calibration", "before", after), rows)
+    return markdown_table(("calibration", "before", "after"), rows)
 
 
 def coverage_lines(report: dict[str, Any]) -> list[str]:

@@ -177,13 +177,21 @@ def _batches(
 
 
 def _name_nodes_of_outputs(path: Path) -> list[str]:
-    """Return the names of the nodes whose result is an answer: maps; nameless nodes get one."""
+    """Return the names of the nodes that make answers of logits; nameless nodes get one.
+
+    They are those of the outputs, maps too, and those that ``export`` named after an output:
+    biases, temperature and map of confidences.
+    """
     model = onnx.load(path)
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"node {number}"
     onnx.save(model, path)
     outputs = {one.name for one in model.graph.output}
-    return [node.name for node in model.graph.node if outputs & {*node.output}]
+    return [
+        node.name
+        for node in model.graph.node
+        if any(name.partition("/")[0] in outputs for name in node.output)
+    ]
 
 
 def _entries(path: Path) -> dict[str, Any]:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from facial_expressions.evaluation import EvaluationSettings, evaluate
+from facial_expressions.evaluation.calibration import Calibration
 from facial_expressions.evaluation.provenance import Provenance, source_commit, split_digest
 from facial_expressions.evaluation.render_json import render_json
 from facial_expressions.evaluation.report import Report, build_report, fer2013_subsets
+from facial_expressions.evaluation.top_label import TopLabelMap
 from facial_expressions.evaluation.views import View
 from facial_expressions.labels import FER2013
 from tests.evaluation.fakes import (
@@ -136,10 +138,10 @@ def test_a_threshold_that_nothing_reaches_covers_nothing() -> None:
     assert (figures.uncertain.coverage, figures.uncertain.accuracy) == (0, 0)
 
 
-def test_figures_before_calibration_are_those_without_the_temperature() -> None:
+def test_figures_before_calibration_are_those_without_it() -> None:
     """Logits of odds 4 divided by 2 give odds 2; before that the answer had 0.8."""
     rows = [[2 / 3, 1 / 3]] * 4
-    report = build_report(predictions_of(PAIR, [0, 0, 0, 1], rows), temperature=2.0)
+    report = build_report(predictions_of(PAIR, [0, 0, 0, 1], rows), calibration=Calibration(2.0))
     assert report.probabilities is not None
     raw = report.probabilities.uncalibrated
     assert raw is not None
@@ -151,7 +153,17 @@ def test_figures_before_calibration_are_those_without_the_temperature() -> None:
     assert report.to_dict()["uncalibrated"]["ece"] == pytest.approx(0.05, abs=1e-6)
 
 
-def test_without_a_temperature_there_is_nothing_before_calibration() -> None:
+def test_a_map_of_confidences_is_taken_out_too() -> None:
+    """Odds of 4 against the rest, halved as logarithms, are odds of 2."""
+    calibration = Calibration(1.0, TopLabelMap((0.5, 1.0), (0.0, 0.0)))
+    report = build_report(predictions_of(PAIR, [0], [[2 / 3, 1 / 3]]), calibration=calibration)
+    assert report.probabilities is not None
+    raw = report.probabilities.uncalibrated
+    assert raw is not None
+    assert raw.nll == pytest.approx(-np.log(0.8), rel=1e-5)
+
+
+def test_without_calibration_there_is_nothing_before_it() -> None:
     assert three_of_five().to_dict()["uncalibrated"] is None
 
 

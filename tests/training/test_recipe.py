@@ -122,6 +122,7 @@ def test_the_recipes_of_the_repository_are_valid(repository: Path) -> None:
     recipes = repository.glob("recipes/*.toml")
     assert {path.stem: Recipe.load(path).run.name for path in recipes} == {
         "compact": "compact",
+        "compact-distilled": "compact",
         "seed": "seed",
         "standardized-cnn": "standardized-cnn",
         "standardized-cnn-distilled": "standardized-cnn",

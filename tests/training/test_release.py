@@ -24,11 +24,13 @@ def network() -> keras.Model:
     return build_architecture("tiny_for_tests", (48, 48, 1), 7)
 
 
-def _file(folder: Path, network: keras.Model, accuracy: float, name: str = "tiny") -> Path:
+def _file(
+    folder: Path, network: keras.Model, accuracy: float, name: str = "tiny", nll: float = 1.0
+) -> Path:
     metadata = ModelMetadata(name, "tiny_for_tests", FER2013, Preprocessing())
-    figures = {"validation_accuracy": accuracy}
+    figures = {"validation_accuracy": accuracy, "validation_nll": nll}
     content = build_onnx(network, dataclasses.replace(metadata, figures=figures))
-    path = folder / f"{accuracy}.onnx"
+    path = folder / f"{accuracy}-{nll}.onnx"
     path.write_bytes(seal_model(content.SerializeToString()))
     return path
 
@@ -54,6 +56,19 @@ def test_only_a_gain_beyond_noise_replaces_a_file(
     code = release_model.main([str(new), "--summary", "New."], models)
     assert code == (0 if replaced else 1)
     assert ((models / "tiny.onnx").read_bytes() == new.read_bytes()) is replaced
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "nll", "replaced"), [(0.6, 0.9, True), (0.6, 1.1, False), (0.598, 0.9, False)]
+)
+def test_a_recalibrated_file_has_the_same_answers_and_a_higher_likelihood(
+    accuracy: float, nll: float, replaced: bool, tmp_path: Path, network: keras.Model
+) -> None:
+    models = tmp_path / "models"
+    release_model.main([str(_file(tmp_path, network, 0.6)), "--summary", "Old."], models)
+    new = str(_file(tmp_path, network, accuracy, nll=nll))
+    code = release_model.main([new, "--summary", "New.", "--recalibrated"], models)
+    assert code == (0 if replaced else 1)
 
 
 @pytest.mark.parametrize(("accuracy", "released"), [(0.598, True), (0.59, False)])

@@ -16,10 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from facial_expressions.evaluation.metrics import check_ids
 from facial_expressions.evaluation.probability_metrics import coverage_curve
+from facial_expressions.evaluation.top_label import TopLabelMap
 
 __all__ = [
     "MAX_TEMPERATURE",
     "MIN_TEMPERATURE",
+    "Calibration",
     "OperatingPoint",
     "apply_temperature",
     "choose_operating_point",
@@ -31,6 +33,33 @@ __all__ = [
 MIN_TEMPERATURE: Final = 0.05
 MAX_TEMPERATURE: Final = 20.0
 """Bounds of a fitted temperature; at a bound the labels do not pin it down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a model file does between a network's logits and its probabilities.
+
+    Attributes:
+        temperature: Divisor of the logits.
+        top_label: What then moves the answer's logit; None for nothing.
+    """
+
+    temperature: float = 1.0
+    top_label: TopLabelMap | None = None
+
+    def undo(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the softmax of the logits before the calibration.
+
+        Args:
+            probabilities: ``(N, K)``, after it.
+
+        Examples:
+            >>> Calibration(0.5).undo(np.float32([[0.8, 0.2]])).round(4).tolist()
+            [[0.6667, 0.3333]]
+        """
+        logits = log_probabilities(probabilities)
+        scaled = self.top_label.undo(logits) if self.top_label else logits
+        return apply_temperature(np.exp(scaled), 1 / self.temperature)
 
 
 @dataclass(frozen=True, slots=True)

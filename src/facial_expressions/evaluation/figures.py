@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.evaluation.calibration import apply_temperature
+from facial_expressions.evaluation.calibration import Calibration
 from facial_expressions.evaluation.metrics import (
     accuracy_score,
     classification_scores,
@@ -55,11 +55,11 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class Uncalibrated:
-    """What the probabilities were worth before the temperature that the model file applies.
+    """What the probabilities were worth before the calibration that the model file applies.
 
     Attributes:
         temperature: The file's divisor of the logits.
-        nll: Mean negative log-likelihood without it, nats.
+        nll: Mean negative log-likelihood without calibration, nats.
         brier: Multi-class Brier score without it, 0 to 2.
         ece: Expected calibration error without it, 15 bins, 0 to 1.
     """
@@ -81,7 +81,7 @@ class ProbabilityFigures:
         reliability: The bins of it.
         coverage: Accuracy at about a hundred coverages, from low to high coverage.
         uncertain: The model's own threshold, the share of certain answers and their accuracy.
-        uncalibrated: The first three without the model's temperature; None when it has none, or
+        uncalibrated: The first three without the model's calibration; None when it has none, or
             when it cannot be taken out again.
     """
 
@@ -109,15 +109,15 @@ def headline_of(predictions: Predictions) -> Headline:
 
 
 def probability_figures_of(
-    predictions: Predictions, *, uncertain_below: float, temperature: float = 1.0
+    predictions: Predictions, *, uncertain_below: float, calibration: Calibration | None = None
 ) -> ProbabilityFigures | None:
     """Return the figures of the pictures that have an answer, or None when none has.
 
     Args:
         predictions: Truth and answers.
         uncertain_below: The model's threshold of ``uncertain``, 0 to 1.
-        temperature: What the logits behind these probabilities were divided by; with another value
-            than 1 the figures without it are worked out as well.
+        calibration: What was done to the logits behind these probabilities; where it did something
+            the figures without it are worked out as well.
     """
     answered = predictions.answered
     if not answered.any():
@@ -133,17 +133,19 @@ def probability_figures_of(
         reliability=reliability_bins(truth, rows),
         coverage=_thinned(curve),
         uncertain=CoveragePoint(uncertain_below, coverage, accuracy),
-        uncalibrated=None if temperature == 1 else _uncalibrated(truth, rows, temperature),
+        uncalibrated=_uncalibrated(truth, rows, calibration) if calibration else None,
     )
 
 
 def _uncalibrated(
-    truth: NDArray[np.int64], rows: NDArray[np.float32], temperature: float
-) -> Uncalibrated:
-    """Return the figures of softmax(z), which softmax(z / T) gives when it is divided by 1 / T."""
-    before = apply_temperature(rows, 1 / temperature)
+    truth: NDArray[np.int64], rows: NDArray[np.float32], calibration: Calibration
+) -> Uncalibrated | None:
+    """Return the figures of the network's own softmax; None when that is what the rows are."""
+    if calibration == Calibration():
+        return None
+    before = calibration.undo(rows)
     return Uncalibrated(
-        temperature=temperature,
+        temperature=calibration.temperature,
         nll=negative_log_likelihood(truth, before),
         brier=brier_error(truth, before),
         ece=calibration_error(truth, before),

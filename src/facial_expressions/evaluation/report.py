@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Split
 from facial_expressions.data.duplicates import leaked_rows
+from facial_expressions.evaluation.calibration import Calibration
 from facial_expressions.evaluation.figures import (
     Headline,
     ProbabilityFigures,
@@ -44,6 +45,7 @@ from facial_expressions.evaluation.provenance import (
     split_digest,
 )
 from facial_expressions.evaluation.robustness import Robustness, measure_robustness
+from facial_expressions.evaluation.top_label import top_label_map_of
 from facial_expressions.evaluation.views import ONE_VIEW, View
 from facial_expressions.labels import LabelSet
 
@@ -240,7 +242,7 @@ def evaluate(
         predictions,
         subsets=fer2013_subsets(split, train),
         uncertain_below=_metadata_number(classifier, "uncertain_below", 0.0),
-        temperature=_metadata_number(classifier, "temperature", 1.0) if has_one_view else 1.0,
+        calibration=_calibration_of(classifier) if has_one_view else None,
         provenance=provenance or Provenance(model=_model_name(classifier)),
     )
     latency = None
@@ -275,7 +277,7 @@ def build_report(
     *,
     subsets: Mapping[str, NDArray[np.bool_]] | None = None,
     uncertain_below: float = 0.0,
-    temperature: float = 1.0,
+    calibration: Calibration | None = None,
     provenance: Provenance | None = None,
 ) -> Report:
     """Work out every figure from predictions.
@@ -284,8 +286,8 @@ def build_report(
         predictions: Truth and answers.
         subsets: Masks ``bool (N,)`` by name; an empty subset is left out.
         uncertain_below: The model's threshold of ``uncertain``.
-        temperature: What the model divided its logits by; with another value than 1 the report
-            also has the figures without it.
+        calibration: What the model did to its logits; where it did something the report also has
+            the figures without it.
         provenance: What the report says of its origin.
     """
     n_classes, predicted = len(predictions.labels), predictions.predicted
@@ -302,7 +304,7 @@ def build_report(
         scores=classification_scores(predictions.truth, predicted, n_classes=n_classes),
         confusion=tuple(tuple(row) for row in counts.tolist()),
         probabilities=probability_figures_of(
-            predictions, uncertain_below=uncertain_below, temperature=temperature
+            predictions, uncertain_below=uncertain_below, calibration=calibration
         ),
         subsets={
             name: headline_of(predictions.take(mask))
@@ -356,6 +358,15 @@ def _model_name(classifier: Classifier) -> str:
 
 def _metadata_number(classifier: Classifier, name: str, otherwise: float) -> float:
     return float(getattr(getattr(classifier, "metadata", None), name, otherwise))
+
+
+def _calibration_of(classifier: Classifier) -> Calibration:
+    """Return what a model file says it does to its logits; nothing for other classifiers."""
+    figures = getattr(getattr(classifier, "metadata", None), "figures", {})
+    return Calibration(
+        temperature=_metadata_number(classifier, "temperature", 1.0),
+        top_label=top_label_map_of(figures, classifier.labels),
+    )
 
 
 def _run_facts(started: datetime) -> dict[str, str]:

@@ -117,7 +117,7 @@ def _probability_rows(figures: ProbabilityFigures) -> list[Row]:
     before = ("", "", "")
     if raw is not None:
         before = (
-            f"; {raw.ece:.4f} before the temperature {raw.temperature:.3f}",
+            f"; {raw.ece:.4f} before the file's own calibration",
             f"; {raw.nll:.4f} before",
             f"; {raw.brier:.4f} before",
         )

@@ -132,8 +132,9 @@ class ExpressionClassifier:
     def explain(self, crops: NDArray[np.uint8], *, batch_size: int = 256) -> NDArray[np.float32]:
         """Return what each place of a crop adds to each expression: class activation maps.
 
-        They are exact: the softmax of a crop's maps, each averaged over its places, is what
-        ``predict_proba`` returns (Zhou et al. 2016, arXiv:1512.04150).
+        They are exact: a crop's maps, each averaged over its places, are the logits whose softmax
+        ``predict_proba`` returns (Zhou et al. 2016, arXiv:1512.04150), but for the map of
+        confidences of a file that has one, which moves the answer's probability and no answer.
 
         Args:
             crops: As for ``predict_proba``.

@@ -3,7 +3,8 @@
 The file is written only after ONNX Runtime has agreed with Keras: on 512 validation pictures no
 probability differs by more than 1e-4, and on at least 99.9 % of all of them the answer is the same,
 with 16-bit weights too, by every head. What is chosen is chosen on validation: each head's class
-biases, its temperature and its threshold of ``uncertain``.
+biases, its temperature, its map of confidences, where that pays, and its threshold of
+``uncertain``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
 )
+from facial_expressions.evaluation.top_label import (
+    TopLabelMap,
+    fit_top_label_map,
+    gain_on_halves,
+)
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.runtime import open_session
 from facial_expressions.labels import FERPLUS, LabelSet
@@ -40,6 +46,7 @@ from facial_expressions.model_metadata import INPUT_NAME, OUTPUT_NAME, Head, Mod
 from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.checkpoints import write_atomically
 from facial_expressions.training.network import build_network, preprocessing_of
+from facial_expressions.training.onnx_calibration import set_top_label_map
 from facial_expressions.training.onnx_graph import build_onnx, to_half_weights
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import RunFolder
@@ -51,6 +58,7 @@ __all__ = [
     "TARGET_ACCURACY",
     "Export",
     "export_run",
+    "validation_figures",
 ]
 
 PARITY_PICTURES: Final = 512
@@ -89,10 +97,17 @@ class _Answers:
     """One head's answers to the run's validation pictures."""
 
     output: str
+    label_set: LabelSet
     shift: NDArray[np.float32]
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
     temperature: float = 1.0
+    top_label: TopLabelMap | None = None
+
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what the file should answer where the network has these logits, with bias."""
+        scaled = logits / self.temperature
+        return _softmax(self.top_label.apply(scaled) if self.top_label else scaled)
 
 
 def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = False) -> Export:
@@ -115,7 +130,7 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
     labels = LabelSet(facts["labels"]["name"], tuple(facts["labels"]["names"]))
     model = build_network(recipe, len(labels))
     model.load_weights(folder.weights)
-    crops, uncalibrated = _read_validation(folder)
+    crops, uncalibrated = _read_validation(folder, labels)
     answers, calibrations = zip(*(_calibrate(one) for one in uncalibrated), strict=True)
     preprocessing = replace(preprocessing_of(recipe), channels=1)
     model_metadata = ModelMetadata(
@@ -127,14 +142,16 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
         uncertain_below=calibrations[0]["uncertain_below"],
         data=f"{facts['name']} ({facts['protocol']}, train {facts['counts']['train']})",
         data_digest=facts["digest"],
-        figures=calibrations[0] | _biases(labels, answers[0]),
+        figures=calibrations[0],
         created_with=f"facial-expressions {metadata.version('facial-expressions')}",
         other_heads=tuple(
-            Head(FERPLUS, one["temperature"], one["uncertain_below"], one | _biases(FERPLUS, head))
-            for head, one in zip(answers[1:], calibrations[1:], strict=True)
+            Head(FERPLUS, one["temperature"], one["uncertain_below"], one)
+            for one in calibrations[1:]
         ),
     )
     content = build_onnx(model, model_metadata, logit_shifts=[one.shift for one in answers])
+    for one in answers:
+        set_top_label_map(content, one.output, one.top_label)
     expected = _ask_keras(model, to_batch(crops[:PARITY_PICTURES], preprocessing_of(recipe)))
     difference = _check_parity(content, model_metadata, crops, answers, expected)
     if half_weights:
@@ -158,52 +175,68 @@ def _read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
     return Recipe.load(folder.recipe), facts
 
 
-def _read_validation(folder: RunFolder) -> tuple[NDArray[np.uint8], list[_Answers]]:
+def _read_validation(
+    folder: RunFolder, labels: LabelSet
+) -> tuple[NDArray[np.uint8], list[_Answers]]:
     """Return the validation crops and each head's answers, without bias."""
     with np.load(folder.validation, allow_pickle=False) as file:
-        answers = [_unbiased(OUTPUT_NAME, file["logits"], file["labels"])]
+        answers = [_unbiased(OUTPUT_NAME, labels, file["logits"], file["labels"])]
         if "ferplus_logits" in file:
-            output = Head(FERPLUS).output
-            answers.append(_unbiased(output, file["ferplus_logits"], file["ferplus_labels"]))
+            second = file["ferplus_logits"], file["ferplus_labels"]
+            answers.append(_unbiased(Head(FERPLUS).output, FERPLUS, *second))
         return file["crops"], answers
 
 
-def _unbiased(output: str, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> _Answers:
+def _unbiased(
+    output: str, label_set: LabelSet, logits: NDArray[np.float32], labels: NDArray[np.int64]
+) -> _Answers:
     """Return a head's answers with their class biases taken out."""
     known = labels >= 0  # not every picture has a FER+ label
     shift = fit_class_bias(logits[known], labels[known]).astype(np.float32)
-    return _Answers(output, shift, logits + shift, labels)
-
-
-def _biases(labels: LabelSet, answers: _Answers) -> dict[str, float]:
-    """Return what was added to each class's logit, under names for the file's figures."""
-    return {
-        f"logit_bias_{name}": round(float(value), 6)
-        for name, value in zip(labels.names, answers.shift, strict=True)
-    }
+    return _Answers(output, label_set, shift, logits + shift, labels)
 
 
 def _calibrate(answers: _Answers) -> tuple[_Answers, dict[str, float]]:
-    """Fit temperature and operating point; return them with the figures on validation."""
+    """Fit temperature and map of confidences; return them with the figures."""
     known = answers.labels >= 0
     logits, labels = answers.logits[known], answers.labels[known]
     temperature = fit_temperature(logits, labels)
-    before, after = (_softmax(logits / t) for t in (1.0, temperature))
-    figures = {
+    scaled = logits / temperature
+    pays = len(labels) > 1 and gain_on_halves(scaled, labels).is_clear
+    top_label = fit_top_label_map(scaled, labels) if pays else None
+    answers = replace(answers, temperature=temperature, top_label=top_label)
+    biases = zip(answers.label_set.names, answers.shift, strict=True)
+    return answers, {
         "temperature": temperature,
+        **{f"logit_bias_{name}": round(float(value), 6) for name, value in biases},
+        **(top_label.figures(answers.label_set) if top_label else {}),
+        **validation_figures(labels, _softmax(logits), answers.probabilities(logits)),
+    }
+
+
+def validation_figures(
+    labels: NDArray[np.int64], before: NDArray[np.float64], after: NDArray[np.float64]
+) -> dict[str, float]:
+    """Return what a model file says of itself on validation, and its threshold of ``uncertain``.
+
+    Args:
+        labels: Label ids, ``(N,)``.
+        before: Probabilities ``(N, K)`` without temperature and map of confidences.
+        after: Those with both.
+    """
+    figures = {
         "validation_accuracy": accuracy_score(labels, after.argmax(axis=1)),
         "validation_nll_uncalibrated": negative_log_likelihood(labels, before),
         "validation_nll": negative_log_likelihood(labels, after),
         "validation_ece_uncalibrated": calibration_error(labels, before),
         "validation_ece": calibration_error(labels, after),
     }
-    answers = replace(answers, temperature=temperature)
     try:
         point = choose_operating_point(labels, after, target_accuracy=TARGET_ACCURACY)
     except ValueError as error:
         _LOGGER.warning("every answer of this model counts as uncertain: %s", error)
-        return answers, figures | {"uncertain_below": 1.0}
-    return answers, figures | {
+        return figures | {"uncertain_below": 1.0}
+    return figures | {
         "uncertain_below": point.uncertain_below,
         "validation_certain_share": point.coverage,
         "validation_certain_accuracy": point.accuracy,
@@ -229,7 +262,7 @@ def _check_parity(
     outputs = [one.output for one in answers]
     actual = _run_file(content, to_batch(crops, model_metadata.preprocessing), outputs)
     difference = max(
-        float(np.abs(rows - _softmax((logits + one.shift) / one.temperature)).max())
+        float(np.abs(rows - one.probabilities(logits + one.shift)).max())
         for rows, logits, one in zip(actual, expected, answers, strict=True)
     )
     if not difference <= MAX_DIFFERENCE:
@@ -277,7 +310,7 @@ def _run_file(
     return [np.concatenate(head) for head in zip(*chunks, strict=True)]
 
 
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def _softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     z = logits.astype(np.float64)
     exponentials = np.exp(z - z.max(axis=1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float64)

@@ -1,0 +1,256 @@
+"""Top-label calibration: for each answer a map from the confidence it had to how often it is right.
+
+One temperature serves all classes and all confidences. Where a network is too sure of ``fear`` and
+not sure enough of ``happy``, no single number is honest of both (Gupta and Ramdas 2022,
+arXiv:2107.08353). Here the log-odds of the answer, against all other classes together, go through
+a line of the answer's own, as in Platt's scaling; the other classes keep their shares of what is
+left. The line never takes the answer's place away, so no answer changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facial_expressions.evaluation.metrics import check_ids
+from facial_expressions.evaluation.probability_metrics import (
+    calibration_error,
+    negative_log_likelihood,
+)
+from facial_expressions.labels import LabelSet
+
+__all__ = [
+    "LEAD",
+    "LEAST_REST",
+    "HalvesGain",
+    "TopLabelMap",
+    "fit_top_label_map",
+    "gain_on_halves",
+    "top_label_map_of",
+]
+
+LEAD: Final = 1e-3
+"""Least lead of an answer's logit over the next class's, after the map."""
+
+LEAST_REST: Final = 1e-6
+"""Least odds of all other classes against the answer that the map tells apart."""
+
+_SLOPE, _OFFSET = "confidence_slope_", "confidence_offset_"
+_LEAST_SLOPE: Final = 0.1
+_ROUNDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TopLabelMap:
+    """A line for each class: ``odds' = slope * odds + offset``, odds as natural logarithms.
+
+    Attributes:
+        slopes: For each class, above 0; 1 changes nothing.
+        offsets: For each class; 0 changes nothing.
+    """
+
+    slopes: tuple[float, ...]
+    offsets: tuple[float, ...]
+
+    def apply(self, logits: ArrayLike) -> NDArray[np.float64]:
+        """Return the logits with the answer's one moved.
+
+        Args:
+            logits: ``(N, K)``, after the temperature; or log-probabilities.
+
+        Returns:
+            ``float64 (N, K)``, with the same answers.
+
+        Examples:
+            >>> half = TopLabelMap((0.5, 1.0), (0.0, 0.0))
+            >>> half.apply([[2.0, 0.0], [0.0, 2.0]]).tolist()
+            [[1.0, 0.0], [0.0, 2.0]]
+        """
+        z = np.array(logits, dtype=np.float64)
+        rows, answers = np.arange(len(z)), z.argmax(axis=1)
+        odds, gap = _log_odds(z)
+        slopes, offsets = np.array(self.slopes)[answers], np.array(self.offsets)[answers]
+        z[rows, answers] += np.maximum((slopes - 1) * odds + offsets, gap + LEAD)
+        return z
+
+    def undo(self, logits: ArrayLike) -> NDArray[np.float64]:
+        """Return the logits, up to a constant a row, that ``apply`` turned into these.
+
+        Exact but for answers that ``apply`` had to keep in the lead.
+
+        Args:
+            logits: What ``apply`` returned, or log-probabilities.
+        """
+        z = np.array(logits, dtype=np.float64)
+        rows, answers = np.arange(len(z)), z.argmax(axis=1)
+        odds, gap = _log_odds(z)
+        slopes, offsets = np.array(self.slopes)[answers], np.array(self.offsets)[answers]
+        z[rows, answers] += np.maximum((odds - offsets) / slopes - odds, gap)
+        return z
+
+    def figures(self, labels: LabelSet) -> dict[str, float]:
+        """Return the lines as figures of a model file, which ``top_label_map_of`` reads back."""
+        parts = ((_SLOPE, self.slopes), (_OFFSET, self.offsets))
+        return {
+            f"{prefix}{name}": round(value, 6)
+            for prefix, values in parts
+            for name, value in zip(labels.names, values, strict=True)
+        }
+
+
+def top_label_map_of(figures: Mapping[str, float], labels: LabelSet) -> TopLabelMap | None:
+    """Return the map that a model file says it applies; None when it has none.
+
+    Args:
+        figures: The file's figures.
+        labels: Its label set.
+
+    Examples:
+        >>> top_label_map_of({"validation_accuracy": 0.7}, LabelSet("two", ("no", "yes"))) is None
+        True
+    """
+    if any(f"{_SLOPE}{name}" not in figures for name in labels.names):
+        return None
+    return TopLabelMap(
+        *(
+            tuple(float(figures[f"{prefix}{name}"]) for name in labels.names)
+            for prefix in (_SLOPE, _OFFSET)
+        )
+    )
+
+
+def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike, *, tie: float = 20.0) -> TopLabelMap:
+    """Fit for each class the line by which its answers are right as often as they say.
+
+    Logistic regression of "the answer is right" on its log-odds: first one line for all answers,
+    then one for each class, held to the first by a normal prior, so that a class of few answers
+    stays near it.
+
+    Args:
+        logits: Of validation pictures, ``(N, K)``, after the temperature.
+        y_true: Their label ids, ``(N,)``.
+        tie: Weight of the prior, in pictures.
+
+    Raises:
+        ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
+
+    Examples:
+        >>> too_sure = fit_top_label_map([[0.0, 4.0]] * 4000, [1] * 3000 + [0] * 1000)
+        >>> odds = too_sure.apply([[0.0, 4.0]])[0, 1]
+        >>> round(float(np.exp(odds)), 1)  # three of four are right
+        3.0
+    """
+    z = np.asarray(logits, dtype=np.float64)
+    truth = np.asarray(y_true, dtype=np.int64)
+    if z.ndim != 2 or len(z) == 0 or truth.shape != (len(z),) or not np.all(np.isfinite(z)):
+        raise ValueError(
+            f"a map of confidences is fitted on finite logits (N, K) and N labels; received shapes "
+            f"{z.shape} and {truth.shape}; pass log_probabilities(...) when there are no logits"
+        )
+    check_ids("labels", truth, lowest=0, n_classes=z.shape[1])
+    answers, (odds, _) = z.argmax(axis=1), _log_odds(z)
+    right = (answers == truth).astype(np.float64)
+    nothing = np.array([1.0, 0.0])
+    shared = _fit_line(odds, right, towards=nothing, tie=1.0)
+    lines = [
+        _fit_line(odds[answers == k], right[answers == k], towards=shared, tie=tie)
+        for k in range(z.shape[1])
+    ]
+    slopes, offsets = (tuple(float(value) for value in column) for column in np.transpose(lines))
+    return TopLabelMap(slopes, offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class HalvesGain:
+    """What a map gains on pictures that it was not fitted on.
+
+    Attributes:
+        nll: By how much the mean negative log-likelihood falls, nats.
+        nll_spread: Standard deviation of it over the halves.
+        ece: By how much the expected calibration error falls.
+    """
+
+    nll: float
+    nll_spread: float
+    ece: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the likelihood gains more than twice its spread."""
+        return self.nll > 2 * self.nll_spread
+
+
+def gain_on_halves(logits: ArrayLike, y_true: ArrayLike) -> HalvesGain:
+    """Fit the map on one half of the pictures and measure it on the other; ten times, both ways.
+
+    Args:
+        logits: ``(N, K)``, after the temperature.
+        y_true: Label ids, ``(N,)``.
+
+    Raises:
+        ValueError: As for ``fit_top_label_map``.
+
+    Examples:
+        >>> honest = np.log([[0.2, 0.8]] * 1000)
+        >>> gain_on_halves(honest, [1] * 800 + [0] * 200).is_clear
+        False
+    """
+    z, truth = np.asarray(logits, np.float64), np.asarray(y_true, np.int64)
+    found = []
+    for seed in range(_ROUNDS):
+        order = np.random.default_rng(seed).permutation(len(truth))
+        halves = order[::2], order[1::2]
+        for fit, judge in (halves, halves[::-1]):
+            mapped = fit_top_label_map(z[fit], truth[fit]).apply(z[judge])
+            before, after = (
+                (negative_log_likelihood(truth[judge], rows), calibration_error(truth[judge], rows))
+                for rows in (_softmax(z[judge]), _softmax(mapped))
+            )
+            found.append(np.subtract(before, after))
+    nll, ece = np.transpose(found)
+    return HalvesGain(float(nll.mean()), float(nll.std()), float(ece.mean()))
+
+
+def _softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)
+
+
+def _log_odds(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the answer's log-odds against the rest, and the next class's logit less its own."""
+    apart = np.sort(z - z.max(axis=1, keepdims=True), axis=1)  # the answer's is the last, 0
+    rest = np.exp(apart[:, :-1]).sum(axis=1)
+    return -np.log(np.maximum(rest, LEAST_REST)), apart[:, -2]
+
+
+def _fit_line(
+    odds: NDArray[np.float64],
+    right: NDArray[np.float64],
+    *,
+    towards: NDArray[np.float64],
+    tie: float,
+) -> NDArray[np.float64]:
+    """Return slope and offset: logistic regression with a normal prior, by Newton's method."""
+    features = np.stack([odds, np.ones_like(odds)], axis=1)
+
+    def loss(line: NDArray[np.float64]) -> float:
+        signed = np.where(right, -1, 1) * (features @ line)
+        return float(np.logaddexp(0, signed).sum() + tie / 2 * ((line - towards) ** 2).sum())
+
+    line = towards.copy()
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(features @ line, -50, 50)))
+        gradient = features.T @ (p - right) + tie * (line - towards)
+        hessian = (features * (p * (1 - p))[:, None]).T @ features + tie * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        while loss(line - step) > loss(line) and np.abs(step).max() > 1e-10:
+            step /= 2
+        line = line - step
+        if np.abs(step).max() < 1e-10:
+            break
+    line[0] = max(line[0], _LEAST_SLOPE)
+    return line

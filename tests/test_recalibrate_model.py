@@ -1,0 +1,77 @@
+"""The script that fits a file's map of confidences again: when it writes, and what it keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facial_expressions.evaluation.probability_metrics import (
+    calibration_error,
+    negative_log_likelihood,
+)
+from facial_expressions.evaluation.top_label import top_label_map_of
+from facial_expressions.inference.classifier import ExpressionClassifier
+from scripts.recalibrate_model import recalibrate
+from tests.tiny_model import write_mapped_model, write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def pictures() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (2000, 48, 48), np.uint8)
+
+
+def test_the_new_file_gives_the_same_answers_with_honest_confidences(
+    tmp_path: Path, pictures: NDArray[np.uint8]
+) -> None:
+    """Answers of the first classes are nearly always right, of the others half the time."""
+    path = write_tiny_model(tmp_path / "old.onnx")
+    old = ExpressionClassifier.load(path)
+    before = old.predict_proba(pictures)
+    answers = before.argmax(axis=1)
+    right = np.random.default_rng(1).random(2000) < np.where(answers < 3, 0.95, 0.5)
+    labels = np.where(right, answers, (answers + 1) % 7)
+    content = recalibrate(path, pictures, {"fer2013": labels})
+    assert content is not None
+    (tmp_path / "new.onnx").write_bytes(content)
+    new = ExpressionClassifier.load(tmp_path / "new.onnx")
+    after = new.predict_proba(pictures)
+    assert np.array_equal(after.argmax(axis=1), answers)
+    assert calibration_error(labels, after) < calibration_error(labels, before) - 0.05
+    figures = new.metadata.figures
+    assert figures["validation_nll"] == pytest.approx(
+        negative_log_likelihood(labels, after), abs=1e-5
+    )
+    assert figures["validation_accuracy"] == pytest.approx(right.mean())
+    assert top_label_map_of(figures, new.labels) is not None
+    again = recalibrate(tmp_path / "new.onnx", pictures, {"fer2013": labels})
+    assert again == content  # it is fitted on what the network says, not on what the map made of it
+
+
+def test_nothing_is_written_where_a_file_is_honest_already(
+    tmp_path: Path, pictures: NDArray[np.uint8]
+) -> None:
+    path = write_tiny_model(tmp_path / "old.onnx")
+    rows = ExpressionClassifier.load(path).predict_proba(pictures)
+    drawn = np.random.default_rng(2).random((2000, 1))
+    labels = np.minimum((rows.cumsum(axis=1) < drawn).sum(axis=1), 6)
+    assert recalibrate(path, pictures, {"fer2013": labels}) is None
+
+
+def test_a_head_without_labels_stays_as_it_is(tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
+    path = write_mapped_model(tmp_path / "old.onnx")
+    old = ExpressionClassifier.load(path)
+    answers = old.predict_proba(pictures).argmax(axis=1)
+    right = np.random.default_rng(3).random(2000) < 0.2
+    content = recalibrate(path, pictures, {"fer2013": np.where(right, answers, (answers + 1) % 7)})
+    assert content is not None
+    (tmp_path / "new.onnx").write_bytes(content)
+    new = ExpressionClassifier.load(tmp_path / "new.onnx")
+    assert new.metadata.other_heads == old.metadata.other_heads
+    second = [
+        ExpressionClassifier.load(tmp_path / name, labels="ferplus").predict_proba(pictures[:9])
+        for name in ("old.onnx", "new.onnx")
+    ]
+    assert np.array_equal(*second)
