@@ -74,4 +74,4 @@ def test_a_head_without_labels_stays_as_it_is(tmp_path: Path, pictures: NDArray[
         ExpressionClassifier.load(tmp_path / name, labels="ferplus").predict_proba(pictures[:9])
         for name in ("old.onnx", "new.onnx")
     ]
-    assert np.array_equal(*second)
+    assert np.array_equal(second[0], second[1])

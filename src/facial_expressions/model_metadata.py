@@ -6,9 +6,10 @@ model is guessed from its name or its shapes.
 
 A network may have a further head with a label set of its own, whose output is named after that set:
 ``ferplus_probabilities``. A network that pools over its last map also gives each head's class
-activation maps, ``maps`` and ``ferplus_maps``, ``float32 (N, K, H, W)``: their means over H and W are
-the head's logits, so they say exactly what each place adds to each class. The probabilities are the
-softmax of these, after the map of confidences that a file may have (figures ``confidence_...``).
+activation maps, ``maps`` and ``ferplus_maps``, ``float32 (N, K, H, W)``: their means over H and W
+are the head's logits, so they say exactly what each place adds to each class. The probabilities are
+the softmax of these, after the map of confidences that a file may have (its figures
+``confidence_...``).
 """
 
 from __future__ import annotations

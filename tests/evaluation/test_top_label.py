@@ -70,9 +70,10 @@ def test_each_line_is_scipys_minimum() -> None:
     def minimum(mask: np.ndarray, towards: np.ndarray, tie: float) -> np.ndarray:
         def loss(line: np.ndarray) -> float:
             signed = np.where(right[mask], 1, -1) * (line[0] * odds[mask] + line[1])
-            return np.logaddexp(0, -signed).sum() + tie / 2 * ((line - towards) ** 2).sum()
+            nll = np.logaddexp(0, -signed).sum()
+            return float(nll + tie / 2 * ((line - towards) ** 2).sum())
 
-        return scipy.optimize.minimize(loss, towards, tol=1e-12).x
+        return np.asarray(scipy.optimize.minimize(loss, towards, tol=1e-12).x)
 
     shared = minimum(np.ones(500, bool), np.array([1.0, 0.0]), 1.0)
     lines = np.array([minimum(answers == k, shared, 20.0) for k in range(3)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import VideoError
 from facial_expressions.media.pyav import av
-from facial_expressions.media.video_file import VideoFile, upright
+from facial_expressions.media.upright import Upright
+from facial_expressions.media.video_file import VideoFile
 from tests.media.videos import even_times, write_video
 
 Picture = NDArray[np.uint8]
@@ -168,10 +170,30 @@ def test_too_large_video_is_refused(tmp_path: Path) -> None:
         VideoFile(path, max_pixels=96 * 64 - 1)
 
 
+@pytest.mark.parametrize("first_row", [(65536, 0, 0, 0, 65536, 0), (0, 65536, 0, -65536, 0, 0)])
+def test_frames_are_let_go_at_once_not_when_python_looks_for_cycles(
+    tmp_path: Path, first_row: tuple[int, ...]
+) -> None:
+    """A minute of video kept 160 MB of frames in memory until then."""
+    matrix = (*first_row, 0, 0, 1 << 30)
+    path = write_video(
+        tmp_path / "clip.mp4", [corner_picture()] * 40, even_times(40), matrix=matrix
+    )
+    before = {id(one) for one in gc.get_objects() if isinstance(one, av.VideoFrame)}
+    gc.disable()
+    try:
+        with VideoFile(path) as video:
+            assert len(list(video)) == 40
+        live = [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert sum(id(one) not in before for one in live) <= 3  # the first, and those being decoded
+
+
 @pytest.mark.parametrize("width", [2, 62, 64, 250, 320, 398])
 def test_pixels_lie_without_gaps_at_any_width(width: int) -> None:
     """FFmpeg pads rows to 64 bytes or so; what reads the bytes as they lie must not see that."""
     picture = av.VideoFrame.from_ndarray(np.full((8, width, 3), 90, np.uint8), format="rgb24")
-    pixels = upright(picture.reformat(format="yuv420p"))
+    pixels = Upright()(picture.reformat(format="yuv420p"))
     assert pixels.shape == (8, width, 3)
     assert pixels.flags.c_contiguous

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from facial_expressions.errors import CameraError
 from facial_expressions.media.frames import Frame
 from facial_expressions.media.pyav import av
-from facial_expressions.media.video_file import upright
+from facial_expressions.media.upright import Upright
 
 __all__ = ["Camera", "CameraDevice", "camera_position", "find_camera"]
 
@@ -208,7 +208,7 @@ class Camera:
 
     def _read_frames(self) -> None:
         device = self._device
-        last_sum = None
+        last_sum, upright = None, Upright()
         with av.open(device.file, format=device.format, options=device.options) as container:
             for picture in container.decode(video=0):
                 if self._is_closed:

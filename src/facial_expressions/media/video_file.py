@@ -13,13 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from facial_expressions.errors import VideoError
 from facial_expressions.inference.images import MAX_PIXELS, MAX_SIDE
 from facial_expressions.media.frames import Frame
 from facial_expressions.media.pyav import av
+from facial_expressions.media.upright import Upright
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["VideoFile", "open_container", "upright"]
+__all__ = ["VideoFile", "open_container"]
 
 _FORMATS: Final = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,ivf,nut"
 _MOST_FAILURES: Final = 100
@@ -69,6 +67,7 @@ class VideoFile:
             raise
         self._stream.thread_type = "AUTO"
         self._is_cut = _reaches_past_end(self._stream, self._path)
+        self._upright = Upright()
         self._n_damaged = 0
         self._end_s = 0.0
 
@@ -109,7 +108,7 @@ class VideoFile:
         for picture in self._pictures():
             self._check_size(picture.width, picture.height)
             time_s = _time_s(picture, self._stream, index, time_s, self.frame_interval_s)
-            yield Frame(index, time_s, upright(picture))
+            yield Frame(index, time_s, self._upright(picture))
             index += 1
             self._end_s = time_s
         if index == 0:
@@ -219,38 +218,6 @@ def open_container(path: str | Path) -> InputContainer:
             f"not a video, or cut so short that it has no index; received {file}; give an MP4, "
             "MOV, MKV, WebM, AVI or MPEG file, or convert it to one"
         ) from error
-
-
-def upright(picture: VideoFrame) -> NDArray[np.uint8]:
-    """Return a decoded picture's pixels, turned and mirrored as its display matrix asks.
-
-    Args:
-        picture: A decoded frame of any pixel format.
-
-    Returns:
-        RGB ``uint8 (H, W, 3)``, C-contiguous.
-    """
-    # FFmpeg pads rows to the width of the processor's vectors: at some widths PyAV gives a view.
-    image = np.ascontiguousarray(picture.to_ndarray(format="rgb24"), np.uint8)
-    matrix = _display_matrix(picture)
-    if matrix is None:
-        return image
-    a, b, c, d = matrix  # right is (a, b), down is (c, d)
-    if abs(a) + abs(d) < abs(b) + abs(c):
-        image = image.transpose(1, 0, 2)
-        right, down = c, b
-    else:
-        right, down = a, d
-    turned = image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
-    return np.ascontiguousarray(turned)
-
-
-def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int] | None:
-    data: Any = picture.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return None
-    a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(data), np.int32))
-    return a, b, c, d
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
