@@ -43,6 +43,8 @@ def write_crossing_clip(path: Path, *, seconds: float) -> Path:
 def write_noisy_clip(path: Path, *, seconds: float, seed: int = 0) -> Path:
     """Write one face that stands still under noise, 320x240, 25 frames a second.
 
+    It is one between two expressions: where a network is sure, noise changes no label.
+
     Args:
         path: The MP4; replaced.
         seconds: Length.
@@ -73,7 +75,7 @@ def _crossing(n_frames: int) -> Iterator[Picture]:
 
 
 def _noisy(n_frames: int, rng: np.random.Generator) -> Iterator[Picture]:
-    face, mask = _face(astronaut(), (150, 0, 310, 180), height=_NOISY_FACE_PX)
+    face, mask = _face(grace_hopper(), (130, 40, 390, 330), height=_NOISY_FACE_PX)
     picture = Image.new("RGB", (320, 240), "grey")
     picture.paste(face, (110, 60), mask)
     still = np.asarray(picture, np.float32)
