@@ -1,8 +1,8 @@
 """Measures ``video`` on a made clip with two faces, and what smoothing does to a noisy one.
 
-The clip lasts a minute at 25 frames a second, 640x480; two faces cross again and again. They are analysed with
-a detection on every frame, and with ``--every auto``, which holds real time. What is checked is
-named in ``holds``: rows, times, ids and memory do not depend on the machine.
+The clip lasts a minute at 25 frames a second, 640x480; two faces cross again and again. They are
+analysed with a detection on every frame, and with ``--every auto``, which holds real time. What is
+checked is named in ``holds``: rows, times, ids and memory do not depend on the machine.
 
 Example:
     python -m benchmarks.video
