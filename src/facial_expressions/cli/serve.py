@@ -12,6 +12,8 @@ import typer
 __all__ = ["command"]
 
 _MEGA = 1_000_000
+_THREADS = 4
+"""A picture by itself gains little by more; pictures that are worked on together share them."""
 
 
 def command(  # noqa: PLR0913, PLR0917 - one argument per option
@@ -33,8 +35,11 @@ def command(  # noqa: PLR0913, PLR0917 - one argument per option
         typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
     ] = None,
     threads: Annotated[
-        int, typer.Option(min=1, help="Threads of the networks for each picture.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1, help="Threads of the networks for each picture; without it, up to four."
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Pictures at one time; without it, one per core.")
     ] = None,
@@ -67,7 +72,11 @@ def command(  # noqa: PLR0913, PLR0917 - one argument per option
         waiting=max_waiting,
     )
     with open_listener(host, port) as listener:
-        recognizer = load_recognizer(model, threads=threads, min_confidence=min_confidence)
+        recognizer = load_recognizer(
+            model,
+            threads=threads or min(_THREADS, os.cpu_count() or 1),
+            min_confidence=min_confidence,
+        )
         app = create_app(recognizer, limits, hosts=HostNames(host, allow_host or ()))
         for chatty in ("uvicorn", "python_multipart"):
             logging.getLogger(chatty).setLevel(logging.ERROR)

@@ -1,5 +1,6 @@
 // The page: photos and camera to POST /v1/recognize, answers to boxes, bars, timeline and files.
-// One request is in flight at a time; camera frames that come meanwhile are never queued.
+// One photo is in flight at a time, and two camera frames, so that the next one is taken and packed while the
+// server works; frames that come meanwhile are never queued.
 
 import { paintHeat } from "/heat.js";
 
@@ -7,6 +8,7 @@ const MAX_BYTES = 9.5e6; // larger photos are made smaller here before they are 
 const MAX_SIDE = 4096;
 const FRAME_SIDE = 640;
 const FRAME_MS = 66; // at most 15 frames a second
+const LANES = 2; // camera frames in flight
 const MINUTE_MS = 60_000;
 const MAX_ROWS = 36_000; // an hour of camera rows
 const STALL_MS = 3000; // no picture from the camera
@@ -208,7 +210,7 @@ function toggleHeat() {
   if (!state.camera) show(state.shown);
 }
 
-// Live answers come ten times a second: elements are kept, so that focus and transitions are too.
+// Live answers come ten times a second: elements are kept, so that focus is too.
 function reuse(parent, items, create, fill) {
   while (parent.children.length > items.length) parent.lastElementChild.remove();
   items.forEach((item, i) => {
@@ -350,7 +352,8 @@ async function startCamera() {
     say(CAMERA_WORDS[error.name] ?? `The camera cannot be used (${error.name}).`);
     return;
   }
-  const camera = { stream, began: performance.now(), times: [], history: [], spoken: 0 };
+  const began = performance.now();
+  const camera = { stream, began, times: [], history: [], spoken: 0, lastTime: -1, changed: began, taken: 0, shown: 0 };
   state.camera = camera;
   state.recording = [];
   stream.getVideoTracks()[0].addEventListener("ended", () => { if (state.camera === camera) stopCamera("ended"); });
@@ -364,7 +367,7 @@ async function startCamera() {
   draw(null);
   drawHistory(camera);
   await at("video").play().catch(() => {});
-  watchFrames(camera);
+  for (let lane = 0; lane < LANES; lane += 1) watchFrames(camera);
 }
 
 function stopCamera(reason) {
@@ -382,22 +385,22 @@ function stopCamera(reason) {
 
 async function watchFrames(camera) {
   const canvas = document.createElement("canvas");
+  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
   const video = at("video");
-  let lastTime = -1;
-  let changed = performance.now();
   while (state.camera === camera) {
     const start = performance.now();
-    if (video.currentTime !== lastTime) changed = start;
-    else if (start - changed > STALL_MS && !document.hidden) return stopCamera("stalled");
-    if (document.hidden || !video.videoWidth || video.currentTime === lastTime) {
-      await pause(FRAME_MS / 2);
+    if (video.currentTime !== camera.lastTime) camera.changed = start;
+    else if (start - camera.changed > STALL_MS && !document.hidden) return stopCamera("stalled");
+    const isEarly = video.currentTime === camera.lastTime || start - camera.taken < FRAME_MS;
+    if (document.hidden || !video.videoWidth || isEarly) {
+      await pause(FRAME_MS / 4);
       continue;
     }
-    lastTime = video.currentTime;
+    Object.assign(camera, { lastTime: video.currentTime, taken: start });
     const factor = Math.min(1, FRAME_SIDE / Math.max(video.videoWidth, video.videoHeight));
-    canvas.width = Math.round(video.videoWidth * factor);
-    canvas.height = Math.round(video.videoHeight * factor);
-    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+    const size = [Math.round(video.videoWidth * factor), Math.round(video.videoHeight * factor)];
+    if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
+    context.drawImage(video, 0, 0, canvas.width, canvas.height);
     const picture = await toJpeg(canvas, 0.85);
     await noteChange(camera, picture, start);
     const answer = await recognize(picture);
@@ -407,8 +410,9 @@ async function watchFrames(camera) {
       await pause(1000);
       continue;
     }
+    if (start < camera.shown) continue; // the frame after it was answered first
+    camera.shown = start;
     takeFrame(camera, answer.row, start);
-    await pause(Math.max(0, FRAME_MS - (performance.now() - start)));
   }
   return undefined;
 }
