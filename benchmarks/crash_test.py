@@ -152,7 +152,8 @@ def _wait_for_start(process: subprocess.Popen[str]) -> None:
     for line in process.stdout:
         if _STARTED in line:
             return
-    raise SystemExit("the training did not start")
+    if process.wait() != 0:  # 0: an earlier start had finished it already
+        raise SystemExit("the training did not start")
 
 
 def _finish(run: Path) -> str:
