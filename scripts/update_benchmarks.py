@@ -108,7 +108,7 @@ ROWS: Final = (
         "video", ("crossing", "frames_per_second"), "{:.1f}",
     ),
     Row(
-        "the same with `--every auto`, which holds real time, frames/s", "video",
+        "the same with `--every auto`, in real time, frames/s", "video",
         ("real_time", "frames_per_second"), "{:.1f}", "25",
     ),
     Row(
