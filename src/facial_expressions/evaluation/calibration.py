@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.evaluation.metrics import check_ids
+from facial_expressions.evaluation.logits import checked_logits, softmax
 from facial_expressions.evaluation.probability_metrics import coverage_curve
 from facial_expressions.evaluation.top_label import TopLabelMap
 
@@ -104,12 +104,12 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
         >>> round(fit_temperature([[4.0, 0.0]] * 4, [0, 0, 0, 1]), 3)  # 75 % right: 4 / T = log 3
         3.641
     """
-    z, truth = _checked_logits(logits, y_true)
+    z, truth = checked_logits(logits, y_true, for_what="a temperature")
     true_logit = z[np.arange(len(z)), truth]
 
     def slope(inverse: float) -> float:
         """Derivative of the mean NLL by 1/T: mean logit under the softmax, less the true one."""
-        return float(np.mean(np.sum(_softmax(z * inverse) * z, axis=1) - true_logit))
+        return float(np.mean(np.sum(softmax(z * inverse) * z, axis=1) - true_logit))
 
     low, high = 1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE
     if slope(low) >= 0:
@@ -152,7 +152,7 @@ def fit_class_bias(
         >>> round(float(np.exp(scaled[0] - scaled[1])), 2)
         4.0
     """
-    z, truth = _checked_logits(logits, y_true)
+    z, truth = checked_logits(logits, y_true, for_what="a bias of each class")
     n, k = z.shape
     target = np.eye(k)[truth]
     decay = 1 / (n * prior_std**2)
@@ -160,12 +160,12 @@ def fit_class_bias(
     penalty = np.concatenate([[0.0], np.full(k, decay)])
 
     def loss(w: NDArray[np.float64]) -> float:
-        p = _softmax(w[0] * z + w[1:])
+        p = softmax(w[0] * z + w[1:])
         nll = -np.log(np.maximum(p[np.arange(n), truth], 1e-300)).mean()
         return float(nll + (penalty * w**2).sum() / 2)
 
     for _ in range(50):
-        p = _softmax(weights[0] * z + weights[1:])
+        p = softmax(weights[0] * z + weights[1:])
         gradient = np.concatenate([[((p - target) * z).sum() / n], (p - target).mean(axis=0)])
         gradient += penalty * weights
         mean = (p * z).sum(axis=1)  # of the logits under p
@@ -203,7 +203,7 @@ def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[n
     """
     if not 0 < temperature < np.inf:
         raise ValueError(f"a temperature is above 0 and finite; received {temperature}")
-    return _softmax(log_probabilities(probabilities) / temperature)
+    return softmax(log_probabilities(probabilities) / temperature)
 
 
 def choose_operating_point(
@@ -241,24 +241,3 @@ def choose_operating_point(
     below = curve[chosen + 1].threshold if chosen + 1 < len(curve) else 0.0
     threshold = (curve[chosen].threshold + below) / 2 if below else 0.0
     return OperatingPoint(threshold, curve[chosen].coverage, curve[chosen].accuracy)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return softmax over the last axis."""
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), dtype=np.float64)
-
-
-def _checked_logits(
-    logits: ArrayLike, y_true: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return both as arrays after checking shapes and ranges."""
-    z = np.asarray(logits, dtype=np.float64)
-    truth = np.asarray(y_true, dtype=np.int64)
-    if z.ndim != 2 or len(z) == 0 or truth.shape != (len(z),) or not np.all(np.isfinite(z)):
-        raise ValueError(
-            f"a temperature is fitted on finite logits (N, K) and N labels; received shapes "
-            f"{z.shape} and {truth.shape}; pass log_probabilities(...) when there are no logits"
-        )
-    check_ids("labels", truth, lowest=0, n_classes=z.shape[1])
-    return z, truth

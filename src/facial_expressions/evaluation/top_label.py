@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.evaluation.metrics import check_ids
+from facial_expressions.evaluation.logits import checked_logits, softmax
 from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
@@ -144,14 +144,7 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike, *, tie: float = 20.0
         >>> round(float(np.exp(odds)), 1)  # three of four are right
         3.0
     """
-    z = np.asarray(logits, dtype=np.float64)
-    truth = np.asarray(y_true, dtype=np.int64)
-    if z.ndim != 2 or len(z) == 0 or truth.shape != (len(z),) or not np.all(np.isfinite(z)):
-        raise ValueError(
-            f"a map of confidences is fitted on finite logits (N, K) and N labels; received shapes "
-            f"{z.shape} and {truth.shape}; pass log_probabilities(...) when there are no logits"
-        )
-    check_ids("labels", truth, lowest=0, n_classes=z.shape[1])
+    z, truth = checked_logits(logits, y_true, for_what="a map of confidences")
     answers, (odds, _) = z.argmax(axis=1), _log_odds(z)
     right = (answers == truth).astype(np.float64)
     nothing = np.array([1.0, 0.0])
@@ -208,16 +201,11 @@ def gain_on_halves(logits: ArrayLike, y_true: ArrayLike) -> HalvesGain:
             mapped = fit_top_label_map(z[fit], truth[fit]).apply(z[judge])
             before, after = (
                 (negative_log_likelihood(truth[judge], rows), calibration_error(truth[judge], rows))
-                for rows in (_softmax(z[judge]), _softmax(mapped))
+                for rows in (softmax(z[judge]), softmax(mapped))
             )
             found.append(np.subtract(before, after))
     nll, ece = np.transpose(found)
     return HalvesGain(float(nll.mean()), float(nll.std()), float(ece.mean()))
-
-
-def _softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    powers = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)
 
 
 def _log_odds(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -29,6 +29,7 @@ from facial_expressions.evaluation.calibration import (
     fit_class_bias,
     fit_temperature,
 )
+from facial_expressions.evaluation.logits import softmax
 from facial_expressions.evaluation.metrics import accuracy_score
 from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
@@ -107,7 +108,7 @@ class _Answers:
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return what the file should answer where the network has these logits, with bias."""
         scaled = logits / self.temperature
-        return _softmax(self.top_label.apply(scaled) if self.top_label else scaled)
+        return softmax(self.top_label.apply(scaled) if self.top_label else scaled)
 
 
 def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = False) -> Export:
@@ -210,7 +211,7 @@ def _calibrate(answers: _Answers) -> tuple[_Answers, dict[str, float]]:
         "temperature": temperature,
         **{f"logit_bias_{name}": round(float(value), 6) for name, value in biases},
         **(top_label.figures(answers.label_set) if top_label else {}),
-        **validation_figures(labels, _softmax(logits), answers.probabilities(logits)),
+        **validation_figures(labels, softmax(logits), answers.probabilities(logits)),
     }
 
 
@@ -308,12 +309,6 @@ def _run_file(
             for i in range(0, len(batch), 256)
         ]
     return [np.concatenate(head) for head in zip(*chunks, strict=True)]
-
-
-def _softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    z = logits.astype(np.float64)
-    exponentials = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float64)
 
 
 def _write(path: Path, content: onnx.ModelProto) -> None:
