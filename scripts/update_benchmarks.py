@@ -25,7 +25,9 @@ sys.path.insert(0, str(ROOT))  # for the scripts beside this one, when it is run
 from scripts.card_tables import markdown_table  # noqa: E402
 
 RESULTS: Final = ROOT / "benchmarks" / "results"
-PAGES: Final = (ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "concepts" / "cost.md")
+PAGES: Final = tuple(
+    ROOT / "docs" / page for page in ("benchmarks.md", "concepts/cost.md", "security.md")
+)
 BLOCK: Final = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 MISSING: Final = "not measured"
 
@@ -159,6 +161,27 @@ ROWS: Final = (
 )  # fmt: skip
 
 
+TRUST: Final = (
+    Row(
+        "server at 0.7 of its capacity, p99 of answers, ms", "load",
+        ("steady", "ok_ms", "p99"), "{:.0f}", "250",
+    ),
+    Row(
+        "server at twice its capacity, p99 of refusals, ms", "load",
+        ("overload", "refused_ms", "p99"), "{:.0f}", "50",
+    ),
+    Row("the same, p99 of liveness, ms", "load", ("overload", "alive_ms", "p99"), "{:.0f}", "100"),
+    Row("the same, memory, MB", "load", ("overload", "memory_mb"), "{:.0f}", "600"),
+    Row("20,000 spoilt pictures, memory, MB", "fuzz", ("loader", "peak_mb"), "{:.0f}", "600"),
+    Row("the slowest of them, s", "fuzz", ("loader", "slowest_s"), "{:.2f}", "5"),
+    Row(
+        "20 trainings that were killed: those that end with the same bits", "crash_test",
+        ("training", "equal"), "{:.0f}", "20",
+    ),
+)  # fmt: skip
+"""What `make load`, `fuzz` and `crash-test` found; they take too long for `make bench`."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Fill the blocks; ``--check`` says whether they are filled, ``--print`` shows the table."""
     results = read_results(RESULTS)
@@ -220,13 +243,21 @@ def number(results: Results, benchmark: str, *keys: str) -> float | None:
 
 def targets(results: Results) -> list[str]:
     """Return the table of what was aimed at and what is measured."""
-    rows = []
-    for row in ROWS:
-        value = number(results, row.benchmark, *row.keys)
-        written = MISSING if value is None else row.form.format(value)
-        rows.append((row.what, f"`{row.benchmark}`", written, row.must, row.aim))
+    rows = [_cells(row, results) for row in ROWS]
     rows.append(("same labels in every mode", "`same_labels`", *_same_labels(results)))
     return markdown_table(("what", "benchmark", "measured", "must", "aim"), rows, left=2)
+
+
+def trust(results: Results) -> list[str]:
+    """Return the table of what is promised under load, on spoilt input and after kills."""
+    rows = [_cells(row, results)[:4] for row in TRUST]
+    return markdown_table(("what", "benchmark", "measured", "must"), rows, left=2)
+
+
+def _cells(row: Row, results: Results) -> tuple[str, str, str, str, str]:
+    value = number(results, row.benchmark, *row.keys)
+    written = MISSING if value is None else row.form.format(value)
+    return row.what, f"`{row.benchmark}`", written, row.must, row.aim
 
 
 def _same_labels(results: Results) -> tuple[str, str, str]:
@@ -358,6 +389,7 @@ def busy_cores(result: Result) -> int:
 Block = Callable[[Results], list[str]]
 BLOCKS: Final[dict[str, Block]] = {
     "targets": targets,
+    "trust": trust,
     "times": times,
     "detection": detection,
     "install": install,

@@ -10,6 +10,7 @@ from scripts.update_benchmarks import (
     BLOCKS,
     ROOT,
     ROWS,
+    TRUST,
     Results,
     cost,
     detection,
@@ -94,6 +95,13 @@ def test_every_benchmark_of_the_table_is_run_by_make() -> None:
     assert listed
     assert {row.benchmark for row in ROWS} | {"same_labels"} <= {*listed[1].split()}
     assert all((ROOT / "benchmarks" / f"{name}.py").is_file() for name in listed[1].split())
+
+
+def test_every_benchmark_of_the_table_of_trust_has_a_command_of_make() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert TRUST
+    for row in TRUST:
+        assert f"-m benchmarks.{row.benchmark}\n" in makefile
 
 
 def test_an_unknown_block_is_refused() -> None:
