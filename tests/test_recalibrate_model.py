@@ -12,8 +12,8 @@ from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
 )
-from facial_expressions.evaluation.top_label import top_label_map_of
 from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.top_label import top_label_map_of
 from scripts.recalibrate_model import recalibrate
 from tests.tiny_model import write_mapped_model, write_tiny_model
 

@@ -17,12 +17,12 @@ from facial_expressions.evaluation.calibration import (
     choose_operating_point,
     fit_class_bias,
     fit_temperature,
-    log_probabilities,
 )
 from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
 )
+from facial_expressions.inference.probabilities import log_probabilities
 from tests.evaluation.fakes import random_case
 
 

@@ -16,7 +16,6 @@ from facial_expressions.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
-from facial_expressions.evaluation.views import View
 from facial_expressions.labels import LabelSet
 from tests.evaluation.fakes import (
     PAIR,
@@ -64,16 +63,6 @@ def test_progress_ends_with_all_pictures() -> None:
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(2, 5), (4, 5), (5, 5)]
-
-
-def test_views_are_averaged() -> None:
-    """Right half 255, left half 0: as it is ``yes`` has 1, mirrored it has 0."""
-    split = pixel_split([1])
-    split.images[:] = 0
-    split.images[:, :, 4:] = 255
-    views = (View(), View(), View(), View(mirrored=True))
-    predictions = predict_split(BrightnessClassifier(), split, views=views)
-    assert predictions.probabilities.tolist() == [[0.25, 0.75]]
 
 
 def test_a_picture_without_answer_is_wrong_and_has_no_confidence() -> None:
@@ -154,12 +143,9 @@ def test_an_output_that_is_no_probabilities_is_refused(rows: list[list[float]]) 
         predict_split(PixelClassifier(TRIO, rows), pixel_split([0]))
 
 
-@pytest.mark.parametrize(("batch_size", "views"), [(0, (View(),)), (1, ())])
-def test_impossible_settings_are_refused(batch_size: int, views: tuple[View, ...]) -> None:
-    with pytest.raises(ValueError, match="received"):
-        predict_split(
-            PixelClassifier(TRIO, ROWS), pixel_split([0]), batch_size=batch_size, views=views
-        )
+def test_a_batch_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="received 0"):
+        predict_split(PixelClassifier(TRIO, ROWS), pixel_split([0]), batch_size=0)
 
 
 @pytest.mark.parametrize(

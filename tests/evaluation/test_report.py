@@ -14,8 +14,7 @@ from facial_expressions.evaluation.calibration import Calibration
 from facial_expressions.evaluation.provenance import Provenance, source_commit, split_digest
 from facial_expressions.evaluation.render_json import render_json
 from facial_expressions.evaluation.report import Report, build_report, fer2013_subsets
-from facial_expressions.evaluation.top_label import TopLabelMap
-from facial_expressions.evaluation.views import View
+from facial_expressions.inference.top_label import TopLabelMap
 from facial_expressions.labels import FER2013
 from tests.evaluation.fakes import (
     PAIR,
@@ -25,6 +24,7 @@ from tests.evaluation.fakes import (
     predictions_of,
     random_case,
 )
+from tests.tiny_model import METADATA
 
 ROWS = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.2, 0.5, 0.3], [0.6, 0.1, 0.3]]
 TRUTH = [0, 1, 2, 0, 1]
@@ -183,14 +183,27 @@ def test_a_report_without_any_answer_has_no_probabilities_and_still_is_json() ->
     assert (data["accuracy"], data["nll"], data["coverage"]) == (0, None, [])
 
 
-def test_views_are_counted_and_used() -> None:
-    """A mirrored picture has pixel 0 where the number was, which stands for the first row."""
-    settings = EvaluationSettings(views=(View(), View(mirrored=True)))
-    report = three_of_five(settings=settings)
-    assert report.n_views == 2
-    assert report.predictions is not None
-    expected = (np.array(ROWS) + np.array(ROWS[0])) / 2
-    assert report.predictions.probabilities == pytest.approx(expected)
+class SeveralViews(PixelClassifier):
+    """Says that it has averaged views, of a network with a temperature."""
+
+    n_views = 4
+    metadata = replace(METADATA, temperature=2.0)
+
+
+class Tempered(PixelClassifier):
+    """The same for one view."""
+
+    metadata = replace(METADATA, temperature=2.0)
+
+
+def test_views_are_counted_and_give_no_logits_back() -> None:
+    split = pixel_split([0, 1, 2])
+    one, four = (evaluate(kind(TRIO, ROWS), split) for kind in (Tempered, SeveralViews))
+    assert (one.n_views, four.n_views) == (1, 4)
+    assert one.probabilities is not None
+    assert four.probabilities is not None
+    assert one.probabilities.uncalibrated is not None
+    assert four.probabilities.uncalibrated is None
 
 
 def test_origin_comes_from_the_caller_or_the_classifier() -> None:

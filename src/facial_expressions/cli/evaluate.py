@@ -116,7 +116,6 @@ def command(  # noqa: PLR0913 - one argument per option
 ) -> None:
     """Measure a model: accuracy, classes, confusion, calibration, subsets, robustness."""
     from facial_expressions.evaluation.report import EvaluationSettings
-    from facial_expressions.evaluation.views import ONE_VIEW, TEST_TIME_VIEWS
 
     if out is not None:
         _check_plots()
@@ -129,10 +128,7 @@ def command(  # noqa: PLR0913 - one argument per option
             model, data, split, out=out, threads=threads, command_line=_command_line(context)
         )
         return
-    views = TEST_TIME_VIEWS if tta else ONE_VIEW
-    settings = EvaluationSettings(
-        batch_size=batch_size, views=views, seed=seed, has_robustness=robustness
-    )
+    settings = EvaluationSettings(batch_size=batch_size, seed=seed, has_robustness=robustness)
     source = _Source(
         path=data,
         split=split.value,
@@ -144,7 +140,7 @@ def command(  # noqa: PLR0913 - one argument per option
         allow_partial=allow_partial,
         command_line=_command_line(context),
     )
-    classifier = _load_classifier(model, threads, labels)
+    classifier = _load_classifier(model, threads, labels, tta=tta)
     report, images = _measure(classifier, source, settings)
     _finish(report, out, classifier=classifier, images=images)
     if any("cannot be read" in note for note in report.notes):
@@ -300,17 +296,19 @@ def _command_line(context: typer.Context) -> str:
     return shlex.join(words)
 
 
-def _load_classifier(model: str, threads: int | None, labels: LabelsName) -> CropClassifier:
+def _load_classifier(
+    model: str, threads: int | None, labels: LabelsName, *, tta: bool
+) -> CropClassifier:
     """Open a model, at its FER+ head where FER+ is asked for and it has one."""
     from facial_expressions.inference.classifier import load_classifier
     from facial_expressions.inference.model_store import ENSEMBLE
 
     if model == ENSEMBLE:
-        return load_classifier(model, threads=threads, labels=labels.value)
-    classifier = load_classifier(_model_source(model), threads=threads)
+        return load_classifier(model, threads=threads, labels=labels.value, tta=tta)
+    classifier = load_classifier(_model_source(model), threads=threads, tta=tta)
     sets = [labels.name for labels in classifier.metadata.label_sets]
     if labels.value in sets[1:]:
-        return load_classifier(_model_source(model), threads=threads, labels=labels.value)
+        return load_classifier(_model_source(model), threads=threads, labels=labels.value, tta=tta)
     return classifier
 
 

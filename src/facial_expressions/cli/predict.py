@@ -57,6 +57,13 @@ def command(  # noqa: PLR0913 - one argument per option
         str | None,
         typer.Option(help="Label set to answer in, fer2013 or ferplus, where the model has both."),
     ] = None,
+    tta: Annotated[
+        bool,
+        typer.Option(
+            "--tta",
+            help="Answer with the mean of ten views of each face, mirrored and moved: slower.",
+        ),
+    ] = False,
     min_confidence: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
@@ -84,6 +91,7 @@ def command(  # noqa: PLR0913 - one argument per option
         model,
         threads=threads,
         labels=labels,
+        tta=tta,
         min_confidence=min_confidence,
         max_pixels=max_pixels,
     )

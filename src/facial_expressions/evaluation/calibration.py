@@ -14,9 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.evaluation.logits import checked_logits, softmax
+from facial_expressions.evaluation.logits import checked_logits
 from facial_expressions.evaluation.probability_metrics import coverage_curve
-from facial_expressions.evaluation.top_label import TopLabelMap
+from facial_expressions.inference.probabilities import log_probabilities, softmax
+from facial_expressions.inference.top_label import TopLabelMap
 
 __all__ = [
     "MAX_TEMPERATURE",
@@ -27,7 +28,6 @@ __all__ = [
     "choose_operating_point",
     "fit_class_bias",
     "fit_temperature",
-    "log_probabilities",
 ]
 
 MIN_TEMPERATURE: Final = 0.05
@@ -75,16 +75,6 @@ class OperatingPoint:
     uncertain_below: float
     coverage: float
     accuracy: float
-
-
-def log_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
-    """Return ``log p``, which serves as logits; a probability of 0 counts as 1e-30.
-
-    Examples:
-        >>> log_probabilities([[1.0, 0.0]]).round(2).tolist()
-        [[0.0, -69.08]]
-    """
-    return np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), 1e-30))
 
 
 def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:

@@ -1,30 +1,13 @@
-"""Logits: checked before anything is fitted on them, and turned into probabilities."""
+"""Logits, checked before anything is fitted on them."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facial_expressions.evaluation.metrics import check_ids
 
-__all__ = ["checked_logits", "softmax"]
-
-
-def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return softmax over the last axis.
-
-    Args:
-        logits: ``(N, K)``.
-
-    Examples:
-        >>> softmax(np.zeros((1, 4))).tolist()
-        [[0.25, 0.25, 0.25, 0.25]]
-    """
-    z = np.asarray(logits, np.float64)
-    exponentials = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float64)
+__all__ = ["checked_logits"]
 
 
 def checked_logits(

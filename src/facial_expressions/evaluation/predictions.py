@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Split
 from facial_expressions.errors import DatasetError, ModelError
-from facial_expressions.evaluation.views import ONE_VIEW, View, apply_view
 from facial_expressions.labels import LabelSet
 
 __all__ = [
@@ -138,7 +137,6 @@ def predict_split(
     split: Split,
     *,
     batch_size: int = 256,
-    views: Sequence[View] = ONE_VIEW,
     progress: Progress | None = None,
 ) -> Predictions:
     """Ask a classifier for every picture of a split.
@@ -147,23 +145,19 @@ def predict_split(
         classifier: What to ask.
         split: Grey pictures; the labels are ids in the classifier's label set.
         batch_size: Crops per call; changes speed and memory, not answers.
-        views: Variants of a crop whose probabilities are averaged.
         progress: Called after each batch.
 
     Raises:
         DatasetError: The split is empty or holds a label that the classifier does not have.
         ModelError: The classifier's output is not ``(N, K)`` probabilities.
-        ValueError: ``batch_size`` or the number of views is less than 1.
+        ValueError: ``batch_size`` is less than 1.
     """
-    _check_askable(classifier, split, batch_size, views)
+    _check_askable(classifier, split, batch_size)
     n = len(split)
     probabilities = np.empty((n, len(classifier.labels)), np.float32)
     for start in range(0, n, batch_size):
         crops = split.images[start : start + batch_size]
-        total = np.zeros((len(crops), len(classifier.labels)), np.float64)
-        for view in views:
-            total += _checked_output(classifier, apply_view(crops, view))
-        probabilities[start : start + batch_size] = total / len(views)
+        probabilities[start : start + batch_size] = _checked_output(classifier, crops)
         if progress is not None:
             progress(min(start + batch_size, n), n)
     return Predictions(classifier.labels, split.sources, split.labels, probabilities)
@@ -237,14 +231,11 @@ def read_predictions(path: Path) -> Predictions:
         ) from error
 
 
-def _check_askable(
-    classifier: Classifier, split: Split, batch_size: int, views: Sequence[View]
-) -> None:
+def _check_askable(classifier: Classifier, split: Split, batch_size: int) -> None:
     """Raise when the split cannot be put to the classifier."""
-    if batch_size < 1 or not views:
+    if batch_size < 1:
         raise ValueError(
-            f"prediction needs a batch size of 1 or more and one view or more; received "
-            f"{batch_size} and {len(views)} views"
+            f"prediction needs a batch size of 1 or more; received {batch_size}; use 256"
         )
     n_classes = len(classifier.labels)
     if len(split) == 0:

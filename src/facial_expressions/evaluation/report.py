@@ -7,7 +7,7 @@ picture without an answer as wrong; figures of probabilities leave it out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -45,8 +45,7 @@ from facial_expressions.evaluation.provenance import (
     split_digest,
 )
 from facial_expressions.evaluation.robustness import Robustness, measure_robustness
-from facial_expressions.evaluation.top_label import top_label_map_of
-from facial_expressions.evaluation.views import ONE_VIEW, View
+from facial_expressions.inference.top_label import top_label_map_of
 from facial_expressions.labels import LabelSet
 
 __all__ = [
@@ -71,14 +70,12 @@ class EvaluationSettings:
 
     Attributes:
         batch_size: Crops per call; changes speed, not figures.
-        views: Variants of a crop whose probabilities are averaged.
         seed: Which pictures are shown as samples, and what is random in corruptions.
         has_latency: Whether time is measured; it costs a few batches.
         has_robustness: Whether corrupted pictures are measured too; it costs 55 times the split.
     """
 
     batch_size: int = 256
-    views: Sequence[View] = ONE_VIEW
     seed: int = 0
     has_latency: bool = True
     has_robustness: bool = False
@@ -207,7 +204,8 @@ def evaluate(
     """Measure a classifier on a split.
 
     Args:
-        classifier: Anything with ``labels`` and ``predict_proba``.
+        classifier: Anything with ``labels`` and ``predict_proba``; a model's ``metadata`` and the
+            ``n_views`` it averages go into the report.
         split: Grey crops ``uint8 (N, S, S)``; labels are ids in the classifier's label set.
         train: Training pictures; then the subset ``no_train_duplicate`` leaves out what has a
             byte-identical copy among them.
@@ -234,15 +232,14 @@ def evaluate(
     """
     chosen = settings or EvaluationSettings()
     started = datetime.now(UTC)
-    has_one_view = len(chosen.views) == 1  # an average of views does not give its logits back
-    predictions = predict_split(
-        classifier, split, batch_size=chosen.batch_size, views=chosen.views, progress=progress
-    )
+    n_views = int(getattr(classifier, "n_views", 1))
+    predictions = predict_split(classifier, split, batch_size=chosen.batch_size, progress=progress)
     report = build_report(
         predictions,
         subsets=fer2013_subsets(split, train),
         uncertain_below=_metadata_number(classifier, "uncertain_below", 0.0),
-        calibration=_calibration_of(classifier) if has_one_view else None,
+        # A mean over views does not give its logits back.
+        calibration=_calibration_of(classifier) if n_views == 1 else None,
         provenance=provenance or Provenance(model=_model_name(classifier)),
     )
     latency = None
@@ -256,7 +253,6 @@ def evaluate(
             split,
             clean_accuracy=report.accuracy,
             batch_size=chosen.batch_size,
-            views=chosen.views,
             seed=chosen.seed,
             progress=progress,
         )
@@ -264,7 +260,7 @@ def evaluate(
         report,
         split=split.name,
         split_digest=split_digest(split),
-        n_views=len(chosen.views),
+        n_views=n_views,
         seed=chosen.seed,
         robustness=robustness,
         latency=latency,

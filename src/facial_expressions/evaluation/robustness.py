@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +16,6 @@ from facial_expressions.evaluation.corruptions import (
 )
 from facial_expressions.evaluation.metrics import accuracy_score
 from facial_expressions.evaluation.predictions import Classifier, Progress, predict_split
-from facial_expressions.evaluation.views import ONE_VIEW, View
 
 __all__ = ["CorruptionFigures", "Robustness", "measure_robustness"]
 
@@ -101,7 +99,6 @@ def measure_robustness(
     *,
     clean_accuracy: float,
     batch_size: int = 256,
-    views: Sequence[View] = ONE_VIEW,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Robustness:
@@ -112,7 +109,6 @@ def measure_robustness(
         split: Grey crops ``uint8 (N, S, S)``; labels are ids in the classifier's label set.
         clean_accuracy: Its accuracy on the split as it is.
         batch_size: Crops per call; changes speed and memory, not answers.
-        views: Variants of a crop whose probabilities are averaged.
         seed: Of what is random in the corruptions.
         progress: Called with corrupted pictures done and corrupted pictures in all.
 
@@ -124,9 +120,7 @@ def measure_robustness(
     accuracies = []
     for corruption, severity in _cells():
         images = corrupt(split.images, corruption, severity=severity, seed=seed)
-        answers = predict_split(
-            classifier, replace(split, images=images), batch_size=batch_size, views=views
-        )
+        answers = predict_split(classifier, replace(split, images=images), batch_size=batch_size)
         accuracies.append(accuracy_score(answers.truth, answers.predicted))
         if progress is not None:
             progress(len(accuracies) * len(split), n_runs * len(split))

@@ -1,126 +1,28 @@
-"""Top-label calibration: for each answer a map from the confidence it had to how often it is right.
+"""Fitting a map of confidences: for each answer the line by which it is right as often as it says.
 
-One temperature serves all classes and all confidences. Where a network is too sure of ``fear`` and
-not sure enough of ``happy``, no single number is honest of both (Gupta and Ramdas 2022,
-arXiv:2107.08353). Here the log-odds of the answer, against all other classes together, go through
-a line of the answer's own, as in Platt's scaling; the other classes keep their shares of what is
-left. The line never takes the answer's place away, so no answer changes.
+The map itself, and why there is one for each class, is in ``inference/top_label.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.evaluation.logits import checked_logits, softmax
+from facial_expressions.evaluation.logits import checked_logits
 from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
 )
-from facial_expressions.labels import LabelSet
+from facial_expressions.inference.probabilities import softmax
+from facial_expressions.inference.top_label import TopLabelMap, log_odds
 
-__all__ = [
-    "LEAD",
-    "LEAST_REST",
-    "HalvesGain",
-    "TopLabelMap",
-    "fit_top_label_map",
-    "gain_on_halves",
-    "top_label_map_of",
-]
+__all__ = ["HalvesGain", "fit_top_label_map", "gain_on_halves"]
 
-LEAD: Final = 1e-3
-"""Least lead of an answer's logit over the next class's, after the map."""
-
-LEAST_REST: Final = 1e-6
-"""Least odds of all other classes against the answer that the map tells apart."""
-
-_SLOPE, _OFFSET = "confidence_slope_", "confidence_offset_"
 _LEAST_SLOPE: Final = 0.1
 _ROUNDS: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class TopLabelMap:
-    """A line for each class: ``odds' = slope * odds + offset``, odds as natural logarithms.
-
-    Attributes:
-        slopes: For each class, above 0; 1 changes nothing.
-        offsets: For each class; 0 changes nothing.
-    """
-
-    slopes: tuple[float, ...]
-    offsets: tuple[float, ...]
-
-    def apply(self, logits: ArrayLike) -> NDArray[np.float64]:
-        """Return the logits with the answer's one moved.
-
-        Args:
-            logits: ``(N, K)``, after the temperature; or log-probabilities.
-
-        Returns:
-            ``float64 (N, K)``, with the same answers.
-
-        Examples:
-            >>> half = TopLabelMap((0.5, 1.0), (0.0, 0.0))
-            >>> half.apply([[2.0, 0.0], [0.0, 2.0]]).tolist()
-            [[1.0, 0.0], [0.0, 2.0]]
-        """
-        z = np.array(logits, dtype=np.float64)
-        rows, answers = np.arange(len(z)), z.argmax(axis=1)
-        odds, gap = _log_odds(z)
-        slopes, offsets = np.array(self.slopes)[answers], np.array(self.offsets)[answers]
-        z[rows, answers] += np.maximum((slopes - 1) * odds + offsets, gap + LEAD)
-        return z
-
-    def undo(self, logits: ArrayLike) -> NDArray[np.float64]:
-        """Return the logits, up to a constant a row, that ``apply`` turned into these.
-
-        Exact but for answers that ``apply`` had to keep in the lead.
-
-        Args:
-            logits: What ``apply`` returned, or log-probabilities.
-        """
-        z = np.array(logits, dtype=np.float64)
-        rows, answers = np.arange(len(z)), z.argmax(axis=1)
-        odds, gap = _log_odds(z)
-        slopes, offsets = np.array(self.slopes)[answers], np.array(self.offsets)[answers]
-        z[rows, answers] += np.maximum((odds - offsets) / slopes - odds, gap)
-        return z
-
-    def figures(self, labels: LabelSet) -> dict[str, float]:
-        """Return the lines as figures of a model file, which ``top_label_map_of`` reads back."""
-        parts = ((_SLOPE, self.slopes), (_OFFSET, self.offsets))
-        return {
-            f"{prefix}{name}": round(value, 6)
-            for prefix, values in parts
-            for name, value in zip(labels.names, values, strict=True)
-        }
-
-
-def top_label_map_of(figures: Mapping[str, float], labels: LabelSet) -> TopLabelMap | None:
-    """Return the map that a model file says it applies; None when it has none.
-
-    Args:
-        figures: The file's figures.
-        labels: Its label set.
-
-    Examples:
-        >>> top_label_map_of({"validation_accuracy": 0.7}, LabelSet("two", ("no", "yes"))) is None
-        True
-    """
-    if any(f"{_SLOPE}{name}" not in figures for name in labels.names):
-        return None
-    return TopLabelMap(
-        *(
-            tuple(float(figures[f"{prefix}{name}"]) for name in labels.names)
-            for prefix in (_SLOPE, _OFFSET)
-        )
-    )
 
 
 def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike, *, tie: float = 20.0) -> TopLabelMap:
@@ -145,7 +47,7 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike, *, tie: float = 20.0
         3.0
     """
     z, truth = checked_logits(logits, y_true, for_what="a map of confidences")
-    answers, (odds, _) = z.argmax(axis=1), _log_odds(z)
+    answers, (odds, _) = z.argmax(axis=1), log_odds(z)
     right = (answers == truth).astype(np.float64)
     nothing = np.array([1.0, 0.0])
     shared = _fit_line(odds, right, towards=nothing, tie=1.0)
@@ -206,13 +108,6 @@ def gain_on_halves(logits: ArrayLike, y_true: ArrayLike) -> HalvesGain:
             found.append(np.subtract(before, after))
     nll, ece = np.transpose(found)
     return HalvesGain(float(nll.mean()), float(nll.std()), float(ece.mean()))
-
-
-def _log_odds(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the answer's log-odds against the rest, and the next class's logit less its own."""
-    apart = np.sort(z - z.max(axis=1, keepdims=True), axis=1)  # the answer's is the last, 0
-    rest = np.exp(apart[:, :-1]).sum(axis=1)
-    return -np.log(np.maximum(rest, LEAST_REST)), apart[:, -2]
 
 
 def _fit_line(

@@ -12,6 +12,7 @@ from facial_expressions.errors import ModelError
 from facial_expressions.inference.ensemble import CropClassifier, EnsembleClassifier
 from facial_expressions.inference.model_store import DEFAULT, ENSEMBLE, list_models, resolve
 from facial_expressions.inference.runtime import ModelSession, TensorSpec, open_session
+from facial_expressions.inference.views import ViewsClassifier
 from facial_expressions.labels import FER2013, LabelSet
 from facial_expressions.model_metadata import (
     INPUT_NAME,
@@ -99,6 +100,11 @@ class ExpressionClassifier:
         """The model file, as the only one."""
         return (self.path,)
 
+    @property
+    def n_views(self) -> int:
+        """Views of a crop that are averaged: the crop as it is."""
+        return 1
+
     def predict_proba(
         self, crops: NDArray[np.uint8], *, batch_size: int = 256
     ) -> NDArray[np.float32]:
@@ -182,7 +188,11 @@ class ExpressionClassifier:
 
 
 def load_classifier(
-    model: str | Path = DEFAULT, *, threads: int | None = None, labels: str | None = None
+    model: str | Path = DEFAULT,
+    *,
+    threads: int | None = None,
+    labels: str | None = None,
+    tta: bool = False,
 ) -> CropClassifier:
     """Open a model that takes face crops.
 
@@ -193,6 +203,8 @@ def load_classifier(
         threads: Threads for one run; None leaves it to ONNX Runtime.
         labels: Name of the label set to answer in, ``fer2013`` or ``ferplus``, where the model has
             several; None takes its first, and the ensemble's ``fer2013``.
+        tta: Whether it answers with the mean over ten test-time views of each crop, for ten times
+            the work: as it is and moved by a pixel in each direction, each also mirrored.
 
     Raises:
         ModelError: The model is missing, changed, damaged or none of ours, or has no such label
@@ -202,13 +214,15 @@ def load_classifier(
         >>> load_classifier("standardized-cnn").labels.names[3]
         'happy'
     """
-    if model != ENSEMBLE:
-        return ExpressionClassifier.load(model, threads=threads, labels=labels)
-    return _load_ensemble(labels or FER2013.name, threads)
+    if model == ENSEMBLE:
+        members = _ensemble_members(labels or FER2013.name, threads)
+        return EnsembleClassifier([ViewsClassifier(one) for one in members] if tta else members)
+    classifier = ExpressionClassifier.load(model, threads=threads, labels=labels)
+    return ViewsClassifier(classifier) if tta else classifier
 
 
-def _load_ensemble(labels: str, threads: int | None) -> EnsembleClassifier:
-    """Open every shipped model that answers in a label set, and ask them together."""
+def _ensemble_members(labels: str, threads: int | None) -> list[ExpressionClassifier]:
+    """Open every shipped model that answers in a label set."""
     members = []
     for released in list_models():
         if released.variant_of:
@@ -219,7 +233,7 @@ def _load_ensemble(labels: str, threads: int | None) -> EnsembleClassifier:
             member = ExpressionClassifier.load(released.name, threads=threads, labels=labels)
         if member.labels.name == labels:
             members.append(member)
-    return EnsembleClassifier(members)
+    return members
 
 
 def _find_head(metadata: ModelMetadata, labels: str | None, source: str) -> Head | None:

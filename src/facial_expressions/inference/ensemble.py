@@ -40,6 +40,11 @@ class CropClassifier(Protocol):
         """The model files behind it."""
         ...
 
+    @property
+    def n_views(self) -> int:
+        """Variants of a crop whose probabilities are averaged."""
+        ...
+
     def predict_proba(
         self, crops: NDArray[np.uint8], *, batch_size: int = 256
     ) -> NDArray[np.float32]:
@@ -95,6 +100,11 @@ class EnsembleClassifier:
     def files(self) -> tuple[Path, ...]:
         """The members' model files."""
         return tuple(file for member in self.members for file in member.files)
+
+    @property
+    def n_views(self) -> int:
+        """Variants of a crop that each member averages; the most of any."""
+        return max(member.n_views for member in self.members)
 
     def predict_proba(
         self, crops: NDArray[np.uint8], *, batch_size: int = 256

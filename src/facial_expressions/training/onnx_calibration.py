@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from facial_expressions.errors import ExportError
-from facial_expressions.evaluation.top_label import LEAD, LEAST_REST, TopLabelMap
+from facial_expressions.inference.top_label import LEAD, LEAST_REST, TopLabelMap
 
 __all__ = ["set_top_label_map"]
 

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.evaluation.views import TEST_TIME_VIEWS, View, apply_view
+from facial_expressions.inference.views import TEST_TIME_VIEWS, View, apply_view
 from facial_expressions.training.teaching import Lesson, Teacher
 
 __all__ = ["PictureAnswers"]

@@ -1,0 +1,174 @@
+"""Test-time views: moved and mirrored pixels, and the mean of the answers to them."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.special
+
+from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
+from facial_expressions.inference.recognizer import load_recognizer
+from facial_expressions.inference.top_label import TopLabelMap
+from facial_expressions.inference.views import (
+    TEST_TIME_VIEWS,
+    View,
+    ViewsClassifier,
+    apply_view,
+)
+from facial_expressions.labels import FER2013
+from tests.tiny_model import METADATA, tiny_graph, write_mapped_model, write_tiny_model
+
+CROP = np.array([[[1, 2, 3], [4, 5, 6], [7, 8, 9]]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        (View(), [[1, 2, 3], [4, 5, 6], [7, 8, 9]]),
+        (View(mirrored=True), [[3, 2, 1], [6, 5, 4], [9, 8, 7]]),
+        (View(right_px=1), [[1, 1, 2], [4, 4, 5], [7, 7, 8]]),
+        (View(right_px=-1), [[2, 3, 3], [5, 6, 6], [8, 9, 9]]),
+        (View(down_px=1), [[1, 2, 3], [1, 2, 3], [4, 5, 6]]),
+        (View(down_px=-1), [[4, 5, 6], [7, 8, 9], [7, 8, 9]]),
+        (View(right_px=1, mirrored=True), [[3, 3, 2], [6, 6, 5], [9, 9, 8]]),
+    ],
+)
+def test_view_by_hand(view: View, expected: list[list[int]]) -> None:
+    assert apply_view(CROP, view)[0].tolist() == expected
+
+
+def test_colour_crops_keep_their_channels() -> None:
+    colour = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    view = View(down_px=1, right_px=-1, mirrored=True)
+    moved = apply_view(colour, view)
+    for channel in range(3):
+        assert np.array_equal(moved[..., channel], apply_view(colour[..., channel], view))
+
+
+def test_crops_themselves_stay_as_they_are() -> None:
+    before = CROP.copy()
+    for view in TEST_TIME_VIEWS:
+        apply_view(CROP, view)
+    assert np.array_equal(CROP, before)
+
+
+def test_ten_different_views_of_which_one_is_plain() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (1, 8, 8)).astype(np.uint8)
+    assert len({apply_view(crop, view).tobytes() for view in TEST_TIME_VIEWS}) == 10
+    assert TEST_TIME_VIEWS[0] == View()
+
+
+def test_average_over_the_views_does_not_change_when_the_crop_is_mirrored() -> None:
+    crop = np.random.default_rng(1).integers(0, 256, (1, 8, 8)).astype(np.uint8)
+    sets = [
+        {apply_view(start, view).tobytes() for view in TEST_TIME_VIEWS}
+        for start in (crop, crop[:, :, ::-1])
+    ]
+    assert sets[0] == sets[1]
+
+
+CROPS = np.random.default_rng(5).integers(0, 256, (6, 48, 48), dtype=np.uint8)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> ExpressionClassifier:
+    """A model without a map of confidences."""
+    return ExpressionClassifier.load(write_tiny_model(tmp_path / "tiny.onnx"), threads=1)
+
+
+def test_the_answer_is_the_mean_over_the_views(tiny: ExpressionClassifier) -> None:
+    views = (View(), View(mirrored=True), View(right_px=1))
+    moved = np.concatenate([CROPS[:, :, :1], CROPS[:, :, :-1]], axis=2)
+    answers = [tiny.predict_proba(shown) for shown in (CROPS, CROPS[:, :, ::-1].copy(), moved)]
+    assert np.abs(answers[0] - answers[1]).max() > 0.1
+    several = ViewsClassifier(tiny, views)
+    np.testing.assert_allclose(several.predict_proba(CROPS), np.mean(answers, axis=0), atol=1e-7)
+    assert (several.n_views, several.labels, several.files) == (3, tiny.labels, tiny.files)
+    assert several.metadata == tiny.metadata
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_answers_do_not_depend_on_the_batch(tiny: ExpressionClassifier, batch_size: int) -> None:
+    several = ViewsClassifier(tiny)
+    parts = several.predict_proba(CROPS, batch_size=batch_size)
+    np.testing.assert_allclose(parts, several.predict_proba(CROPS), atol=1e-6)
+    assert several.predict_proba(CROPS[:0]).shape == (0, 7)
+
+
+def test_the_mean_goes_through_the_map_of_confidences_once(tmp_path: Path) -> None:
+    """The file says that its answers went through a map; the mean is of what was before it."""
+    halved = TopLabelMap((0.5,) * 7, (0.0,) * 7)
+    metadata = replace(METADATA, figures=halved.figures(FER2013))
+    path = tmp_path / "mapped.onnx"
+    path.write_bytes(tiny_graph(metadata).SerializeToString())
+    member = ExpressionClassifier.load(path, threads=1)
+    views = (View(), View(mirrored=True))
+    logits = [np.log(member.predict_proba(apply_view(CROPS, view))) for view in views]
+
+    def squared_odds(one: np.ndarray) -> np.ndarray:
+        """Undo by hand what halves the answer's log-odds against all others."""
+        p = np.exp(one)
+        top, rows = p.argmax(axis=1), np.arange(len(p))
+        odds = (p[rows, top] / (1 - p[rows, top])) ** 2
+        before = p * ((1 / (1 + odds)) / (1 - p[rows, top]))[:, None]
+        before[rows, top] = odds / (1 + odds)
+        return np.asarray(before)
+
+    mean = np.mean([squared_odds(one) for one in logits], axis=0)
+    expected = scipy.special.softmax(halved.apply(np.log(mean)), axis=1)
+    clear = np.all([np.exp(one).max(axis=1) > 0.55 for one in logits], axis=0)
+    assert clear.any()  # elsewhere the map may have had to keep the answer in the lead
+    answers = ViewsClassifier(member, views).predict_proba(CROPS)
+    np.testing.assert_allclose(answers[clear], expected[clear], atol=1e-5)
+    assert np.abs(answers - np.exp(logits).mean(axis=0)).max() > 1e-3
+
+
+def test_larger_crops_are_scaled_before_they_are_moved(tiny: ExpressionClassifier) -> None:
+    large = np.repeat(np.repeat(CROPS, 2, axis=1), 2, axis=2)
+    several = ViewsClassifier(tiny)
+    np.testing.assert_allclose(
+        several.predict_proba(large), several.predict_proba(CROPS), atol=1e-6
+    )
+
+
+def test_maps_are_those_of_the_crop_as_it_is(tmp_path: Path, tiny: ExpressionClassifier) -> None:
+    member = ExpressionClassifier.load(write_mapped_model(tmp_path / "mapped.onnx"), threads=1)
+    several = ViewsClassifier(member)
+    assert several.explains
+    assert np.array_equal(several.explain(CROPS), member.explain(CROPS))
+    assert not ViewsClassifier(tiny).explains
+
+
+def test_a_copy_by_pickle_answers_the_same(tiny: ExpressionClassifier) -> None:
+    several = ViewsClassifier(tiny, TEST_TIME_VIEWS[:2])
+    copy = pickle.loads(pickle.dumps(several))
+    assert copy.n_views == 2
+    assert np.array_equal(copy.predict_proba(CROPS), several.predict_proba(CROPS))
+    assert "2 views" in repr(copy)
+
+
+def test_no_view_is_refused(tiny: ExpressionClassifier) -> None:
+    with pytest.raises(ValueError, match="received none"):
+        ViewsClassifier(tiny, ())
+
+
+def test_they_are_an_option_of_whatever_is_loaded() -> None:
+    plain, several = load_classifier(), load_classifier(tta=True)
+    assert (plain.n_views, several.n_views) == (1, 10)
+    mirrored = CROPS[:, :, ::-1].copy()
+    there, back = several.predict_proba(CROPS), several.predict_proba(mirrored)
+    np.testing.assert_allclose(there, back, atol=1e-5)
+    assert np.abs(plain.predict_proba(CROPS) - plain.predict_proba(mirrored)).max() > 1e-3
+    assert load_recognizer(tta=True).classifier.n_views == 10
+
+
+def test_each_member_of_the_ensemble_has_its_views() -> None:
+    ensemble = load_classifier("ensemble", tta=True)
+    assert ensemble.n_views == 10
+    members = [load_classifier(name, tta=True) for name in ("compact", "standardized-cnn")]
+    expected = np.mean([member.predict_proba(CROPS) for member in members], axis=0)
+    np.testing.assert_allclose(ensemble.predict_proba(CROPS), expected, atol=1e-6)
