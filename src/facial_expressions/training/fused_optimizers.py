@@ -1,7 +1,8 @@
-"""AdamW in PyTorch's fused kernel when PyTorch is the backend: one pass over the weights a step.
+"""AdamW in the backend's own kernel on PyTorch and TensorFlow: one pass over the weights a step.
 
-Keras updates each weight tensor by a dozen separate operations, each a pass over memory: half of a
-training step of the 6-million-parameter network on a processor.
+Keras updates each weight tensor by a dozen separate operations, each a pass over memory: on
+PyTorch half of a training step of the 6-million-parameter network on a processor, on TensorFlow a
+sixth.
 """
 
 from __future__ import annotations
@@ -18,20 +19,19 @@ __all__ = ["FusedAdamW"]
 class FusedAdamW(keras.optimizers.AdamW):
     """``keras.optimizers.AdamW`` with the same variables and the same result, in one pass.
 
-    Loshchilov and Hutter 2019, arXiv:1711.05101. On TensorFlow and JAX it is Keras' optimiser
-    unchanged; so it is for ``amsgrad``.
+    Loshchilov and Hutter 2019, arXiv:1711.05101. On JAX, which fuses by itself, it is Keras'
+    optimiser unchanged; so it is for ``amsgrad``.
 
     Examples:
         >>> FusedAdamW(1e-3, weight_decay=0.05).get_config()["weight_decay"]
         0.05
     """
 
-    @property
-    def _is_fused(self) -> bool:
-        return keras.backend.backend() == "torch" and not self.amsgrad
+    def _fused_by(self, backend: str) -> bool:
+        return keras.backend.backend() == backend and not self.amsgrad
 
     def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
-        if not self._is_fused:  # the kernel does it in its pass
+        if not self._fused_by("torch"):  # its kernel does it in its pass
             super()._apply_weight_decay(variables)
 
     def _backend_update_step(
@@ -40,18 +40,43 @@ class FusedAdamW(keras.optimizers.AdamW):
         trainable_variables: Sequence[keras.Variable],
         learning_rate: keras.KerasTensor | float,
     ) -> None:
-        if not self._is_fused:
+        pairs = list(zip(trainable_variables, grads, strict=True))
+        if self._fused_by("tensorflow"):
+            self._update_in_tensorflow(pairs, learning_rate)
+            return
+        if not self._fused_by("torch"):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
-        pairs = list(zip(trainable_variables, grads, strict=True))
         decayed = [pair for pair in pairs if self.weight_decay and self._use_weight_decay(pair[0])]
         known = {id(variable) for variable, _ in decayed}
         others = [pair for pair in pairs if id(pair[0]) not in known]
         for group, decay in ((decayed, self.weight_decay or 0.0), (others, 0.0)):
             if group:
-                self._update(group, float(learning_rate), decay)
+                self._update_in_torch(group, float(learning_rate), decay)
 
-    def _update(
+    def _update_in_tensorflow(
+        self, pairs: Sequence[tuple[keras.Variable, Any]], learning_rate: keras.KerasTensor | float
+    ) -> None:
+        """Add the step to TensorFlow's graph: Keras' formula, epsilon included, in one kernel."""
+        import tensorflow as tf
+
+        step = tf.cast(self.iterations.value + 1, tf.float32)
+        for variable, gradient in pairs:
+            index, dtype = self._get_variable_index(variable), variable.value.dtype
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.value.handle,
+                m=self._momentums[index].value.handle,
+                v=self._velocities[index].value.handle,
+                beta1_power=tf.cast(self.beta_1**step, dtype),
+                beta2_power=tf.cast(self.beta_2**step, dtype),
+                lr=tf.cast(learning_rate, dtype),
+                beta1=tf.cast(self.beta_1, dtype),
+                beta2=tf.cast(self.beta_2, dtype),
+                epsilon=tf.cast(self.epsilon, dtype),
+                grad=tf.convert_to_tensor(gradient),
+            )
+
+    def _update_in_torch(
         self, pairs: Sequence[tuple[keras.Variable, Any]], learning_rate: float, decay: float
     ) -> None:
         """Take one step with variables and their gradients."""
@@ -80,7 +105,7 @@ class FusedAdamW(keras.optimizers.AdamW):
     def _update_model_variables_moving_average(
         self, trainable_variables: Sequence[keras.Variable]
     ) -> None:
-        if not self._is_fused or not self.use_ema:
+        if not self._fused_by("torch") or not self.use_ema:
             super()._update_model_variables_moving_average(trainable_variables)
             return
         import torch
