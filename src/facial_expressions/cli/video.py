@@ -14,11 +14,11 @@ import typer
 from facial_expressions.errors import CameraError
 
 if TYPE_CHECKING:
-    from facial_expressions.inference.recognizer import ExpressionRecognizer
     from facial_expressions.media.frames import Frame, FrameSource
     from facial_expressions.media.schedule import Every
     from facial_expressions.media.sinks import Sink
     from facial_expressions.media.summary import Summary, VideoSummary
+    from facial_expressions.results import FrameResult
 
 __all__ = ["command"]
 
@@ -70,24 +70,39 @@ def command(  # noqa: PLR0913 - one argument per option
 
     The answer names what people would see in a face, not what the person feels.
     """
-    from facial_expressions.inference.recognizer import load_recognizer
-    from facial_expressions.media.analysis import is_camera, open_source
+    from facial_expressions.media.analysis import (
+        FrameAnalyzer,
+        analyze_frames,
+        frames_ahead,
+        is_camera,
+        load_video_recognizer,
+        open_source,
+    )
     from facial_expressions.media.summary import VideoSummary
 
     files = out or []
     step = _parse_every(every)
     _check_files(files, source, overwrite=overwrite)
     _check_source(source, is_camera=is_camera(source))
-    recognizer = load_recognizer(model, threads=threads, min_confidence=min_confidence)
-    collected = VideoSummary(source)
-    status = "interrupted"
+    ahead = frames_ahead(source, step, threads=threads)
+    recognizer = load_video_recognizer(
+        model, ahead=ahead, threads=threads, min_confidence=min_confidence
+    )
+    collected, status = VideoSummary(source), "interrupted"
+    labels = recognizer.classifier.labels.names
     with open_source(source) as frames:
         try:
-            _run(frames, recognizer, files, collected, step, smooth, not (files or summary))
+            is_printing = not (files or summary)
+            shown = _with_progress(frames, is_printing)
+            analyzer = FrameAnalyzer(
+                recognizer, every=step, smooth_s=smooth, interval_s=frames.frame_interval_s
+            )
+            results = analyze_frames(shown, analyzer, ahead=ahead)
+            _write(results, files, collected, frames.name, labels, is_printing=is_printing)
             status = "truncated" if frames.note else "ok"
         finally:
             whole = collected.finish(status=status)
-            _write_summaries(whole, files, recognizer.classifier.labels.names)
+            _write_summaries(whole, files, labels)
             if summary:
                 print(whole.to_text(), end="", flush=True)
         if frames.note:
@@ -136,34 +151,27 @@ def _check_files(files: Sequence[Path], source: str, *, overwrite: bool) -> None
             raise typer.BadParameter(f"{file} {problem}.", param_hint="--out")
 
 
-def _run(
-    frames: FrameSource,
-    recognizer: ExpressionRecognizer,
+def _write(
+    results: Iterator[tuple[Frame, FrameResult]],
     files: Sequence[Path],
     collected: VideoSummary,
-    every: Every,
-    smooth_s: float,
+    source: str,
+    labels: Sequence[str],
+    *,
     is_printing: bool,
 ) -> None:
-    """Analyse every frame and hand it to every sink; closes the sinks whatever happens."""
+    """Hand every frame to every sink as it comes; closes the sinks whatever happens."""
     from facial_expressions.cli.result_rows import print_row
-    from facial_expressions.media.analysis import FrameAnalyzer, analyze_frames
     from facial_expressions.media.row_sinks import to_json
 
-    analyzer = FrameAnalyzer(
-        recognizer, every=every, smooth_s=smooth_s, interval_s=frames.frame_interval_s
-    )
-    labels = recognizer.classifier.labels.names
     with ExitStack() as stack:
-        sinks: list[Sink] = [
-            stack.enter_context(one) for one in _open_sinks(files, frames.name, labels)
-        ]
-        for frame, result in analyze_frames(_with_progress(frames, is_printing), analyzer):
+        sinks: list[Sink] = [stack.enter_context(one) for one in _open_sinks(files, source, labels)]
+        for frame, result in results:
             collected.add(result)
             for sink in sinks:
                 sink.write(frame, result)
             if is_printing:
-                print_row(to_json(result, source=frames.name))
+                print_row(to_json(result, source=source))
 
 
 def _open_sinks(files: Sequence[Path], source: str, labels: Sequence[str]) -> Iterator[Sink]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from facial_expressions.inference.detectors import CenterFaceDetector
+from facial_expressions.inference.model_store import DEFAULT
 from facial_expressions.inference.recognizer import load_recognizer
-from facial_expressions.media.schedule import Every, choose_schedule
+from facial_expressions.media.look_ahead import detect_ahead
+from facial_expressions.media.schedule import EVERY_AUTO, Every, choose_schedule
 from facial_expressions.media.smoothing import ExponentialSmoother
 from facial_expressions.media.tracking import Tracker
 from facial_expressions.results import FrameResult, Prediction, TrackedFace
@@ -18,7 +23,18 @@ if TYPE_CHECKING:
     from facial_expressions.inference.recognizer import ExpressionRecognizer
     from facial_expressions.media.frames import Frame, FrameSource
 
-__all__ = ["FrameAnalyzer", "analyze_frames", "analyze_video", "is_camera", "open_source"]
+__all__ = [
+    "FrameAnalyzer",
+    "analyze_frames",
+    "analyze_video",
+    "frames_ahead",
+    "is_camera",
+    "load_video_recognizer",
+    "open_source",
+]
+
+MOST_AHEAD: Final = 8
+"""Frames that are read ahead; each is held in memory until its turn."""
 
 _WEBCAM: Final = "webcam"
 _LOGGER: Final = logging.getLogger(__name__)
@@ -37,7 +53,8 @@ def analyze_video(
 
     Args:
         source: A video file, or ``webcam`` or ``webcam:1`` for the first or second camera.
-        recognizer: What finds and names the faces; None opens the default model.
+        recognizer: What finds and names the faces; None opens the default model by
+            ``load_video_recognizer``.
         every: The detector runs on every so many frames, and boxes are carried on in between;
             ``auto`` holds real time.
         smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
@@ -64,36 +81,95 @@ def analyze_video(
 def _analyze_source(
     source: str | Path, recognizer: ExpressionRecognizer | None, every: Every, smooth_s: float
 ) -> Iterator[FrameResult]:
+    ahead = frames_ahead(source, every)
     with open_source(source) as frames:
         analyzer = FrameAnalyzer(
-            recognizer or load_recognizer(),
+            recognizer or load_video_recognizer(ahead=ahead),
             every=every,
             smooth_s=smooth_s,
             interval_s=frames.frame_interval_s,
         )
-        for _, result in analyze_frames(frames, analyzer):
+        for _, result in analyze_frames(frames, analyzer, ahead=ahead):
             yield result
         if frames.note:
             _LOGGER.warning("%s", frames.note)
 
 
 def analyze_frames(
-    frames: Iterable[Frame], analyzer: FrameAnalyzer
+    frames: Iterable[Frame], analyzer: FrameAnalyzer, *, ahead: int = 0
 ) -> Iterator[tuple[Frame, FrameResult]]:
     """Give frames to an analyzer; what comes out goes into any number of sinks.
 
     Args:
         frames: Any source, or any other frames in order.
         analyzer: Used for this source only: it remembers the tracks.
+        ahead: Frames that are read and searched for faces in threads of their own while earlier
+            ones are followed and written; each is kept until its turn. 0 takes one frame at a
+            time, as a camera needs. The results are the same.
 
     Yields:
         Each frame with its result.
 
     Raises:
         ModelError: The network cannot be run.
+        ValueError: ``ahead`` is negative.
     """
-    for frame in frames:
-        yield frame, analyzer.analyze(frame)
+    if ahead == 0:
+        for frame in frames:
+            yield frame, analyzer.analyze(frame)
+        return
+    for frame, detections in detect_ahead(frames, analyzer.detect, ahead):
+        yield frame, analyzer.follow(frame, detections)
+
+
+def frames_ahead(source: str | Path, every: Every, *, threads: int | None = None) -> int:
+    """Return how many frames of a source to read ahead, so that several are searched at once.
+
+    Several frames, each on one thread, keep the cores busier than one frame on all of them. A
+    camera's frames are wanted at once, and ``auto`` looks at the clock for each: 0 for both.
+
+    Args:
+        source: A video file or a camera.
+        every: The detector runs on every so many frames, or ``auto``.
+        threads: How many may be used; None takes all cores.
+
+    Examples:
+        >>> frames_ahead("clip.mp4", 1, threads=2), frames_ahead("clip.mp4", 3, threads=2)
+        (2, 6)
+        >>> frames_ahead("webcam", 1, threads=2)
+        0
+    """
+    usable = threads or os.cpu_count() or 1
+    if is_camera(source) or every == EVERY_AUTO or usable == 1:
+        return 0
+    return min(usable * every, MOST_AHEAD)
+
+
+def load_video_recognizer(
+    model: str | Path = DEFAULT,
+    *,
+    ahead: int,
+    threads: int | None = None,
+    min_confidence: float | None = None,
+) -> ExpressionRecognizer:
+    """Open a model and a detector for frames that are searched several at once.
+
+    Args:
+        model: As for ``load_recognizer``.
+        ahead: What ``frames_ahead`` says; with 1 or more the detector has one thread a frame.
+        threads: Threads for one run of a network otherwise; None leaves it to ONNX Runtime.
+        min_confidence: As for ``load_recognizer``.
+
+    Raises:
+        ModelError: A model is missing, changed or damaged.
+        ValueError: An option is out of its range.
+    """
+    return load_recognizer(
+        model,
+        threads=threads,
+        min_confidence=min_confidence,
+        detector=CenterFaceDetector(threads=1 if ahead else threads),
+    )
 
 
 def is_camera(source: str | Path) -> bool:
@@ -170,13 +246,38 @@ class FrameAnalyzer:
         Raises:
             ModelError: The network cannot be run.
         """
+        search = self.detect(frame)
+        return self.follow(frame, search() if search else None)
+
+    def detect(self, frame: Frame) -> Callable[[], list[Detection]] | None:
+        """Return what finds the faces of the next frame; None where the detector is not to run.
+
+        Args:
+            frame: No earlier than the one before; asked about once.
+
+        Returns:
+            A function that may be called in any thread.
+        """
+        if not self._schedule.is_due(frame.index, frame.time_s):
+            return None
+        return functools.partial(self._recognizer.detect, frame.image)
+
+    def follow(self, frame: Frame, detections: Sequence[Detection] | None) -> FrameResult:
+        """Carry the tracks on to the next frame and name its faces.
+
+        Args:
+            frame: No earlier than the one before.
+            detections: Its faces; None where the detector did not run.
+
+        Raises:
+            ModelError: The network cannot be run.
+        """
         size = (frame.width, frame.height)
-        is_detected = self._schedule.is_due(frame.index, frame.time_s)
-        if is_detected:
-            found = self._tracker.update(self._recognizer.detect(frame.image), time_s=frame.time_s)
-        else:
+        if detections is None:
             found = self._tracker.carry(time_s=frame.time_s, size=size)
-        faces = self._name(frame, found, is_detected=is_detected)
+        else:
+            found = self._tracker.update(detections, time_s=frame.time_s)
+        faces = self._name(frame, found, is_detected=detections is not None)
         return FrameResult(frame.index, frame.time_s, *size, faces)
 
     def _name(
