@@ -63,6 +63,26 @@ def test_rows_are_those_of_predict(
         ]
 
 
+def test_small_faces_are_found_where_that_is_asked_for(
+    astronaut: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A face 24 pixels wide in a picture of 1280x720, by batch and by predict."""
+    with Image.open(astronaut) as photo:
+        head = photo.convert("RGB").crop((150, 0, 350, 200)).resize((55, 55))
+    scene = Image.new("RGB", (1280, 720), "grey")
+    scene.paste(head, (600, 300))
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    scene.save(folder / "crowd.png")
+    for words, n_faces in (((), 0), (("--small-faces",), 1)):
+        assert run(folder, tmp_path / f"rows-{n_faces}", *words) == 0
+        (row,) = read_rows(tmp_path / f"rows-{n_faces}")
+        assert len(row["faces"]) == n_faces
+        capsys.readouterr()
+        main(["predict", str(folder), "--format", "json", "--threads", "1", *words])
+        assert len(json.loads(capsys.readouterr().out)["faces"]) == n_faces
+
+
 def test_parquet_is_written_where_it_is_asked_for(
     photos: Path, tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -191,6 +191,7 @@ def test_a_finished_batch_is_not_done_again(tmp_path: Path, write_list: WriteLis
         ),
         (BatchOptions(shard_size=5, max_pixels=9), "max_pixels 9, it was begun with 178000000"),
         (BatchOptions(shard_size=5, file_format="parquet"), "format 'parquet'"),
+        (BatchOptions(shard_size=5, small_faces=True), "small_faces True, it was begun with False"),
     ],
 )
 def test_other_options_are_refused_by_name(

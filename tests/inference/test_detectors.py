@@ -170,6 +170,23 @@ def test_noise_gives_none(detector: CenterFaceDetector) -> None:
     assert detector.detect(noise) == []
 
 
+def test_small_faces_are_found_in_full_size(photo: NDArray[np.uint8]) -> None:
+    """The head, its face 24 pixels wide, at 15 places of a picture of 1280x720."""
+    head = resized(photo[:200, 150:350], 55, 55)
+    scene = np.full((720, 1280, 3), 128, np.uint8)
+    corners = [(x, y) for x in (100, 330, 560, 790, 1020) for y in (90, 330, 570)]
+    for x, y in corners:
+        scene[y : y + 55, x : x + 55] = head
+    found = CenterFaceDetector(small_faces=True, threads=1).detect(scene)
+    assert len(found) == len(corners)
+    for detection in found:
+        middle = detection.box.center
+        assert any(
+            abs(middle[0] - (x + 27)) < 27 and abs(middle[1] - (y + 33)) < 27 for x, y in corners
+        )
+    assert len(CenterFaceDetector(threads=1).detect(scene)) < len(corners) / 2
+
+
 def test_a_copy_by_pickle_finds_the_same(
     detector: CenterFaceDetector, photo: NDArray[np.uint8]
 ) -> None:

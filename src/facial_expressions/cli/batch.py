@@ -65,6 +65,13 @@ def command(  # noqa: PLR0913 - one argument per option
         float | None,
         typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
     ] = None,
+    small_faces: Annotated[
+        bool,
+        typer.Option(
+            "--small-faces",
+            help="Search in full size: finds faces half as wide, in about four times the time.",
+        ),
+    ] = False,
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Larger pictures are rejected before they are decoded.")
     ] = 178_000_000,
@@ -86,6 +93,7 @@ def command(  # noqa: PLR0913 - one argument per option
         max_pixels,
         row_format.value,
         shard_size,
+        small_faces,
     )
     crew = WorkerOptions(engine.value, workers, threads, address)
     with ProgressLine(sys.stderr) as progress:

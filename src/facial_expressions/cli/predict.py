@@ -64,6 +64,13 @@ def command(  # noqa: PLR0913 - one argument per option
             help="Answer with the mean of ten views of each face, mirrored and moved: slower.",
         ),
     ] = False,
+    small_faces: Annotated[
+        bool,
+        typer.Option(
+            "--small-faces",
+            help="Search in full size: finds faces half as wide, in about four times the time.",
+        ),
+    ] = False,
     min_confidence: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
@@ -80,6 +87,7 @@ def command(  # noqa: PLR0913 - one argument per option
     The answer names what people would see in a face, not what the person feels.
     """
     from facial_expressions.cli.picture_inputs import list_inputs
+    from facial_expressions.inference.detectors import CenterFaceDetector
     from facial_expressions.inference.images import PICTURE_SUFFIXES
     from facial_expressions.inference.recognizer import load_recognizer
     from facial_expressions.media.drawn_folder import DrawnFolder
@@ -92,6 +100,7 @@ def command(  # noqa: PLR0913 - one argument per option
         threads=threads,
         labels=labels,
         tta=tta,
+        detector=CenterFaceDetector(small_faces=small_faces, threads=threads),
         min_confidence=min_confidence,
         max_pixels=max_pixels,
     )

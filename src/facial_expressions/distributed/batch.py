@@ -53,6 +53,7 @@ class BatchOptions:
         max_pixels: Larger pictures are rejected before they are decoded.
         file_format: ``jsonl`` or ``parquet``.
         shard_size: Rows per file.
+        small_faces: Whether pictures are searched in full size, for faces half as wide.
 
     Raises:
         ValueError: An option is out of its range.
@@ -63,6 +64,7 @@ class BatchOptions:
     max_pixels: int = MAX_PIXELS
     file_format: ShardFormat = "jsonl"
     shard_size: int = 1000
+    small_faces: bool = False
 
     def __post_init__(self) -> None:
         if self.file_format not in SHARD_FORMATS or self.shard_size < 1 or self.max_pixels < 1:
@@ -179,7 +181,11 @@ def run_batch(
     check_format(options.file_format)
     labels, described = _describe(options)
     opened = factory or RecognizerOptions(
-        options.model, workers.threads, options.min_confidence, options.max_pixels
+        options.model,
+        workers.threads,
+        options.min_confidence,
+        options.max_pixels,
+        options.small_faces,
     )
     with OutputFolder(Path(output), options.file_format) as folder:
         manifest = _begin(folder, listing, described, resume=resume, report=report)
@@ -207,6 +213,7 @@ def _describe(options: BatchOptions) -> tuple[tuple[str, ...], dict[str, Any]]:
         "model_sha256": files_digest(classifier.files),
         "min_confidence": options.min_confidence,
         "max_pixels": options.max_pixels,
+        "small_faces": options.small_faces,
         "format": options.file_format,
         "shard_size": options.shard_size,
     }

@@ -59,21 +59,25 @@ class RecognizerOptions:
         min_confidence: Confidence under which an answer counts as uncertain; None takes the model's
             own threshold.
         max_pixels: Larger pictures are rejected.
+        small_faces: Whether pictures are searched in full size.
     """
 
     model: str = DEFAULT
     threads: int = 1
     min_confidence: float | None = None
     max_pixels: int = MAX_PIXELS
+    small_faces: bool = False
 
     def __call__(self) -> RowRecognizer:
         """Open the recognizer."""
+        from facial_expressions.inference.detectors import CenterFaceDetector
         from facial_expressions.inference.recognizer import load_recognizer
 
         return load_recognizer(
             self.model,
             threads=self.threads,
             min_confidence=self.min_confidence,
+            detector=CenterFaceDetector(small_faces=self.small_faces, threads=self.threads),
             max_pixels=self.max_pixels,
         )
 

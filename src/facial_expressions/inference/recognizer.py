@@ -318,7 +318,8 @@ def load_recognizer(
             is the answer: somewhat more often right, for ten times the work after detection.
         min_confidence: Confidence under which an answer counts as uncertain, 0 to 1; None takes the
             model's own threshold.
-        detector: What finds the faces; None takes CenterFace.
+        detector: What finds the faces; None takes CenterFace. With ``small_faces=True`` it finds
+            faces half as wide, in about four times the time.
         max_pixels: Files with more pixels are refused.
 
     Raises:
