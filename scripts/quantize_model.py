@@ -2,13 +2,16 @@
 
 Convolutions and sums are computed in 8 bits: weights per output channel in 7 bits (8 overflow on
 processors with AVX2 but without VNNI, see decision 13), activations in 8, with ranges from 512
-training pictures. What follows the last map stays in floating point, so explanations stay exact.
+training pictures. Where the network has class activation maps, what follows the last one stays in
+floating point, so explanations stay exact; other networks have their matrix products in 8 bits too.
+``--keep-first`` leaves the first convolutions as they are: they cost little and err most.
 
 Accuracy is compared on validation pictures, never on test ones; speed in turns, one thread. A file
 that loses more than 0.3 points, or is not faster, is not written.
 
 Example:
     python scripts/quantize_model.py compact --data fer2013.tar.gz --out compact-int8.onnx
+    python scripts/quantize_model.py standardized-cnn --keep-first 2 --data fer2013.tar.gz --out ...
 """
 
 from __future__ import annotations
@@ -44,6 +47,9 @@ MAX_LOSS: Final = 0.003
 KINDS: Final = ("Conv", "Add")
 """Nodes that are computed in 8 bits."""
 
+KINDS_WITHOUT_MAPS: Final = (*KINDS, "MatMul", "Gemm", "MaxPool", "Concat")
+"""The same for a network without class activation maps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -74,12 +80,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("model")
     parser.add_argument("--data", type=Path, required=True, help="FER-2013, any layout")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--keep-first", type=int, default=0, help="convolutions left as they are")
     options = parser.parse_args(arguments)
     dataset = load_dataset(options.data)
     original = ExpressionClassifier.load(options.model, threads=1)
     rows = np.random.default_rng(0).permutation(len(dataset.train))[:CALIBRATION]
     with tempfile.TemporaryDirectory() as folder:
-        content = quantize(original, dataset.train.images[rows], Path(folder))
+        pictures = dataset.train.images[rows]
+        content = quantize(original, pictures, Path(folder), keep_first=options.keep_first)
         trial = Path(folder) / options.out.name
         trial.write_bytes(content)
         found = ExpressionClassifier.load(trial, threads=1)
@@ -94,13 +102,20 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def quantize(classifier: ExpressionClassifier, pictures: NDArray[np.uint8], folder: Path) -> bytes:
+def quantize(
+    classifier: ExpressionClassifier,
+    pictures: NDArray[np.uint8],
+    folder: Path,
+    *,
+    keep_first: int = 0,
+) -> bytes:
     """Return a model file that computes in 8 bits.
 
     Args:
         classifier: The open model.
         pictures: Decide the ranges of activations, grey ``uint8 (N, S, S)``.
         folder: For files in between.
+        keep_first: So many of the first convolutions stay in floating point.
     """
     tools = import_module("onnxruntime.quantization")  # the package itself never quantises
     prepared, made = folder / "prepared.onnx", folder / "made.onnx"
@@ -114,8 +129,8 @@ def quantize(classifier: ExpressionClassifier, pictures: NDArray[np.uint8], fold
         str(made),
         reader(),
         quant_format=tools.QuantFormat.QDQ,
-        op_types_to_quantize=list(KINDS),
-        nodes_to_exclude=_name_nodes_of_outputs(prepared),
+        op_types_to_quantize=list(KINDS if classifier.explains else KINDS_WITHOUT_MAPS),
+        nodes_to_exclude=_name_nodes_to_keep(prepared, keep_first),
         per_channel=True,
         reduce_range=True,
         weight_type=tools.QuantType.QInt8,
@@ -176,18 +191,20 @@ def _batches(
         yield {INPUT_NAME: batch}
 
 
-def _name_nodes_of_outputs(path: Path) -> list[str]:
-    """Return the names of the nodes that make answers of logits; nameless nodes get one.
+def _name_nodes_to_keep(path: Path, keep_first: int) -> list[str]:
+    """Return the names of the nodes that stay in floating point; nameless nodes get one.
 
-    They are those of the outputs, maps too, and those that ``export`` named after an output:
-    biases, temperature and map of confidences.
+    They are the first convolutions, and what makes answers of logits: the nodes of the outputs,
+    maps too, and those that ``export`` named after an output: biases, temperature and map of
+    confidences.
     """
     model = onnx.load(path)
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"node {number}"
     onnx.save(model, path)
     outputs = {one.name for one in model.graph.output}
-    return [
+    convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
+    return convolutions[:keep_first] + [
         node.name
         for node in model.graph.node
         if any(name.partition("/")[0] in outputs for name in node.output)

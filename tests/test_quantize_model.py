@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.onnx_bytes import seal_model
 from scripts.quantize_model import Verdict, quantize, with_accuracy
-from tests.tiny_model import METADATA, write_mapped_model
+from tests.tiny_model import METADATA, tiny_graph, write_mapped_model
 
 
 @pytest.fixture
@@ -64,6 +64,34 @@ def test_its_convolutions_have_seven_bit_weights(
     kernels = [numpy_helper.to_array(one) for one in graph.initializer if len(one.dims) == 4]
     assert [one.dtype for one in kernels] == [np.int8]
     assert 60 < np.abs(kernels[0].astype(int)).max() <= 64
+
+
+def test_the_first_convolutions_can_stay_as_they_are(
+    original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    path = tmp_path / "kept.onnx"
+    path.write_bytes(quantize(original, crops, tmp_path, keep_first=1))
+    kept = ExpressionClassifier.load(path)
+    np.testing.assert_allclose(kept.predict_proba(crops), original.predict_proba(crops), atol=1e-6)
+
+
+def test_a_network_without_maps_has_its_matrix_products_in_8_bits(
+    crops: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """The tiny network ends in one matrix product and a softmax; a second product comes before."""
+    graph = tiny_graph()
+    (product,) = [node for node in graph.graph.node if node.op_type == "MatMul"]
+    turn = np.eye(48 * 48, dtype=np.float32)
+    graph.graph.initializer.append(numpy_helper.from_array(turn, "turn"))
+    before = helper.make_node("MatMul", [product.input[0], "turn"], ["turned"])
+    product.input[0] = "turned"
+    graph.graph.node.insert(1, before)
+    path = tmp_path / "two.onnx"
+    path.write_bytes(seal_model(graph.SerializeToString()))
+    original = ExpressionClassifier.load(path)
+    made = onnx.load_from_string(quantize(original, crops, tmp_path))
+    whole = {one.name for one in made.graph.initializer if one.data_type == TensorProto.INT8}
+    assert any(name.startswith("turn") for name in whole)
 
 
 def test_a_file_can_be_given_its_own_accuracy(
