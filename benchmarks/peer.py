@@ -37,7 +37,7 @@ NEEDS: Final = (
 )  # fmt: skip
 """What the peer imports; its own list brings an old PyTorch, and an OpenCV that needs libGL."""
 
-MODELS: Final = ("compact", "standardized-cnn")
+MODELS: Final = ("compact", "compact-int8", "standardized-cnn", "standardized-cnn-int8")
 Figures = dict[str, Any]
 
 

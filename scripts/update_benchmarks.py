@@ -70,13 +70,27 @@ ROWS: Final = (
         ("one crop, one thread", "compact against keras", "ratio"), "{:.1f}x", "15x", "30x",
     ),
     Row(
+        "the same, `compact-int8`", "peer",
+        ("one crop, one thread", "compact-int8 against keras", "ratio"), "{:.1f}x", "15x", "30x",
+    ),
+    Row(
         "one crop, one thread, `standardized-cnn`, against `fer`'s TFLite path", "peer",
         ("one crop, one thread", "standardized-cnn against tflite", "ratio"),
         must="0.5x", aim="1.2x",
     ),
     Row(
+        "the same, `standardized-cnn-int8`", "peer",
+        ("one crop, one thread", "standardized-cnn-int8 against tflite", "ratio"),
+        must="0.5x", aim="1.2x",
+    ),
+    Row(
         "256 crops, all cores, `standardized-cnn`, against `fer`'s TFLite path", "peer",
         ("256 crops, all cores", "standardized-cnn against tflite", "ratio"), must="2x", aim="5x",
+    ),
+    Row(
+        "the same, `standardized-cnn-int8`", "peer",
+        ("256 crops, all cores", "standardized-cnn-int8 against tflite", "ratio"),
+        must="2x", aim="5x",
     ),
     Row(
         "256 crops, all cores, `compact`, against `fer`'s Keras path", "peer",
