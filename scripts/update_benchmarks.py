@@ -121,7 +121,7 @@ ROWS: Final = (
     ),
     Row(
         "video of a minute, 640x480, two faces that cross, a detection on every frame, frames/s",
-        "video", ("crossing", "frames_per_second"), "{:.1f}",
+        "video", ("crossing", "frames_per_second"), "{:.1f}", "25",
     ),
     Row(
         "the same with `--every auto`, in real time, frames/s", "video",

@@ -163,8 +163,16 @@ def test_v13_missing_camera_is_exit_code_4(
 ) -> None:
     if sys.platform != "linux":
         pytest.skip("elsewhere a camera of this number is looked for when it is opened")
-    assert run("webcam:99", "--model", tiny_model) == 4
-    assert "no camera webcam:99" in capsys.readouterr().err
+    for words in ((), ("--reconnect",)):
+        assert run("webcam:99", "--model", tiny_model, *words) == 4
+        assert "no camera webcam:99" in capsys.readouterr().err
+
+
+def test_a_file_is_not_looked_for_again(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "clip.mp4", "--model", tiny_model, "--reconnect") == 2
+    assert "is for a camera only" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no such signals")

@@ -49,6 +49,12 @@ def command(  # noqa: PLR0913 - one argument per option
         float,
         typer.Option(min=0, metavar="SECONDS", help="Time constant of smoothing; 0: none."),
     ] = 0.0,
+    reconnect: Annotated[
+        bool,
+        typer.Option(
+            "--reconnect", help="Look for a camera again that gives no more pictures, for 30 s."
+        ),
+    ] = False,
     summary: Annotated[
         bool, typer.Option("--summary", help="Print a summary per track instead of rows.")
     ] = False,
@@ -83,14 +89,14 @@ def command(  # noqa: PLR0913 - one argument per option
     files = out or []
     step = _parse_every(every)
     _check_files(files, source, overwrite=overwrite)
-    _check_source(source, is_camera=is_camera(source))
+    _check_source(source, is_camera=is_camera(source), reconnect=reconnect)
     ahead = frames_ahead(source, step, threads=threads)
     recognizer = load_video_recognizer(
         model, ahead=ahead, threads=threads, min_confidence=min_confidence
     )
     collected, status = VideoSummary(source), "interrupted"
     labels = recognizer.classifier.labels.names
-    with open_source(source) as frames:
+    with open_source(source, reconnect=reconnect) as frames:
         try:
             is_printing = not (files or summary)
             shown = _with_progress(frames, is_printing)
@@ -120,9 +126,12 @@ def _parse_every(text: str) -> Every:
     return int(text)
 
 
-def _check_source(source: str, *, is_camera: bool) -> None:
+def _check_source(source: str, *, is_camera: bool, reconnect: bool) -> None:
     """Refuse what can be no source, as wrong usage."""
     from facial_expressions.media.camera import camera_position
+
+    if reconnect and not is_camera:
+        raise typer.BadParameter("is for a camera only.", param_hint="--reconnect")
 
     if is_camera:
         try:

@@ -46,6 +46,7 @@ def analyze_video(
     recognizer: ExpressionRecognizer | None = None,
     every: Every = 1,
     smooth_s: float = 0.0,
+    reconnect: bool = False,
 ) -> Iterator[FrameResult]:
     """Find and follow the faces of a video or a camera; one result per frame, as they come.
 
@@ -58,6 +59,7 @@ def analyze_video(
         every: The detector runs on every so many frames, and boxes are carried on in between;
             ``auto`` holds real time.
         smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
+        reconnect: Whether a camera that gives no more pictures is looked for again, for 30 s.
 
     Yields:
         One result per frame, in order; also for frames without a face. A video that is cut short
@@ -75,14 +77,19 @@ def analyze_video(
     """
     choose_schedule(every, interval_s=1.0)
     ExponentialSmoother(smooth_s)
-    return _analyze_source(source, recognizer, every, smooth_s)
+    return _analyze_source(source, recognizer, every, smooth_s, reconnect=reconnect)
 
 
 def _analyze_source(
-    source: str | Path, recognizer: ExpressionRecognizer | None, every: Every, smooth_s: float
+    source: str | Path,
+    recognizer: ExpressionRecognizer | None,
+    every: Every,
+    smooth_s: float,
+    *,
+    reconnect: bool,
 ) -> Iterator[FrameResult]:
     ahead = frames_ahead(source, every)
-    with open_source(source) as frames:
+    with open_source(source, reconnect=reconnect) as frames:
         analyzer = FrameAnalyzer(
             recognizer or load_video_recognizer(ahead=ahead),
             every=every,
@@ -185,12 +192,13 @@ def is_camera(source: str | Path) -> bool:
     return isinstance(source, str) and source.partition(":")[0] == _WEBCAM
 
 
-def open_source(source: str | Path) -> FrameSource:
+def open_source(source: str | Path, *, reconnect: bool = False) -> FrameSource:
     """Open a video file or a camera.
 
     Args:
         source: A path, ``webcam``, or ``webcam:1`` for the second camera. A file of that name is
             reached as ``./webcam``.
+        reconnect: Whether a camera that gives no more pictures is looked for again.
 
     Raises:
         VideoError: The file is missing or no video.
@@ -199,8 +207,10 @@ def open_source(source: str | Path) -> FrameSource:
     """
     if is_camera(source):
         from facial_expressions.media.camera import Camera, find_camera
+        from facial_expressions.media.reconnect import ReconnectingCamera
 
-        return Camera(find_camera(str(source).partition(":")[2]))
+        find = functools.partial(find_camera, str(source).partition(":")[2])
+        return ReconnectingCamera(find) if reconnect else Camera(find())
     from facial_expressions.media.video_file import VideoFile
 
     return VideoFile(source)
