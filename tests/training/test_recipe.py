@@ -125,5 +125,6 @@ def test_the_recipes_of_the_repository_are_valid(repository: Path) -> None:
         "compact-distilled": "compact",
         "seed": "seed",
         "standardized-cnn": "standardized-cnn",
+        "standardized-cnn-continued": "standardized-cnn",
         "standardized-cnn-distilled": "standardized-cnn",
     }
