@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from PIL import Image
 
 from facial_expressions.errors import DatasetError
+from facial_expressions.evaluation import training_plots
+from facial_expressions.evaluation.drawing import new_figure
 from facial_expressions.evaluation.training_plots import plot_history, read_history
 
 HEADER = "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds\n"
@@ -60,3 +63,28 @@ def test_what_is_no_history_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_history_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="cannot be read"):
         read_history(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(("name", "best"), [("loss", min), ("accuracy", max)])
+@pytest.mark.parametrize("slope", [-0.4, 0.0, 0.4])
+def test_no_curve_runs_through_the_legend(
+    name: str, best: Callable[[list[float]], float], slope: float
+) -> None:
+    """Two curves apart that fall, stay or rise: no point of them lies where the legend is."""
+    epochs = [float(one) for one in range(1, 49)]
+    curve = [0.5 + slope * one / 48 for one in epochs]
+    history = {"epoch": epochs, name: curve, f"val_{name}": [0.4 + one for one in curve]}
+    figure = new_figure(6.6, 4.0)
+    axes = figure.subplots()
+    training_plots._draw_pair(axes, history, name, name, best=best)
+    figure.canvas.draw()
+    drawn = axes.get_legend()
+    assert drawn is not None
+    legend = drawn.get_window_extent()
+    points = [
+        axes.transData.transform((epoch, value))
+        for values in (curve, history[f"val_{name}"])
+        for epoch, value in zip(epochs, values, strict=True)
+    ]
+    assert len(points) == 96
+    assert not any(legend.contains(x, y) for x, y in points)

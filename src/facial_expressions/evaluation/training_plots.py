@@ -6,7 +6,7 @@ import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.drawing import (
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["plot_history", "read_history"]
 
 History = dict[str, list[float]]
+
+_LEGEND_ROOM: Final = 0.4
+"""Height added for the legend, as a fraction of the curves' own."""
 
 
 def plot_history(history_path: Path, png_path: Path) -> None:
@@ -90,8 +93,13 @@ def _draw_pair(
         epoch = epochs[validation.index(value)]
         axes.scatter([epoch], [value], color=WARM, s=36, zorder=3)
         axes.plot([], [], "o", color=WARM, label=f"best: {value:.4f}, epoch {epoch:g}")
-    # Where a curve that falls, or one that rises, leaves room.
-    corner: Literal["upper right", "lower right"] = (
-        "upper right" if name == "loss" else "lower right"
-    )
+    # Room of its own for the legend, above a curve that falls or under one that rises.
+    low, high = axes.get_ylim()
+    room = (high - low) * _LEGEND_ROOM
+    corner: Literal["upper right", "lower right"] = "upper right"
+    if name == "loss":
+        axes.set_ylim(low, high + room)
+    else:
+        axes.set_ylim(low - room, high)
+        corner = "lower right"
     axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc=corner)
