@@ -6,14 +6,14 @@ import re
 
 import pytest
 
+from scripts.benchmark_rows import ROWS, TRUST
 from scripts.update_benchmarks import (
     BLOCKS,
     ROOT,
-    ROWS,
-    TRUST,
     Results,
     cost,
     detection,
+    faults,
     fill,
     origins,
     targets,
@@ -107,3 +107,17 @@ def test_every_benchmark_of_the_table_of_trust_has_a_command_of_make() -> None:
 def test_an_unknown_block_is_refused() -> None:
     with pytest.raises(KeyError, match="weather"):
         fill(PAGE.format(kind="weather"), {})
+
+
+def test_broken_batches_are_counted_over_their_runs() -> None:
+    runs = [
+        {"workers": {"kills": 8, "same": True, "times_as_long": 1.04},
+         "command": {"kills": 2, "same": True}},
+        {"workers": {"kills": 9, "same": True, "times_as_long": 1.11},
+         "command": {"kills": 3, "same": False}},
+    ]  # fmt: skip
+    said = " ".join(faults({"batch_faults": {"figures": {"photos": 2000, "runs": runs}}}))
+    assert "2 runs over 2,000 photos, in which 17 workers and 5 commands were killed" in said
+    assert "1 of 2 gave exactly the rows" in said
+    assert "1.04 to 1.11 times" in said
+    assert faults({}) == ["Broken batches: not measured."]
