@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facial_expressions.cli.options import MaxPixels, MinConfidence, SmallFaces
+
 if TYPE_CHECKING:
     from facial_expressions.distributed.batch import BatchSummary
 
@@ -61,20 +63,9 @@ def command(  # noqa: PLR0913 - one argument per option
     model: Annotated[
         str, typer.Option(help="A shipped model's name, or the path of a model file.")
     ] = "default",
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
-    ] = None,
-    small_faces: Annotated[
-        bool,
-        typer.Option(
-            "--small-faces",
-            help="Search in full size: finds faces half as wide, in about four times the time.",
-        ),
-    ] = False,
-    max_pixels: Annotated[
-        int, typer.Option(min=1, help="Larger pictures are rejected before they are decoded.")
-    ] = 178_000_000,
+    min_confidence: MinConfidence = None,
+    small_faces: SmallFaces = False,
+    max_pixels: MaxPixels = 178_000_000,
 ) -> None:
     """Find faces and name their expressions in any number of pictures: one row per input.
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from facial_expressions.cli.options import MaxPixels, MinConfidence, SmallFaces
+
 if TYPE_CHECKING:
     from facial_expressions.cli.picture_inputs import PictureInput
     from facial_expressions.inference.recognizer import ExpressionRecognizer
@@ -64,23 +66,12 @@ def command(  # noqa: PLR0913 - one argument per option
             help="Answer with the mean of ten views of each face, mirrored and moved: slower.",
         ),
     ] = False,
-    small_faces: Annotated[
-        bool,
-        typer.Option(
-            "--small-faces",
-            help="Search in full size: finds faces half as wide, in about four times the time.",
-        ),
-    ] = False,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
-    ] = None,
+    small_faces: SmallFaces = False,
+    min_confidence: MinConfidence = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the networks; without it, all cores.")
     ] = None,
-    max_pixels: Annotated[
-        int, typer.Option(min=1, help="Larger pictures are rejected before they are decoded.")
-    ] = 178_000_000,
+    max_pixels: MaxPixels = 178_000_000,
 ) -> None:
     """Find faces and name their expressions, in pictures and in folders of pictures.
 

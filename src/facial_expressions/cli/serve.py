@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from facial_expressions.cli.options import MinConfidence
+
 __all__ = ["command"]
 
 _MEGA = 1_000_000
@@ -30,10 +32,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument per option
     model: Annotated[
         str, typer.Option(help="A shipped model's name, or the path of a model file.")
     ] = "default",
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
-    ] = None,
+    min_confidence: MinConfidence = None,
     threads: Annotated[
         int | None,
         typer.Option(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from facial_expressions.cli.options import MinConfidence
 from facial_expressions.errors import CameraError
 
 if TYPE_CHECKING:
@@ -64,10 +65,7 @@ def command(  # noqa: PLR0913 - one argument per option
     model: Annotated[
         str, typer.Option(help="A shipped model's name, or the path of a model file.")
     ] = "default",
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
-    ] = None,
+    min_confidence: MinConfidence = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the networks; without it, all cores.")
     ] = None,

@@ -15,18 +15,17 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import CameraError
-from facial_expressions.media.frames import Frame
+from facial_expressions.media.frames import ClosedAtExit, Frame
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
 
-__all__ = ["Camera", "CameraDevice", "camera_position", "find_camera"]
+__all__ = ["Camera", "CameraDevice", "LiveSource", "camera_position", "find_camera"]
 
 _STUCK_S: Final = 3.0
 _QUEUE: Final = 3
@@ -107,7 +106,21 @@ def _no_camera(name: str, found: list[str]) -> CameraError:
     )
 
 
-class Camera:
+class LiveSource(ClosedAtExit):
+    """What every camera has in common."""
+
+    @property
+    def duration_s(self) -> None:
+        """A camera has no end."""
+        return
+
+    @property
+    def note(self) -> str:
+        """Nothing: a camera that fails raises."""
+        return ""
+
+
+class Camera(LiveSource):
     """The frames of a camera, live, in a ``with`` block.
 
     Args:
@@ -134,19 +147,9 @@ class Camera:
         return self._device.name
 
     @property
-    def duration_s(self) -> None:
-        """A camera has no end."""
-        return
-
-    @property
     def frame_interval_s(self) -> float:
         """Seconds from frame to frame; most cameras give thirty a second."""
         return _INTERVAL_S
-
-    @property
-    def note(self) -> str:
-        """Nothing: a camera that fails raises."""
-        return ""
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames as they come; times count from the first.
@@ -165,17 +168,6 @@ class Camera:
     def close(self) -> None:
         """Let the camera go."""
         self._is_closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _take(self) -> tuple[float, NDArray[np.uint8]]:
         with self._changed:

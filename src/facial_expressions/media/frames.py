@@ -10,7 +10,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Frame", "FrameSource"]
+__all__ = ["ClosedAtExit", "Frame", "FrameSource"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,3 +71,22 @@ class FrameSource(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+class ClosedAtExit:
+    """Something with ``close`` that a ``with`` block closes at its end."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -9,11 +9,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from facial_expressions.errors import CameraError
-from facial_expressions.media.camera import Camera, CameraDevice
+from facial_expressions.media.camera import Camera, CameraDevice, LiveSource
 from facial_expressions.media.frames import Frame
 
 __all__ = ["ReconnectingCamera"]
@@ -24,7 +23,7 @@ PAUSE_S: Final = 2.0
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-class ReconnectingCamera:
+class ReconnectingCamera(LiveSource):
     """The frames of a camera, live, in a ``with`` block, also after it was away for a while.
 
     Args:
@@ -57,19 +56,9 @@ class ReconnectingCamera:
         return self._camera.name
 
     @property
-    def duration_s(self) -> None:
-        """A camera has no end."""
-        return
-
-    @property
     def frame_interval_s(self) -> float:
         """Seconds from frame to frame."""
         return self._camera.frame_interval_s
-
-    @property
-    def note(self) -> str:
-        """Nothing: a camera that fails for good raises."""
-        return ""
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames as they come; times count from the first.
@@ -98,17 +87,6 @@ class ReconnectingCamera:
     def close(self) -> None:
         """Let the camera go."""
         self._camera.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self) -> Camera:
         return Camera(self._find(), stuck_s=self._stuck_s)

@@ -10,12 +10,11 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from facial_expressions.errors import VideoError
 from facial_expressions.inference.images import MAX_PIXELS, MAX_SIDE
-from facial_expressions.media.frames import Frame
+from facial_expressions.media.frames import ClosedAtExit, Frame
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
 
@@ -37,7 +36,7 @@ _RATES: Final = (0.01, 1000.0)
 _MICROSECOND: Final = 1e-6
 
 
-class VideoFile:
+class VideoFile(ClosedAtExit):
     """The frames of a video file, to be read once, in a ``with`` block.
 
     Args:
@@ -120,17 +119,6 @@ class VideoFile:
     def close(self) -> None:
         """Close the file; more frames cannot be read."""
         self._container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _pictures(self) -> Iterator[VideoFrame]:
         """Decode; damaged packets are counted and left out."""
