@@ -123,6 +123,7 @@ def test_the_recipes_of_the_repository_are_valid(repository: Path) -> None:
     assert {path.stem: Recipe.load(path).run.name for path in recipes} == {
         "compact": "compact",
         "compact-distilled": "compact",
+        "compact-votes": "compact",
         "seed": "seed",
         "standardized-cnn": "standardized-cnn",
         "standardized-cnn-continued": "standardized-cnn",

@@ -35,6 +35,7 @@ from facial_expressions.labels import FERPLUS, FERPLUS_COLUMNS, canonical_label
 __all__ = [
     "FerPlusVotes",
     "ferplus_votes",
+    "labels_from_votes",
     "read_ferplus",
     "soft_labels",
     "strict_majority",
@@ -129,6 +130,40 @@ def soft_labels(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
     counts = votes[:, _EXPRESSION_COLUMNS].astype(np.float32)
     totals: NDArray[np.float32] = np.maximum(counts.sum(axis=1, keepdims=True), np.float32(1))
     return counts / totals
+
+
+def labels_from_votes(
+    shares: NDArray[np.float32], targets: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return what votes say about the labels that other people once gave to the same pictures.
+
+    A label is one draw from what people see in a picture, ten votes are ten, of other people with
+    other classes. The best linear map from votes to labels, by least squares over all pictures,
+    translates: half the pictures that everybody calls neutral may be labelled neutral, a quarter
+    sad. Negative shares become 0.
+
+    Args:
+        shares: Votes, as ``soft_labels`` returns them, ``float32 (N, 8)``.
+        targets: The labels, a distribution for each picture, ``float32 (N, K)``.
+
+    Returns:
+        A distribution over the labels for each picture, ``float32 (N, K)``; the picture's own
+        target where nobody voted.
+
+    Examples:
+        >>> shares = np.eye(8, dtype=np.float32)[[5, 5, 5, 3]]
+        >>> targets = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
+        >>> labels_from_votes(shares, targets).round(2)[[0, 3]].tolist()
+        [[0.6700000166893005, 0.33000001311302185], [0.0, 1.0]]
+    """
+    voted = shares.sum(axis=1) > 0
+    solution, *_ = np.linalg.lstsq(
+        shares[voted].astype(np.float64), targets[voted].astype(np.float64), rcond=None
+    )
+    said = np.maximum(shares[voted] @ solution, 0)
+    out = targets.copy()
+    out[voted] = said / said.sum(axis=1, keepdims=True)
+    return out
 
 
 def strict_majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
-from facial_expressions.data.ferplus import soft_labels
+from facial_expressions.data.ferplus import labels_from_votes, soft_labels
 from facial_expressions.data.folds import content_folds
 from facial_expressions.errors import DatasetError, RecipeError
 from facial_expressions.labels import FERPLUS
@@ -88,7 +88,11 @@ class Material:
         split = self.dataset.train
         targets = [one_hot(split.labels, len(self.dataset.labels))]
         if self.votes is not None:
-            targets.append(soft_labels(self.votes[split.name]))
+            shares = soft_labels(self.votes[split.name])
+            targets.append(shares)
+            if share := self.recipe.data.votes_in_labels:
+                said = labels_from_votes(shares, targets[0])
+                targets[0] = (1 - share) * targets[0] + share * said
         return TrainingBatches(
             split,
             tuple(targets),
@@ -121,13 +125,20 @@ def gather(recipe: Recipe, dataset: Dataset, votes: Votes | None, earlier: Earli
     Raises:
         DatasetError: There are no training or no validation pictures, or the FER+ votes that the
             recipe asks for are not given or are not for these pictures.
-        RecipeError: The recipe asks for teachers and there are none, or the other way round.
+        RecipeError: The recipe asks for teachers and there are none, or the other way round, or it
+            has votes in its labels and no FER+ head.
         ModelError: A run, model file or bank is damaged, or does not fit the recipe or the data.
     """
     if not len(dataset.train) or not len(dataset.validation):
         raise DatasetError(
             f"training needs train and validation pictures; received {len(dataset.train)} and "
             f"{len(dataset.validation)} in {dataset.name!r}; choose another --protocol or data set"
+        )
+    if recipe.data.votes_in_labels and not recipe.optimization.ferplus_weight:
+        raise RecipeError(
+            "data.votes_in_labels takes the votes that a FER+ head learns; received "
+            f"{recipe.data.votes_in_labels:g} with optimization.ferplus_weight=0; give both or "
+            "neither"
         )
     material = Material(recipe, dataset, dataset.digest())
     if recipe.optimization.ferplus_weight > 0:

@@ -59,6 +59,8 @@ class DataRecipe:
         balance: How far classes are sampled alike, 0 to 1: 0 shows every picture once an epoch; 1
             gives every class the same share of an epoch, which stays as long; between, shares go
             by the class's count to the power ``1 - balance`` (0.5 is square-root sampling).
+        votes_in_labels: Share of each picture's label that is replaced by what its FER+ votes say
+            about labels (``data.ferplus.labels_from_votes``), 0 to 1; needs a ``ferplus_weight``.
     """
 
     protocol: str = "competition"
@@ -66,6 +68,7 @@ class DataRecipe:
     folds: int = 1
     fold: int = 0
     balance: float = 0.0
+    votes_in_labels: float = 0.0
 
     def __post_init__(self) -> None:
         names = ("competition", "kaggle", "folder")
@@ -73,7 +76,9 @@ class DataRecipe:
         _check("data.folds", self.folds, ok=1 <= self.folds <= 20, allowed="1 to 20")
         ok = 0 <= self.fold < self.folds
         _check("data.fold", self.fold, ok=ok, allowed=f"0 to {self.folds - 1}, below data.folds")
-        _check("data.balance", self.balance, ok=0 <= self.balance <= 1, allowed="0 to 1")
+        for name in ("balance", "votes_in_labels"):
+            value = getattr(self, name)
+            _check(f"data.{name}", value, ok=0 <= value <= 1, allowed="0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
