@@ -33,7 +33,7 @@ def _after_a_step(layer: keras.Layer, inputs: np.ndarray, slope: np.ndarray) -> 
     """Return the layer's weights after one step down the gradient of ``sum(outputs * slope)``."""
     outer = keras.layers.Input(inputs.shape[1:])
     model = keras.Model(outer, layer(outer))
-    model.compile(keras.optimizers.SGD(0.01), lambda y_true, y_pred: y_true * y_pred)
+    model.compile(keras.optimizers.SGD(0.01), lambda y_true, y_pred: keras.ops.sum(y_true * y_pred))
     model.train_on_batch(inputs, slope)
     return [np.asarray(weight) for weight in layer.get_weights()]
 
@@ -68,6 +68,46 @@ def test_a_direct_convolution_learns_as_keras_does() -> None:
         _after_a_step(ours, inputs, slope), _after_a_step(plain, inputs, slope), strict=True
     ):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+@pytest.mark.parametrize("sides", [(8, 8), (7, 7), (4, 6), (9, 4)])
+def test_in_bfloat16_it_learns_as_keras_does_in_float32(
+    sides: tuple[int, int], strides: int, size: int
+) -> None:
+    """Whole numbers that bfloat16 holds exactly, so that the formats do not differ."""
+    options = {"strides": strides, "padding": "same"}
+    ours = DirectConv2D(4, size, dtype="mixed_bfloat16", **options)
+    plain = keras.layers.Conv2D(4, size, dtype="float32", **options)
+    rng = np.random.default_rng(size)
+    inputs = rng.integers(-1, 2, (2, *sides, 3)).astype(np.float32)
+    slope = rng.integers(-1, 2, (2, *(-(-n // strides) for n in sides), 4)).astype(np.float32)
+    _pair(ours, plain, inputs.shape)
+    for one, other in zip(
+        _after_a_step(ours, inputs, slope), _after_a_step(plain, inputs, slope), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_in_bfloat16_it_passes_on_the_gradient_of_its_input(strides: int) -> None:
+    rng = np.random.default_rng(8)
+    inputs = rng.integers(-1, 2, (2, 8, 8, 2)).astype(np.float32)
+    slope = rng.integers(-1, 2, (2, 8 // strides, 8 // strides, 4)).astype(np.float32)
+    first = rng.integers(-1, 2, (1, 1, 2, 3)), np.zeros(3)
+    second = rng.integers(-1, 2, (3, 3, 3, 4)), np.zeros(4)
+    learnt = []
+    for kind, dtype in ((DirectConv2D, "mixed_bfloat16"), (keras.layers.Conv2D, "float32")):
+        below = kind(3, 1, padding="same", dtype=dtype)
+        above = kind(4, 3, padding="same", strides=strides, dtype=dtype)
+        below.build(inputs.shape)
+        above.build((*inputs.shape[:3], 3))
+        below.set_weights(first)
+        above.set_weights(second)
+        _after_a_step(keras.Sequential([below, above]), inputs, slope)
+        learnt.append(below.get_weights()[0])
+    np.testing.assert_allclose(*learnt, atol=1e-6)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -10,6 +10,7 @@ import pytest
 from facial_expressions.data import load_dataset
 from facial_expressions.data.ferplus import (
     ferplus_votes,
+    labels_from_votes,
     read_ferplus,
     soft_labels,
     strict_majority,
@@ -76,6 +77,23 @@ def test_soft_labels_are_votes_over_their_sum() -> None:
         "surprise": 0,
     }
     assert soft_labels(votes(unknown=10)).sum() == 0
+
+
+def test_votes_say_what_labels_pictures_with_such_votes_have() -> None:
+    """Two pictures are all happy and labelled 0, two all sad and labelled 1, one half and half.
+
+    The half one is labelled 0. Least squares by hand: happy is worth 1.1 of label 0 and -0.1 of
+    label 1, sad 0.1 and 0.9.
+    """
+    happy, sad = soft_labels(votes(happy=9)), soft_labels(votes(sad=5))
+    both, nobody = soft_labels(votes(happy=2, sad=2)), soft_labels(votes(unknown=9))
+    shares = np.concatenate([happy, happy, sad, sad, both, nobody])
+    targets = np.eye(2, dtype=np.float32)[[0, 0, 1, 1, 0, 1]]
+    said = labels_from_votes(shares, targets)
+    assert said.dtype == np.float32
+    expected = [[1, 0], [1, 0], [0.1, 0.9], [0.1, 0.9], [0.6, 0.4], [0, 1]]
+    np.testing.assert_allclose(said, expected, atol=1e-6)
+    np.testing.assert_array_equal(targets[4], [1, 0])  # what is given stays as it is
 
 
 def test_columns_are_found_by_name(tmp_path: Path) -> None:

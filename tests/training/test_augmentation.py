@@ -92,6 +92,16 @@ def test_what_happens_to_a_picture_does_not_depend_on_its_batch(crops: NDArray[n
         np.testing.assert_array_equal(together[row], alone[0])
 
 
+def test_a_large_batch_is_changed_as_its_pictures_alone_are() -> None:
+    pictures = np.random.default_rng(1).integers(0, 256, (70, 12, 12), np.uint8)
+    recipe, draws = AugmentationRecipe(erase=0.5), draw_epoch(70, seed=4, epoch=7)
+    together = augment(pictures, draws, recipe)
+    assert together.shape == (70, 12, 12)
+    for row in (0, 31, 32, 63, 64, 69):
+        alone = augment(pictures[row : row + 1], draws[row : row + 1], recipe)
+        np.testing.assert_array_equal(together[row], alone[0])
+
+
 def test_a_smaller_result_is_sampled_in_the_same_step() -> None:
     ramp = np.tile(np.arange(48, dtype=np.uint8) * 5, (1, 48, 1))
     smaller = augment(ramp, _draws(1), STILL, size=24)

@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
-from facial_expressions.data.ferplus import strict_majority
-from facial_expressions.errors import CheckpointError, DatasetError
+from facial_expressions.data.ferplus import labels_from_votes, soft_labels, strict_majority
+from facial_expressions.errors import CheckpointError, DatasetError, RecipeError
+from facial_expressions.training.material import EarlierWork, gather
 from facial_expressions.training.network import FERPLUS_HEAD, build_network
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.train import Progress, TrainingRun, train
@@ -77,6 +78,31 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(
     assert [row.val_ferplus for row in whole.history] == [
         row.val_ferplus for row in resumed.history
     ]
+
+
+def test_votes_take_their_share_of_the_labels(
+    dataset: Dataset, votes: Votes, recipe: Recipe
+) -> None:
+    data = dataclasses.replace(recipe.data, votes_in_labels=0.25)
+    batches = gather(
+        dataclasses.replace(recipe, data=data), dataset, votes, EarlierWork()
+    ).batches()
+    plain = np.eye(7, dtype=np.float32)[dataset.train.labels]
+    said = labels_from_votes(soft_labels(votes["train"]), plain)
+    rows = batches.lesson(0, 0).rows
+    labels, ferplus = batches.load(0, 0).targets
+    np.testing.assert_allclose(labels, 0.75 * plain[rows] + 0.25 * said[rows], atol=1e-6)
+    np.testing.assert_array_equal(ferplus, soft_labels(votes["train"])[rows])
+
+
+def test_votes_in_labels_without_the_head_are_refused(
+    dataset: Dataset, votes: Votes, recipe: Recipe
+) -> None:
+    data = dataclasses.replace(recipe.data, votes_in_labels=0.25)
+    alone = dataclasses.replace(recipe.optimization, ferplus_weight=0.0)
+    recipe = dataclasses.replace(recipe, data=data, optimization=alone)
+    with pytest.raises(RecipeError, match=r"received 0.25 with optimization.ferplus_weight=0"):
+        gather(recipe, dataset, votes, EarlierWork())
 
 
 def test_missing_votes_are_refused(dataset: Dataset, recipe: Recipe, tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ import json
 import keras, numpy as np
 from facial_expressions.training.fused_optimizers import FusedAdamW
 
-def steps(kind):
+def steps(kind, decay):
     random = np.random.default_rng(0)
     inputs = keras.layers.Input((5,))
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Dense(4)(inputs)))
     model.set_weights([random.normal(size=w.shape) for w in model.get_weights()])
     rate = keras.optimizers.schedules.CosineDecay(0.0, 50, warmup_target=0.01, warmup_steps=5)
-    optimizer = kind(rate, weight_decay=0.1, use_ema=True, ema_momentum=0.9)
+    optimizer = kind(rate, weight_decay=decay, use_ema=True, ema_momentum=0.9)
     variables = model.trainable_variables
     optimizer.exclude_from_weight_decay(var_list=[v for v in variables if v.name == "bias"])
     optimizer.build(variables)
@@ -35,7 +35,10 @@ def steps(kind):
     optimizer.finalize_variable_values(variables)
     return values + [float(w.sum()) for w in model.get_weights()]
 
-print(json.dumps([steps(keras.optimizers.AdamW), steps(FusedAdamW)]))
+print(json.dumps([
+    steps(keras.optimizers.AdamW, 0.1) + steps(keras.optimizers.AdamW, 0.0),
+    steps(FusedAdamW, 0.1) + steps(FusedAdamW, 0.0),
+]))
 """
 
 

@@ -56,6 +56,7 @@ def test_an_unknown_section_is_refused_and_the_nearest_suggested() -> None:
         ("[data]\nbalance = 1.5", r"data\.balance is out of range; received 1\.5; use 0 to 1"),
         ("[optimization]\nviews = 0", r"views is out of range; received 0; use 1 to 16"),
         ("[optimization]\nferplus_weight = -1", r"ferplus_weight is out of range"),
+        ("[data]\nvotes_in_labels = 2", r"votes_in_labels is out of range"),
         ("[distillation]\nweight = 1.1", r"distillation\.weight is out of range"),
         ("[distillation]\ntemperature = 0", r"temperature is out of range; .*; use 0\.1 to 20"),
         ("[distillation]\nout_of_fold = 1", "another type; received 1; write true or false"),

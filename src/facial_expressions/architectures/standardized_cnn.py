@@ -28,6 +28,7 @@ from typing import Final
 import keras
 from keras import layers, ops
 
+from facial_expressions.architectures.direct_layers import DirectConv2D, FusedBatchNormalization
 from facial_expressions.architectures.registry import register_architecture
 
 __all__ = ["SmallMapConv2D", "StandardizedConv2D", "standardized_cnn"]
@@ -93,7 +94,7 @@ class StandardizedConv2D(layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable(package="facial_expressions")
-class SmallMapConv2D(layers.Conv2D):
+class SmallMapConv2D(DirectConv2D):
     """``keras.layers.Conv2D`` that multiplies once where the map is at most 2x2.
 
     Same variables, same result. On so small a map a padded 3x3 convolution mostly multiplies
@@ -190,7 +191,7 @@ class _Stage:
         side = _conv(fork, self.branch_filters, self.branch[0])
         side = _conv(side, self.filters, self.branch[1], strides=2)
         if self.branch_norm:
-            side = layers.BatchNormalization(name=self.branch_norm)(side)
+            side = FusedBatchNormalization(name=self.branch_norm)(side)
         x = layers.MaxPooling2D(2, name=f"max_pooling2d{self.suffix}")(x)
         paths = [x, side] if arriving is None else [x, side, arriving]
         return layers.Concatenate(name=f"concatenate{self.suffix}")(paths), leaving
@@ -257,14 +258,14 @@ def standardized_cnn(
         kernel_initializer=_small_uniform(),
         name="standardized_conv2d",
     )(inputs)
-    x = layers.BatchNormalization(name="batch_normalization")(x)
+    x = FusedBatchNormalization(name="batch_normalization")(x)
     shortcut = None
     for index, stage in enumerate(_STAGES):
         if index in (1, 2):
-            x = layers.BatchNormalization(name=f"batch_normalization_{index}")(x)
+            x = FusedBatchNormalization(name=f"batch_normalization_{index}")(x)
         x, shortcut = stage.apply(x, shortcut)
     x = _conv(x, 512, "Final_Layer")
-    x = layers.BatchNormalization(name="batch_normalization_5")(x)
+    x = FusedBatchNormalization(name="batch_normalization_5")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Dense(1024, activation="relu", kernel_initializer=_small_uniform(), name="dense")(x)

@@ -24,6 +24,10 @@ _N_FIRST: Final = 12
 N_DRAWS: Final = _N_FIRST + N_DEGRADATION_DRAWS
 """Uniform numbers drawn for each picture."""
 
+_AT_ONCE: Final = 32
+"""Pictures changed together: their arrays come from memory at hand. Those of a whole batch are
+given back to the system and asked for anew at every step: two thirds of the time."""
+
 
 def draw_epoch(n: int, *, seed: int, epoch: int, view: int = 0) -> NDArray[np.float32]:
     """Draw the random numbers that decide what happens to each picture in one epoch.
@@ -63,12 +67,20 @@ def augment(
     Returns:
         Grey values 0 to 255, ``float32 (N, size, size)``.
     """
+    starts = range(0, max(len(crops), 1), _AT_ONCE)
+    parts = [(crops[at : at + _AT_ONCE], draws[at : at + _AT_ONCE]) for at in starts]
+    side = size or crops.shape[1]
+    return np.concatenate([_augment_some(*part, recipe, side) for part in parts])
+
+
+def _augment_some(
+    crops: NDArray[np.uint8], draws: NDArray[np.float32], recipe: AugmentationRecipe, side: int
+) -> NDArray[np.float32]:
     signed = 2 * draws - 1
     flip = np.where(draws[:, 0] < recipe.flip, -1.0, 1.0)
     angle = np.deg2rad(signed[:, 1] * recipe.rotation_degrees)
     scale = np.float32(1) / (1 + signed[:, 2] * np.float32(recipe.scale_fraction))
     shift = signed[:, 3:5] * recipe.shift_fraction * crops.shape[1]
-    side = size or crops.shape[1]
     images = _warp(crops, side, flip=flip, angle=angle, scale=scale, shift=shift)
     mean = images.mean(axis=(1, 2), keepdims=True)
     contrast = 1 + signed[:, 5, None, None] * np.float32(recipe.contrast)

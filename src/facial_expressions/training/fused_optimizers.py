@@ -31,8 +31,20 @@ class FusedAdamW(keras.optimizers.AdamW):
         return keras.backend.backend() == backend and not self.amsgrad
 
     def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
-        if not self._fused_by("torch"):  # its kernel does it in its pass
+        if self._fused_by("torch") or not self.weight_decay:
+            return  # PyTorch's kernel does it in its pass
+        if not self._fused_by("tensorflow"):
             super()._apply_weight_decay(variables)
+            return
+        import tensorflow as tf
+
+        share = tf.cast(self.weight_decay * self.learning_rate, tf.float32)
+        for variable in variables:
+            if self._use_weight_decay(variable):
+                handle, value = variable.value.handle, variable.value
+                tf.raw_ops.ResourceApplyGradientDescent(
+                    var=handle, alpha=tf.cast(share, value.dtype), delta=value
+                )
 
     def _backend_update_step(
         self,
