@@ -1,8 +1,9 @@
 """Measures the share of the processor that networks reach, against the best matrix product here.
 
 A network's operations are counted from its graph: two for each product that a convolution or a
-matrix product sums. The peak is the best rate of any float32 matrix product, by ONNX Runtime and by
-NumPy, in several sizes, measured in turns with the networks on as many threads.
+matrix product sums. The peak is the best rate of any matrix product in the same number format, in
+several sizes, measured in turns with the networks on as many threads: float32 by ONNX Runtime and
+by NumPy; 8 bits, with weights of 7 as in the files that ship, by ONNX Runtime.
 
 Example:
     python -m benchmarks.peak
@@ -32,7 +33,13 @@ from facial_expressions.inference.runtime import open_session
 
 SIDES: Final = (512, 1024, 2048)
 BATCH: Final = 256
-MODELS: Final = ("compact", "standardized-cnn")
+MODELS: Final = {
+    "compact": "float32",
+    "standardized-cnn": "float32",
+    "compact-int8": "int8",
+    "standardized-cnn-int8": "int8",
+}
+"""Number format of each network's convolutions."""
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -43,7 +50,8 @@ def main() -> None:
     rounds = 2 if parser.parse_args().quick else 10
     threads = os.cpu_count() or 1
     crops = face_crops(BATCH)
-    work = dict(matrix_products(threads))
+    work = matrix_products(threads)
+    formats = {name: name.split()[0] for name in work}
     for model in MODELS:
         n_operations = count_operations(resolve(model).path, BATCH)
         classify = fx.load_classifier(model, threads=threads).predict_proba
@@ -53,20 +61,25 @@ def main() -> None:
         for name, (_, call) in work.items():
             times[name] += seconds(call, repeats=3)
     rates = {name: n / statistics.median(times[name]) / 1e9 for name, (n, _) in work.items()}
-    peak = max(rate for name, rate in rates.items() if name not in MODELS)
+    peaks = {
+        kind: max(rates[name] for name, own in formats.items() if own == kind)
+        for kind in set(formats.values())
+    }
     figures = {
         "threads": threads,
         "batch": BATCH,
-        "peak_gflops": round(peak, 1),
+        "peak_gflops": {kind: round(peak, 1) for kind, peak in sorted(peaks.items())},
         "gflops": {name: round(rate, 1) for name, rate in rates.items()},
-        "share": {model: round(rates[model] / peak, 4) for model in MODELS},
+        "share": {name: round(rates[name] / peaks[kind], 4) for name, kind in MODELS.items()},
         "mflop_per_crop": {model: round(work[model][0] / BATCH / 1e6, 2) for model in MODELS},
     }
     write_results("peak", figures, keep=rounds > 2)
 
 
 def matrix_products(threads: int) -> dict[str, tuple[float, Callable[[], object]]]:
-    """Return float32 matrix products by name: their operations, and a call that does one.
+    """Return matrix products by name: their operations, and a call that does one.
+
+    A name begins with the number format.
 
     Args:
         threads: Threads of ONNX Runtime's; NumPy's take all cores.
@@ -74,16 +87,18 @@ def matrix_products(threads: int) -> dict[str, tuple[float, Callable[[], object]
     products: dict[str, tuple[float, Callable[[], object]]] = {}
     rng = np.random.default_rng(0)
     for side in SIDES:
+        n_operations = 2 * side**3
         a, b = rng.standard_normal((2, side, side)).astype(np.float32)
-        products[f"numpy {side}"] = (2 * side**3, partial(np.matmul, a, b))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "product.onnx"
-            onnx.save(_product_graph(side, b), path)
-            session = open_session(path, threads=threads)
-        products[f"onnxruntime {side}"] = (
-            2 * side**3,
-            partial(session.run, {"a": a}, outputs=["c"]),
-        )
+        products[f"float32 numpy {side}"] = (n_operations, partial(np.matmul, a, b))
+        bytes_ = rng.integers(0, 256, (side, side), np.uint8)
+        weights = rng.integers(-64, 64, (side, side), np.int8)
+        for kind, left, right in (("float32", a, b), ("int8", bytes_, weights)):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "product.onnx"
+                onnx.save(_product_graph(side, right), path)
+                session = open_session(path, threads=threads)
+            call = partial(session.run, {"a": left}, outputs=["c"])
+            products[f"{kind} onnxruntime {side}"] = (n_operations, call)
     return products
 
 
@@ -120,15 +135,27 @@ def _operations(node: Any, shapes: Shapes) -> int:  # noqa: ANN401 - onnx.NodePr
     return 2 * outputs * summed
 
 
-def _product_graph(side: int, b: np.ndarray[Any, np.dtype[np.float32]]) -> onnx.ModelProto:
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [side, side]) for name in "ac"]
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["a", "b"], ["c"])],
-        "product",
-        values[:1],
-        values[1:],
-        [onnx.numpy_helper.from_array(b, "b")],
-    )
+def _product_graph(side: int, b: np.ndarray[Any, np.dtype[Any]]) -> onnx.ModelProto:
+    """Return the graph of ``c = a @ b``; in 8 bits written as ONNX Runtime joins it to one step."""
+    constants, kind = [onnx.numpy_helper.from_array(b, "b")], TensorProto.FLOAT
+    nodes = [helper.make_node("MatMul", ["a", "b"], ["c"])]
+    if b.dtype == np.int8:
+        kind = TensorProto.UINT8
+        for name, value in (
+            ("scale", np.float32(0.01)),
+            ("sum scale", np.float32(1)),
+            ("middle", np.uint8(128)),
+            ("zero", np.int8(0)),
+        ):
+            constants.append(onnx.numpy_helper.from_array(np.asarray(value), name))
+        nodes = [
+            helper.make_node("DequantizeLinear", ["a", "scale", "middle"], ["float a"]),
+            helper.make_node("DequantizeLinear", ["b", "scale", "zero"], ["float b"]),
+            helper.make_node("MatMul", ["float a", "float b"], ["float c"]),
+            helper.make_node("QuantizeLinear", ["float c", "sum scale", "middle"], ["c"]),
+        ]
+    a, c = (helper.make_tensor_value_info(name, kind, [side, side]) for name in "ac")
+    graph = helper.make_graph(nodes, "product", [a], [c], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
