@@ -190,13 +190,16 @@ def _convolve_in_tensorflow(
                 strides=steps,
                 padding="SAME",
             )
-            to_weight = tf.nn.conv2d(
-                tf.transpose(x, (3, 1, 2, 0)),
-                tf.transpose(upstream, (1, 2, 0, 3)),
-                strides=1,
-                padding=[[0, 0], *_padding(x.shape[1:3], weight.shape[:2], strides), [0, 0]],
-                dilations=strides,
-            )
+            # Without a way from the weights to their gradient, TensorFlow's optimiser of graphs may
+            # let a step change them before the line above has read them.
+            with tf.control_dependencies([weight]):
+                to_weight = tf.nn.conv2d(
+                    tf.transpose(x, (3, 1, 2, 0)),
+                    tf.transpose(upstream, (1, 2, 0, 3)),
+                    strides=1,
+                    padding=[[0, 0], *_padding(x.shape[1:3], weight.shape[:2], strides), [0, 0]],
+                    dilations=strides,
+                )
             return to_input, tf.transpose(to_weight, (1, 2, 0, 3))
 
         return tf.nn.conv2d(x, weight, steps, "SAME"), gradients
