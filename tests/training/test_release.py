@@ -46,13 +46,23 @@ def test_a_release_is_copied_with_its_digest(tmp_path: Path, network: keras.Mode
     assert (models / "tiny.onnx").read_bytes() == file.read_bytes()
 
 
-@pytest.mark.parametrize(("accuracy", "replaced"), [(0.606, False), (0.608, True), (0.5, False)])
+@pytest.mark.parametrize(
+    ("accuracy", "nll", "replaced"),
+    [
+        (0.606, 1.0, False),
+        (0.608, 1.0, True),
+        (0.5, 1.0, False),
+        (0.601, 0.98, True),  # as many right, and a clearly higher likelihood
+        (0.601, 0.99, False),
+        (0.599, 0.9, False),
+    ],
+)
 def test_only_a_gain_beyond_noise_replaces_a_file(
-    accuracy: float, replaced: bool, tmp_path: Path, network: keras.Model
+    accuracy: float, nll: float, replaced: bool, tmp_path: Path, network: keras.Model
 ) -> None:
     models = tmp_path / "models"
     release_model.main([str(_file(tmp_path, network, 0.6)), "--summary", "Old."], models)
-    new = _file(tmp_path, network, accuracy)
+    new = _file(tmp_path, network, accuracy, nll=nll)
     code = release_model.main([str(new), "--summary", "New."], models)
     assert code == (0 if replaced else 1)
     assert ((models / "tiny.onnx").read_bytes() == new.read_bytes()) is replaced
