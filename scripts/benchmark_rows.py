@@ -64,8 +64,16 @@ ROWS: Final = (
         ("share", "compact"), "{:.0%}", "40 %", "65 %",
     ),
     Row(
+        "share of the best 8-bit matrix product, 256 crops, `compact-int8`", "peak",
+        ("share", "compact-int8"), "{:.0%}", "40 %", "65 %",
+    ),
+    Row(
         "share of the best float32 matrix product, 256 crops, `standardized-cnn`", "peak",
         ("share", "standardized-cnn"), "{:.0%}",
+    ),
+    Row(
+        "share of the best 8-bit matrix product, 256 crops, `standardized-cnn-int8`", "peak",
+        ("share", "standardized-cnn-int8"), "{:.0%}",
     ),
     Row(
         "photo 1280x720, one face, end to end, against `fer` with its default detector", "peer",
