@@ -107,7 +107,7 @@ def test_in_bfloat16_it_passes_on_the_gradient_of_its_input(strides: int) -> Non
         above.set_weights(second)
         _after_a_step(keras.Sequential([below, above]), inputs, slope)
         learnt.append(below.get_weights()[0])
-    np.testing.assert_allclose(*learnt, atol=1e-6)
+    np.testing.assert_allclose(learnt[0], learnt[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("training", [True, False])

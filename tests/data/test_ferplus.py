@@ -91,7 +91,7 @@ def test_votes_say_what_labels_pictures_with_such_votes_have() -> None:
     targets = np.eye(2, dtype=np.float32)[[0, 0, 1, 1, 0, 1]]
     said = labels_from_votes(shares, targets)
     assert said.dtype == np.float32
-    expected = [[1, 0], [1, 0], [0.1, 0.9], [0.1, 0.9], [0.6, 0.4], [0, 1]]
+    expected = np.array([[1, 0], [1, 0], [0.1, 0.9], [0.1, 0.9], [0.6, 0.4], [0, 1]])
     np.testing.assert_allclose(said, expected, atol=1e-6)
     np.testing.assert_array_equal(targets[4], [1, 0])  # what is given stays as it is
 
