@@ -73,7 +73,7 @@ def main(arguments: list[str], models: Path = MODELS) -> int:
 def _compare(new: ModelMetadata, old: ModelMetadata, options: argparse.Namespace) -> str:
     """Return why a file does not replace the one before it; nothing when it does."""
     gain = _validation_accuracy(new) - _validation_accuracy(old)
-    nll, before = (one.figures.get("validation_nll", 0.0) for one in (new, old))
+    nll, before = (one.figures["validation_nll"] for one in (new, old))
     if not options.recalibrated:
         surer = gain >= 0 and before - nll >= MIN_NLL_GAIN
         if gain >= MIN_GAIN or surer:

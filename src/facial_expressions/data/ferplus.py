@@ -139,8 +139,7 @@ def labels_from_votes(
 
     A label is one draw from what people see in a picture, ten votes are ten, of other people with
     other classes. The best linear map from votes to labels, by least squares over all pictures,
-    translates: half the pictures that everybody calls neutral may be labelled neutral, a quarter
-    sad. Negative shares become 0.
+    translates: what everybody calls neutral is often labelled sad. Negative shares become 0.
 
     Args:
         shares: Votes, as ``soft_labels`` returns them, ``float32 (N, 8)``.
@@ -148,7 +147,7 @@ def labels_from_votes(
 
     Returns:
         A distribution over the labels for each picture, ``float32 (N, K)``; the picture's own
-        target where nobody voted.
+        target where nobody voted, or where the map has no positive share.
 
     Examples:
         >>> shares = np.eye(8, dtype=np.float32)[[5, 5, 5, 3]]
@@ -160,10 +159,10 @@ def labels_from_votes(
     solution, *_ = np.linalg.lstsq(
         shares[voted].astype(np.float64), targets[voted].astype(np.float64), rcond=None
     )
-    said = np.maximum(shares[voted] @ solution, 0)
-    out = targets.copy()
-    out[voted] = said / said.sum(axis=1, keepdims=True)
-    return out
+    said = np.maximum(shares @ solution, 0)
+    totals = said.sum(axis=1, keepdims=True)
+    known = voted[:, None] & (totals > 0)
+    return np.where(known, said / np.where(known, totals, 1), targets).astype(np.float32)
 
 
 def strict_majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:

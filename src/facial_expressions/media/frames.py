@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -73,12 +74,12 @@ class FrameSource(Protocol):
     ) -> None: ...
 
 
-class ClosedAtExit:
+class ClosedAtExit(ABC):
     """Something with ``close`` that a ``with`` block closes at its end."""
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of what is open."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

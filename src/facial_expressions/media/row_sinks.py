@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 from facial_expressions.csv_rows import to_csv_line
 from facial_expressions.errors import MissingExtraError
+from facial_expressions.media.frames import ClosedAtExit
 
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
@@ -57,7 +58,7 @@ def to_json(result: FrameResult, *, source: str) -> str:
     return json.dumps(line, ensure_ascii=False, allow_nan=False)
 
 
-class _FileSink:
+class _FileSink(ClosedAtExit):
     """A text file that is closed at the end of the ``with`` block."""
 
     def __init__(self, path: Path) -> None:
@@ -65,15 +66,8 @@ class _FileSink:
             "w", encoding="utf-8", errors="backslashreplace", newline="\n"
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 

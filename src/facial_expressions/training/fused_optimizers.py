@@ -38,12 +38,12 @@ class FusedAdamW(keras.optimizers.AdamW):
             return
         import tensorflow as tf
 
-        share = tf.cast(self.weight_decay * self.learning_rate, tf.float32)
+        share = self.weight_decay * self.learning_rate
         for variable in variables:
             if self._use_weight_decay(variable):
-                handle, value = variable.value.handle, variable.value
+                value = variable.value
                 tf.raw_ops.ResourceApplyGradientDescent(
-                    var=handle, alpha=tf.cast(share, value.dtype), delta=value
+                    var=value.handle, alpha=tf.cast(share, value.dtype), delta=value
                 )
 
     def _backend_update_step(
