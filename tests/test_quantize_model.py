@@ -66,6 +66,30 @@ def test_its_convolutions_have_seven_bit_weights(
     assert 60 < np.abs(kernels[0].astype(int)).max() <= 64
 
 
+def test_one_odd_picture_does_not_coarsen_the_ranges_of_all(
+    original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """Nearly grey pictures, and one of full contrast that alone would set the range of its batch."""
+    grey = np.tile(crops // 16 + 120, (13, 1, 1))
+    odd = np.concatenate([grey, crops[:1]])
+    steps = [
+        _step_of_activations(quantize(original, pictures, tmp_path)) for pictures in (grey, odd)
+    ]
+    assert steps[0] < steps[1] < 2 * steps[0]
+    assert _step_of_activations(quantize(original, crops, tmp_path)) > 8 * steps[0]
+
+
+def _step_of_activations(content: bytes) -> float:
+    """Return the largest step between two values of 8 bits without sign."""
+    graph = onnx.load_from_string(content).graph
+    tensors = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
+    return max(
+        float(tensors[node.input[1]])
+        for node in graph.node
+        if node.op_type == "QuantizeLinear" and tensors[node.input[2]].dtype == np.uint8
+    )
+
+
 def test_the_first_convolutions_can_stay_as_they_are(
     original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
 ) -> None:
@@ -119,5 +143,5 @@ def test_maps_are_computed_as_before(crops: NDArray[np.uint8], tmp_path: Path) -
 def test_a_file_is_worth_it_when_it_loses_little_and_is_faster_on_one_and_many(
     int8_accuracy: float, one: float, many: float, expected: bool
 ) -> None:
-    verdict = Verdict(0.66, int8_accuracy, 0.98, {1: one, 256: many})
+    verdict = Verdict(0.66, int8_accuracy, 0.98, 0.001, {1: one, 256: many})
     assert verdict.is_worth_it is expected
