@@ -11,7 +11,7 @@ Accuracy is compared on validation pictures, never on test ones; speed in turns,
 that loses more than 0.3 points, or is not faster, is not written.
 
 Example:
-    python scripts/quantize_model.py compact --keep-first 2 --data fer2013.tar.gz --out compact-int8.onnx
+    python scripts/quantize_model.py compact --keep-first 2 --data fer2013.tar.gz --out int8.onnx
     python scripts/quantize_model.py standardized-cnn --keep-first 2 --data fer2013.tar.gz --out ...
 """
 

@@ -69,7 +69,7 @@ def test_its_convolutions_have_seven_bit_weights(
 def test_one_odd_picture_does_not_coarsen_the_ranges_of_all(
     original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
 ) -> None:
-    """Nearly grey pictures, and one of full contrast that alone would set the range of its batch."""
+    """Nearly grey pictures; one of full contrast sets the range of its own batch only."""
     grey = np.tile(crops // 16 + 120, (13, 1, 1))
     odd = np.concatenate([grey, crops[:1]])
     steps = [

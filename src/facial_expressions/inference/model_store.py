@@ -110,7 +110,7 @@ def list_models() -> tuple[ReleasedModel, ...]:
 
     Examples:
         >>> [model.name for model in list_models()]
-        ['compact', 'compact-int8', 'standardized-cnn', 'standardized-cnn-int8']
+        ['compact-int8', 'compact', 'standardized-cnn', 'standardized-cnn-int8']
     """
     return _read_index(_models_folder())
 
