@@ -5,7 +5,9 @@ with AVX2 but without VNNI, see decision 13), activations in 8, with ranges that
 batches of training pictures. Where the network has class activation maps, what follows the last one
 stays in floating point, so explanations stay exact; other networks have their matrix products in 8
 bits too. Sums stay in floating point: they would add an error at each block and are no slower.
-``--keep-first`` leaves the first convolutions as they are: they cost little and err most.
+Average pooling before a convolution of one pixel becomes part of it, as ONNX Runtime pools 8-bit
+numbers slowly. ``--keep-first`` leaves the first convolutions as they are: they cost little and err
+most.
 
 Accuracy is compared on validation pictures, never on test ones; speed in turns, one thread. A file
 that loses more than 0.3 points, or is not faster, is not written.
@@ -128,6 +130,7 @@ def quantize(
     tools = import_module("onnxruntime.quantization")  # the package itself never quantises
     prepared, made = folder / "prepared.onnx", folder / "made.onnx"
     tools.quant_pre_process(str(classifier.path), str(prepared), skip_symbolic_shape=True)
+    onnx.save(merge_pools(onnx.load(prepared)), prepared)
     batches = _batches(pictures, classifier)
     reader = type(
         "Reader", (tools.CalibrationDataReader,), {"get_next": lambda self: next(batches, None)}
@@ -149,6 +152,53 @@ def quantize(
     whole = ModelMetadata.from_entries(_entries(classifier.path), source=classifier.path.name)
     onnx.helper.set_model_props(model, replace(whole, name=f"{whole.name}-int8").to_entries())
     return seal_model(model.SerializeToString(deterministic=True))
+
+
+def merge_pools(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the network with average pools made part of the convolution of one pixel after them.
+
+    The mean over a window and then a weighted sum over channels is one convolution of that window,
+    with the same weights at each place, divided by the places. Pools that overlap, have a border,
+    or feed anything else stay.
+
+    Args:
+        model: Weights of convolutions are initializers; it is changed in place.
+    """
+    graph = model.graph
+    weights = {one.name: one for one in graph.initializer}
+    for pool in [node for node in graph.node if node.op_type == "AveragePool"]:
+        options = {one.name: onnx.helper.get_attribute_value(one) for one in pool.attribute}
+        window = options["kernel_shape"]
+        plain = options.get("strides") == window and not any(options.get("pads", ()))
+        users = [node for node in graph.node if pool.output[0] in node.input]
+        if not plain or len(users) != 1 or not _is_of_one_pixel(users[0], weights):
+            continue
+        (convolution,) = users
+        kernel = weights[convolution.input[1]]
+        spread = np.tile(onnx.numpy_helper.to_array(kernel) / np.prod(window), (1, 1, *window))
+        merged = onnx.numpy_helper.from_array(spread.astype(np.float32), f"{kernel.name}/pooled")
+        graph.initializer.append(merged)
+        convolution.input[0], convolution.input[1] = pool.input[0], merged.name
+        del convolution.attribute[:]
+        geometry = {"kernel_shape": window, "strides": window}
+        convolution.attribute.extend(
+            onnx.helper.make_attribute(name, value) for name, value in geometry.items()
+        )
+        graph.node.remove(pool)
+    return model
+
+
+def _is_of_one_pixel(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> bool:
+    """Return whether a node is a convolution of one pixel, each place and channel by itself."""
+    options = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+    return (
+        node.op_type == "Conv"
+        and node.input[1] in weights
+        and list(weights[node.input[1]].dims[2:]) == [1, 1]
+        and set(options.get("strides", [1])) == {1}
+        and not any(options.get("pads", ()))
+        and options.get("group", 1) == 1
+    )
 
 
 def with_accuracy(content: bytes, accuracy: float) -> bytes:

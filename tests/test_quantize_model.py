@@ -10,10 +10,11 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.onnx_bytes import seal_model
-from scripts.quantize_model import Verdict, quantize, with_accuracy
+from scripts.quantize_model import Verdict, merge_pools, quantize, with_accuracy
 from tests.tiny_model import METADATA, tiny_graph, write_mapped_model
 
 
@@ -116,6 +117,36 @@ def test_a_network_without_maps_has_its_matrix_products_in_8_bits(
     made = onnx.load_from_string(quantize(original, crops, tmp_path))
     whole = {one.name for one in made.graph.initializer if one.data_type == TensorProto.INT8}
     assert any(name.startswith("turn") for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("stride", "kernel", "expected"),
+    [(2, 1, ["Conv"]), (1, 1, ["AveragePool", "Conv"]), (2, 3, ["AveragePool", "Conv"])],
+)
+def test_a_pool_becomes_part_of_the_convolution_of_one_pixel_after_it(
+    stride: int, kernel: int, expected: list[str]
+) -> None:
+    """The mean over 2x2, then three channels of two; other strides and kernels stay two nodes."""
+    rng = np.random.default_rng(3)
+    weights = rng.normal(size=(3, 2, kernel, kernel)).astype(np.float32)
+    nodes = [
+        helper.make_node(
+            "AveragePool", ["x"], ["pooled"], kernel_shape=[2, 2], strides=[stride, stride]
+        ),
+        helper.make_node("Conv", ["pooled", "weights"], ["y"], kernel_shape=[kernel, kernel]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 8, 8])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(
+        nodes, "pool", [x], [y], [numpy_helper.from_array(weights, "weights")]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    values = rng.normal(size=(1, 2, 8, 8)).astype(np.float32)
+    (before,) = ReferenceEvaluator(model).run(None, {"x": values})
+    merged = merge_pools(model)
+    assert [node.op_type for node in merged.graph.node] == expected
+    (after,) = ReferenceEvaluator(merged).run(None, {"x": values})
+    np.testing.assert_allclose(after, before, atol=1e-6)
 
 
 def test_a_file_can_be_given_its_own_accuracy(
