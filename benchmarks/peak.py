@@ -71,6 +71,7 @@ def main() -> None:
         "peak_gflops": {kind: round(peak, 1) for kind, peak in sorted(peaks.items())},
         "gflops": {name: round(rate, 1) for name, rate in rates.items()},
         "share": {name: round(rates[name] / peaks[kind], 4) for name, kind in MODELS.items()},
+        "share_of_float32": {name: round(rates[name] / peaks["float32"], 4) for name in MODELS},
         "mflop_per_crop": {model: round(work[model][0] / BATCH / 1e6, 2) for model in MODELS},
     }
     write_results("peak", figures, keep=rounds > 2)
