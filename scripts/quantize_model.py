@@ -158,8 +158,8 @@ def merge_pools(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the network with average pools made part of the convolution of one pixel after them.
 
     The mean over a window and then a weighted sum over channels is one convolution of that window,
-    with the same weights at each place, divided by the places. Pools that overlap, have a border,
-    or feed anything else stay.
+    with the same weights at each place, divided by the places. Pools that overlap, have a border or
+    parts of a window, or feed anything else stay.
 
     Args:
         model: Weights of convolutions are initializers; it is changed in place.
@@ -169,7 +169,12 @@ def merge_pools(model: onnx.ModelProto) -> onnx.ModelProto:
     for pool in [node for node in graph.node if node.op_type == "AveragePool"]:
         options = {one.name: onnx.helper.get_attribute_value(one) for one in pool.attribute}
         window = options["kernel_shape"]
-        plain = options.get("strides") == window and not any(options.get("pads", ()))
+        plain = options.get("strides") == window and not (
+            any(options.get("pads", ()))
+            or options.get("ceil_mode")
+            or options.get("auto_pad", b"NOTSET") != b"NOTSET"
+            or pool.output[0] in {one.name for one in graph.output}
+        )
         users = [node for node in graph.node if pool.output[0] in node.input]
         if not plain or len(users) != 1 or not _is_of_one_pixel(users[0], weights):
             continue
@@ -197,6 +202,7 @@ def _is_of_one_pixel(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto])
         and list(weights[node.input[1]].dims[2:]) == [1, 1]
         and set(options.get("strides", [1])) == {1}
         and not any(options.get("pads", ()))
+        and options.get("auto_pad", b"NOTSET") == b"NOTSET"
         and options.get("group", 1) == 1
     )
 

@@ -120,18 +120,24 @@ def test_a_network_without_maps_has_its_matrix_products_in_8_bits(
 
 
 @pytest.mark.parametrize(
-    ("stride", "kernel", "expected"),
-    [(2, 1, ["Conv"]), (1, 1, ["AveragePool", "Conv"]), (2, 3, ["AveragePool", "Conv"])],
-)
+    ("stride", "kernel", "ceil", "expected"),
+    [(2, 1, 0, ["Conv"]), (1, 1, 0, ["AveragePool", "Conv"]), (2, 3, 0, ["AveragePool", "Conv"]),
+     (2, 1, 1, ["AveragePool", "Conv"])],
+)  # fmt: skip
 def test_a_pool_becomes_part_of_the_convolution_of_one_pixel_after_it(
-    stride: int, kernel: int, expected: list[str]
+    stride: int, kernel: int, ceil: int, expected: list[str]
 ) -> None:
-    """The mean over 2x2, then three channels of two; other strides and kernels stay two nodes."""
+    """The mean over 2x2, then three channels of two; others stay two nodes."""
     rng = np.random.default_rng(3)
     weights = rng.normal(size=(3, 2, kernel, kernel)).astype(np.float32)
     nodes = [
         helper.make_node(
-            "AveragePool", ["x"], ["pooled"], kernel_shape=[2, 2], strides=[stride, stride]
+            "AveragePool",
+            ["x"],
+            ["pooled"],
+            kernel_shape=[2, 2],
+            strides=[stride, stride],
+            ceil_mode=ceil,
         ),
         helper.make_node("Conv", ["pooled", "weights"], ["y"], kernel_shape=[kernel, kernel]),
     ]
