@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from facial_expressions.architectures.compact_resnet import compact_resnet
+from facial_expressions.architectures.compact_resnet import compact_resnet, compact_resnet_wide
 
 # Convolutions written out by hand: side of the result, kernel side, channels in, channels out.
 CONVOLUTIONS = [
@@ -45,6 +45,21 @@ def test_it_takes_137_million_multiply_adds(network: keras.Model) -> None:
             places = int(np.prod(layer.output.shape[1:-1]))  # 1 for the dense layer
             counted += places * int(np.prod(layer.kernel.shape))
     assert counted == by_hand == 137_052_480
+
+
+def test_the_wide_network_takes_327_million_multiply_adds() -> None:
+    """Counted by hand: side, kernel side, channels in and out of each convolution."""
+    blocks = [(24, 64, 2), (12, 128, 5), (6, 256, 7)]  # convolutions whose channels stay the same
+    by_hand = sum(side**2 * 9 * c * c * n for side, c, n in blocks)
+    by_hand += 48**2 * 9 * 16 + 24**2 * 9 * 16 * 64
+    by_hand += 12**2 * 10 * 64 * 128 + 6**2 * 10 * 128 * 256  # 3x3, and the shortcut's 1x1
+    by_hand += 4 * 2 * 256 * 32 + 256 * CLASSES
+    counted = sum(
+        int(np.prod(layer.output.shape[1:-1])) * int(np.prod(layer.kernel.shape))
+        for layer in compact_resnet_wide((48, 48, 1), CLASSES).layers
+        if hasattr(layer, "kernel")
+    )
+    assert counted == by_hand == 326_571_776
 
 
 def test_the_mean_of_a_class_map_plus_its_bias_is_the_logit(network: keras.Model) -> None:

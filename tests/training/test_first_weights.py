@@ -71,6 +71,27 @@ def _check_logits(logits: np.ndarray, classifier: ExpressionClassifier) -> None:
     np.testing.assert_allclose(apart[~np.isnan(apart)], 0, atol=2e-3)
 
 
+def test_a_larger_network_grown_from_a_smaller_one_answers_as_it_does() -> None:
+    outputs = []
+    for architecture in ("compact_resnet", "compact_resnet_wide"):
+        recipe = _recipe(architecture, optimization={"ferplus_weight": 0.3})
+        model = build_network(recipe, 7)
+        open_first_weights("compact").copy_to(model, recipe, FER2013)
+        outputs.append(_logits(model, recipe))
+    for smaller, larger in zip(*outputs, strict=True):
+        np.testing.assert_allclose(larger, smaller, atol=1e-5)
+
+
+def test_what_a_grown_network_has_more_can_learn() -> None:
+    """New channels carry something, and the weights that will listen to them start at zero."""
+    recipe = _recipe("compact_resnet_wide")
+    model = build_network(recipe, 7)
+    open_first_weights("compact").copy_to(model, recipe, FER2013)
+    kernel = np.asarray(model.get_layer("stage2_2_1_conv").get_weights()[0])
+    assert (kernel[:, :, 96:, :96] == 0).all()
+    assert (kernel[:, :, :, 96:].std(axis=(0, 1, 2)) > 0).all()
+
+
 def test_standardised_kernels_keep_their_variance() -> None:
     recipe = _recipe("standardized_cnn")
     model = build_network(recipe, 7)

@@ -34,6 +34,10 @@ _PARTS: Final = {"moving_mean": "mean", "moving_variance": "variance"}
 """What a file calls a layer's variables, where it is not Keras' own name."""
 
 
+_GROWN_FROM: Final = {"compact_resnet_wide": "compact_resnet"}
+"""Networks that hold another one: its channels come first, and its blocks."""
+
+
 class FirstWeights(Protocol):
     """Gives a network its first weights."""
 
@@ -116,15 +120,20 @@ class _FileWeights:
     def copy_to(self, model: keras.Model, recipe: Recipe, labels: LabelSet) -> None:
         metadata = self._metadata
         scaling = metadata.preprocessing
-        there = _essence(metadata.architecture, metadata.labels, scaling.mean, scaling.std)
+        grows = _GROWN_FROM.get(recipe.network.architecture) == metadata.architecture
+        architecture = recipe.network.architecture if grows else metadata.architecture
+        there = _essence(architecture, metadata.labels, scaling.mean, scaling.std)
         differences = _differences(there, recipe, labels)
         values = {}
         for layer in model.layers if not differences else ():
             if layer.name == FERPLUS_HEAD and f"{FERPLUS_HEAD}/kernel" not in self._arrays:
                 continue
-            values[layer.name] = self._values(layer)
-            if _shapes_of(values[layer.name]) != _shapes(layer):
-                received = _shapes_of(values[layer.name])
+            arrays = self._values(layer)
+            if grows:
+                arrays = _grown(arrays, layer)
+            values[layer.name] = arrays
+            if _shapes_of(arrays) != _shapes(layer):
+                received = _shapes_of(arrays)
                 differences.append(
                     f"{layer.name} has weights {received} there, {_shapes(layer)} here"
                 )
@@ -178,6 +187,26 @@ def _spread_over_channels(total: NDArray[np.float32], channels: int) -> NDArray[
     kernel[:, :, :1] += missing * part
     kernel[:, :, 1:2] -= missing * part
     return kernel
+
+
+def _grown(smaller: list[NDArray[np.float32]], layer: keras.Layer) -> list[NDArray[np.float32]]:
+    """Return a layer's fresh weights with those of a smaller one in their first places.
+
+    What the smaller layer gave does not change: its outputs get nothing from inputs that it did not
+    have. A layer that the smaller network lacks keeps its fresh weights; where it closes a block,
+    its scale is zero, so that the block passes on what comes in.
+
+    Args:
+        smaller: Weights of the smaller network's layer of that name; empty when it has none.
+        layer: The layer of the larger network, with fresh weights.
+    """
+    grown = [np.array(value) for value in layer.get_weights()]
+    for whole, part in zip(grown, smaller, strict=bool(smaller)):
+        places = tuple(slice(n) for n in part.shape)
+        if part.ndim > 1:
+            whole[..., : part.shape[-1]] = 0
+        whole[places] = part
+    return grown
 
 
 def _differences(there: Mapping[str, object], recipe: Recipe, labels: LabelSet) -> list[str]:
