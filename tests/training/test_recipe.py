@@ -125,6 +125,7 @@ def test_the_recipes_of_the_repository_are_valid(repository: Path) -> None:
         "compact": "compact",
         "compact-distilled": "compact",
         "compact-votes": "compact",
+        "compact-wide": "compact",
         "seed": "seed",
         "standardized-cnn": "standardized-cnn",
         "standardized-cnn-continued": "standardized-cnn",
