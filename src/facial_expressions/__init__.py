@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from facial_expressions.errors import FacialExpressionsError
     from facial_expressions.evaluation import evaluate
     from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
+    from facial_expressions.inference.contracts import Detection, FaceDetector
     from facial_expressions.inference.model_store import list_models
+    from facial_expressions.inference.options import RecognizerOptions
     from facial_expressions.inference.recognizer import (
         ExpressionRecognizer,
         load_recognizer,
@@ -28,19 +30,34 @@ if TYPE_CHECKING:
     from facial_expressions.media.analysis import analyze_video
     from facial_expressions.media.draw import draw_faces
     from facial_expressions.preprocessing import Preprocessing
-    from facial_expressions.results import Box, Face, Prediction
+    from facial_expressions.results import (
+        Box,
+        Explanation,
+        Face,
+        FrameResult,
+        ImageResult,
+        Prediction,
+        TrackedFace,
+    )
 
     __version__: str
 
 __all__ = [
     "Box",
+    "Detection",
+    "Explanation",
     "ExpressionClassifier",
     "ExpressionRecognizer",
     "Face",
+    "FaceDetector",
     "FacialExpressionsError",
+    "FrameResult",
+    "ImageResult",
     "LabelSet",
     "Prediction",
     "Preprocessing",
+    "RecognizerOptions",
+    "TrackedFace",
     "analyze_video",
     "draw_faces",
     "evaluate",
@@ -53,14 +70,20 @@ __all__ = [
 
 _HOMES: Final = {
     "Box": "results",
+    "Detection": "inference.contracts",
+    "Explanation": "results",
     "ExpressionClassifier": "inference.classifier",
     "ExpressionRecognizer": "inference.recognizer",
     "Face": "results",
+    "FaceDetector": "inference.contracts",
     "FacialExpressionsError": "errors",
+    "FrameResult": "results",
     "ImageResult": "results",
     "LabelSet": "labels",
     "Prediction": "results",
     "Preprocessing": "preprocessing",
+    "RecognizerOptions": "inference.options",
+    "TrackedFace": "results",
     "analyze_video": "media.analysis",
     "draw_faces": "media.draw",
     "evaluate": "evaluation",

@@ -22,6 +22,9 @@ A message has three parts: what is wrong with which thing, what was received, wh
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 __all__ = [
     "BatchError",
     "CameraError",
@@ -37,6 +40,7 @@ __all__ = [
     "RecipeError",
     "StorageError",
     "VideoError",
+    "suggest",
 ]
 
 
@@ -111,3 +115,20 @@ class MissingExtraError(FacialExpressionsError, ImportError):
             f"this needs the package {package!r}, which is not installed; "
             f'run: pip install "facial-expressions[{extra}]"'
         )
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message on an unknown name: the nearest one, and those there are.
+
+    Args:
+        name: What was received.
+        known: What could have been meant.
+
+    Examples:
+        >>> suggest("thread", ["threads", "labels"])
+        "did you mean 'threads'? choose one of ['threads', 'labels']"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}choose one of {names}"

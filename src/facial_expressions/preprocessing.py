@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -42,8 +42,8 @@ _LARGEST_OVERHANG: Final = 4.0
 class Framing:
     """How a crop lies around a detected box, so that it looks like a picture of FER-2013.
 
-    The numbers are measured: ``scripts/measure_framing.py`` runs the detector over FER-2013's
-    training pictures.
+    Every detector draws its boxes in its own way, so each has a framing of its own, measured by
+    ``scripts/measure_framing.py`` over FER-2013's training pictures.
 
     Attributes:
         box_width_fraction: Width of the detector's box, as a fraction of the crop's side.
@@ -57,11 +57,11 @@ class Framing:
         ValueError: A fraction or the roll is out of its range.
     """
 
-    box_width_fraction: float = 0.774
-    box_height_fraction: float = 0.929
-    center_x: float = 0.510
-    center_y: float = 0.519
-    max_roll_degrees: float = 22.6
+    box_width_fraction: float
+    box_height_fraction: float
+    center_x: float
+    center_y: float
+    max_roll_degrees: float
 
     def __post_init__(self) -> None:
         boxes = (self.box_width_fraction, self.box_height_fraction)
@@ -76,14 +76,13 @@ class Framing:
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """Everything between a face and the network's input.
+    """Everything between a crop and the network's input.
 
     Attributes:
         size: Side S of a crop in pixels.
         channels: Channels C of the batch: 1, or 3 for the grey value repeated.
         mean: Subtracted after scaling grey values to 0..1.
         std: Divided by, after that.
-        framing: How a crop lies around a detected box.
 
     Raises:
         ValueError: A value is out of its range.
@@ -97,7 +96,6 @@ class Preprocessing:
     channels: int = 1
     mean: float = 0.5
     std: float = 0.25
-    framing: Framing = field(default_factory=Framing)
 
     def __post_init__(self) -> None:
         scaled = 0 < self.std < math.inf and math.isfinite(self.mean)
@@ -115,12 +113,14 @@ class Preprocessing:
     def from_dict(cls, data: Mapping[str, Any]) -> Preprocessing:
         """Rebuild from what ``to_dict`` returned.
 
+        A framing, which model files carried once, is the detector's affair and passed over.
+
         Raises:
-            ValueError: A key is missing or unknown, or a value is out of its range.
+            ValueError: A key is unknown, or a value is out of its range.
         """
         try:
-            return cls(**{**data, "framing": Framing(**data["framing"])})
-        except (KeyError, TypeError) as error:
+            return cls(**{key: value for key, value in data.items() if key != "framing"})
+        except TypeError as error:
             raise ValueError(
                 f"preprocessing needs the keys of {asdict(cls())}; received {dict(data)}"
             ) from error
@@ -187,7 +187,9 @@ def crop_faces(
     image: NDArray[np.uint8],
     boxes: Sequence[Box],
     landmarks: Sequence[Sequence[Point]],
-    preprocessing: Preprocessing,
+    framing: Framing,
+    *,
+    size: int,
 ) -> NDArray[np.uint8]:
     """Cut one grey crop per face, framed like a picture of FER-2013.
 
@@ -196,7 +198,8 @@ def crop_faces(
         boxes: The detector's boxes in image pixels; they may reach over the border.
         landmarks: For each box its landmarks, right and left eye first; empty where there are none,
             and the crop is then not turned.
-        preprocessing: Side and framing.
+        framing: That of the detector whose boxes they are.
+        size: Side S of a crop in pixels.
 
     Returns:
         ``uint8 (M, S, S)``.
@@ -206,7 +209,8 @@ def crop_faces(
 
     Examples:
         >>> photo = np.zeros((100, 100, 3), np.uint8)
-        >>> crop_faces(photo, [Box(20, 20, 60, 70)], [()], Preprocessing()).shape
+        >>> framing = Framing(0.8, 0.9, 0.5, 0.5, 20)
+        >>> crop_faces(photo, [Box(20, 20, 60, 70)], [()], framing, size=48).shape
         (1, 48, 48)
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -214,41 +218,35 @@ def crop_faces(
             f"faces are cut from RGB uint8 (H, W, 3); received {image.dtype} {image.shape}; "
             "read the picture with load_image()"
         )
-    out = np.empty((len(boxes), preprocessing.size, preprocessing.size), np.uint8)
+    out = np.empty((len(boxes), size, size), np.uint8)
     for i, (box, points) in enumerate(zip(boxes, landmarks, strict=True)):
-        side = _crop_side(box, preprocessing.framing)
-        _check_reach(box, side, image.shape[1], image.shape[0])
-        matrix = _crop_matrix(box, side, _turn(points, preprocessing.framing), preprocessing)
-        window, shifted = _cut_window(image, matrix, preprocessing.size)
-        out[i] = _sample(window, shifted, preprocessing.size)
+        _check_reach(box, _crop_side(box, framing), image.shape[1], image.shape[0])
+        window, shifted = _cut_window(image, _crop_matrix(box, points, framing, size), size)
+        out[i] = _sample(window, shifted, size)
     return out
 
 
 def crop_corners(
-    box: Box, landmarks: Sequence[Point], preprocessing: Preprocessing
+    box: Box, landmarks: Sequence[Point], framing: Framing
 ) -> tuple[Point, Point, Point, Point]:
     """Return where the corners of a face's crop lie in the image.
 
     Args:
         box: The detector's box.
         landmarks: Its landmarks, right and left eye first, or none.
-        preprocessing: Framing.
+        framing: That of the detector whose box it is.
 
     Returns:
         Top left, top right, bottom right, bottom left of the crop, ``(x, y)`` in image pixels.
 
     Examples:
-        >>> corners = crop_corners(Box(20, 20, 60, 70), (), Preprocessing())
+        >>> corners = crop_corners(Box(20, 20, 60, 70), (), Framing(0.8, 0.9, 0.5, 0.5, 20))
         >>> round(corners[1][0] - corners[0][0], 1)
         52.7
     """
-    framing = preprocessing.framing
-    matrix = _crop_matrix(box, _crop_side(box, framing), _turn(landmarks, framing), preprocessing)
-    (a, b, c), (d, e, f) = matrix
-    side = preprocessing.size
+    (a, b, c), (d, e, f) = _crop_matrix(box, landmarks, framing, 1)
     top_left, top_right, bottom_right, bottom_left = (
-        (a * u + b * v + c, d * u + e * v + f)
-        for u, v in ((0, 0), (side, 0), (side, side), (0, side))
+        (a * u + b * v + c, d * u + e * v + f) for u, v in ((0, 0), (1, 0), (1, 1), (0, 1))
     )
     return top_left, top_right, bottom_right, bottom_left
 
@@ -284,11 +282,11 @@ def _turn(landmarks: Sequence[Point], framing: Framing) -> float:
     return roll - min(max(roll, -limit), limit)
 
 
-def _crop_matrix(box: Box, side: float, turn: float, preprocessing: Preprocessing) -> Matrix:
-    framing = preprocessing.framing
-    step = side / preprocessing.size
+def _crop_matrix(box: Box, landmarks: Sequence[Point], framing: Framing, size: int) -> Matrix:
+    """Return the map of a face's crop, whose side is ``size`` pixels."""
+    step, turn = _crop_side(box, framing) / size, _turn(landmarks, framing)
     cos, sin = math.cos(turn) * step, math.sin(turn) * step
-    u, v = framing.center_x * preprocessing.size, framing.center_y * preprocessing.size
+    u, v = framing.center_x * size, framing.center_y * size
     x, y = box.center
     return ((cos, -sin, x - cos * u + sin * v), (sin, cos, y - sin * u - cos * v))
 

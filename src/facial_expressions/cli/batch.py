@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facial_expressions.cli.options import MaxPixels, MinConfidence, SmallFaces
+from facial_expressions.cli.options import takes_recognizer_options
+from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
     from facial_expressions.distributed.batch import BatchSummary
@@ -31,6 +33,7 @@ class EngineName(StrEnum):
     RAY = "ray"
 
 
+@takes_recognizer_options(threads=1)
 def command(  # noqa: PLR0913 - one argument per option
     source: Annotated[
         str,
@@ -55,17 +58,11 @@ def command(  # noqa: PLR0913 - one argument per option
     workers: Annotated[
         int | None, typer.Option(min=1, help="How many; without it, one per core.")
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the networks, per worker.")] = 1,
     address: Annotated[
         str | None,
         typer.Option(help="A Ray cluster's address; without it, Ray starts on this machine."),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="A shipped model's name, or the path of a model file.")
-    ] = "default",
-    min_confidence: MinConfidence = None,
-    small_faces: SmallFaces = False,
-    max_pixels: MaxPixels = 178_000_000,
+    options: RecognizerOptions,
 ) -> None:
     """Find faces and name their expressions in any number of pictures: one row per input.
 
@@ -77,20 +74,15 @@ def command(  # noqa: PLR0913 - one argument per option
     from facial_expressions.cli.batch_progress import ProgressLine
     from facial_expressions.distributed.batch import BatchOptions, WorkerOptions, run_batch
 
-    own_file = Path(model).suffix == ".onnx"  # workers of a cluster start in folders of their own
-    options = BatchOptions(
-        str(Path(model).absolute()) if own_file else model,
-        min_confidence,
-        max_pixels,
-        row_format.value,
-        shard_size,
-        small_faces,
-    )
-    crew = WorkerOptions(engine.value, workers, threads, address)
+    model = Path(options.model)
+    if model.suffix == ".onnx":  # workers of a cluster start in folders of their own
+        options = replace(options, model=model.absolute())
+    rows = BatchOptions(options, file_format=row_format.value, shard_size=shard_size)
+    crew = WorkerOptions(engine.value, workers, address)
     with ProgressLine(sys.stderr) as progress:
         try:
             summary = run_batch(
-                source, output, options=options, workers=crew, resume=resume, report=progress.show
+                source, output, options=rows, workers=crew, resume=resume, report=progress.show
             )
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C; SIGTERM and SIGHUP
             progress.clear()

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facial_expressions.cli.options import takes_recognizer_options
+from facial_expressions.inference.options import RecognizerOptions
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from facial_expressions.evaluation.provenance import Provenance
     from facial_expressions.evaluation.report import EvaluationSettings, Report
     from facial_expressions.evaluation.samples import Sample
-    from facial_expressions.inference.ensemble import CropClassifier
+    from facial_expressions.inference.contracts import CropClassifier
 
 __all__ = ["command"]
 
@@ -58,6 +61,7 @@ class _Source:
     command_line: str
 
 
+@takes_recognizer_options(without=("model", "labels", "min_confidence"))
 def command(  # noqa: PLR0913 - one argument per option
     context: typer.Context,
     model: Annotated[
@@ -90,9 +94,6 @@ def command(  # noqa: PLR0913 - one argument per option
         bool,
         typer.Option("--detect", help="DATA holds whole photos: measure each one's largest face."),
     ] = False,
-    tta: Annotated[
-        bool, typer.Option("--tta", help="Average ten views of each crop: mirrored, shifted.")
-    ] = False,
     robustness: Annotated[
         bool,
         typer.Option(
@@ -109,25 +110,25 @@ def command(  # noqa: PLR0913 - one argument per option
     seed: Annotated[
         int, typer.Option(help="Seed of the validation split, samples and corruptions.")
     ] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network.")] = None,
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
     ] = False,
+    options: RecognizerOptions,
 ) -> None:
     """Measure a model: accuracy, classes, confusion, calibration, subsets, robustness."""
     from facial_expressions.evaluation.report import EvaluationSettings
 
     if out is not None:
         _check_plots()
+    options = replace(options, model=model)
     if detect:
-        if tta or robustness or protocol is not None or labels is LabelsName.FERPLUS:
+        if robustness or protocol is not None or labels is LabelsName.FERPLUS:
             raise typer.BadParameter(
-                "--detect goes without --tta, --robustness, --protocol and --labels ferplus"
+                "--detect goes without --robustness, --protocol and --labels ferplus"
             )
-        _evaluate_photos(
-            model, data, split, out=out, threads=threads, command_line=_command_line(context)
-        )
+        _evaluate_photos(options, data, split, out=out, command_line=_command_line(context))
         return
+    _refuse_photo_options(options)
     settings = EvaluationSettings(batch_size=batch_size, seed=seed, has_robustness=robustness)
     source = _Source(
         path=data,
@@ -140,7 +141,7 @@ def command(  # noqa: PLR0913 - one argument per option
         allow_partial=allow_partial,
         command_line=_command_line(context),
     )
-    classifier = _load_classifier(model, threads, labels, tta=tta)
+    classifier = _load_classifier(options, labels)
     report, images = _measure(classifier, source, settings)
     _finish(report, out, classifier=classifier, images=images)
     if any("cannot be read" in note for note in report.notes):
@@ -206,14 +207,16 @@ def _has_paths(dataset: Dataset) -> bool:
     )
 
 
+def _refuse_photo_options(options: RecognizerOptions) -> None:
+    """Refuse what would do nothing to crops."""
+    usual = RecognizerOptions()
+    for name in ("small_faces", "max_pixels", "detector"):
+        if getattr(options, name) != getattr(usual, name):
+            raise typer.BadParameter(f"--{name.replace('_', '-')} needs --detect")
+
+
 def _evaluate_photos(
-    model: str,
-    data: Path,
-    split: SplitName,
-    *,
-    out: Path | None,
-    threads: int | None,
-    command_line: str,
+    options: RecognizerOptions, data: Path, split: SplitName, *, out: Path | None, command_line: str
 ) -> None:
     from facial_expressions.data.archives import open_tree
     from facial_expressions.data.class_folders import find_class_folders, iter_photos
@@ -222,7 +225,7 @@ def _evaluate_photos(
 
     parts = {"test": ("test", ""), "all": ("train", "validation", "test", "")}
     chosen = parts.get(split.value, (split.value,))
-    recognizer = load_recognizer(_model_source(model), threads=threads)
+    recognizer = load_recognizer(options)
     classifier = recognizer.classifier
     with open_tree(data) as tree:
         left_out = find_class_folders(tree).left_out
@@ -296,25 +299,17 @@ def _command_line(context: typer.Context) -> str:
     return shlex.join(words)
 
 
-def _load_classifier(
-    model: str, threads: int | None, labels: LabelsName, *, tta: bool
-) -> CropClassifier:
+def _load_classifier(options: RecognizerOptions, labels: LabelsName) -> CropClassifier:
     """Open a model, at its FER+ head where FER+ is asked for and it has one."""
     from facial_expressions.inference.classifier import load_classifier
     from facial_expressions.inference.model_store import ENSEMBLE
 
-    if model == ENSEMBLE:
-        return load_classifier(model, threads=threads, labels=labels.value, tta=tta)
-    classifier = load_classifier(_model_source(model), threads=threads, tta=tta)
+    asked = replace(options, labels=labels.value)
+    if options.model == ENSEMBLE:
+        return load_classifier(asked)
+    classifier = load_classifier(options)
     sets = [labels.name for labels in classifier.metadata.label_sets]
-    if labels.value in sets[1:]:
-        return load_classifier(_model_source(model), threads=threads, labels=labels.value, tta=tta)
-    return classifier
-
-
-def _model_source(model: str) -> str | Path:
-    """Take what ends in .onnx as a path, everything else as a name."""
-    return Path(model) if model.endswith(".onnx") else model
+    return load_classifier(asked) if labels.value in sets[1:] else classifier
 
 
 def _check_plots() -> None:

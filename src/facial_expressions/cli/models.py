@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from facial_expressions.inference.ensemble import CropClassifier
+    from facial_expressions.inference.contracts import CropClassifier
     from facial_expressions.inference.model_store import ReleasedModel
 
 __all__ = ["app"]
@@ -84,7 +84,10 @@ def verify(
     Without a name also the face detector.
     """
     from facial_expressions.inference.classifier import load_classifier
-    from facial_expressions.inference.detectors import CenterFaceDetector, centerface_path
+    from facial_expressions.inference.detectors.centerface import (
+        CenterFaceDetector,
+        centerface_path,
+    )
     from facial_expressions.inference.model_store import list_models
 
     names = [model] if model else [released.name for released in list_models()]

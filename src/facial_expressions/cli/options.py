@@ -1,24 +1,74 @@
-"""Options that several verbs have, word for word."""
+"""The options of a recognizer on the command line, the same for every verb that opens one."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from inspect import Parameter
+from types import NoneType
+from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import typer
 
-__all__ = ["MaxPixels", "MinConfidence", "SmallFaces"]
+from facial_expressions.inference.options import RecognizerOptions
 
-MinConfidence = Annotated[
-    float | None,
-    typer.Option(min=0, max=1, help="Answers less confident than this count as uncertain."),
-]
-MaxPixels = Annotated[
-    int, typer.Option(min=1, help="Larger pictures are rejected before they are decoded.")
-]
-SmallFaces = Annotated[
-    bool,
-    typer.Option(
-        "--small-faces",
-        help="Search in full size: finds faces half as wide, in about four times the time.",
-    ),
-]
+__all__ = ["takes_recognizer_options"]
+
+_PLAIN: Final = {bool, int, float, str, NoneType}
+
+Verb = Callable[..., None]
+
+
+def takes_recognizer_options(
+    kind: type[RecognizerOptions] = RecognizerOptions,
+    *,
+    without: Sequence[str] = (),
+    **defaults: object,
+) -> Callable[[Verb], Verb]:
+    """Give a verb every option of a recognizer; it receives them as one value, ``options``.
+
+    Args:
+        kind: The class of the options; each of its fields is an option with that field's help.
+        without: Fields that make no sense for this verb.
+        **defaults: What this verb takes where an option is not given, instead of the field's own.
+    """
+    hints = get_type_hints(kind)
+    taken = [one for one in fields(kind) if one.name not in without]
+    added = [
+        Parameter(
+            one.name,
+            Parameter.KEYWORD_ONLY,
+            default=defaults.get(one.name, one.default),
+            annotation=Annotated[
+                _plain(hints[one.name]),
+                typer.Option(f"--{one.name.replace('_', '-')}", **one.metadata),
+            ],
+        )
+        for one in taken
+    ]
+
+    def extend(verb: Verb) -> Verb:
+        own = inspect.signature(verb, eval_str=True)
+        whole = [one for one in own.parameters.values() if one.name != "options"] + added
+
+        @functools.wraps(verb)
+        def extended(*args: Any, **given: Any) -> None:  # noqa: ANN401 - as Typer converts them
+            chosen = {one.name: given.pop(one.name) for one in taken}
+            try:
+                options = kind(**chosen)
+            except ValueError as error:
+                raise typer.BadParameter(f"{error}.") from error
+            verb(*args, options=options, **given)
+
+        extended.__dict__["__signature__"] = own.replace(parameters=whole)
+        extended.__annotations__ = {one.name: one.annotation for one in whole}
+        return extended
+
+    return extend
+
+
+def _plain(hint: Any) -> Any:  # noqa: ANN401 - types have none
+    """Return the type of a value on the command line: text, where a field also takes objects."""
+    return hint if set(get_args(hint)) <= _PLAIN else str

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from facial_expressions.cli.options import MaxPixels, MinConfidence, SmallFaces
+from facial_expressions.cli.options import takes_recognizer_options
+from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
     from facial_expressions.cli.picture_inputs import PictureInput
@@ -35,7 +36,8 @@ class OutputFormat(StrEnum):
     CSV = "csv"
 
 
-def command(  # noqa: PLR0913 - one argument per option
+@takes_recognizer_options()
+def command(
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE...", help="Pictures, folders, or - for stdin.")
     ],
@@ -52,33 +54,13 @@ def command(  # noqa: PLR0913 - one argument per option
             "--explain", help="Show where in each face the answer was found: with --draw or JSON."
         ),
     ] = False,
-    model: Annotated[
-        str, typer.Option(help="A shipped model's name, ensemble, or the path of a model file.")
-    ] = "default",
-    labels: Annotated[
-        str | None,
-        typer.Option(help="Label set to answer in, fer2013 or ferplus, where the model has both."),
-    ] = None,
-    tta: Annotated[
-        bool,
-        typer.Option(
-            "--tta",
-            help="Answer with the mean of ten views of each face, mirrored and moved: slower.",
-        ),
-    ] = False,
-    small_faces: SmallFaces = False,
-    min_confidence: MinConfidence = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the networks; without it, all cores.")
-    ] = None,
-    max_pixels: MaxPixels = 178_000_000,
+    options: RecognizerOptions,
 ) -> None:
     """Find faces and name their expressions, in pictures and in folders of pictures.
 
     The answer names what people would see in a face, not what the person feels.
     """
     from facial_expressions.cli.picture_inputs import list_inputs
-    from facial_expressions.inference.detectors import CenterFaceDetector
     from facial_expressions.inference.images import PICTURE_SUFFIXES
     from facial_expressions.inference.recognizer import load_recognizer
     from facial_expressions.media.drawn_folder import DrawnFolder
@@ -86,17 +68,9 @@ def command(  # noqa: PLR0913 - one argument per option
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that is ignored anyway
     if explain and draw is None and output is not OutputFormat.JSON:
         raise typer.BadParameter("--explain needs --draw DIR or --format json to show it")
-    recognizer = load_recognizer(
-        model,
-        threads=threads,
-        labels=labels,
-        tta=tta,
-        detector=CenterFaceDetector(small_faces=small_faces, threads=threads),
-        min_confidence=min_confidence,
-        max_pixels=max_pixels,
-    )
+    recognizer = load_recognizer(options)
     inputs = list_inputs(images, PICTURE_SUFFIXES)
-    folder = None if draw is None else DrawnFolder(draw, max_pixels=max_pixels)
+    folder = None if draw is None else DrawnFolder(draw, max_pixels=options.max_pixels)
     if explain:
         recognizer.check_explains()
     rows = _rows(recognizer, inputs, folder, explain=explain)

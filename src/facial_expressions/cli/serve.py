@@ -9,16 +9,21 @@ from typing import Annotated
 
 import typer
 
-from facial_expressions.cli.options import MinConfidence
+from facial_expressions.cli.options import takes_recognizer_options
+from facial_expressions.inference.options import RecognizerOptions
 
 __all__ = ["command"]
 
-_MEGA = 1_000_000
 _THREADS = 4
 """A picture by itself gains little by more; pictures that are worked on together share them."""
 
+_MAX_PIXELS = 50_000_000
+"""Strangers send them: fewer than one's own files may have."""
 
-def command(  # noqa: PLR0913, PLR0917 - one argument per option
+
+@takes_recognizer_options(threads=_THREADS, max_pixels=_MAX_PIXELS)
+def command(
+    *,
     host: Annotated[
         str, typer.Option(help="Address to listen at; others than loopback open it to the network.")
     ] = "127.0.0.1",
@@ -29,16 +34,6 @@ def command(  # noqa: PLR0913, PLR0917 - one argument per option
         list[str] | None,
         typer.Option(metavar="NAME", help="A further name to be asked for by; may be repeated."),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="A shipped model's name, or the path of a model file.")
-    ] = "default",
-    min_confidence: MinConfidence = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Threads of the networks for each picture; without it, up to four."
-        ),
-    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Pictures at one time; without it, one per core.")
     ] = None,
@@ -46,7 +41,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument per option
         int, typer.Option(min=1, help="Pictures that may wait; further ones are turned away.")
     ] = 32,
     max_upload_mb: Annotated[int, typer.Option(min=1, help="Largest request in MiB.")] = 10,
-    max_megapixels: Annotated[int, typer.Option(min=1, help="Largest picture.")] = 50,
+    options: RecognizerOptions,
 ) -> None:
     """Serve the HTTP API and a web page for photos and the camera.
 
@@ -66,17 +61,12 @@ def command(  # noqa: PLR0913, PLR0917 - one argument per option
 
     limits = ServerLimits(
         body_bytes=max_upload_mb * MEBIBYTE,
-        pixels=max_megapixels * _MEGA,
+        pixels=options.max_pixels,
         workers=workers or os.cpu_count() or 1,
         waiting=max_waiting,
     )
     with open_listener(host, port) as listener:
-        recognizer = load_recognizer(
-            model,
-            threads=threads or min(_THREADS, os.cpu_count() or 1),
-            min_confidence=min_confidence,
-        )
-        app = create_app(recognizer, limits, hosts=HostNames(host, allow_host or ()))
+        app = create_app(load_recognizer(options), limits, hosts=HostNames(host, allow_host or ()))
         for chatty in ("uvicorn", "python_multipart"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
         if not is_loopback(host):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from facial_expressions.cli.options import MinConfidence
+from facial_expressions.cli.options import takes_recognizer_options
 from facial_expressions.errors import CameraError
+from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame, FrameSource
@@ -28,6 +29,7 @@ _SUMMARIES: Final = (".json", ".txt", ".png", ".html")
 _AUTO: Final = "auto"
 
 
+@takes_recognizer_options()
 def command(  # noqa: PLR0913 - one argument per option
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A video file, or webcam, webcam:1, ...")
@@ -62,13 +64,7 @@ def command(  # noqa: PLR0913 - one argument per option
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that exist.")
     ] = False,
-    model: Annotated[
-        str, typer.Option(help="A shipped model's name, or the path of a model file.")
-    ] = "default",
-    min_confidence: MinConfidence = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the networks; without it, all cores.")
-    ] = None,
+    options: RecognizerOptions,
 ) -> None:
     """Find and follow faces in a video, and name their expressions: one row per frame.
 
@@ -88,13 +84,11 @@ def command(  # noqa: PLR0913 - one argument per option
     step = _parse_every(every)
     _check_files(files, source, overwrite=overwrite)
     _check_source(source, is_camera=is_camera(source), reconnect=reconnect)
-    ahead = frames_ahead(source, step, threads=threads)
-    recognizer = load_video_recognizer(
-        model, ahead=ahead, threads=threads, min_confidence=min_confidence
-    )
+    ahead = frames_ahead(source, step, threads=options.threads)
+    recognizer = load_video_recognizer(options, ahead=ahead)
     collected, status = VideoSummary(source), "interrupted"
     labels = recognizer.classifier.labels.names
-    with open_source(source, reconnect=reconnect) as frames:
+    with open_source(source, reconnect=reconnect, max_pixels=options.max_pixels) as frames:
         try:
             is_printing = not (files or summary)
             shown = _with_progress(frames, is_printing)

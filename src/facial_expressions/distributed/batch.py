@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,14 +20,12 @@ from facial_expressions.distributed.shards import (
     check_format,
     open_shard,
 )
-from facial_expressions.distributed.work import (
-    RecognizerFactory,
-    RecognizerOptions,
-)
+from facial_expressions.distributed.work import RecognizerFactory
 from facial_expressions.errors import BatchError
 from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.inference.images import MAX_PIXELS
-from facial_expressions.inference.model_store import DEFAULT, files_digest
+from facial_expressions.inference.model_store import files_digest
+from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.inference.recognizer import load_recognizer
 
 __all__ = [
     "BatchOptions",
@@ -47,30 +46,24 @@ class BatchOptions:
     """What decides the rows; a batch can only be resumed with the same.
 
     Attributes:
-        model: A shipped model's name, or the path of a model file.
-        min_confidence: Confidence under which an answer counts as uncertain, 0 to 1; None takes the
-            model's own threshold.
-        max_pixels: Larger pictures are rejected before they are decoded.
+        recognizer: How each worker opens its recognizer. Its ``threads`` may change when a batch is
+            resumed; None is one thread a worker.
         file_format: ``jsonl`` or ``parquet``.
         shard_size: Rows per file.
-        small_faces: Whether pictures are searched in full size, for faces half as wide.
 
     Raises:
         ValueError: An option is out of its range.
     """
 
-    model: str = DEFAULT
-    min_confidence: float | None = None
-    max_pixels: int = MAX_PIXELS
+    recognizer: RecognizerOptions = field(default_factory=RecognizerOptions)
     file_format: ShardFormat = "jsonl"
     shard_size: int = 1000
-    small_faces: bool = False
 
     def __post_init__(self) -> None:
-        if self.file_format not in SHARD_FORMATS or self.shard_size < 1 or self.max_pixels < 1:
+        if self.file_format not in SHARD_FORMATS or self.shard_size < 1:
             raise ValueError(
-                f"a batch needs a format of {SHARD_FORMATS}, shards of 1 row or more and pictures "
-                f"of 1 pixel or more; received {self}"
+                f"a batch needs a format of {SHARD_FORMATS} and shards of 1 row or more; "
+                f"received {self}"
             )
 
 
@@ -80,8 +73,7 @@ class WorkerOptions:
 
     Attributes:
         engine: ``local`` for processes of this machine, ``ray`` for actors.
-        n_workers: How many; None takes one per core, divided by ``threads``.
-        threads: Threads of the networks in each.
+        n_workers: How many; None takes one per core, divided by the threads of each.
         address: A Ray cluster's address; None starts Ray on this machine.
         timeout_s: A worker that needs longer for a picture is ended.
 
@@ -91,13 +83,12 @@ class WorkerOptions:
 
     engine: Engine = "local"
     n_workers: int | None = None
-    threads: int = 1
     address: str | None = None
     timeout_s: float = PICTURE_TIMEOUT_S
 
     def __post_init__(self) -> None:
-        if (self.n_workers is not None and self.n_workers < 1) or self.threads < 1:
-            raise ValueError(f"a batch needs a worker and a thread or more; received {self}")
+        if self.n_workers is not None and self.n_workers < 1:
+            raise ValueError(f"a batch needs a worker or more; received {self}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,19 +170,14 @@ def run_batch(
     report = report or _ignore
     listing = InputListing(str(source), Path(output))
     check_format(options.file_format)
-    labels, described = _describe(options)
-    opened = factory or RecognizerOptions(
-        options.model,
-        workers.threads,
-        options.min_confidence,
-        options.max_pixels,
-        options.small_faces,
-    )
+    opened = replace(options.recognizer, threads=options.recognizer.threads or 1)
+    labels, described = _describe(replace(options, recognizer=opened))
+    factory = factory or functools.partial(load_recognizer, opened)
     with OutputFolder(Path(output), options.file_format) as folder:
         manifest = _begin(folder, listing, described, resume=resume, report=report)
         before = manifest.n_rows
         if before < manifest.n_inputs:
-            backend = _open_backend(workers, opened)
+            backend, workers = _open_backend(workers, factory, threads=opened.threads or 1)
             try:
                 manifest = _write_shards(folder, manifest, labels, backend, workers, report)
             finally:
@@ -206,14 +192,15 @@ def _ignore(progress: BatchProgress) -> None:
 
 def _describe(options: BatchOptions) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the names of the expressions, and all that decides what rows say."""
-    classifier = load_classifier(options.model, threads=1)
+    classifier = load_classifier(options.recognizer)
+    described = options.recognizer.to_dict()
+    del described["threads"]  # they change how long it takes, and no row
     return classifier.labels.names, {
+        **described,
         "version": version("facial-expressions"),
         "model": classifier.metadata.name,
         "model_sha256": files_digest(classifier.files),
-        "min_confidence": options.min_confidence,
-        "max_pixels": options.max_pixels,
-        "small_faces": options.small_faces,
+        "labels": classifier.labels.name,
         "format": options.file_format,
         "shard_size": options.shard_size,
     }
@@ -257,17 +244,24 @@ def _begin(
     return manifest
 
 
-def _open_backend(workers: WorkerOptions, factory: RecognizerFactory) -> CrewBackend:
+def _open_backend(
+    workers: WorkerOptions, factory: RecognizerFactory, *, threads: int
+) -> tuple[CrewBackend, WorkerOptions]:
+    """Return the engine, and the options with as many workers as it has room for."""
+    backend: CrewBackend
     if workers.engine == "ray":
         from facial_expressions.distributed.ray_workers import RayWorkers
 
-        return RayWorkers(
-            factory, Path.cwd(), threads=workers.threads, n_workers=workers.n_workers,
+        backend = RayWorkers(
+            factory, Path.cwd(), threads=threads, n_workers=workers.n_workers,
             address=workers.address,
         )  # fmt: skip
-    from facial_expressions.distributed.local_workers import LocalWorkers
+    else:
+        from facial_expressions.distributed.local_workers import LocalWorkers
 
-    return LocalWorkers(factory, Path.cwd())
+        backend = LocalWorkers(factory, Path.cwd())
+    n_workers = workers.n_workers or backend.count_places(threads)
+    return backend, replace(workers, n_workers=n_workers)
 
 
 def _write_shards(
@@ -280,7 +274,7 @@ def _write_shards(
 ) -> BatchManifest:
     """Do what is left, shard after shard."""
     before, total = manifest.n_rows, manifest.n_inputs
-    n_workers = min(workers.n_workers or backend.count_places(workers.threads), total - before)
+    n_workers = min(workers.n_workers or 1, total - before)
     crew = Crew(backend, n_workers, timeout_s=workers.timeout_s)
     task_size = max(1, min(_TASK_PICTURES, (total - before) // (4 * n_workers)))
     rows = rows_in_order(folder.read_inputs(manifest), crew, task_size, n_workers)

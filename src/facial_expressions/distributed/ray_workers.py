@@ -14,12 +14,12 @@ from facial_expressions.distributed.crew import WorkerEvent
 from facial_expressions.distributed.work import (
     RecognizerFactory,
     Row,
-    RowRecognizer,
     Task,
     answer,
     open_recognizer,
 )
 from facial_expressions.errors import FacialExpressionsError, MissingExtraError
+from facial_expressions.inference.contracts import RowRecognizer
 
 __all__ = ["RayWorkers"]
 

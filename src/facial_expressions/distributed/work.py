@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import stat
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from facial_expressions.distributed.batch_input import BatchInput
-from facial_expressions.inference.images import MAX_PIXELS, ImageSource
-from facial_expressions.inference.model_store import DEFAULT
+from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.json_rows import to_json
 from facial_expressions.results import ImageResult, Status
 
 __all__ = [
     "RecognizerFactory",
-    "RecognizerOptions",
     "Row",
-    "RowRecognizer",
     "Task",
     "answer",
     "build_row",
@@ -30,56 +27,8 @@ MAX_MEMBER_BYTES: Final = 256 * 1024**2
 """Larger members of an archive are rejected unread."""
 
 
-class RowRecognizer(Protocol):
-    """Anything that gives one result per picture."""
-
-    def recognize_rows(
-        self, sources: Iterable[ImageSource], *, batch_size: int
-    ) -> Iterator[ImageResult]:
-        """Yield one result per source, in the order given.
-
-        Args:
-            sources: Paths and bytes of files.
-            batch_size: Pictures per batch.
-        """
-        ...
-
-
 RecognizerFactory = Callable[[], RowRecognizer]
 """Opens a worker's recognizer, in that worker; must pickle."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecognizerOptions:
-    """How a worker opens its recognizer; calling it does so.
-
-    Attributes:
-        model: A shipped model's name, or the path of a model file.
-        threads: Threads of one run of a network.
-        min_confidence: Confidence under which an answer counts as uncertain; None takes the model's
-            own threshold.
-        max_pixels: Larger pictures are rejected.
-        small_faces: Whether pictures are searched in full size.
-    """
-
-    model: str = DEFAULT
-    threads: int = 1
-    min_confidence: float | None = None
-    max_pixels: int = MAX_PIXELS
-    small_faces: bool = False
-
-    def __call__(self) -> RowRecognizer:
-        """Open the recognizer."""
-        from facial_expressions.inference.detectors import CenterFaceDetector
-        from facial_expressions.inference.recognizer import load_recognizer
-
-        return load_recognizer(
-            self.model,
-            threads=self.threads,
-            min_confidence=self.min_confidence,
-            detector=CenterFaceDetector(small_faces=self.small_faces, threads=self.threads),
-            max_pixels=self.max_pixels,
-        )
 
 
 @dataclass(frozen=True, slots=True)

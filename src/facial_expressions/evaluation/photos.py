@@ -11,7 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -20,23 +20,14 @@ from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.predictions import Predictions, Progress
 from facial_expressions.evaluation.provenance import Provenance
 from facial_expressions.evaluation.report import Report, build_report
+from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.labels import LabelSet
 from facial_expressions.results import Face, ImageResult
 
-__all__ = ["PhotoPredictions", "PhotoRecognizer", "evaluate_photos", "predict_photos"]
+__all__ = ["PhotoPredictions", "evaluate_photos", "predict_photos"]
 
 _PHOTOS_PER_BATCH: Final = 16
 _NAMED: Final = 10
-
-
-class PhotoRecognizer(Protocol):
-    """What can be measured on photos: files in, faces out."""
-
-    def recognize_rows(
-        self, sources: Iterable[bytes], /, *, batch_size: int
-    ) -> Iterator[ImageResult]:
-        """Yield one result per photo, in order."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +48,7 @@ class PhotoPredictions:
 
 
 def evaluate_photos(
-    recognizer: PhotoRecognizer,
+    recognizer: RowRecognizer,
     photos: Iterable[Photo],
     labels: LabelSet,
     *,
@@ -87,7 +78,7 @@ def evaluate_photos(
 
 
 def predict_photos(
-    recognizer: PhotoRecognizer,
+    recognizer: RowRecognizer,
     photos: Iterable[Photo],
     labels: LabelSet,
     *,

@@ -11,17 +11,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Split
 from facial_expressions.errors import DatasetError, ModelError
+from facial_expressions.inference.contracts import Classifier
 from facial_expressions.labels import LabelSet
 
 __all__ = [
-    "Classifier",
     "Latency",
     "Predictions",
     "Progress",
@@ -39,19 +39,6 @@ _COLUMNS: Final = ("source", "truth", "prediction", "confidence")
 _FEWEST_CALLS: Final = 2
 _ENOUGH_SECONDS: Final = 1.0
 """When timing a classifier ends early."""
-
-
-class Classifier(Protocol):
-    """What can be evaluated: crops in, probabilities out."""
-
-    @property
-    def labels(self) -> LabelSet:
-        """Label set of the columns of ``predict_proba``."""
-        ...
-
-    def predict_proba(self, crops: NDArray[np.uint8], /) -> NDArray[np.float32]:
-        """Return ``float32 (N, K)`` for grey crops ``uint8 (N, S, S)``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

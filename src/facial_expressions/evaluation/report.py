@@ -32,7 +32,6 @@ from facial_expressions.evaluation.metrics import (
     confusion_matrix,
 )
 from facial_expressions.evaluation.predictions import (
-    Classifier,
     Latency,
     Predictions,
     Progress,
@@ -45,6 +44,7 @@ from facial_expressions.evaluation.provenance import (
     split_digest,
 )
 from facial_expressions.evaluation.robustness import Robustness, measure_robustness
+from facial_expressions.inference.contracts import Classifier
 from facial_expressions.inference.top_label import top_label_map_of
 from facial_expressions.labels import LabelSet
 

@@ -15,7 +15,8 @@ from facial_expressions.evaluation.corruptions import (
     corrupt,
 )
 from facial_expressions.evaluation.metrics import accuracy_score
-from facial_expressions.evaluation.predictions import Classifier, Progress, predict_split
+from facial_expressions.evaluation.predictions import Progress, predict_split
+from facial_expressions.inference.contracts import Classifier
 
 __all__ = ["CorruptionFigures", "Robustness", "measure_robustness"]
 

@@ -11,32 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.evaluation.predictions import Classifier, Predictions
+from facial_expressions.evaluation.predictions import Predictions
+from facial_expressions.inference.contracts import Classifier, CropClassifier
 
 __all__ = ["Sample", "activation_map", "choose_mistakes", "choose_samples", "occlusion_map"]
 
 _PATCH_FRACTION: Final = 0.25
 _STRIDE_FRACTION: Final = 1 / 12
-
-
-@runtime_checkable
-class _Explainer(Protocol):
-    """A classifier that may have class activation maps."""
-
-    @property
-    def explains(self) -> bool:
-        """Whether it has."""
-        ...
-
-    def explain(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the maps, ``float32 (N, K, H, W)``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +96,7 @@ def choose_samples(
 
 def _heat(classifier: Classifier, image: NDArray[np.uint8], label_id: int) -> NDArray[np.float32]:
     """Return the exact map where the classifier has one."""
-    if isinstance(classifier, _Explainer) and classifier.explains:
+    if isinstance(classifier, CropClassifier) and classifier.explains:
         side = image.shape[0]
         return activation_map(classifier.explain(image[None])[0], label_id, side=side)
     return occlusion_map(classifier, image, label_id)

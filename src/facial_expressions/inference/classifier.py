@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.ensemble import CropClassifier, EnsembleClassifier
-from facial_expressions.inference.model_store import DEFAULT, ENSEMBLE, list_models, resolve
-from facial_expressions.inference.runtime import ModelSession, TensorSpec, open_session
+from facial_expressions.inference.contracts import CropClassifier
+from facial_expressions.inference.ensemble import EnsembleClassifier
+from facial_expressions.inference.model_store import ENSEMBLE, list_models, resolve
+from facial_expressions.inference.options import DEFAULT, RecognizerOptions, with_keywords_of
+from facial_expressions.inference.runtime import CPU, ModelSession, TensorSpec, open_session
 from facial_expressions.inference.views import ViewsClassifier
 from facial_expressions.labels import FER2013, LabelSet
 from facial_expressions.model_metadata import (
@@ -70,6 +73,7 @@ class ExpressionClassifier:
         *,
         threads: int | None = None,
         labels: str | None = None,
+        device: str = CPU,
     ) -> ExpressionClassifier:
         """Open a model.
 
@@ -77,13 +81,15 @@ class ExpressionClassifier:
             model: A shipped model's name, or the path of a model file.
             threads: Threads for one run; None leaves it to ONNX Runtime.
             labels: Name of the label set to answer in, where the model has several.
+            device: Where it runs, see ``runtime.DEVICES``.
 
         Raises:
-            ModelError: The model is missing, changed, damaged or none of ours, or has no such
-                label set.
+            ModelError: The model is missing, changed, damaged or none of ours, has no such label
+                set, or does not run on the device.
         """
         found = resolve(model)
-        return cls(open_session(found.path, threads=threads, sha256=found.sha256), labels)
+        session = open_session(found.path, threads=threads, device=device, sha256=found.sha256)
+        return cls(session, labels)
 
     @property
     def labels(self) -> LabelSet:
@@ -187,50 +193,51 @@ class ExpressionClassifier:
         return f"ExpressionClassifier({self.metadata.name!r}, labels={self.labels.name!r})"
 
 
-def load_classifier(
-    model: str | Path = DEFAULT,
-    *,
-    threads: int | None = None,
-    labels: str | None = None,
-    tta: bool = False,
-) -> CropClassifier:
+@with_keywords_of(RecognizerOptions)
+def load_classifier(options: RecognizerOptions) -> CropClassifier:
     """Open a model that takes face crops.
 
     Args:
-        model: A shipped model's name, ``default``, the path of a model file, or ``ensemble`` for
-            the mean of every shipped network that answers in the label set (each once: a variant
-            of another model is left out).
-        threads: Threads for one run; None leaves it to ONNX Runtime.
-        labels: Name of the label set to answer in, ``fer2013`` or ``ferplus``, where the model has
-            several; None takes its first, and the ensemble's ``fer2013``.
-        tta: Whether it answers with the mean over ten test-time views of each crop, for ten times
-            the work: as it is and moved by a pixel in each direction, each also mirrored.
+        options: How, as one value or as its keywords: ``load_classifier("compact", tta=True)``.
+            Those that speak of whole images, such as ``small_faces``, do nothing here. The model
+            ``ensemble`` is the mean of every shipped network that answers in the label set (each
+            once: a variant of another model is left out).
 
     Raises:
-        ModelError: The model is missing, changed, damaged or none of ours, or has no such label
-            set.
+        ModelError: The model is missing, changed, damaged or none of ours, has no such label set,
+            or does not run on the device.
+        ValueError: An option is out of its range.
 
     Examples:
         >>> load_classifier("standardized-cnn").labels.names[3]
         'happy'
     """
-    if model == ENSEMBLE:
-        members = _ensemble_members(labels or FER2013.name, threads)
-        return EnsembleClassifier([ViewsClassifier(one) for one in members] if tta else members)
-    classifier = ExpressionClassifier.load(model, threads=threads, labels=labels)
-    return ViewsClassifier(classifier) if tta else classifier
+    if options.model == ENSEMBLE:
+        members = _ensemble_members(options)
+        return EnsembleClassifier(
+            [ViewsClassifier(one) for one in members] if options.tta else members
+        )
+    classifier = _open(options)
+    return ViewsClassifier(classifier) if options.tta else classifier
 
 
-def _ensemble_members(labels: str, threads: int | None) -> list[ExpressionClassifier]:
-    """Open every shipped model that answers in a label set."""
+def _open(options: RecognizerOptions) -> ExpressionClassifier:
+    return ExpressionClassifier.load(
+        options.model, threads=options.threads, labels=options.labels, device=options.device
+    )
+
+
+def _ensemble_members(options: RecognizerOptions) -> list[ExpressionClassifier]:
+    """Open every shipped model that answers in the label set."""
+    labels = options.labels or FER2013.name
     members = []
     for released in list_models():
         if released.variant_of:
             continue
-        member = ExpressionClassifier.load(released.name, threads=threads)
+        member = _open(replace(options, model=released.name, labels=None))
         others = [head.labels.name for head in member.metadata.other_heads]
         if labels in others:
-            member = ExpressionClassifier.load(released.name, threads=threads, labels=labels)
+            member = _open(replace(options, model=released.name, labels=labels))
         if member.labels.name == labels:
             members.append(member)
     return members

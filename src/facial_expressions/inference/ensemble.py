@@ -9,56 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError
+from facial_expressions.inference.contracts import CropClassifier
 from facial_expressions.inference.model_store import ENSEMBLE
 from facial_expressions.labels import LabelSet
 from facial_expressions.model_metadata import ModelMetadata
 
-__all__ = ["CropClassifier", "EnsembleClassifier"]
-
-
-class CropClassifier(Protocol):
-    """What gives face crops probabilities: one model file, or several."""
-
-    @property
-    def metadata(self) -> ModelMetadata:
-        """What is known of it."""
-        ...
-
-    @property
-    def labels(self) -> LabelSet:
-        """Label set of the columns of ``predict_proba``."""
-        ...
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The model files behind it."""
-        ...
-
-    @property
-    def n_views(self) -> int:
-        """Variants of a crop whose probabilities are averaged."""
-        ...
-
-    def predict_proba(
-        self, crops: NDArray[np.uint8], *, batch_size: int = 256
-    ) -> NDArray[np.float32]:
-        """Return ``float32 (N, K)`` for crops ``uint8 (N, S, S)`` or ``(N, S, S, 3)``."""
-        ...
-
-    @property
-    def explains(self) -> bool:
-        """Whether ``explain`` has an answer."""
-        ...
-
-    def explain(self, crops: NDArray[np.uint8], *, batch_size: int = 256) -> NDArray[np.float32]:
-        """Return class activation maps ``float32 (N, K, H, W)`` for the same crops."""
-        ...
+__all__ = ["EnsembleClassifier"]
 
 
 class EnsembleClassifier:
@@ -69,7 +31,7 @@ class EnsembleClassifier:
     its members.
 
     Args:
-        members: One classifier or more, of the same label set and framing.
+        members: One classifier or more, of the same label set.
 
     Attributes:
         members: The classifiers, in the order given.
@@ -77,7 +39,7 @@ class EnsembleClassifier:
             ``uncertain`` the mean of theirs, the temperature 1, for each member has its own inside.
 
     Raises:
-        ModelError: There is no member, or two differ in their label sets or framing.
+        ModelError: There is no member, or two differ in their label sets.
 
     Examples:
         >>> from facial_expressions.inference.classifier import load_classifier
@@ -164,12 +126,6 @@ def _check_members(members: Sequence[CropClassifier]) -> None:
             raise ModelError(
                 f"the members of an ensemble have one label set; received {list(first.labels)} of "
                 f"{first.name} and {list(metadata.labels)} of {metadata.name}; leave one out"
-            )
-        if metadata.preprocessing.framing != first.preprocessing.framing:
-            raise ModelError(
-                f"the members of an ensemble see the same crops; received "
-                f"{first.preprocessing.framing} of {first.name} and "
-                f"{metadata.preprocessing.framing} of {metadata.name}; leave one out"
             )
 
 

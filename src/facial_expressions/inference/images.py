@@ -23,14 +23,12 @@ from PIL import Image
 
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
 from facial_expressions.inference.png_bytes import check_png
+from facial_expressions.limits import MAX_PIXELS
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "PICTURE_SUFFIXES", "ImageSource", "load_image"]
 
 ImageSource = str | Path | bytes | NDArray[np.uint8] | Image.Image
 """What a picture can be given as."""
-
-MAX_PIXELS: Final = 178_000_000
-"""Pixels of the largest picture that is read, unless one asks for more."""
 
 MAX_SIDE: Final = 16_384
 """Longest side in pixels of a picture that is read."""

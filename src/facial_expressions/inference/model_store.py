@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import importlib.resources
@@ -16,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from facial_expressions.errors import ModelError
+from facial_expressions.errors import ModelError, suggest
+from facial_expressions.inference.options import DEFAULT
 from facial_expressions.inference.runtime import file_sha256
 
 __all__ = [
@@ -30,9 +30,6 @@ __all__ = [
     "resolve",
     "verify",
 ]
-
-DEFAULT: Final = "default"
-"""Stands for the index's default model."""
 
 ENSEMBLE: Final = "ensemble"
 """Stands for the mean of every shipped network of FER-2013's seven expressions, each once."""
@@ -142,11 +139,9 @@ def resolve(model: str | Path) -> ResolvedModel:
             f"load_classifier({ENSEMBLE!r}).files, or choose one model"
         )
     names = [*(released.name for released in list_models()), ENSEMBLE]
-    near = difflib.get_close_matches(str(model), names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
     raise ModelError(
-        f"no model of that name or path; received {str(model)!r}; {hint}"
-        f"choose one of {names}, or give the path of an .onnx file"
+        f"no model of that name or path; received {str(model)!r}; {suggest(str(model), names)}, "
+        "or give the path of an .onnx file"
     )
 
 

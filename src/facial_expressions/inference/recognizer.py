@@ -7,18 +7,18 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import FacialExpressionsError, ImageError
 from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.inference.detectors import CenterFaceDetector, Detection, FaceDetector
-from facial_expressions.inference.ensemble import CropClassifier
+from facial_expressions.inference.contracts import CropClassifier, Detection, FaceDetector
+from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.explanations import explain_face
-from facial_expressions.inference.images import MAX_PIXELS, ImageSource, load_image
-from facial_expressions.inference.model_store import DEFAULT
+from facial_expressions.inference.images import ImageSource, load_image
+from facial_expressions.inference.options import RecognizerOptions, with_keywords_of
 from facial_expressions.preprocessing import crop_faces
 from facial_expressions.results import Box, Explanation, Face, ImageResult, Prediction
 
@@ -46,12 +46,11 @@ class ExpressionRecognizer:
     Args:
         classifier: What names a crop's expression.
         detector: What finds the faces.
-        min_confidence: Confidence under which an answer counts as uncertain, 0 to 1; None takes the
-            model's own threshold.
-        max_pixels: Files with more pixels are refused.
+        options: Its ``min_confidence`` and ``max_pixels`` are what counts here; None takes the
+            defaults.
 
-    Raises:
-        ValueError: ``min_confidence`` lies outside 0 to 1.
+    Attributes:
+        options: The same.
 
     Examples:
         >>> recognizer = load_recognizer()
@@ -63,19 +62,13 @@ class ExpressionRecognizer:
         self,
         classifier: CropClassifier,
         detector: FaceDetector,
-        *,
-        min_confidence: float | None = None,
-        max_pixels: int = MAX_PIXELS,
+        options: RecognizerOptions | None = None,
     ) -> None:
-        if min_confidence is not None and not 0 <= min_confidence <= 1:
-            raise ValueError(
-                f"min_confidence lies in 0 to 1; received {min_confidence}; use for example 0.5"
-            )
-        own = classifier.metadata.uncertain_below
+        self.options: Final = options or RecognizerOptions()
+        own, asked = classifier.metadata.uncertain_below, self.options.min_confidence
         self._classifier = classifier
         self._detector = detector
-        self._uncertain_below = own if min_confidence is None else min_confidence
-        self._max_pixels = max_pixels
+        self._uncertain_below = own if asked is None else asked
 
     @property
     def classifier(self) -> CropClassifier:
@@ -196,7 +189,7 @@ class ExpressionRecognizer:
 
     def _find(self, source: ImageSource) -> _Found:
         """Read one picture, detect its faces and cut them out; the picture itself is let go."""
-        image = load_image(source, max_pixels=self._max_pixels)
+        image = load_image(source, max_pixels=self.options.max_pixels)
         return self._cut(image, self.detect(image))
 
     def _cut(self, image: NDArray[np.uint8], detections: Sequence[Detection]) -> _Found:
@@ -204,7 +197,8 @@ class ExpressionRecognizer:
             image,
             [detection.box for detection in detections],
             [detection.landmarks for detection in detections],
-            self._classifier.metadata.preprocessing,
+            self._detector.framing,
+            size=self._classifier.metadata.preprocessing.size,
         )
         return _Found(image.shape[1], image.shape[0], tuple(detections), crops)
 
@@ -262,11 +256,11 @@ class ExpressionRecognizer:
         """Say where in each of some pictures' faces its answer was found."""
         if not found:
             return []
-        preprocessing = self._classifier.metadata.preprocessing
+        framing = self._detector.framing
         maps = iter(self._classifier.explain(np.concatenate([one.crops for one in found])))
         return [
             [
-                explain_face(face, next(maps), one, preprocessing)
+                explain_face(face, next(maps), one, framing)
                 for face, one in zip(its, picture.detections, strict=True)
             ]
             for picture, its in zip(found, faces, strict=True)
@@ -290,53 +284,29 @@ class ExpressionRecognizer:
         return Face(box, detection.score, detection.landmarks, prediction)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        options = {"min_confidence": self._uncertain_below, "max_pixels": self._max_pixels}
-        return (_rebuild, (self._classifier, self._detector, options))
+        return (ExpressionRecognizer, (self._classifier, self._detector, self.options))
 
     def __repr__(self) -> str:
         return f"ExpressionRecognizer({self._classifier!r})"
 
 
-def load_recognizer(
-    model: str | Path = DEFAULT,
-    *,
-    threads: int | None = None,
-    labels: str | None = None,
-    tta: bool = False,
-    min_confidence: float | None = None,
-    detector: FaceDetector | None = None,
-    max_pixels: int = MAX_PIXELS,
-) -> ExpressionRecognizer:
+@with_keywords_of(RecognizerOptions)
+def load_recognizer(options: RecognizerOptions) -> ExpressionRecognizer:
     """Open a model and a detector; keep what this returns for repeated use.
 
     Args:
-        model: A shipped model's name, ``default``, ``ensemble``, or the path of a model file.
-        threads: Threads for one run of a network; None leaves it to ONNX Runtime.
-        labels: Name of the label set to answer in, where the model has several; None takes its
-            first.
-        tta: Whether each face is looked at ten times, mirrored and moved by a pixel, and the mean
-            is the answer: somewhat more often right, for ten times the work after detection.
-        min_confidence: Confidence under which an answer counts as uncertain, 0 to 1; None takes the
-            model's own threshold.
-        detector: What finds the faces; None takes CenterFace. With ``small_faces=True`` it finds
-            faces half as wide, in about four times the time.
-        max_pixels: Files with more pixels are refused.
+        options: How, as one value or as its keywords: ``load_recognizer("compact", threads=2)``.
 
     Raises:
-        ModelError: The model is missing, changed, damaged or none of ours.
-        ModelError: The detector's file is missing or changed.
+        ModelError: The model or the detector is missing, changed, damaged or none of ours, or does
+            not run on the device.
         ValueError: An option is out of its range.
 
     Examples:
         >>> load_recognizer(min_confidence=0.5).recognize(np.full((64, 64, 3), 255, np.uint8))
         []
     """
-    return ExpressionRecognizer(
-        load_classifier(model, threads=threads, labels=labels, tta=tta),
-        detector or CenterFaceDetector(threads=threads),
-        min_confidence=min_confidence,
-        max_pixels=max_pixels,
-    )
+    return ExpressionRecognizer(load_classifier(options), open_detector(options), options)
 
 
 def recognize(image: ImageSource) -> list[Face]:
@@ -368,12 +338,6 @@ def source_name(source: ImageSource) -> str:
 @functools.cache
 def _default_recognizer() -> ExpressionRecognizer:
     return load_recognizer()
-
-
-def _rebuild(
-    classifier: CropClassifier, detector: FaceDetector, options: dict[str, Any]
-) -> ExpressionRecognizer:
-    return ExpressionRecognizer(classifier, detector, **options)
 
 
 def _chunks(items: Iterable[Source], size: int) -> Iterator[tuple[Source, ...]]:

@@ -1,12 +1,14 @@
 """Open model files on ONNX Runtime: the only file that imports it.
 
 A session is opened from bytes that were checked first (size, SHA-256 where it is known, whole, no
-tensors in other files), and pickles as the path and options it was opened with.
+tensors in other files), and pickles as the path and options it was opened with. It runs on the
+processor unless another device is asked for; to add one, add a line to ``DEVICES``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,23 +19,45 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.errors import ModelError
+from facial_expressions.errors import ModelError, suggest
 from facial_expressions.inference.onnx_bytes import check_onnx_bytes, free_shapes
 
 if TYPE_CHECKING:
     import onnxruntime
 
 __all__ = [
+    "AUTO",
+    "CPU",
+    "DEVICES",
     "MAX_MODEL_BYTES",
     "ModelSession",
     "TensorSpec",
     "available_providers",
+    "choose_providers",
     "file_sha256",
     "open_session",
 ]
 
 MAX_MODEL_BYTES: Final = 200 * 1024 * 1024
 """Larger model files are refused."""
+
+CPU: Final = "cpu"
+AUTO: Final = "auto"
+"""Stands for the first of ``DEVICES`` that the installed ONNX Runtime offers, else the CPU."""
+
+DEVICES: Final[Mapping[str, tuple[str, str]]] = {
+    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu in place of onnxruntime"),
+    "directml": (
+        "DmlExecutionProvider",
+        "onnxruntime-directml in place of onnxruntime, on Windows",
+    ),
+    "coreml": ("CoreMLExecutionProvider", "onnxruntime on macOS"),
+    "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino in place of onnxruntime"),
+}
+"""Accelerators: ONNX Runtime's execution provider of each, and which package brings it."""
+
+_CPU_PROVIDER: Final = "CPUExecutionProvider"
+_LOGGER: Final = logging.getLogger(__name__)
 
 _QUIET: Final = 3
 """ONNX Runtime's severity "error": its warnings speak to those who wrote the graph."""
@@ -94,6 +118,12 @@ class ModelSession:
             return list(self._session.run(list(outputs), dict(feeds)))
         except _runtime_errors() as error:
             shapes = {name: value.shape for name, value in feeds.items()}
+            device = self.providers[0]
+            if device != _CPU_PROVIDER:
+                raise ModelError(
+                    f"{self.path.name} fails on {device}; received {_first_line(error)}; "
+                    "run it with --device cpu"
+                ) from error
             raise ModelError(
                 f"{self.path.name} cannot be run; received inputs {shapes}: {_first_line(error)}; "
                 "check the model with 'facial-expressions models verify'"
@@ -110,7 +140,7 @@ def open_session(
     path: str | Path,
     *,
     threads: int | None = None,
-    providers: Sequence[str] = ("CPUExecutionProvider",),
+    device: str = CPU,
     sha256: str | None = None,
     free: Sequence[str] = (),
 ) -> ModelSession:
@@ -119,12 +149,13 @@ def open_session(
     Args:
         path: An ONNX file.
         threads: Threads for one run; None leaves it to ONNX Runtime (one per physical core).
-        providers: ONNX Runtime's execution providers, first choice first.
+        device: ``cpu``, ``auto``, or a name in ``DEVICES``. What it lacks runs on the processor.
         sha256: What the file's SHA-256 must be, as hexadecimal digits; None when it is not known.
         free: Names of float inputs and outputs whose sizes are to be left open.
 
     Raises:
-        ModelError: The file is missing, too large, changed, no model, or needs another runtime.
+        ModelError: The file is missing, too large, changed, no model, or needs another runtime; or
+            the device is not there.
         ValueError: ``threads`` is under 1.
 
     Examples:
@@ -142,8 +173,8 @@ def open_session(
             f"{hashlib.sha256(data).hexdigest()}, expected {sha256}; install the package again"
         )
     check_onnx_bytes(data, source=path.name)
-    session = _start(free_shapes(data, free) if free else data, path, threads, tuple(providers))
-    options = {"threads": threads, "providers": tuple(providers), "sha256": sha256, "free": free}
+    session = _start(free_shapes(data, free) if free else data, path, threads, device)
+    options = {"threads": threads, "device": device, "sha256": sha256, "free": free}
     return ModelSession(session, path.absolute(), options)
 
 
@@ -155,6 +186,37 @@ def available_providers() -> tuple[str, ...]:
         True
     """
     return tuple(_runtime().get_available_providers())
+
+
+def choose_providers(device: str, offered: Sequence[str]) -> tuple[str, ...]:
+    """Choose ONNX Runtime's execution providers for a device, first choice first.
+
+    Args:
+        device: ``cpu``, ``auto``, or a name in ``DEVICES``.
+        offered: Providers of the installed ONNX Runtime.
+
+    Raises:
+        ModelError: There is no such device, or the installed ONNX Runtime does not offer it.
+
+    Examples:
+        >>> choose_providers("auto", ["CUDAExecutionProvider", "CPUExecutionProvider"])
+        ('CUDAExecutionProvider', 'CPUExecutionProvider')
+    """
+    if device == CPU:
+        return (_CPU_PROVIDER,)
+    if device == AUTO:
+        there = [provider for provider, _ in DEVICES.values() if provider in offered]
+        return (*there[:1], _CPU_PROVIDER)
+    if device not in DEVICES:
+        names = [CPU, AUTO, *DEVICES]
+        raise ModelError(f"no device of that name; received {device!r}; {suggest(device, names)}")
+    provider, package = DEVICES[device]
+    if provider not in offered:
+        raise ModelError(
+            f"device {device} is not there; received an ONNX Runtime with {list(offered)}; "
+            f"install {package}, or use --device cpu"
+        )
+    return (provider, _CPU_PROVIDER)
 
 
 def file_sha256(path: str | Path) -> str:
@@ -193,15 +255,10 @@ def _read(path: Path) -> bytes:
 
 
 def _start(
-    data: bytes, path: Path, threads: int | None, providers: tuple[str, ...]
+    data: bytes, path: Path, threads: int | None, device: str
 ) -> onnxruntime.InferenceSession:
     runtime = _runtime()
-    missing = set(providers) - set(runtime.get_available_providers())
-    if missing:
-        raise ModelError(
-            f"this ONNX Runtime cannot run on {sorted(missing)}; received providers "
-            f"{list(providers)}; choose from {runtime.get_available_providers()}"
-        )
+    providers = choose_providers(device, runtime.get_available_providers())
     options = runtime.SessionOptions()
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = min(threads, os.cpu_count() or 1) if threads else 0
@@ -211,12 +268,31 @@ def _start(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_mem_pattern = False  # a block for every size of photo that came would be kept
     try:
-        return runtime.InferenceSession(data, options, providers=list(providers))
+        session = runtime.InferenceSession(
+            data, options, providers=list(providers), enable_fallback=False
+        )
     except _runtime_errors() as error:
+        other = "use --device cpu" if providers[0] != _CPU_PROVIDER else "update onnxruntime"
         raise ModelError(
             f"{path.name} cannot be opened by ONNX Runtime {runtime.__version__}; received "
-            f"{len(data)} bytes: {_first_line(error)}; export it again, or update onnxruntime"
+            f"{len(data)} bytes: {_first_line(error)}; export it again, or {other}"
         ) from error
+    _check_started(session, providers[0], device)
+    return session
+
+
+def _check_started(session: onnxruntime.InferenceSession, provider: str, device: str) -> None:
+    """Notice a device that ONNX Runtime offers and then leaves out, as when its driver is missing.
+
+    Raises:
+        ModelError: It was asked for by name.
+    """
+    if provider in session.get_providers():
+        return
+    problem = f"device {device} did not start; ONNX Runtime has {provider} and left it out"
+    if device != AUTO:
+        raise ModelError(f"{problem}; check its driver and libraries, or use --device cpu")
+    _LOGGER.warning("%s; running on the processor", problem)
 
 
 def _runtime() -> ModuleType:

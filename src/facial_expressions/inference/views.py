@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.inference.ensemble import CropClassifier
+from facial_expressions.inference.contracts import CropClassifier
 from facial_expressions.inference.probabilities import log_probabilities, softmax
 from facial_expressions.inference.top_label import top_label_map_of
 from facial_expressions.labels import LabelSet

@@ -6,12 +6,15 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facial_expressions.inference.detectors import CenterFaceDetector
-from facial_expressions.inference.model_store import DEFAULT
-from facial_expressions.inference.recognizer import load_recognizer
+from facial_expressions.inference.classifier import load_classifier
+from facial_expressions.inference.detectors import open_detector
+from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.inference.recognizer import ExpressionRecognizer
+from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.media.look_ahead import detect_ahead
 from facial_expressions.media.schedule import EVERY_AUTO, Every, choose_schedule
 from facial_expressions.media.smoothing import ExponentialSmoother
@@ -19,8 +22,7 @@ from facial_expressions.media.tracking import Tracker
 from facial_expressions.results import FrameResult, Prediction, TrackedFace
 
 if TYPE_CHECKING:
-    from facial_expressions.inference.detectors import Detection
-    from facial_expressions.inference.recognizer import ExpressionRecognizer
+    from facial_expressions.inference.contracts import Detection
     from facial_expressions.media.frames import Frame, FrameSource
 
 __all__ = [
@@ -89,9 +91,11 @@ def _analyze_source(
     reconnect: bool,
 ) -> Iterator[FrameResult]:
     ahead = frames_ahead(source, every)
-    with open_source(source, reconnect=reconnect) as frames:
+    recognizer = recognizer or load_video_recognizer(RecognizerOptions(), ahead=ahead)
+    max_pixels = recognizer.options.max_pixels
+    with open_source(source, reconnect=reconnect, max_pixels=max_pixels) as frames:
         analyzer = FrameAnalyzer(
-            recognizer or load_video_recognizer(ahead=ahead),
+            recognizer,
             every=every,
             smooth_s=smooth_s,
             interval_s=frames.frame_interval_s,
@@ -152,31 +156,18 @@ def frames_ahead(source: str | Path, every: Every, *, threads: int | None = None
     return min(usable * every, MOST_AHEAD)
 
 
-def load_video_recognizer(
-    model: str | Path = DEFAULT,
-    *,
-    ahead: int,
-    threads: int | None = None,
-    min_confidence: float | None = None,
-) -> ExpressionRecognizer:
+def load_video_recognizer(options: RecognizerOptions, *, ahead: int) -> ExpressionRecognizer:
     """Open a model and a detector for frames that are searched several at once.
 
     Args:
-        model: As for ``load_recognizer``.
+        options: As for ``load_recognizer``.
         ahead: What ``frames_ahead`` says; with 1 or more the detector has one thread a frame.
-        threads: Threads for one run of a network otherwise; None leaves it to ONNX Runtime.
-        min_confidence: As for ``load_recognizer``.
 
     Raises:
-        ModelError: A model is missing, changed or damaged.
-        ValueError: An option is out of its range.
+        ModelError: As for ``load_recognizer``.
     """
-    return load_recognizer(
-        model,
-        threads=threads,
-        min_confidence=min_confidence,
-        detector=CenterFaceDetector(threads=1 if ahead else threads),
-    )
+    detector = open_detector(replace(options, threads=1) if ahead else options)
+    return ExpressionRecognizer(load_classifier(options), detector, options)
 
 
 def is_camera(source: str | Path) -> bool:
@@ -192,13 +183,16 @@ def is_camera(source: str | Path) -> bool:
     return isinstance(source, str) and source.partition(":")[0] == _WEBCAM
 
 
-def open_source(source: str | Path, *, reconnect: bool = False) -> FrameSource:
+def open_source(
+    source: str | Path, *, reconnect: bool = False, max_pixels: int = MAX_PIXELS
+) -> FrameSource:
     """Open a video file or a camera.
 
     Args:
         source: A path, ``webcam``, or ``webcam:1`` for the second camera. A file of that name is
             reached as ``./webcam``.
         reconnect: Whether a camera that gives no more pictures is looked for again.
+        max_pixels: A video file with more pixels a frame is refused.
 
     Raises:
         VideoError: The file is missing or no video.
@@ -213,7 +207,7 @@ def open_source(source: str | Path, *, reconnect: bool = False) -> FrameSource:
         return ReconnectingCamera(find) if reconnect else Camera(find())
     from facial_expressions.media.video_file import VideoFile
 
-    return VideoFile(source)
+    return VideoFile(source, max_pixels=max_pixels)
 
 
 class FrameAnalyzer:

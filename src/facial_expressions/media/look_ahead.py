@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from facial_expressions.inference.detectors import Detection
+    from facial_expressions.inference.contracts import Detection
     from facial_expressions.media.frames import Frame
 
 __all__ = ["detect_ahead"]

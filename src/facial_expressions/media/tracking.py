@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from math import exp, hypot, inf, log, sqrt
 from typing import Final
 
-from facial_expressions.inference.detectors import Detection
+from facial_expressions.inference.contracts import Detection
 from facial_expressions.media.assignment import assign
 from facial_expressions.results import Box, Point
 

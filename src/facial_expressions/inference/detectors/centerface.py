@@ -1,4 +1,4 @@
-"""Find faces: the detector protocol, and CenterFace on ONNX Runtime.
+"""The face detector CenterFace on ONNX Runtime.
 
 CenterFace (Xu et al., arXiv:1911.03599) is a fully convolutional network over the whole picture. At
 each cell of a grid with four pixels' step it gives a heat (is a face's middle here?), the logarithm
@@ -15,18 +15,21 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.inference.runtime import open_session
-from facial_expressions.results import MAX_FACES, Box, Point
+from facial_expressions.inference.contracts import Detection
+from facial_expressions.inference.detectors import register_detector
+from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.inference.runtime import CPU, open_session
+from facial_expressions.preprocessing import Framing
+from facial_expressions.results import MAX_FACES, Box
 
-__all__ = ["CenterFaceDetector", "Detection", "FaceDetector", "centerface_path"]
+__all__ = ["CenterFaceDetector", "centerface_path", "open_centerface"]
 
 CENTERFACE_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 """Digest of ``centerface.onnx``."""
@@ -54,37 +57,6 @@ Rows = NDArray[np.float32]
 """Candidates ``(M, 15)``: left, top, right, bottom, score, five times x and y."""
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """One face that a detector found.
-
-    Attributes:
-        box: The face's frame in image pixels; it may reach over the image's border.
-        score: The detector's number for it, 0 to 1.
-        landmarks: Right eye, left eye, nose, right and left corner of the mouth (the person's own
-            right, which stands on the left of an upright picture), or nothing.
-    """
-
-    box: Box
-    score: float
-    landmarks: tuple[Point, ...] = ()
-
-
-class FaceDetector(Protocol):
-    """Anything that finds faces. To plug in one's own, write a class with this method."""
-
-    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Find the faces of one picture.
-
-        Args:
-            image: RGB ``uint8 (H, W, 3)``, upright.
-
-        Returns:
-            The faces in any order; an empty list when there is none.
-        """
-        ...
-
-
 def centerface_path() -> Path:
     """Return where the package keeps ``centerface.onnx``."""
     folder = importlib.resources.files("facial_expressions") / "models" / "detector"
@@ -102,15 +74,25 @@ class CenterFaceDetector:
             2560: faces half as wide are found, in about four times the time.
         max_faces: At most this many faces are returned, the best scored.
         threads: Threads for one run; None leaves it to ONNX Runtime.
+        device: Where it runs, see ``runtime.DEVICES``.
 
     Raises:
-        ModelError: ``centerface.onnx`` is missing or changed.
+        ModelError: ``centerface.onnx`` is missing or changed, or it does not run on the device.
         ValueError: An option is out of its range.
 
     Examples:
         >>> CenterFaceDetector().detect(np.zeros((64, 64, 3), np.uint8))
         []
     """
+
+    framing: Final = Framing(
+        box_width_fraction=0.774,
+        box_height_fraction=0.929,
+        center_x=0.510,
+        center_y=0.519,
+        max_roll_degrees=22.6,
+    )
+    """Where FER-2013's pictures lie around its boxes: ``docs/measurements/framing.json``."""
 
     def __init__(
         self,
@@ -120,6 +102,7 @@ class CenterFaceDetector:
         small_faces: bool = False,
         max_faces: int = MAX_FACES,
         threads: int | None = None,
+        device: str = CPU,
     ) -> None:
         sides = tuple(working_sides) if working_sides is not None else (SMALL_SIDE,)
         if not 0 < min_score < 1 or not sides or min(sides) < _MULTIPLE or max_faces < 1:
@@ -132,8 +115,14 @@ class CenterFaceDetector:
         self._small_faces = small_faces
         self._max_faces = max_faces
         self._session = open_session(
-            centerface_path(), threads=threads, sha256=CENTERFACE_SHA256, free=(_INPUT, *_OUTPUTS)
+            centerface_path(),
+            threads=threads,
+            device=device,
+            sha256=CENTERFACE_SHA256,
+            free=(_INPUT, *_OUTPUTS),
         )
+        if device != CPU:  # one that cannot run it shows at the first run; better now than then
+            self._candidates(np.zeros((_MULTIPLE, _MULTIPLE, 3), np.uint8))
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Find the faces of one picture.
@@ -222,3 +211,15 @@ def _detection(row: Rows) -> Detection:
     left, top, right, bottom, score, *marks = (float(value) for value in row)
     points = tuple(zip(marks[::2], marks[1::2], strict=True))
     return Detection(Box(left, top, right, bottom), min(score, 1.0), points)
+
+
+@register_detector("centerface")
+def open_centerface(options: RecognizerOptions) -> CenterFaceDetector:
+    """Open CenterFace as a recognizer's options say.
+
+    Args:
+        options: Of these ``small_faces``, ``threads`` and ``device`` matter.
+    """
+    return CenterFaceDetector(
+        small_faces=options.small_faces, threads=options.threads, device=options.device
+    )

@@ -1,0 +1,132 @@
+"""What detectors, classifiers and recognizers have to offer, so that others can take their place.
+
+A class fits by its methods and need not inherit from these. Imports neither NumPy nor Pillow, so
+that ``--help`` stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from facial_expressions.results import Box, ImageResult, Point
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facial_expressions.inference.images import ImageSource
+    from facial_expressions.labels import LabelSet
+    from facial_expressions.model_metadata import ModelMetadata
+    from facial_expressions.preprocessing import Framing
+
+__all__ = ["Classifier", "CropClassifier", "Detection", "FaceDetector", "RowRecognizer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One face that a detector found.
+
+    Attributes:
+        box: The face's frame in image pixels; it may reach over the image's border.
+        score: The detector's number for it, 0 to 1.
+        landmarks: Right eye, left eye, nose, right and left corner of the mouth (the person's own
+            right, which stands on the left of an upright picture); empty, or None, where there are
+            none.
+
+    Examples:
+        >>> Detection(Box(10, 20, 50, 70), 0.9).landmarks
+        ()
+    """
+
+    box: Box
+    score: float
+    landmarks: tuple[Point, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "landmarks", tuple(self.landmarks or ()))
+
+
+@runtime_checkable
+class FaceDetector(Protocol):
+    """Finds faces."""
+
+    @property
+    def framing(self) -> Framing:
+        """How a crop lies around this detector's boxes."""
+        ...
+
+    def detect(self, image: NDArray[np.uint8]) -> Sequence[Detection]:
+        """Find the faces of one image.
+
+        Args:
+            image: RGB ``uint8 (H, W, 3)``, upright.
+        """
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """What can be evaluated: crops in, probabilities out."""
+
+    @property
+    def labels(self) -> LabelSet:
+        """Label set of the columns of ``predict_proba``."""
+        ...
+
+    def predict_proba(self, crops: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        """Return ``float32 (N, K)`` for grey crops ``uint8 (N, S, S)``."""
+        ...
+
+
+@runtime_checkable
+class CropClassifier(Classifier, Protocol):
+    """What a recognizer needs: a classifier that knows its model file and can explain itself."""
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """What is known of it."""
+        ...
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The model files behind it."""
+        ...
+
+    @property
+    def n_views(self) -> int:
+        """Variants of a crop whose probabilities are averaged."""
+        ...
+
+    def predict_proba(
+        self, crops: NDArray[np.uint8], *, batch_size: int = 256
+    ) -> NDArray[np.float32]:
+        """Return ``float32 (N, K)`` for crops ``uint8 (N, S, S)`` or ``(N, S, S, 3)``."""
+        ...
+
+    @property
+    def explains(self) -> bool:
+        """Whether ``explain`` has an answer."""
+        ...
+
+    def explain(self, crops: NDArray[np.uint8], *, batch_size: int = 256) -> NDArray[np.float32]:
+        """Return class activation maps ``float32 (N, K, H, W)`` for the same crops."""
+        ...
+
+
+class RowRecognizer(Protocol):
+    """Gives one result per image, whatever the images are."""
+
+    def recognize_rows(
+        self, sources: Iterable[ImageSource], *, batch_size: int
+    ) -> Iterator[ImageResult]:
+        """Yield one result per source, in the order given.
+
+        Args:
+            sources: Paths, or the bytes of files.
+            batch_size: Images per batch.
+        """
+        ...

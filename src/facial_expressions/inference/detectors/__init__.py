@@ -1,0 +1,76 @@
+"""Face detectors, one file each: a name that is registered can be asked for on the command line.
+
+A file of this package is found by itself. One elsewhere registers its detector in the same way, and
+is imported before the name is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+
+from facial_expressions.errors import ModelError, suggest
+from facial_expressions.inference.contracts import FaceDetector
+from facial_expressions.inference.options import RecognizerOptions
+
+__all__ = ["list_detectors", "open_detector", "register_detector"]
+
+Opener = Callable[[RecognizerOptions], FaceDetector]
+
+_OPENERS: dict[str, Opener] = {}
+
+
+def register_detector(name: str) -> Callable[[Opener], Opener]:
+    """Register what opens a detector under ``name``; used as a decorator.
+
+    Args:
+        name: What it is asked for by; must be new.
+
+    Raises:
+        ValueError: ``name`` is taken.
+    """
+
+    def decorate(opener: Opener) -> Opener:
+        if name in _OPENERS:
+            raise ValueError(f"detector {name!r} is registered twice; choose another name")
+        _OPENERS[name] = opener
+        return opener
+
+    return decorate
+
+
+def list_detectors() -> tuple[str, ...]:
+    """Return the names of all registered detectors, sorted.
+
+    Examples:
+        >>> "centerface" in list_detectors()
+        True
+    """
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return tuple(sorted(_OPENERS))
+
+
+def open_detector(options: RecognizerOptions) -> FaceDetector:
+    """Open the detector that options name; one that is an object already is returned as it is.
+
+    Args:
+        options: Which, and how it runs.
+
+    Raises:
+        ModelError: There is no detector of that name, or it cannot be opened.
+
+    Examples:
+        >>> open_detector(RecognizerOptions(threads=1)).framing.box_height_fraction
+        0.929
+    """
+    if not isinstance(options.detector, str):
+        return options.detector
+    names = list_detectors()
+    if options.detector not in names:
+        raise ModelError(
+            f"no face detector of that name; received {options.detector!r}; "
+            f"{suggest(options.detector, names)}"
+        )
+    return _OPENERS[options.detector](options)

@@ -1,0 +1,10 @@
+"""Limits on what is read: the same for files, videos, archives and requests."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["MAX_PIXELS"]
+
+MAX_PIXELS: Final = 178_000_000
+"""Pixels of the largest picture that is read, unless one asks for more."""
