@@ -37,6 +37,7 @@ from benchmarks.batch_scaling import PHOTOS
 from benchmarks.pictures import write_photos
 from benchmarks.record import write_results
 from facial_expressions.distributed.batch import BatchOptions, WorkerOptions, run_batch
+from facial_expressions.inference.options import RecognizerOptions
 
 BAD_SHARE: Final = 20
 """One file in so many is no picture."""
@@ -196,7 +197,7 @@ def read(output: Path) -> Rows:
 
 
 def _run(folder: Path, output: Path, n_workers: int) -> None:
-    options = BatchOptions(MODEL, shard_size=SHARD)
+    options = BatchOptions(RecognizerOptions(MODEL), shard_size=SHARD)
     run_batch(folder, output, options=options, workers=WorkerOptions(n_workers=n_workers))
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.record import astronaut, grace_hopper, milliseconds, write_results
-from facial_expressions.inference.detectors import CenterFaceDetector
+from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.results import Box
 
 FRAMES: Final = ((640, 480), (1280, 720), (1920, 1080))

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.inference.detectors import CenterFaceDetector, Detection
+from facial_expressions.inference.contracts import Detection
+from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 
 ENLARGED = 4
 """FER-2013's 48 pixels are enlarged this many times."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facial_expressions.inference.detectors import CenterFaceDetector, Detection
-from facial_expressions.preprocessing import Framing, Preprocessing, crop_faces
+from facial_expressions.inference.contracts import Detection
+from facial_expressions.inference.detectors.centerface import CenterFaceDetector
+from facial_expressions.preprocessing import Framing, crop_faces
 from facial_expressions.results import Box
 from scripts import measure_framing
 
@@ -31,10 +32,10 @@ def test_enlarging_repeats_the_border() -> None:
     assert (canvas == 9).all()
 
 
-def test_the_default_framing_is_the_measured_one(repository: Path) -> None:
+def test_the_detectors_framing_is_the_measured_one(repository: Path) -> None:
     text = (repository / "docs" / "measurements" / "framing.json").read_text(encoding="utf-8")
     measured = json.loads(text)
-    assert Framing(**measured["framing"]) == Framing()
+    assert Framing(**measured["framing"]) == CenterFaceDetector.framing
     assert measured["faces"] > 0.8 * measured["pictures"] == 0.8 * 2000
 
 
@@ -46,12 +47,12 @@ def test_real_pictures_pasted_into_larger_ones_are_cut_out_again(fer2013_archive
         canvas, side, border = measure_framing.enlarge(picture)
         for face in detector.detect(canvas)[:1]:
             row = measure_framing.describe(face, side, border)
-            framing = Framing()
+            framing = detector.framing
             width = row["width"] / framing.box_width_fraction
             height = row["height"] / framing.box_height_fraction
             scales.append((width * height) ** 0.5)
             shifts.append((row["center_x"] - framing.center_x, row["center_y"] - framing.center_y))
-            crop = crop_faces(canvas, [face.box], [face.landmarks], Preprocessing())[0]
+            crop = crop_faces(canvas, [face.box], [face.landmarks], framing, size=48)[0]
             differences.append(np.abs(crop.astype(int) - picture).mean())
     assert len(scales) > 48
     assert np.median(scales) == pytest.approx(1, abs=0.05)

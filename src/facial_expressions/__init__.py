@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from facial_expressions.labels import LabelSet
     from facial_expressions.media.analysis import analyze_video
     from facial_expressions.media.draw import draw_faces
-    from facial_expressions.preprocessing import Preprocessing
+    from facial_expressions.preprocessing import Framing, Preprocessing
     from facial_expressions.results import (
         Box,
         Explanation,
@@ -52,6 +52,7 @@ __all__ = [
     "FaceDetector",
     "FacialExpressionsError",
     "FrameResult",
+    "Framing",
     "ImageResult",
     "LabelSet",
     "Prediction",
@@ -78,6 +79,7 @@ _HOMES: Final = {
     "FaceDetector": "inference.contracts",
     "FacialExpressionsError": "errors",
     "FrameResult": "results",
+    "Framing": "preprocessing",
     "ImageResult": "results",
     "LabelSet": "labels",
     "Prediction": "results",

@@ -22,6 +22,7 @@ from facial_expressions.distributed.batch import (
     run_batch,
 )
 from facial_expressions.errors import BatchError, ModelError
+from facial_expressions.inference.options import RecognizerOptions, with_keywords_of
 from facial_expressions.inference.recognizer import load_recognizer
 from tests.distributed import factories
 
@@ -31,6 +32,11 @@ ReadRows = Callable[[Path], list[dict[str, Any]]]
 TWO = WorkerOptions(n_workers=2)
 ONE = WorkerOptions(n_workers=1)
 IN_FIVES = BatchOptions(shard_size=5)
+
+
+@with_keywords_of(RecognizerOptions)
+def in_fives(options: RecognizerOptions) -> BatchOptions:
+    return BatchOptions(options, shard_size=5)
 
 
 def test_rows_equal_those_of_one_recognizer(
@@ -185,13 +191,13 @@ def test_a_finished_batch_is_not_done_again(tmp_path: Path, write_list: WriteLis
     ("options", "said"),
     [
         (BatchOptions(shard_size=6), "shard_size 6, it was begun with 5"),
-        (
-            BatchOptions(shard_size=5, min_confidence=0.5),
-            "min_confidence 0.5, it was begun with None",
-        ),
-        (BatchOptions(shard_size=5, max_pixels=9), "max_pixels 9, it was begun with 178000000"),
+        (in_fives(min_confidence=0.5), "min_confidence 0.5, it was begun with None"),
+        (in_fives(max_pixels=9), "max_pixels 9, it was begun with 178000000"),
         (BatchOptions(shard_size=5, file_format="parquet"), "format 'parquet'"),
-        (BatchOptions(shard_size=5, small_faces=True), "small_faces True, it was begun with False"),
+        (in_fives(small_faces=True), "small_faces True, it was begun with False"),
+        (in_fives(tta=True), "tta True, it was begun with False"),
+        (in_fives(device="auto"), "device 'auto', it was begun with 'cpu'"),
+        (in_fives("compact", labels="ferplus"), "labels 'ferplus', it was begun with 'fer2013'"),
     ],
 )
 def test_other_options_are_refused_by_name(
@@ -208,20 +214,19 @@ def test_another_model_is_refused_by_name(
 ) -> None:
     paths = write_list(["a.jpg"])
     batch_of_fives(paths, tmp_path / "rows")
-    options = BatchOptions(model=str(tiny_model), shard_size=5)
+    options = in_fives(tiny_model)
     with pytest.raises(BatchError, match=r"model 'tiny', .*; model_sha256 "):
         run_batch(paths, tmp_path / "rows", options=options, resume=True)
 
 
 def test_the_ensemble_is_a_model_like_any_other(tmp_path: Path, write_list: WriteList) -> None:
-    options = BatchOptions(model="ensemble")
+    options = BatchOptions(RecognizerOptions("ensemble"))
     run_batch(write_list([]), tmp_path / "rows", options=options)
     manifest = json.loads((tmp_path / "rows" / "batch.json").read_text())
     assert manifest["options"]["model"] == "ensemble"
+    other = BatchOptions(RecognizerOptions("standardized-cnn"))
     with pytest.raises(BatchError, match="model 'standardized-cnn', it was begun with 'ensemble'"):
-        run_batch(
-            write_list([]), tmp_path / "rows", options=BatchOptions("standardized-cnn"), resume=True
-        )
+        run_batch(write_list([]), tmp_path / "rows", options=other, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +282,7 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, write_list: WriteList) ->
         lambda: BatchOptions(shard_size=0),
         lambda: BatchOptions(file_format="csv"),  # type: ignore[arg-type]
         lambda: WorkerOptions(n_workers=0),
-        lambda: WorkerOptions(threads=0),
+        lambda: in_fives(threads=0),
     ],
 )
 def test_options_out_of_range_are_refused(build: Callable[[], object]) -> None:

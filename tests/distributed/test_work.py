@@ -9,12 +9,14 @@ import pytest
 
 from facial_expressions.distributed import work
 from facial_expressions.distributed.batch_input import BatchInput
-from facial_expressions.distributed.work import RecognizerOptions, RowRecognizer, answer
+from facial_expressions.distributed.work import answer
+from facial_expressions.inference.contracts import RowRecognizer
+from facial_expressions.inference.recognizer import load_recognizer
 
 
 @pytest.fixture(scope="module")
 def recognizer() -> RowRecognizer:
-    return RecognizerOptions()()
+    return load_recognizer(threads=1)
 
 
 def test_every_input_has_its_row_in_order(

@@ -9,6 +9,7 @@ import pytest
 from facial_expressions.data.class_folders import Photo
 from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.photos import evaluate_photos, predict_photos
+from facial_expressions.inference.images import ImageSource
 from facial_expressions.results import Box, Face, ImageResult, Prediction
 from tests.evaluation.fakes import PAIR
 
@@ -16,9 +17,12 @@ from tests.evaluation.fakes import PAIR
 class ScriptedRecognizer:
     """Reads the faces from the photo's bytes: ``10 0.9`` is a face of side 10, 0.9 for yes."""
 
-    def recognize_rows(self, sources: Iterable[bytes], *, batch_size: int) -> Iterator[ImageResult]:
+    def recognize_rows(
+        self, sources: Iterable[ImageSource], *, batch_size: int
+    ) -> Iterator[ImageResult]:
         assert batch_size > 0
         for data in sources:
+            assert isinstance(data, bytes)
             if data == b"broken":
                 yield ImageResult("<bytes>", "rejected", error="no picture")
                 continue

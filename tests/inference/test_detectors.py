@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference import detectors
-from facial_expressions.inference.detectors import CenterFaceDetector, Detection, centerface_path
+from facial_expressions.inference.contracts import Detection
+from facial_expressions.inference.detectors import centerface
+from facial_expressions.inference.detectors.centerface import CenterFaceDetector, centerface_path
 from facial_expressions.inference.images import load_image
 
 EYE_CORNERS = ((201, 102), (246, 104))
@@ -52,7 +53,7 @@ def test_one_cell_becomes_one_box() -> None:
     size[:, 3, 5] = np.log(4), np.log(2)
     offset[:, 3, 5] = -0.5, 0.25
     marks[:, 3, 5] = [0.25, 0.5] * 5
-    (row,) = detectors._decode(heat, size, offset, marks, 0.5)
+    (row,) = centerface._decode(heat, size, offset, marks, 0.5)
     assert row[:5].tolist() == pytest.approx([19, 4, 27, 20, 0.9])
     assert row[5:].tolist() == pytest.approx([23, 8] * 5)
 
@@ -65,11 +66,11 @@ def test_the_better_of_two_that_overlap_is_kept() -> None:
         [20, 0, 30, 10, 0.5],  # apart
         [3, 3, 6, 6, 0.7],  # inside the second
     ]
-    assert detectors._suppress(rows)[:, 4].tolist() == pytest.approx([0.9, 0.5])
+    assert centerface._suppress(rows)[:, 4].tolist() == pytest.approx([0.9, 0.5])
 
 
 def test_nothing_is_kept_of_nothing() -> None:
-    assert detectors._suppress(np.zeros((0, 15), np.float32)).shape == (0, 15)
+    assert centerface._suppress(np.zeros((0, 15), np.float32)).shape == (0, 15)
 
 
 def test_the_astronauts_face_and_eyes(
@@ -211,7 +212,7 @@ def test_a_changed_detector_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     changed[-100] ^= 1
     path = tmp_path / "centerface.onnx"
     path.write_bytes(changed)
-    monkeypatch.setattr(detectors, "centerface_path", lambda: path)
+    monkeypatch.setattr(centerface, "centerface_path", lambda: path)
     with pytest.raises(ModelError, match="SHA-256"):
         CenterFaceDetector()
 

@@ -11,11 +11,12 @@ import pytest
 
 from facial_expressions.errors import ImageError, ModelError
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
-from facial_expressions.inference.ensemble import CropClassifier, EnsembleClassifier
+from facial_expressions.inference.contracts import CropClassifier
+from facial_expressions.inference.ensemble import EnsembleClassifier
 from facial_expressions.inference.model_store import files_digest, list_models, resolve
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.labels import FER2013, FERPLUS
-from facial_expressions.preprocessing import Framing, Preprocessing
+from facial_expressions.preprocessing import Preprocessing
 from tests.tiny_model import METADATA, tiny_graph, weights
 
 CROPS = np.random.default_rng(3).integers(0, 256, (9, 48, 48), dtype=np.uint8)
@@ -101,15 +102,6 @@ def test_members_of_other_labels_are_refused(
 ) -> None:
     other = open_tiny(tmp_path / "c.onnx", name="c", labels=FERPLUS)
     with pytest.raises(ModelError, match=r"one label set.*of c; leave one out"):
-        EnsembleClassifier([*pair, other])
-
-
-def test_members_of_other_framing_are_refused(
-    pair: tuple[CropClassifier, CropClassifier], tmp_path: Path
-) -> None:
-    preprocessing = Preprocessing(framing=Framing(center_x=0.4))
-    other = open_tiny(tmp_path / "c.onnx", name="c", preprocessing=preprocessing)
-    with pytest.raises(ModelError, match=r"same crops.*center_x=0\.4.*of c"):
         EnsembleClassifier([*pair, other])
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
+from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.inference.images import ImageSource, load_image
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet
@@ -151,7 +152,7 @@ def test_covering_the_most_marked_place_harms_the_answer_more_than_the_least_mar
     boxes = [
         Box(*(np.array(found.box.xyxy) + random.uniform(-9, 9, 4)).tolist()) for _ in range(30)
     ]
-    crops = crop_faces(image, boxes, [()] * len(boxes), classifier.metadata.preprocessing)
+    crops = crop_faces(image, boxes, [()] * 30, CenterFaceDetector.framing, size=48)
     maps, before = classifier.explain(crops), classifier.predict_proba(crops)
     rows, answers = np.arange(len(crops)), before.argmax(axis=1)
     heat = (maps[rows, answers] - maps.mean(axis=1)).reshape(len(crops), 36)

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.detectors import centerface_path
+from facial_expressions.inference.detectors.centerface import centerface_path
 from facial_expressions.inference.onnx_bytes import check_onnx_bytes, free_shapes, seal_model
 from tests.tiny_model import METADATA, tiny_graph
 

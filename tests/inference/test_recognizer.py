@@ -14,7 +14,8 @@ from PIL import Image
 from facial_expressions.errors import ImageError, ModelError
 from facial_expressions.inference import images
 from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.inference.detectors import CenterFaceDetector, Detection
+from facial_expressions.inference.contracts import Detection
+from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.inference.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
 from facial_expressions.preprocessing import crop_faces
@@ -23,6 +24,8 @@ from facial_expressions.results import Box, Face
 
 class FixedDetector:
     """Finds the same boxes in every picture."""
+
+    framing = CenterFaceDetector.framing
 
     def __init__(self, *boxes: Box) -> None:
         self.boxes = boxes
@@ -33,6 +36,8 @@ class FixedDetector:
 
 class BrokenDetector:
     """Fails on pictures that are one pixel high."""
+
+    framing = CenterFaceDetector.framing
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         if image.shape[0] == 1:
@@ -65,8 +70,7 @@ def test_an_answer_is_the_classifiers_on_the_detectors_crop(
     (face,) = recognizer.recognize(astronaut)
     image, classifier = load_image(astronaut), load_classifier(tiny_model)
     (found,) = CenterFaceDetector(threads=1).detect(image)
-    preprocessing = classifier.metadata.preprocessing
-    crops = crop_faces(image, [found.box], [found.landmarks], preprocessing)
+    crops = crop_faces(image, [found.box], [found.landmarks], CenterFaceDetector.framing, size=48)
     assert np.allclose(face.prediction.values, classifier.predict_proba(crops)[0], atol=1e-5)
     assert face.landmarks == found.landmarks
     assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-5)

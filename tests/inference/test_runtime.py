@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from facial_expressions.errors import ModelError
 from facial_expressions.inference import runtime
-from facial_expressions.inference.runtime import TensorSpec, file_sha256, open_session
+from facial_expressions.inference.classifier import load_classifier
+from facial_expressions.inference.detectors import open_detector
+from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.inference.runtime import (
+    DEVICES,
+    TensorSpec,
+    choose_providers,
+    file_sha256,
+    open_session,
+)
 from tests.tiny_model import METADATA, tiny_graph, weights
 
 CROPS = np.random.default_rng(1).random((3, 48, 48, 1), np.float32)
@@ -98,11 +110,113 @@ def test_a_run_with_another_shape(tiny_model: Path) -> None:
         )
 
 
-def test_unknown_provider(tiny_model: Path) -> None:
-    with pytest.raises(ModelError, match=r"choose from.*CPUExecutionProvider"):
-        open_session(tiny_model, providers=["AbacusExecutionProvider"])
-
-
 def test_threads_out_of_range(tiny_model: Path) -> None:
     with pytest.raises(ValueError, match="received 0"):
         open_session(tiny_model, threads=0)
+
+
+EVERYTHING = [provider for provider, _ in DEVICES.values()] + ["CPUExecutionProvider"]
+
+
+@pytest.mark.parametrize(
+    ("device", "offered", "chosen"),
+    [
+        ("cpu", EVERYTHING, ["CPUExecutionProvider"]),
+        ("auto", EVERYTHING, ["CUDAExecutionProvider", "CPUExecutionProvider"]),
+        ("auto", EVERYTHING[3:], ["OpenVINOExecutionProvider", "CPUExecutionProvider"]),
+        ("auto", ["AzureExecutionProvider", "CPUExecutionProvider"], ["CPUExecutionProvider"]),
+        ("cuda", EVERYTHING, ["CUDAExecutionProvider", "CPUExecutionProvider"]),
+        ("directml", EVERYTHING, ["DmlExecutionProvider", "CPUExecutionProvider"]),
+        ("coreml", EVERYTHING, ["CoreMLExecutionProvider", "CPUExecutionProvider"]),
+        ("openvino", EVERYTHING, ["OpenVINOExecutionProvider", "CPUExecutionProvider"]),
+    ],
+)
+def test_a_device_chooses_the_providers(device: str, offered: list[str], chosen: list[str]) -> None:
+    assert list(choose_providers(device, offered)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("device", "package"),
+    [
+        ("cuda", "onnxruntime-gpu"),
+        ("directml", "onnxruntime-directml"),
+        ("coreml", "onnxruntime on macOS"),
+        ("openvino", "onnxruntime-openvino"),
+    ],
+)
+def test_a_device_that_is_not_there_names_the_package_that_brings_it(
+    device: str, package: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        choose_providers(device, ["CPUExecutionProvider"])
+    assert str(caught.value).startswith(f"device {device} is not there; received an ONNX Runtime")
+    assert f"install {package}" in str(caught.value)
+    assert str(caught.value).endswith("or use --device cpu")
+
+
+def test_an_unknown_device_names_the_nearest() -> None:
+    with pytest.raises(ModelError, match="received 'openvina'; did you mean 'openvino'"):
+        choose_providers("openvina", EVERYTHING)
+
+
+def test_the_help_names_every_device() -> None:
+    (device,) = [one for one in fields(RecognizerOptions) if one.name == "device"]
+    assert all(name in device.metadata["help"] for name in ("cpu", "auto", *DEVICES))
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_a_session_on_the_devices_of_this_machine_runs(tiny_model: Path, device: str) -> None:
+    session = open_session(tiny_model, threads=1, device=device)
+    assert session.providers[-1] == "CPUExecutionProvider"
+    for one in (session, pickle.loads(pickle.dumps(session))):
+        (rows,) = one.run({"crops": CROPS}, outputs=["probabilities"])
+        assert np.allclose(rows.sum(1), 1, atol=1e-3)
+
+
+class FakeRuntime:
+    """An ONNX Runtime that offers CUDA; whether it starts and runs there is told beforehand."""
+
+    __version__ = "1.99"
+
+    def __init__(self, *, starts: bool = True) -> None:
+        self.starts = starts
+        self.SessionOptions = onnxruntime.SessionOptions
+
+    def get_available_providers(self) -> list[str]:
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def InferenceSession(
+        self, data: bytes, options: object, *, providers: list[str], enable_fallback: bool
+    ) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+        assert not enable_fallback
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        if self.starts:
+            session.get_providers = lambda: providers
+        session.run = self._fail
+        return session
+
+    def _fail(self, *_: object) -> None:
+        raise RuntimeError("CUDA failure 999: unknown error ; GPU=0\n  at line 7")
+
+
+def test_a_device_that_fails_on_its_first_run_says_so(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The classifier runs once when it is opened, and so does the detector."""
+    monkeypatch.setattr(runtime, "_runtime", FakeRuntime)
+    said = "fails on CUDAExecutionProvider; received CUDA failure 999.*; run it with --device cpu$"
+    with pytest.raises(ModelError, match=rf"^tiny\.onnx {said}"):
+        load_classifier(tiny_model, device="cuda")
+    with pytest.raises(ModelError, match=rf"^centerface\.onnx {said}"):
+        open_detector(RecognizerOptions(device="cuda"))
+
+
+def test_a_device_that_does_not_start_is_an_error_and_never_left_out_in_silence(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(runtime, "_runtime", lambda: FakeRuntime(starts=False))
+    with pytest.raises(ModelError, match=r"^device cuda did not start; .* or use --device cpu$"):
+        open_session(tiny_model, device="cuda")
+    assert open_session(tiny_model, device="auto").providers == ("CPUExecutionProvider",)
+    assert "device auto did not start" in caplog.text
+    assert "running on the processor" in caplog.text

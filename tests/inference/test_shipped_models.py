@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.inference.ensemble import CropClassifier
+from facial_expressions.inference.contracts import CropClassifier
 from facial_expressions.inference.model_store import ENSEMBLE, list_models
 from facial_expressions.labels import FER2013
 from tests import builders

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 import facial_expressions as fx
-from facial_expressions.inference.detectors import Detection
+from facial_expressions.inference.contracts import Detection
+from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.media import analysis
 from facial_expressions.media.analysis import frames_ahead, load_video_recognizer
@@ -138,7 +139,7 @@ def test_results_are_those_of_one_frame_at_a_time(
 ) -> None:
     shown = [scene(face, [(20 + 8 * index, 60)] if index != 5 else []) for index in range(14)]
     path = write_video(tmp_path / "clip.mp4", shown, even_times(14))
-    recognizer = load_video_recognizer(ahead=4, threads=1)
+    recognizer = load_video_recognizer(RecognizerOptions(threads=1), ahead=4)
     assert isinstance(recognizer, ExpressionRecognizer)
     results = []
     for ahead in (0, 4):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facial_expressions.inference.detectors import Detection
+from facial_expressions.inference.contracts import Detection
 from facial_expressions.media.assignment import assign
 from facial_expressions.media.tracking import Tracker
 from facial_expressions.results import Box

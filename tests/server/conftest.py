@@ -15,7 +15,8 @@ from PIL import Image
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 pytest.importorskip("onnx", reason="tiny models are written with the package onnx")
 
-from facial_expressions.inference.detectors import Detection
+from facial_expressions.inference.contracts import Detection
+from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
 from tests.server.client import RunningServer, run_server
 from tests.tiny_model import write_mapped_model, write_tiny_model
@@ -26,6 +27,8 @@ class HeldDetector:
 
     The server's warm-up passes: it is the first picture.
     """
+
+    framing = CenterFaceDetector.framing
 
     def __init__(self) -> None:
         self.may_go = threading.Event()

@@ -22,7 +22,6 @@ from facial_expressions.distributed.shards import (
 )
 from facial_expressions.distributed.work import RecognizerFactory
 from facial_expressions.errors import BatchError
-from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.model_store import files_digest
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import load_recognizer
@@ -192,7 +191,7 @@ def _ignore(progress: BatchProgress) -> None:
 
 def _describe(options: BatchOptions) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the names of the expressions, and all that decides what rows say."""
-    classifier = load_classifier(options.recognizer)
+    classifier = load_recognizer(options.recognizer).classifier
     described = options.recognizer.to_dict()
     del described["threads"]  # they change how long it takes, and no row
     return classifier.labels.names, {

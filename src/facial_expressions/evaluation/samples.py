@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.evaluation.predictions import Predictions
-from facial_expressions.inference.contracts import Classifier, CropClassifier
+from facial_expressions.inference.contracts import Classifier, Explainer
 
 __all__ = ["Sample", "activation_map", "choose_mistakes", "choose_samples", "occlusion_map"]
 
@@ -96,7 +96,7 @@ def choose_samples(
 
 def _heat(classifier: Classifier, image: NDArray[np.uint8], label_id: int) -> NDArray[np.float32]:
     """Return the exact map where the classifier has one."""
-    if isinstance(classifier, CropClassifier) and classifier.explains:
+    if isinstance(classifier, Explainer) and classifier.explains:
         side = image.shape[0]
         return activation_map(classifier.explain(image[None])[0], label_id, side=side)
     return occlusion_map(classifier, image, label_id)

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from facial_expressions.model_metadata import ModelMetadata
     from facial_expressions.preprocessing import Framing
 
-__all__ = ["Classifier", "CropClassifier", "Detection", "FaceDetector", "RowRecognizer"]
+__all__ = [
+    "Classifier",
+    "CropClassifier",
+    "Detection",
+    "Explainer",
+    "FaceDetector",
+    "RowRecognizer",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,6 @@ class FaceDetector(Protocol):
         ...
 
 
-@runtime_checkable
 class Classifier(Protocol):
     """What can be evaluated: crops in, probabilities out."""
 
@@ -83,7 +89,20 @@ class Classifier(Protocol):
 
 
 @runtime_checkable
-class CropClassifier(Classifier, Protocol):
+class Explainer(Protocol):
+    """What may say where in a crop it looked."""
+
+    @property
+    def explains(self) -> bool:
+        """Whether ``explain`` has an answer."""
+        ...
+
+    def explain(self, crops: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        """Return class activation maps ``float32 (N, K, H, W)``."""
+        ...
+
+
+class CropClassifier(Classifier, Explainer, Protocol):
     """What a recognizer needs: a classifier that knows its model file and can explain itself."""
 
     @property
@@ -105,11 +124,6 @@ class CropClassifier(Classifier, Protocol):
         self, crops: NDArray[np.uint8], *, batch_size: int = 256
     ) -> NDArray[np.float32]:
         """Return ``float32 (N, K)`` for crops ``uint8 (N, S, S)`` or ``(N, S, S, 3)``."""
-        ...
-
-    @property
-    def explains(self) -> bool:
-        """Whether ``explain`` has an answer."""
         ...
 
     def explain(self, crops: NDArray[np.uint8], *, batch_size: int = 256) -> NDArray[np.float32]:
