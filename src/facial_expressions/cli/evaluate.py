@@ -94,6 +94,7 @@ def command(  # noqa: PLR0913 - one argument per option
         bool,
         typer.Option("--detect", help="DATA holds whole photos: measure each one's largest face."),
     ] = False,
+    options: RecognizerOptions,
     robustness: Annotated[
         bool,
         typer.Option(
@@ -113,7 +114,6 @@ def command(  # noqa: PLR0913 - one argument per option
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
     ] = False,
-    options: RecognizerOptions,
 ) -> None:
     """Measure a model: accuracy, classes, confusion, calibration, subsets, robustness."""
     from facial_expressions.evaluation.report import EvaluationSettings

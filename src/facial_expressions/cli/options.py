@@ -27,7 +27,7 @@ def takes_recognizer_options(
     without: Sequence[str] = (),
     **defaults: object,
 ) -> Callable[[Verb], Verb]:
-    """Give a verb every option of a recognizer; it receives them as one value, ``options``.
+    """Give a verb every option of a recognizer, in the place of its parameter ``options``.
 
     Args:
         kind: The class of the options; each of its fields is an option with that field's help.
@@ -51,7 +51,9 @@ def takes_recognizer_options(
 
     def extend(verb: Verb) -> Verb:
         own = inspect.signature(verb, eval_str=True)
-        whole = [one for one in own.parameters.values() if one.name != "options"] + added
+        whole = list(own.parameters.values())
+        place = list(own.parameters).index("options")
+        whole[place : place + 1] = added
 
         @functools.wraps(verb)
         def extended(*args: Any, **given: Any) -> None:  # noqa: ANN401 - as Typer converts them
