@@ -40,7 +40,6 @@ __all__ = [
     "RecipeError",
     "StorageError",
     "VideoError",
-    "suggest",
 ]
 
 
