@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from facial_expressions.data.ferplus import ferplus_votes, strict_majority
 from facial_expressions.data.load import load_dataset
 from facial_expressions.evaluation.calibration import apply_temperature
-from facial_expressions.evaluation.top_label import fit_top_label_map, gain_on_halves
+from facial_expressions.evaluation.fit_top_label import fit_top_label_map, gain_on_halves
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.probabilities import log_probabilities

@@ -1,19 +1,22 @@
-"""Metrics of answers equal scikit-learn's and SciPy's, or numbers worked out by hand."""
+"""Metrics of answers equal scikit-learn's, or numbers worked out by hand."""
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
-import scipy.stats
 import sklearn.metrics  # noqa: TID253 - the reference that ours are compared with
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facial_expressions.errors import MissingExtraError
+from facial_expressions.evaluation.calibration import fit_class_bias
 from facial_expressions.evaluation.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -98,10 +101,14 @@ def test_no_answer_is_wrong_and_harms_no_other_class_precision() -> None:
     ("n_right", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (7, 9), (3291, 7178)]
 )
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
-def test_interval_is_scipys_wilson(n_right: int, n: int, confidence: float) -> None:
-    expected = scipy.stats.binomtest(n_right, n).proportion_ci(confidence, method="wilson")
+def test_interval_ends_where_the_score_test_rejects(
+    n_right: int, n: int, confidence: float
+) -> None:
+    """Wilson's bounds are the shares p with n (n_right / n - p)^2 = z^2 p (1 - p)."""
+    z2, share = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2, n_right / n
+    expected = np.sort(np.roots([n + z2, -(2 * n * share + z2), n * share**2]).real)
     received = wilson_interval(n_right, n, confidence=confidence)
-    assert received == pytest.approx((expected.low, expected.high))
+    assert received == pytest.approx(tuple(expected), abs=1e-9)
 
 
 @settings(deadline=None, max_examples=50)
@@ -115,22 +122,24 @@ def test_interval_holds_the_share_and_stays_in_0_to_1(n: int, share: float) -> N
 
 @settings(deadline=None, max_examples=50)
 @given(only_first=st.integers(0, 60), only_second=st.integers(0, 60), both=st.integers(0, 5))
-def test_mcnemar_is_scipys_exact_binomial_test(
-    only_first: int, only_second: int, both: int
-) -> None:
+def test_mcnemar_counts_the_falls_of_coins(only_first: int, only_second: int, both: int) -> None:
     first = [True] * only_first + [False] * only_second + [True] * both + [False]
     second = [False] * only_first + [True] * only_second + [True] * both + [False]
     result = mcnemar_test(first, second)
-    n = only_first + only_second
-    expected = 1.0 if n == 0 else scipy.stats.binomtest(only_first, n, 0.5).pvalue
     assert (result.only_first, result.only_second) == (only_first, only_second)
-    assert result.p_value == pytest.approx(expected)
+    assert result.p_value == pytest.approx(float(two_sided(only_first, only_second)))
 
 
 def test_mcnemar_stays_exact_for_thousands_of_pictures() -> None:
     first = [True] * 2000 + [False] * 2200
     result = mcnemar_test(first, [not right for right in first])
-    assert result.p_value == pytest.approx(scipy.stats.binomtest(2000, 4200, 0.5).pvalue)
+    assert result.p_value == pytest.approx(float(two_sided(2000, 2200)))
+
+
+def two_sided(a: int, b: int) -> Fraction:
+    """Return the exact chance that ``a + b`` coins split at least as unevenly as ``a : b``."""
+    fewer = sum(math.comb(a + b, k) for k in range(min(a, b) + 1))
+    return min(Fraction(1), Fraction(2 * fewer, 2 ** (a + b)))
 
 
 @pytest.mark.parametrize(
@@ -152,17 +161,27 @@ def test_paired_test_needs_the_same_pictures() -> None:
         mcnemar_test([True], [True, False])
 
 
-def test_missing_scikit_learn_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("package", "call"),
+    [
+        ("sklearn", lambda: confusion_matrix([0], [0], n_classes=2)),
+        ("scipy", lambda: wilson_interval(1, 2)),
+        ("scipy", lambda: fit_class_bias([[0.0, 1.0]], [0])),
+    ],
+)
+def test_a_missing_package_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, package: str, call: Callable[[], object]
+) -> None:
     real_import = builtins.__import__
 
-    def without_sklearn(name: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        if name.startswith("sklearn"):
+    def without(name: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        if name.startswith(package):
             raise ImportError(name)
         return real_import(name, *arguments, **options)
 
-    monkeypatch.setattr(builtins, "__import__", without_sklearn)
-    with pytest.raises(MissingExtraError, match=r"facial-expressions\[evaluate\]"):
-        confusion_matrix([0], [0], n_classes=2)
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingExtraError, match=rf"{package}.*facial-expressions\[evaluate\]"):
+        call()
 
 
 def test_array_scores_do_not_change_their_input() -> None:

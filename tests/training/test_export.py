@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import ExportError
-from facial_expressions.evaluation.top_label import HalvesGain
+from facial_expressions.evaluation.fit_top_label import HalvesGain
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.runtime import open_session
 from facial_expressions.inference.top_label import top_label_map_of

@@ -3,7 +3,7 @@
 All are fitted on validation pictures and stored in the model file by ``export``. Temperature
 scaling divides the logits by one number T, so it changes confidences but no answer (Guo et al.
 2017, arXiv:1706.04599). Log-probabilities are logits up to a constant per row, so probabilities do
-as well. The loss is convex in 1/T; its root is found by bisection on the derivative.
+as well. The loss is convex in 1/T, and so it is in the biases: SciPy finds the one minimum.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.evaluation.logits import checked_logits
+from facial_expressions.evaluation.logits import checked_logits, minimum_of, scipy_optimize
 from facial_expressions.evaluation.probability_metrics import coverage_curve
 from facial_expressions.inference.probabilities import log_probabilities, softmax
 from facial_expressions.inference.top_label import TopLabelMap
@@ -106,10 +106,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
         return MAX_TEMPERATURE
     if slope(high) <= 0:
         return MIN_TEMPERATURE
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
-    return 2 / (low + high)
+    return float(1 / scipy_optimize().brentq(slope, low, high, xtol=1e-14))
 
 
 def fit_class_bias(
@@ -119,9 +116,8 @@ def fit_class_bias(
 
     Bias-corrected temperature scaling (Alexandari et al. 2020, arXiv:1901.06852): the scale a and
     biases b for which softmax(a * logits + b) has the smallest mean NLL, with a normal prior on the
-    biases, which keeps those of classes with few pictures small. The loss is convex; Newton's
-    method finds its minimum. What is returned is ``b / a``, less its mean: added to the logits
-    before their temperature is fitted.
+    biases, which keeps those of classes with few pictures small. What is returned is ``b / a``,
+    less its mean: added to the logits before their temperature is fitted.
 
     Args:
         logits: Of validation pictures, ``(N, K)``.
@@ -145,31 +141,16 @@ def fit_class_bias(
     z, truth = checked_logits(logits, y_true, for_what="a bias of each class")
     n, k = z.shape
     target = np.eye(k)[truth]
-    decay = 1 / (n * prior_std**2)
-    weights = np.concatenate([[1.0], np.zeros(k)])  # a, then b
-    penalty = np.concatenate([[0.0], np.full(k, decay)])
+    penalty = np.concatenate([[0.0], np.full(k, 1 / (n * prior_std**2))])  # on a, then on b
 
-    def loss(w: NDArray[np.float64]) -> float:
-        p = softmax(w[0] * z + w[1:])
-        nll = -np.log(np.maximum(p[np.arange(n), truth], 1e-300)).mean()
-        return float(nll + (penalty * w**2).sum() / 2)
-
-    for _ in range(50):
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Return the mean NLL with the prior, and its gradient."""
         p = softmax(weights[0] * z + weights[1:])
+        nll = -np.log(np.maximum(p[np.arange(n), truth], 1e-300)).mean()
         gradient = np.concatenate([[((p - target) * z).sum() / n], (p - target).mean(axis=0)])
-        gradient += penalty * weights
-        mean = (p * z).sum(axis=1)  # of the logits under p
-        hessian = np.diag(penalty + 1e-9)
-        hessian[0, 0] += (p * z**2).sum() / n - (mean**2).mean()
-        hessian[0, 1:] += (p * z).mean(axis=0) - (p * mean[:, None]).mean(axis=0)
-        hessian[1:, 0] = hessian[0, 1:]
-        hessian[1:, 1:] += np.diag(p.mean(axis=0)) - p.T @ p / n
-        step, before = np.linalg.solve(hessian, gradient), loss(weights)
-        while loss(weights - step) > before and np.abs(step).max() > 1e-9:
-            step /= 2
-        weights = weights - step
-        if np.abs(step).max() < 1e-9:
-            break
+        return nll + (penalty * weights**2).sum() / 2, gradient + penalty * weights
+
+    weights = minimum_of(loss, [1.0, *[0.0] * k])
     bias = weights[1:] / max(weights[0], 1 / MAX_TEMPERATURE)
     return np.asarray(bias - bias.mean(), np.float64)
 

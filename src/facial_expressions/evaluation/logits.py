@@ -1,13 +1,22 @@
-"""Logits, checked before anything is fitted on them."""
+"""What every fit on logits shares: their check, and SciPy's search for a minimum."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facial_expressions.errors import MissingExtraError
 from facial_expressions.evaluation.metrics import check_ids
 
-__all__ = ["checked_logits"]
+__all__ = ["checked_logits", "minimum_of", "scipy_optimize"]
+
+_GRADIENT_IS_ZERO = 1e-9
+
+Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
+"""From weights to a value and its gradient."""
 
 
 def checked_logits(
@@ -32,3 +41,34 @@ def checked_logits(
         )
     check_ids("labels", truth, lowest=0, n_classes=z.shape[1])
     return z, truth
+
+
+def minimum_of(loss: Loss, start: ArrayLike) -> NDArray[np.float64]:
+    """Return where a convex function is smallest.
+
+    Args:
+        loss: The function, with its gradient.
+        start: Where the search begins.
+
+    Raises:
+        MissingExtraError: SciPy is not installed.
+
+    Examples:
+        >>> minimum_of(lambda x: (float((x[0] - 3) ** 2), 2 * (x - 3)), [0.0]).round(6).tolist()
+        [3.0]
+    """
+    found = scipy_optimize().minimize(loss, start, jac=True, options={"gtol": _GRADIENT_IS_ZERO})
+    return np.asarray(found.x, np.float64)
+
+
+def scipy_optimize() -> ModuleType:
+    """Import ``scipy.optimize``.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import scipy.optimize
+    except ImportError as error:
+        raise MissingExtraError.of("evaluate", "scipy") from error
+    return scipy.optimize  # type: ignore[no-any-return]

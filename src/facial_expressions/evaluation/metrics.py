@@ -2,7 +2,7 @@
 
 ``*_score`` is better when higher, ``*_error`` when lower. ``y_true`` comes first and holds label
 ids ``0..K-1``; ``y_predicted`` may hold -1 for "no answer", which is never right. What scikit-learn
-has is taken from scikit-learn, with ``labels=range(K)`` and ``zero_division=0``: a class without
+or SciPy has is taken from there, with ``labels=range(K)`` and ``zero_division=0``: a class without
 pictures counts as 0 in a macro average.
 
 References: Wilson 1927 (interval of a share); McNemar 1947, exact form (paired comparison).
@@ -10,12 +10,10 @@ References: Wilson 1927 (interval of a share); McNemar 1947, exact form (paired 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from statistics import NormalDist
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -116,6 +114,7 @@ def wilson_interval(n_right: int, n: int, *, confidence: float = 0.95) -> tuple[
 
     Raises:
         ValueError: ``n`` is not positive or ``n_right`` lies outside ``0..n``.
+        MissingExtraError: SciPy is not installed.
 
     Examples:
         >>> [round(bound, 4) for bound in wilson_interval(8, 10)]
@@ -126,13 +125,8 @@ def wilson_interval(n_right: int, n: int, *, confidence: float = 0.95) -> tuple[
             f"an interval needs 0 <= n_right <= n, n > 0 and a confidence between 0 and 1; "
             f"received n_right={n_right}, n={n}, confidence={confidence}"
         )
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share = n_right / n
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    low = 0.0 if n_right == 0 else middle - half
-    high = 1.0 if n_right == n else middle + half
-    return low, high
+    interval = _binomial_test(n_right, n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int) -> Ids:
@@ -217,7 +211,9 @@ def mcnemar_test(first_right: ArrayLike, second_right: ArrayLike) -> McNemarResu
             f"received shapes {first.shape} and {second.shape}"
         )
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
-    return McNemarResult(only_first, only_second, _two_sided_sign_test(only_first, only_second))
+    # Were both equally good, either would be the right one as a coin falls.
+    p_value = _binomial_test(only_first, n).pvalue if (n := only_first + only_second) else 1.0
+    return McNemarResult(only_first, only_second, float(p_value))
 
 
 def holm_adjusted(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -238,14 +234,13 @@ def holm_adjusted(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
-def _two_sided_sign_test(a: int, b: int) -> float:
-    """Return the probability that ``a + b`` fair coins split at least as unevenly as ``a : b``."""
-    n, fewer = a + b, min(a, b)
-    term, total = 1, 0  # binomial coefficients n over k, exact
-    for k in range(fewer + 1):
-        total += term
-        term = term * (n - k) // (k + 1)
-    return min(1.0, float(Fraction(2 * total, 2**n)))
+def _binomial_test(k: int, n: int) -> Any:  # noqa: ANN401 - SciPy publishes no types
+    """Return SciPy's exact test of ``k`` of ``n`` against one half, which has the intervals too."""
+    try:
+        from scipy.stats import binomtest
+    except ImportError as error:
+        raise MissingExtraError.of("evaluate", "scipy") from error
+    return binomtest(k, n)
 
 
 def _paired(

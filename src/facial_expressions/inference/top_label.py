@@ -6,7 +6,7 @@ arXiv:2107.08353). Here the log-odds of the answer, against all other classes to
 a line of the answer's own, as in Platt's scaling; the other classes keep their shares of what is
 left. The line never takes the answer's place away, so no answer changes.
 
-``evaluation/top_label.py`` fits such maps; the model file applies its own.
+``evaluation/fit_top_label.py`` fits such maps; the model file applies its own.
 """
 
 from __future__ import annotations

@@ -29,12 +29,12 @@ from facial_expressions.evaluation.calibration import (
     fit_class_bias,
     fit_temperature,
 )
+from facial_expressions.evaluation.fit_top_label import fit_top_label_map, gain_on_halves
 from facial_expressions.evaluation.metrics import accuracy_score
 from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
 )
-from facial_expressions.evaluation.top_label import fit_top_label_map, gain_on_halves
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.probabilities import softmax
 from facial_expressions.inference.runtime import open_session

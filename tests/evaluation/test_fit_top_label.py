@@ -8,8 +8,8 @@ import scipy.optimize
 import scipy.special
 
 from facial_expressions.evaluation.calibration import fit_temperature
+from facial_expressions.evaluation.fit_top_label import fit_top_label_map, gain_on_halves
 from facial_expressions.evaluation.probability_metrics import calibration_error
-from facial_expressions.evaluation.top_label import fit_top_label_map, gain_on_halves
 from facial_expressions.inference.probabilities import log_probabilities
 from tests.evaluation.fakes import random_case
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.evaluation.logits import checked_logits
+from facial_expressions.evaluation.logits import checked_logits, minimum_of
 from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
@@ -117,23 +117,17 @@ def _fit_line(
     towards: NDArray[np.float64],
     tie: float,
 ) -> NDArray[np.float64]:
-    """Return slope and offset: logistic regression with a normal prior, by Newton's method."""
+    """Return slope and offset: logistic regression with a normal prior."""
     features = np.stack([odds, np.ones_like(odds)], axis=1)
+    scale = 1 / (len(odds) + tie)  # the loss stays near 1 however many pictures there are
 
-    def loss(line: NDArray[np.float64]) -> float:
-        signed = np.where(right, -1, 1) * (features @ line)
-        return float(np.logaddexp(0, signed).sum() + tie / 2 * ((line - towards) ** 2).sum())
+    def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Return the NLL with the prior, and its gradient."""
+        said, off = features @ line, line - towards
+        nll = np.logaddexp(0, np.where(right, -said, said)).sum() + tie / 2 * (off**2).sum()
+        # 1 / (1 + exp(-said)), which overflows nowhere
+        gradient = features.T @ (np.exp(-np.logaddexp(0, -said)) - right) + tie * off
+        return nll * scale, gradient * scale
 
-    line = towards.copy()
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(features @ line, -50, 50)))
-        gradient = features.T @ (p - right) + tie * (line - towards)
-        hessian = (features * (p * (1 - p))[:, None]).T @ features + tie * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        while loss(line - step) > loss(line) and np.abs(step).max() > 1e-10:
-            step /= 2
-        line = line - step
-        if np.abs(step).max() < 1e-10:
-            break
-    line[0] = max(line[0], _LEAST_SLOPE)
-    return line
+    slope, offset = minimum_of(loss, towards)
+    return np.array([max(slope, _LEAST_SLOPE), offset])
