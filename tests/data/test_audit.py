@@ -12,8 +12,8 @@ from PIL import Image
 
 from facial_expressions.data import Dataset, load_dataset
 from facial_expressions.data.audit import AuditReport, audit_dataset
-from facial_expressions.data.audit_grid import draw_audit
 from facial_expressions.data.ferplus import ferplus_votes
+from facial_expressions.pages.audit_grid import draw_audit
 from tests.builders import Row, make_rows, write_competition_csv, write_ferplus_csv
 
 CLEAN = make_rows(train=3, public=1, private=1)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.evaluation.predictions import Predictions
+from facial_expressions.evaluation.predictions import Predictions, write_predictions
+from facial_expressions.evaluation.provenance import Provenance
+from facial_expressions.evaluation.report import build_report
 from facial_expressions.labels import LabelSet
 
 PAIR = LabelSet("pair", ("no", "yes"))
@@ -82,3 +85,13 @@ def predictions_of(
         np.array(truth, np.int64),
         np.array(rows, np.float32),
     )
+
+
+def store_report(folder: Path, predictions: Predictions, *, with_rows: bool = True) -> Path:
+    """Write into a new folder what a comparison reads of a report."""
+    folder.mkdir()
+    report = build_report(predictions, provenance=Provenance(model="m"))
+    (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
+    if with_rows:
+        write_predictions(predictions, folder / "predictions.csv")
+    return folder

@@ -8,33 +8,16 @@ import pytest
 
 from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.comparison import compare_reports, read_report
-from facial_expressions.evaluation.predictions import Predictions, write_predictions
-from facial_expressions.evaluation.provenance import Provenance
-from facial_expressions.evaluation.render_comparison import (
-    render_comparison_html,
-    render_comparison_markdown,
-    render_comparison_text,
-)
-from facial_expressions.evaluation.render_json import render_json
-from facial_expressions.evaluation.report import build_report
-from tests.evaluation.fakes import PAIR, predictions_of
+from facial_expressions.evaluation.predictions import Predictions
+from tests.evaluation.fakes import PAIR, predictions_of, store_report
 
 RIGHT, WRONG = [0.75, 0.25], [0.25, 0.75]
 
 
-def store(folder: Path, predictions: Predictions, *, with_rows: bool = True) -> Path:
-    folder.mkdir()
-    report = build_report(predictions, provenance=Provenance(model="m"))
-    (folder / "report.json").write_text(render_json(report), encoding="utf-8")
-    if with_rows:
-        write_predictions(predictions, folder / "predictions.csv")
-    return folder
-
-
 def test_difference_and_paired_test_by_hand(tmp_path: Path) -> None:
     """Ten pictures: the second is right in 8, the first in 2, never both: p = 2 * 56 / 1024."""
-    first = store(tmp_path / "a", predictions_of(PAIR, [0] * 10, [RIGHT] * 2 + [WRONG] * 8))
-    second = store(tmp_path / "b", predictions_of(PAIR, [0] * 10, [WRONG] * 2 + [RIGHT] * 8))
+    first = store_report(tmp_path / "a", predictions_of(PAIR, [0] * 10, [RIGHT] * 2 + [WRONG] * 8))
+    second = store_report(tmp_path / "b", predictions_of(PAIR, [0] * 10, [WRONG] * 2 + [RIGHT] * 8))
     (comparison,) = compare_reports([read_report(first), read_report(second)])
     assert comparison.differences["accuracy"] == pytest.approx(0.6)
     assert comparison.test is not None
@@ -43,10 +26,10 @@ def test_difference_and_paired_test_by_hand(tmp_path: Path) -> None:
 
 
 def test_pictures_are_matched_by_name(tmp_path: Path) -> None:
-    first = store(tmp_path / "a", predictions_of(PAIR, [0, 0, 0], [RIGHT, WRONG, RIGHT]))
+    first = store_report(tmp_path / "a", predictions_of(PAIR, [0, 0, 0], [RIGHT, WRONG, RIGHT]))
     turned = predictions_of(PAIR, [0, 0, 0], [RIGHT, WRONG, RIGHT])
     turned = Predictions(PAIR, ("2", "1", "0"), turned.truth, turned.probabilities)
-    second = store(tmp_path / "b", turned)
+    second = store_report(tmp_path / "b", turned)
     (comparison,) = compare_reports([read_report(first), read_report(second)])
     assert comparison.test is not None
     assert (comparison.test.only_first, comparison.test.only_second) == (0, 0)
@@ -54,27 +37,15 @@ def test_pictures_are_matched_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["other pictures", "other truth", "no rows"])
 def test_what_is_not_paired_is_not_tested(tmp_path: Path, kind: str) -> None:
-    first = store(tmp_path / "a", predictions_of(PAIR, [0, 1], [RIGHT, WRONG]))
+    first = store_report(tmp_path / "a", predictions_of(PAIR, [0, 1], [RIGHT, WRONG]))
     truth = [0, 1, 1] if kind == "other pictures" else [0, 0] if kind == "other truth" else [0, 1]
-    second = store(
+    second = store_report(
         tmp_path / "b",
         predictions_of(PAIR, truth, [RIGHT] * len(truth)),
         with_rows=kind != "no rows",
     )
     reports = [read_report(first), read_report(second)]
     assert compare_reports(reports)[0].test is None
-    assert "no paired test" in render_comparison_text(reports)
-
-
-def test_the_text_says_what_is_chance(tmp_path: Path) -> None:
-    first = store(tmp_path / "a", predictions_of(PAIR, [0] * 9, [WRONG] * 9))
-    second = store(tmp_path / "b", predictions_of(PAIR, [0] * 9, [RIGHT] * 9))
-    third = store(tmp_path / "c", predictions_of(PAIR, [0] * 9, [RIGHT] + [WRONG] * 8))
-    text = render_comparison_text([read_report(path) for path in (first, second, third)])
-    _, better, chance = (text.split("against")[i].splitlines()[0] for i in range(3))
-    assert "more than chance" in better
-    assert "within chance" in chance
-    assert "1.0000 (+1.0000)" in text
 
 
 def test_every_two_are_compared_and_p_is_adjusted_for_three_tests(tmp_path: Path) -> None:
@@ -82,7 +53,9 @@ def test_every_two_are_compared_and_p_is_adjusted_for_three_tests(tmp_path: Path
     rights = {"a": 0, "b": 9, "c": 8}
     reports = [
         read_report(
-            store(tmp_path / name, predictions_of(PAIR, [0] * 9, [RIGHT] * n + [WRONG] * (9 - n)))
+            store_report(
+                tmp_path / name, predictions_of(PAIR, [0] * 9, [RIGHT] * n + [WRONG] * (9 - n))
+            )
         )
         for name, n in rights.items()
     ]
@@ -93,40 +66,10 @@ def test_every_two_are_compared_and_p_is_adjusted_for_three_tests(tmp_path: Path
     adjusted = [one.p_adjusted for one in comparisons]
     assert adjusted == pytest.approx([3 * 2 / 512, 2 * 2 / 256, 1.0])
     assert [one.is_more_than_chance for one in comparisons] == [True, True, False]
-    assert "McNemar p = 0.0039 (adjusted 0.012), more than chance" in render_comparison_text(
-        reports
-    )
-
-
-def test_markdown_has_the_best_of_each_row_in_bold_and_every_pair(tmp_path: Path) -> None:
-    first = store(tmp_path / "a", predictions_of(PAIR, [0] * 4, [WRONG] * 4))
-    second = store(tmp_path / "b", predictions_of(PAIR, [0] * 4, [RIGHT] * 4))
-    text = render_comparison_markdown([read_report(first), read_report(second)])
-    assert "| Figure | m (a) | m (b) |" in text
-    assert "| Pictures | 4 | 4 |" in text
-    assert "| Accuracy | 0.0000 | **1.0000** |" in text
-    assert "| ECE | 0.7500 | **0.2500** |" in text
-    assert "| F1, No | 0.0000 | **1.0000** |" in text
-    assert "| m (a) and m (b) | +100.00 | 0 | 4 | 0.12 | 0.12 | within chance |" in text
-    assert "Corrupted" not in text
-
-
-def test_page_is_whole_and_holds_no_markup_of_a_name(tmp_path: Path) -> None:
-    reports = [
-        read_report(store(tmp_path / name, predictions_of(PAIR, [0, 1], [RIGHT, right])))
-        for name, right in (("<b>a", RIGHT), ("b", WRONG))
-    ]
-    page = render_comparison_html(reports)
-    assert page.startswith("<!doctype html>")
-    assert "<b>" not in page
-    assert "m (&lt;b&gt;a)" in page
-    assert "<td>0.5000</td><td><strong>1.0000</strong></td>" in page
-    for name in ("table", "section", "tbody", "main"):
-        assert page.count(f"<{name}") == page.count(f"</{name}>")
 
 
 def test_one_report_is_no_comparison(tmp_path: Path) -> None:
-    one = read_report(store(tmp_path / "a", predictions_of(PAIR, [0], [RIGHT])))
+    one = read_report(store_report(tmp_path / "a", predictions_of(PAIR, [0], [RIGHT])))
     with pytest.raises(ValueError, match="received 1"):
         compare_reports([one])
 

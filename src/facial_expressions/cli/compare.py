@@ -20,23 +20,21 @@ def command(
     ] = None,
 ) -> None:
     """Set reports side by side; every two are compared picture by picture."""
-    from facial_expressions.evaluation import render_comparison as forms
     from facial_expressions.evaluation.comparison import read_report
+    from facial_expressions.pages import comparison_page as forms
+    from facial_expressions.pages.writing import write_file
 
-    renderers = {
-        ".md": forms.render_comparison_markdown,
-        ".html": forms.render_comparison_html,
-    }
+    forms_by_suffix = {".md": forms.comparison_markdown, ".html": forms.comparison_page}
     if len(reports) < 2:
         raise typer.BadParameter(f"give two reports or more; received {len(reports)}")
     for path in out or []:
-        if path.suffix not in renderers:
+        if path.suffix not in forms_by_suffix:
             raise typer.BadParameter(
                 f"--out writes .md or .html; received {path.name}; choose one of these endings"
             )
     stored = [read_report(path) for path in reports]
-    print(forms.render_comparison_text(stored), end="")
+    print(forms.comparison_text(stored), end="")
     for path in out or []:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(renderers[path.suffix](stored), encoding="utf-8", newline="\n")
+        write_file(path, forms_by_suffix[path.suffix](stored))
         typer.echo(f"wrote {path}", err=True)

@@ -113,7 +113,7 @@ def _busy(what: str) -> AbstractContextManager[object]:
 
 
 def _write_audit(report: AuditReport, dataset: Dataset, folder: Path) -> None:
-    from facial_expressions.data.audit_grid import draw_audit
+    from facial_expressions.pages.audit_grid import draw_audit
 
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report.to_dict(), indent=1)

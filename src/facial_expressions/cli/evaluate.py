@@ -119,7 +119,9 @@ def command(  # noqa: PLR0913 - one argument per option
     from facial_expressions.evaluation.report import EvaluationSettings
 
     if out is not None:
-        _check_plots()
+        from facial_expressions.pages.report_files import check_ready
+
+        check_ready()
     options = replace(options, model=model)
     if detect:
         if robustness or protocol is not None or labels is LabelsName.FERPLUS:
@@ -144,8 +146,6 @@ def command(  # noqa: PLR0913 - one argument per option
     classifier = _load_classifier(options, labels)
     report, images = _measure(classifier, source, settings)
     _finish(report, out, classifier=classifier, images=images)
-    if any("cannot be read" in note for note in report.notes):
-        raise typer.Exit(1)
 
 
 def _measure(
@@ -230,7 +230,7 @@ def _evaluate_photos(
     with open_tree(data) as tree:
         left_out = find_class_folders(tree).left_out
     with _progress("photos") as progress:
-        report, answers = evaluate_photos(
+        report = evaluate_photos(
             recognizer,
             (photo for photo in iter_photos(data) if photo.part in chosen),
             classifier.labels,
@@ -241,8 +241,6 @@ def _evaluate_photos(
             progress=progress,
         )
     _finish(replace(report, split=split.value, notes=(*left_out, *report.notes)), out)
-    if answers.unreadable:
-        raise typer.Exit(1)
 
 
 def _finish(
@@ -252,14 +250,24 @@ def _finish(
     classifier: CropClassifier | None = None,
     images: NDArray[np.uint8] | None = None,
 ) -> None:
-    """Print the report and, if asked to, write its files."""
-    from facial_expressions.evaluation.render_text import render_text
+    """Print the report and, if asked to, write its files; exit with 1 when one was unreadable."""
+    from facial_expressions.pages.report_text import report_text
 
-    print(render_text(report), end="")
-    if out is None:
-        return
-    from facial_expressions.evaluation.report_files import write_report
+    print(report_text(report), end="")
+    if out is not None:
+        _write(report, out, classifier, images)
+    if any("cannot be read" in note for note in report.notes):
+        raise typer.Exit(1)
+
+
+def _write(
+    report: Report,
+    out: Path,
+    classifier: CropClassifier | None,
+    images: NDArray[np.uint8] | None,
+) -> None:
     from facial_expressions.evaluation.samples import choose_mistakes, choose_samples
+    from facial_expressions.pages.report_files import write_report
 
     samples: tuple[Sample, ...] = ()
     mistakes: tuple[Sample, ...] = ()
@@ -310,13 +318,6 @@ def _load_classifier(options: RecognizerOptions, labels: LabelsName) -> CropClas
     classifier = load_classifier(options)
     sets = [labels.name for labels in classifier.metadata.label_sets]
     return load_classifier(asked) if labels.value in sets[1:] else classifier
-
-
-def _check_plots() -> None:
-    """Raise before the work when the pictures could not be drawn after it."""
-    from facial_expressions.evaluation.drawing import new_figure
-
-    new_figure(1, 1)
 
 
 @contextmanager

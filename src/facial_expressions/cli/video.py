@@ -205,55 +205,17 @@ def _with_progress(frames: FrameSource, is_printing: bool) -> Iterator[Frame]:
 
 
 def _write_summaries(whole: Summary, files: Sequence[Path], labels: Sequence[str]) -> None:
+    from facial_expressions.pages.drawing import png_of
+    from facial_expressions.pages.video_page import timeline_chart, video_page
+    from facial_expressions.pages.writing import write_file
+
     for file in files:
         suffix = file.suffix.lower()
         if suffix == ".json":
-            file.write_text(whole.to_json(), encoding="utf-8", errors="backslashreplace")
+            write_file(file, whole.to_json())
         elif suffix == ".txt":
-            file.write_text(whole.to_text(), encoding="utf-8", errors="backslashreplace")
+            write_file(file, whole.to_text())
         elif suffix == ".png":
-            _draw(whole, file, labels)
+            write_file(file, png_of(timeline_chart(whole, labels)))
         elif suffix == ".html":
-            file.write_text(_page(whole, labels), encoding="utf-8", newline="\n")
-
-
-def _draw(whole: Summary, file: Path, labels: Sequence[str]) -> None:
-    from facial_expressions.evaluation.timeline import draw_timeline
-    from facial_expressions.media.draw import expression_color
-
-    draw_timeline(
-        file,
-        {
-            track.track_id: [(one.expression, one.start_s, one.end_s) for one in track.stretches]
-            for track in whole.tracks
-        },
-        title=f"Expressions in {Path(whole.source).name}",
-        duration=(whole.start_s, whole.start_s + whole.duration_s),
-        colors={label: expression_color(label) for label in labels},
-    )
-
-
-def _page(whole: Summary, labels: Sequence[str]) -> str:
-    from facial_expressions.evaluation.video_page import VideoRecord, VideoTrack, render_video_page
-    from facial_expressions.media.draw import expression_color
-
-    tracks = [
-        VideoTrack(
-            number=track.track_id,
-            seen_s=track.seen_s,
-            spans=[(one.expression, one.start_s, one.end_s) for one in track.stretches],
-            shares=track.shares,
-            longest=[(one.expression, one.start_s, one.end_s) for one in track.longest],
-        )
-        for track in whole.tracks
-    ]
-    record = VideoRecord(
-        name=Path(whole.source).name,
-        status=whole.status,
-        n_frames=whole.n_frames,
-        n_frames_without_face=whole.n_frames_without_face,
-        start_s=whole.start_s,
-        duration_s=whole.duration_s,
-        tracks=tracks,
-    )
-    return render_video_page(record, colors={label: expression_color(label) for label in labels})
+            write_file(file, video_page(whole, labels))

@@ -10,7 +10,7 @@ import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -24,27 +24,10 @@ from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.labels import LabelSet
 from facial_expressions.results import Face, ImageResult
 
-__all__ = ["PhotoPredictions", "evaluate_photos", "predict_photos"]
+__all__ = ["evaluate_photos"]
 
 _PHOTOS_PER_BATCH: Final = 16
 _NAMED: Final = 10
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PhotoPredictions:
-    """Answers for photos, and what could not be answered.
-
-    Attributes:
-        predictions: Truth and answers; no answer where no face was found.
-        unreadable: Names of the photos that could not be read.
-        notes: One sentence for each thing a reader of the figures must know.
-        digest: SHA-256 of all photos and labels, hexadecimal.
-    """
-
-    predictions: Predictions
-    unreadable: tuple[str, ...]
-    notes: tuple[str, ...]
-    digest: str
 
 
 def evaluate_photos(
@@ -55,45 +38,24 @@ def evaluate_photos(
     uncertain_below: float = 0.0,
     provenance: Provenance | None = None,
     progress: Progress | None = None,
-) -> tuple[Report, PhotoPredictions]:
-    """Measure a recogniser on labelled photos.
-
-    Args:
-        recognizer: What to ask.
-        photos: Files with the names of their expressions.
-        labels: The recogniser's label set.
-        uncertain_below: The model's threshold of ``uncertain``, 0 to 1.
-        provenance: What the report says of its origin.
-        progress: Called with photos done and 0: how many there are is not known before.
-
-    Raises:
-        DatasetError: No photo is left to measure.
-        MissingExtraError: scikit-learn is not installed.
-    """
-    answers = predict_photos(recognizer, photos, labels, progress=progress)
-    report = build_report(
-        answers.predictions, uncertain_below=uncertain_below, provenance=provenance
-    )
-    return replace(report, notes=answers.notes, split_digest=answers.digest), answers
-
-
-def predict_photos(
-    recognizer: RowRecognizer,
-    photos: Iterable[Photo],
-    labels: LabelSet,
-    *,
-    progress: Progress | None = None,
-) -> PhotoPredictions:
-    """Ask a recogniser for every photo; only a few are in memory at a time.
+) -> Report:
+    """Measure a recogniser on labelled photos; only a few are in memory at a time.
 
     Args:
         recognizer: What to ask.
         photos: Files with the names of their expressions.
         labels: The recogniser's label set; photos of other expressions are left out.
-        progress: Called with photos done and 0.
+        uncertain_below: The model's threshold of ``uncertain``, 0 to 1.
+        provenance: What the report says of its origin.
+        progress: Called with photos done and 0: how many there are is not known before.
+
+    Returns:
+        The report; its notes name what could not be answered or read, its ``split_digest`` is that
+        of all photos and labels.
 
     Raises:
         DatasetError: No photo is left to measure.
+        MissingExtraError: scikit-learn is not installed.
     """
     unknown: Counter[str] = Counter()
     unreadable: list[str] = []
@@ -114,8 +76,9 @@ def predict_photos(
         if progress is not None:
             progress(len(rows) + len(unreadable), 0)
     predictions = _predictions(rows, labels)
+    report = build_report(predictions, uncertain_below=uncertain_below, provenance=provenance)
     notes = _notes(predictions, unknown, unreadable)
-    return PhotoPredictions(predictions, tuple(unreadable), notes, sha.hexdigest())
+    return replace(report, notes=notes, split_digest=sha.hexdigest())
 
 
 def _chunks(photos: Iterable[Photo]) -> Iterator[list[Photo]]:

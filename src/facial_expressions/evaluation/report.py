@@ -1,12 +1,13 @@
 """The report: every figure of one classifier on one split, and ``evaluate``, which makes it.
 
-The renderers beside this file turn it into text, Markdown, JSON and HTML. Everything in it follows
+``pages/`` turns it into text, Markdown and HTML. Everything in it follows
 from model, data and settings, apart from ``latency_ms`` and ``run``. Figures of answers count a
 picture without an answer as wrong; figures of probabilities leave it out.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -166,6 +167,14 @@ class Report:
             "commit": origin.commit,
             "run": dict(self.run),
         }
+
+    def to_json(self) -> str:
+        """Return ``report.json``, two spaces deep.
+
+        Two runs differ in ``latency_ms`` and ``run`` only. NaN and infinity, which JSON does not
+        have, never occur.
+        """
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def _figures(self) -> dict[str, object]:
         """Return the measured part of ``to_dict``, not rounded."""

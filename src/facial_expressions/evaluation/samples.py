@@ -10,7 +10,7 @@ Fergus 2014, arXiv:1311.2901). That needs no gradient, so it works with any clas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -70,7 +70,7 @@ def choose_samples(
         class without a right or wrong answer gives none of that kind.
     """
     samples = []
-    for label_id, name in enumerate(predictions.labels):
+    for label_id in range(len(predictions.labels)):
         for is_right in (True, False):
             fitting = np.flatnonzero(
                 (predictions.truth == label_id)
@@ -80,18 +80,24 @@ def choose_samples(
             if len(fitting) == 0:
                 continue
             row = int(np.random.default_rng([seed, label_id, is_right]).choice(fitting))
-            answer = int(predictions.predicted[row])
-            image = np.asarray(images[row])
-            samples.append(
-                Sample(
-                    image=image,
-                    truth=name,
-                    prediction=predictions.labels.names[answer],
-                    confidence=float(predictions.confidence[row]),
-                    heat=None if classifier is None else _heat(classifier, image, answer),
-                )
-            )
+            sample = _sample(predictions, images, row)
+            if classifier is not None:
+                heat = _heat(classifier, sample.image, int(predictions.predicted[row]))
+                sample = replace(sample, heat=heat)
+            samples.append(sample)
     return tuple(samples)
+
+
+def _sample(
+    predictions: Predictions, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], row: int
+) -> Sample:
+    names = predictions.labels.names
+    return Sample(
+        image=np.asarray(images[row]),
+        truth=names[int(predictions.truth[row])],
+        prediction=names[int(predictions.predicted[row])],
+        confidence=float(predictions.confidence[row]),
+    )
 
 
 def _heat(classifier: Classifier, image: NDArray[np.uint8], label_id: int) -> NDArray[np.float32]:
@@ -146,18 +152,10 @@ def choose_mistakes(
     """
     samples = []
     wrong = ~predictions.right & predictions.answered
-    for label_id, name in enumerate(predictions.labels):
+    for label_id in range(len(predictions.labels)):
         rows = np.flatnonzero(wrong & (predictions.truth == label_id))
         order = np.argsort(-predictions.confidence[rows], kind="stable")[:per_class]
-        for row in rows[order]:
-            samples.append(
-                Sample(
-                    image=np.asarray(images[row]),
-                    truth=name,
-                    prediction=predictions.labels.names[int(predictions.predicted[row])],
-                    confidence=float(predictions.confidence[row]),
-                )
-            )
+        samples += [_sample(predictions, images, int(row)) for row in rows[order]]
     return tuple(samples)
 
 

@@ -8,8 +8,8 @@
     ├── environment.json       versions, commit, backend, device, precision, data digest, command
     ├── origins.json           weights and teachers of earlier runs, by SHA-256; only with them
     ├── history.csv            one row an epoch
-    ├── history.png            loss and accuracy
-    ├── report.html            the run as one page, as of its last finished epoch
+    ├── history.png            loss, accuracy, learning rate and seconds
+    ├── report.html            the run as one page; pages/run_page.py writes both at the end
     ├── checkpoints/           state to resume from
     ├── model.weights.h5       final weights (averaged ones, when the recipe averages)
     └── validation.npz         crops, labels and logits of validation, for calibration and parity
@@ -100,16 +100,6 @@ class RunFolder:
     def history(self) -> Path:
         """One row an epoch."""
         return self.path / "history.csv"
-
-    @property
-    def history_plot(self) -> Path:
-        """Curves of loss and accuracy."""
-        return self.path / "history.png"
-
-    @property
-    def report(self) -> Path:
-        """The run as one HTML page."""
-        return self.path / "report.html"
 
     @property
     def checkpoints(self) -> Path:

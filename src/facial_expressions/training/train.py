@@ -17,7 +17,7 @@ import numpy as np
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.data.ferplus import strict_majority
-from facial_expressions.evaluation.training_plots import plot_history
+from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.training import checkpoints
 from facial_expressions.training.batches import Batch, one_hot
 from facial_expressions.training.devices import spread_over_devices
@@ -39,7 +39,6 @@ from facial_expressions.training.run_folder import (
     describe_dataset,
     describe_environment,
 )
-from facial_expressions.training.run_report import write_run_report
 
 __all__ = ["Progress", "TrainingRun", "train"]
 
@@ -188,7 +187,6 @@ class _Trainer:
             history.append(row)
             self.folder.write_history(history)
             checkpoints.save(self.folder.checkpoints, self._checkpoint(row, identity))
-            write_run_report(self.folder)  # so a run that is stopped or killed has its page too
         self.callbacks.on_train_end()
         self._finish()
         return TrainingRun(folder=self.folder, history=history)
@@ -295,15 +293,14 @@ class _Trainer:
             variable.assign(saved.arrays[name])
 
     def _finish(self) -> None:
-        """Write final weights, validation logits, plots and page."""
+        """Write final weights, validation logits, chart and page."""
         if self.swap:
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
             for variable in self.model.trainable_variables:
                 # On JAX both now have one buffer, which is freed with the first of them.
                 variable.assign(keras.ops.copy(variable))
         save_result(self.folder, self.model, self.material)
-        plot_history(self.folder.history, self.folder.history_plot)
-        write_run_report(self.folder)
+        write_run_page(self.folder.path)
 
 
 def _accuracy_of(logs: Mapping[str, float]) -> float:

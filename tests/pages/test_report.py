@@ -1,29 +1,34 @@
-"""The report as text, Markdown, HTML and files."""
+"""A report as text, Markdown, page, charts and files."""
 
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle  # noqa: TID253 - what charts are made of
 from PIL import Image
 
+from facial_expressions.errors import MissingExtraError
 from facial_expressions.evaluation.metrics import Averages, ClassificationScores, ClassScores
 from facial_expressions.evaluation.predictions import read_predictions
 from facial_expressions.evaluation.provenance import Provenance
-from facial_expressions.evaluation.render_html import render_html
-from facial_expressions.evaluation.render_markdown import render_markdown
-from facial_expressions.evaluation.render_text import render_text
 from facial_expressions.evaluation.report import Report, build_report
-from facial_expressions.evaluation.report_files import write_report
 from facial_expressions.evaluation.robustness import CorruptionFigures, Robustness
 from facial_expressions.evaluation.samples import Sample
-from facial_expressions.evaluation.tables import classification_rows
 from facial_expressions.labels import FER2013, LabelSet
+from facial_expressions.pages.drawing import ACCENT, WARM
+from facial_expressions.pages.report_charts import report_charts
+from facial_expressions.pages.report_files import check_ready, write_report
+from facial_expressions.pages.report_page import report_markdown, report_page
+from facial_expressions.pages.report_text import report_text
+from facial_expressions.pages.tables import classification_table
 from tests.evaluation.fakes import PAIR, predictions_of, random_case
-from tests.evaluation.page_checker import Checker
+from tests.pages.page_checker import look_at
 
 
 def seven_classes(n: int = 140) -> Report:
@@ -58,6 +63,10 @@ def samples() -> list[Sample]:
     ]
 
 
+def page_of(report: Report, samples: Sequence[Sample] = (), mistakes: Sequence[Sample] = ()) -> str:
+    return report_page(report, report_charts(report), samples=samples, mistakes=mistakes)
+
+
 def test_classification_report_has_the_seeds_rows() -> None:
     """The seed's own figures, put in by hand, give the seed's own table."""
     supports = (958, 111, 1024, 1774, 1233, 1247, 831)
@@ -80,7 +89,7 @@ def test_classification_report_has_the_seeds_rows() -> None:
         confusion=report.confusion,
         probabilities=report.probabilities,
     )
-    assert classification_rows(seeds) == [
+    assert classification_table(seeds).rows == [
         ("Angry", "0.37", "0.12", "0.18", "958"),
         ("Disgust", "0.37", "0.12", "0.18", "111"),
         ("Fear", "0.37", "0.12", "0.18", "1,024"),
@@ -95,7 +104,7 @@ def test_classification_report_has_the_seeds_rows() -> None:
 
 
 def test_text_lines_up_in_columns() -> None:
-    text = render_text(seven_classes())
+    text = report_text(seven_classes())
     table = text[text.index("Class ") :].split("\n\n")[0].splitlines()
     ends = [line.rstrip()[-1] for line in table if not line.startswith("-")]
     assert len({len(line) for line in table}) == 1
@@ -105,7 +114,7 @@ def test_text_lines_up_in_columns() -> None:
 
 
 def test_markdown_tables_have_the_same_number_of_cells_in_every_row() -> None:
-    text = render_markdown(seven_classes(), plots=[("a.png", "what it shows")])
+    text = report_markdown(seven_classes(), plots=[("a.png", "what it shows")])
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert len(blocks) == 6
     for block in blocks:
@@ -117,78 +126,133 @@ def test_markdown_tables_have_the_same_number_of_cells_in_every_row() -> None:
 def test_robustness_is_in_every_form() -> None:
     """Means 0.5 and 0.3: 0.4 in all, 0.8 of 0.5; a blur of 5 px costs four fifths."""
     report = with_robustness()
-    text, markdown, page = render_text(report), render_markdown(report), render_html(report)
+    text, markdown, page = report_text(report), report_markdown(report), page_of(report)
     assert re.search(r"Blur +1 to 5 px +0\.500 +0\.400 +0\.300 +0\.200 +0\.100 +0\.300\n", text)
     assert re.search(r"Corrupted accuracy +0\.4000  mean of the corruption table; 0\.800 of", text)
     assert re.search(r"Box jitter +\+0\.0000  ", text)
     assert "| Blur | 1 to 5 px | 0.500 | 0.400 | 0.300 | 0.200 | 0.100 | 0.300 |" in markdown
     assert '<td style="--lost:0.800">0.100</td>' in page
-    checker = Checker()
-    checker.feed(page)
-    assert checker.open == []
+    assert look_at(page).tags.count("svg") == 2
 
 
 def test_without_robustness_no_form_speaks_of_it() -> None:
     report = seven_classes()
-    for text in (render_text(report), render_markdown(report)):
+    for text in (report_text(report), report_markdown(report)):
         assert "orrupt" not in text
-    assert "<h2>Robustness" not in render_html(report)
+    assert "<h2>Robustness" not in page_of(report)
 
 
 def test_markdown_cells_cannot_break_out_of_their_table() -> None:
     labels = LabelSet("odd", ("a|b", "<script>"))
-    text = render_markdown(build_report(predictions_of(labels, [0], [[0.9, 0.1]])))
+    text = report_markdown(build_report(predictions_of(labels, [0], [[0.9, 0.1]])))
     assert "A\\|b" in text
     assert "<script>" not in text
 
 
 def test_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
-    page = render_html(seven_classes(), samples=samples())
-    checker = Checker()
-    checker.feed(page)
-    assert checker.open == []
-    assert {"script", "link", "iframe", "object"}.isdisjoint(checker.tags)
-    assert len(checker.links) == 2 * 14
-    assert all(link.startswith("data:image/png;base64,") for link in checker.links)
-    assert not re.search(r"url\(|@import|https?://", page)
-    assert checker.images_without_text == 0
-    assert page.startswith('<!doctype html>\n<html lang="en">')
+    checker = look_at(page_of(with_robustness(), samples=samples()))
+    pictures = [link for link in checker.links if link.startswith("data:")]
+    assert len(pictures) == 2 * 14
 
 
 def test_mistakes_stand_under_their_true_class() -> None:
     wrong = [one for one in samples() if not one.is_right]
-    checker = Checker()
-    checker.feed(render_html(seven_classes(), mistakes=wrong))
-    assert checker.open == []
-    assert checker.images_without_text == 0
+    checker = look_at(page_of(seven_classes(), mistakes=wrong))
     start = checker.texts.index("Labelled Fear")
     assert checker.texts[start + 1 : start + 4] == ["✗ Sad", "0.50", "Labelled Happy"]
 
 
 def test_page_knows_dark_pages_and_narrow_ones() -> None:
-    page = render_html(seven_classes())
+    page = page_of(seven_classes())
     assert "prefers-color-scheme: dark" in page
     assert 'name="viewport"' in page
     assert "color-scheme: light dark" in page
 
 
 def test_names_from_a_model_file_cannot_put_markup_into_the_page() -> None:
-    labels = LabelSet("odd", ("<img src=x>", "b"))
-    page = render_html(
+    """Nor can they stop a chart: what stands between dollars is no formula."""
+    hostile = "<script>alert(1)</script>"
+    labels = LabelSet("odd", ("<img src=x>", r"$\nothing$"))
+    image = np.zeros((48, 48), np.uint8)
+    report = replace(
         build_report(
             predictions_of(labels, [0], [[0.9, 0.1]]),
-            provenance=Provenance(model="<script>alert(1)</script>", command="a < b"),
-        )
+            provenance=Provenance(model=r"$\no$" + hostile, command=hostile),
+        ),
+        notes=(hostile,),
+        run={"machine": hostile},
     )
-    checker = Checker()
-    checker.feed(page)
-    assert {"script", "img"}.isdisjoint(checker.tags)
+    wrong = Sample(image, labels.names[0], labels.names[1], 0.5)
+    checker = look_at(page_of(report, samples=[wrong], mistakes=[wrong]))
+    assert checker.tags.count("img") == 2
+    assert checker.texts.count(hostile) == 3
 
 
 def test_page_of_a_report_without_answers_is_whole() -> None:
-    checker = Checker()
-    checker.feed(render_html(build_report(predictions_of(PAIR, [0], [[float("nan")] * 2]))))
-    assert checker.open == []
+    report = build_report(predictions_of(PAIR, [0], [[float("nan")] * 2]))
+    assert "Calibration" not in look_at(page_of(report)).texts
+
+
+def test_a_chart_of_the_page_has_its_colors_and_names_what_it_shows() -> None:
+    page = page_of(seven_classes())
+    svg = page[page.index("<svg") : page.index("</svg>")]
+    assert 'aria-label="Accuracy against confidence and against coverage"' in svg
+    assert "var(--accent)" in svg
+    assert "var(--ink)" in svg
+    assert not re.search(f"{ACCENT}|{WARM}|#fff", svg)
+
+
+def test_the_reliability_chart_shows_the_bins_and_the_curve() -> None:
+    report = seven_classes()
+    assert report.probabilities is not None
+    top, bottom, coverage = report_charts(report)["reliability"].axes
+    bins = [row for row in report.probabilities.reliability if row.count]
+    heights = [bar.get_height() for bar in top.patches if isinstance(bar, Rectangle)]
+    assert heights == pytest.approx([row.accuracy for row in bins])
+    assert sum(bar.get_height() for bar in bottom.patches if isinstance(bar, Rectangle)) == (
+        pytest.approx(100)
+    )
+    curve = np.asarray(coverage.lines[0].get_xydata())
+    assert curve[-1] == pytest.approx((1, report.accuracy))
+    dots = np.asarray(coverage.collections[0].get_offsets())
+    uncertain = report.probabilities.uncertain
+    assert dots[0] == pytest.approx((uncertain.coverage, uncertain.accuracy))
+
+
+def test_the_robustness_chart_has_a_line_for_each_kind() -> None:
+    box, photo = report_charts(with_robustness())["robustness"].axes
+    assert [line.get_label() for line in box.lines] == ["as they are", "Shift"]
+    assert [line.get_label() for line in photo.lines] == ["as they are", "Blur"]
+    assert np.asarray(photo.lines[1].get_ydata()) == pytest.approx([0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+def test_the_confusion_chart_has_counts_and_shares() -> None:
+    """Of two pictures of ``no`` one is answered right; the one of ``yes`` is."""
+    report = build_report(predictions_of(PAIR, [0, 0, 1], [[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]))
+    counts, shares = report_charts(report)["confusion_matrix"].axes
+    assert [text.get_text() for text in counts.texts] == ["1", "1", "0", "1"]
+    assert [text.get_text() for text in shares.texts] == ["50", "50", "0", "100"]
+    assert [tick.get_text() for tick in counts.get_yticklabels()] == ["No", "Yes"]
+
+
+def test_the_samples_chart_has_a_column_for_each_class() -> None:
+    """Of ``sad`` no answer is wrong; that of ``fear`` that is wrong is ``sad``."""
+    chosen = [one for one in samples() if one.truth in {"fear", "sad"}]
+    figure = report_charts(seven_classes(), samples=chosen[:3])["samples"]
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["✓ Fear 0.50", "✓ Sad 0.50", "✗ Sad 0.50"]
+    words = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert sorted(words) == ["Fear", "Sad", "no wrong\nanswer"]
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
+def test_what_is_missing_is_said_before_the_work(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match=rf"{package}.*facial-expressions\[evaluate\]"):
+        check_ready()
 
 
 def test_written_files_are_those_that_are_named(tmp_path: Path) -> None:

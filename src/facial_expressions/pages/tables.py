@@ -1,4 +1,4 @@
-"""Tables of a report as rows of text: what the text, Markdown and HTML renderers share.
+"""Tables of a report as rows of text: what its forms as text, Markdown and page share.
 
 The classification report has the seed's layout: Class, Precision, Recall, F1-Score and Support,
 then the rows Accuracy, Macro Avg and Weighted Avg.
@@ -7,47 +7,60 @@ then the rows Accuracy, Macro Avg and Weighted Avg.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from facial_expressions.evaluation.corruptions import SEVERITIES
 from facial_expressions.evaluation.figures import Headline, ProbabilityFigures
-from facial_expressions.evaluation.metrics import Averages
 from facial_expressions.evaluation.report import Report
 
 __all__ = [
-    "CLASSIFICATION_COLUMNS",
-    "ROBUSTNESS_COLUMNS",
+    "N_AVERAGES",
     "ROBUSTNESS_TEXT",
-    "SUBSET_COLUMNS",
-    "SUBSET_MEANINGS",
-    "TABLE_DECIMALS",
-    "classification_rows",
-    "confusion_rows",
+    "Table",
+    "classification_table",
+    "confusion_table",
     "display_name",
-    "figure_rows",
+    "duration_text",
+    "figure_table",
     "interval_text",
-    "robustness_rows",
-    "setting_rows",
-    "subset_rows",
+    "plain_text",
+    "robustness_table",
+    "setting_table",
+    "subset_meanings",
+    "subset_table",
     "title_of",
 ]
 
-Row = tuple[str, ...]
+N_AVERAGES: Final = 3
+"""Rows of averages at the end of the classification report."""
 
-CLASSIFICATION_COLUMNS: Final[Row] = ("Class", "Precision", "Recall", "F1-Score", "Support")
-SUBSET_COLUMNS: Final[Row] = ("Subset", "Pictures", "Accuracy", "95 % interval", "Macro F1")
-SUBSET_MEANINGS: Final = {
-    "public": "PublicTest of the competition",
-    "private": "PrivateTest of the competition",
-    "no_train_duplicate": "without a byte-identical copy in the training pictures",
-}
-ROBUSTNESS_COLUMNS: Final[Row] = ("Corruption", "Amount", *map(str, SEVERITIES), "Mean")
 ROBUSTNESS_TEXT: Final = (
     "Accuracy on corrupted pictures by severity, 1 mild to 5 strong; the first four imitate a "
     "detector's box that lies off."
 )
-TABLE_DECIMALS: Final = 2
-"""As in the seed's report; ``report.json`` has six."""
+_SUBSET_MEANINGS: Final = {
+    "public": "PublicTest of the competition",
+    "private": "PrivateTest of the competition",
+    "no_train_duplicate": "without a byte-identical copy in the training pictures",
+}
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under the names of their columns.
+
+    Attributes:
+        columns: Names.
+        rows: As many cells each as there are columns; the first says what the row is of.
+        sides: For the first columns ``l`` (left) or ``r`` (right); the others are right.
+    """
+
+    columns: Row
+    rows: Sequence[Row]
+    sides: str = "l"
 
 
 def title_of(report: Report) -> str:
@@ -64,29 +77,50 @@ def display_name(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
+def plain_text(value: object) -> str:
+    """Return a value of a file of settings for people.
+
+    Examples:
+        >>> plain_text([True, 0.5, 12000])
+        'true, 0.5, 12,000'
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list):
+        return ", ".join(map(plain_text, value)) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time as ``40 s``, ``12 min`` or ``1 h 05 min``."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+
+
 def interval_text(headline: Headline) -> str:
     """Return the 95 % interval of an accuracy: ``0.6400 to 0.6620``."""
     low, high = headline.accuracy_ci95
     return f"{low:.4f} to {high:.4f}"
 
 
-def classification_rows(report: Report) -> list[Row]:
+def classification_table(report: Report) -> Table:
     """Return one row per class, then Accuracy, Macro Avg and Weighted Avg."""
-    total = f"{report.n:,}"
+    total, scores = f"{report.n:,}", report.scores
     rows = [
-        (display_name(label), *_decimals((s.precision, s.recall, s.f1)), f"{s.support:,}")
-        for label, s in zip(report.labels, report.scores.per_class, strict=True)
+        (display_name(label), *_decimals(s.precision, s.recall, s.f1), f"{s.support:,}")
+        for label, s in zip(report.labels, scores.per_class, strict=True)
     ]
-    rows.append(("Accuracy", "", "", *_decimals((report.accuracy,)), total))
-    for name, average in (
-        ("Macro Avg", report.scores.macro),
-        ("Weighted Avg", report.scores.weighted),
-    ):
-        rows.append((name, *_average_cells(average), total))
-    return rows
+    rows.append(("Accuracy", "", "", *_decimals(report.accuracy), total))
+    for name, mean in (("Macro Avg", scores.macro), ("Weighted Avg", scores.weighted)):
+        rows.append((name, *_decimals(mean.precision, mean.recall, mean.f1), total))
+    return Table(("Class", "Precision", "Recall", "F1-Score", "Support"), rows)
 
 
-def figure_rows(report: Report) -> list[Row]:
+def figure_table(report: Report) -> Table:
     """Return the figures of the whole set: name, value and how to read it."""
     rows: list[Row] = [
         ("Accuracy", f"{report.accuracy:.4f}", f"95 % interval {interval_text(report.headline)}"),
@@ -98,17 +132,14 @@ def figure_rows(report: Report) -> list[Row]:
         rows += _probability_rows(report.probabilities)
     if report.robustness is not None:
         robustness = report.robustness
+        share = f"mean of the corruption table; {robustness.relative_accuracy:.3f} of the clean"
         rows += [
-            (
-                "Corrupted accuracy",
-                f"{robustness.mean_accuracy:.4f}",
-                f"mean of the corruption table; {robustness.relative_accuracy:.3f} of the clean",
-            ),
+            ("Corrupted accuracy", f"{robustness.mean_accuracy:.4f}", share),
             ("Box jitter", f"{0 - robustness.box_loss:+.4f}", "mean change when the box lies off"),
         ]
     if report.n_unanswered:
         rows.append(("No face found", f"{report.n_unanswered:,}", "photos; they count as wrong"))
-    return rows
+    return Table(("Figure", "Value", "Meaning"), rows, "lrl")
 
 
 def _probability_rows(figures: ProbabilityFigures) -> list[Row]:
@@ -127,63 +158,64 @@ def _probability_rows(figures: ProbabilityFigures) -> list[Row]:
         ("Brier", f"{figures.brier:.4f}", f"summed over classes, 0 to 2{before[2]}"),
     ]
     if certain.threshold > 0:
-        rows.append(
-            (
-                "Certain answers",
-                f"{certain.coverage:.4f}",
-                f"share with confidence of {certain.threshold:.3g} or more; "
-                f"{certain.accuracy:.4f} of them right",
-            )
+        meaning = (
+            f"share with confidence of {certain.threshold:.3g} or more; "
+            f"{certain.accuracy:.4f} of them right"
         )
+        rows.append(("Certain answers", f"{certain.coverage:.4f}", meaning))
     return rows
 
 
-def robustness_rows(report: Report) -> list[Row]:
+def robustness_table(report: Report) -> Table:
     """Return one row per corruption: name, amounts, accuracy at each severity and their mean."""
     kinds = report.robustness.kinds if report.robustness else ()
-    return [
+    rows = [
         (
             display_name(kind.name),
             f"{kind.levels[0]:g} to {kind.levels[-1]:g} {kind.unit}",
-            *(f"{accuracy:.3f}" for accuracy in kind.accuracies),
-            f"{kind.mean:.3f}",
+            *(f"{accuracy:.3f}" for accuracy in (*kind.accuracies, kind.mean)),
         )
         for kind in kinds
     ]
+    return Table(("Corruption", "Amount", *map(str, SEVERITIES), "Mean"), rows, "ll")
 
 
-def subset_rows(report: Report) -> list[Row]:
+def subset_table(report: Report) -> Table:
     """Return one row per subset."""
+    rows = [
+        (display_name(name), f"{s.n:,}", f"{s.accuracy:.4f}", interval_text(s), f"{s.macro_f1:.4f}")
+        for name, s in report.subsets.items()
+    ]
+    return Table(("Subset", "Pictures", "Accuracy", "95 % interval", "Macro F1"), rows)
+
+
+def subset_meanings(report: Report) -> list[str]:
+    """Return what the subsets of FER-2013 are, as ``Public: PublicTest of the competition``."""
     return [
-        (
-            display_name(name),
-            f"{subset.n:,}",
-            f"{subset.accuracy:.4f}",
-            interval_text(subset),
-            f"{subset.macro_f1:.4f}",
-        )
-        for name, subset in report.subsets.items()
+        f"{display_name(name)}: {_SUBSET_MEANINGS[name]}"
+        for name in report.subsets
+        if name in _SUBSET_MEANINGS
     ]
 
 
-def confusion_rows(report: Report, *, normalized: bool = False) -> list[Row]:
+def confusion_table(report: Report, *, is_normalized: bool = False) -> Table:
     """Return one row per true class: its name, then one cell per answer.
 
     Args:
         report: The report.
-        normalized: Whether cells are shares of the class's pictures instead of counts.
+        is_normalized: Whether cells are shares of the class's pictures instead of counts.
     """
     rows = []
     for label, counts, scores in zip(
         report.labels, report.confusion, report.scores.per_class, strict=True
     ):
         support = max(scores.support, 1)
-        cells = (f"{c / support:.2f}" for c in counts) if normalized else (f"{c:,}" for c in counts)
+        cells = [f"{c / support:.2f}" if is_normalized else f"{c:,}" for c in counts]
         rows.append((display_name(label), *cells))
-    return rows
+    return Table(("Truth", *map(display_name, report.labels)), rows)
 
 
-def setting_rows(report: Report) -> list[Row]:
+def setting_table(report: Report) -> Table:
     """Return what made the report, name and value; unknown things are left out."""
     origin, latency = report.provenance, report.latency
     rows: list[Row] = [
@@ -206,12 +238,9 @@ def setting_rows(report: Report) -> list[Row]:
             (f"Batch of {latency.batch_size}", f"{latency.per_batch:.1f} ms"),
         ]
     rows += [(display_name(name), value) for name, value in report.run.items()]
-    return [row for row in rows if row[1]]
+    return Table(("Setting", "Value"), [row for row in rows if row[1]], "ll")
 
 
-def _average_cells(average: Averages) -> Sequence[str]:
-    return _decimals((average.precision, average.recall, average.f1))
-
-
-def _decimals(values: Sequence[float]) -> Row:
-    return tuple(f"{value:.{TABLE_DECIMALS}f}" for value in values)
+def _decimals(*values: float) -> Row:
+    """Return two decimals, as in the seed's report; ``report.json`` has six."""
+    return tuple(f"{value:.2f}" for value in values)

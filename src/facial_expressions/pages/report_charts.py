@@ -1,0 +1,214 @@
+"""The charts of a report: confusion matrix, reliability, robustness and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.evaluation.corruptions import SEVERITIES
+from facial_expressions.evaluation.figures import ProbabilityFigures
+from facial_expressions.evaluation.report import Report
+from facial_expressions.evaluation.robustness import Robustness
+from facial_expressions.evaluation.samples import Sample
+from facial_expressions.pages.drawing import (
+    ACCENT,
+    DASHED,
+    INK,
+    LINES,
+    MARKERS,
+    MUTED,
+    RIGHT,
+    WARM,
+    WRONG,
+    accent_colormap,
+    add_legend,
+    new_figure,
+    style_axes,
+)
+from facial_expressions.pages.tables import display_name, title_of
+from facial_expressions.pages.templating import heated
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["DESCRIPTIONS", "report_charts"]
+
+DESCRIPTIONS: Final = {
+    "confusion_matrix": "Confusion matrix: counts and shares of each true class",
+    "reliability": "Accuracy against confidence and against coverage",
+    "robustness": "Accuracy on corrupted pictures against severity",
+    "samples": "Sample pictures with answer and confidence",
+}
+"""What each chart shows, for those who do not see it."""
+
+_GROUPS: Final = {"box": "The box lies off", "picture": "The photo is poor"}
+
+
+def report_charts(report: Report, *, samples: Sequence[Sample] = ()) -> dict[str, Figure]:
+    """Draw what there is to draw of a report.
+
+    Args:
+        report: The report; without probabilities or robustness it has no chart of them.
+        samples: What ``choose_samples`` returned; none gives no chart of them.
+
+    Returns:
+        Figures by name, as in ``DESCRIPTIONS``.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
+    """
+    charts = {"confusion_matrix": _confusion_matrix(report)}
+    if report.probabilities is not None:
+        charts["reliability"] = _reliability(report.probabilities)
+    if report.robustness is not None:
+        charts["robustness"] = _robustness(report.robustness)
+    for figure in charts.values():
+        figure.suptitle(title_of(report), fontsize=10, color=MUTED)
+    if samples:
+        charts["samples"] = _samples(samples)
+    return charts
+
+
+def _confusion_matrix(report: Report) -> Figure:
+    """Draw the confusion matrix twice: counts, and shares of each true class."""
+    side = 0.62 * len(report.labels) + 1.2
+    figure = new_figure(2 * side, side + 0.5)
+    left, right = figure.subplots(1, 2)
+    counts = np.array(report.confusion)
+    shares = counts / np.maximum([[s.support] for s in report.scores.per_class], 1)
+    texts = [[f"{100 * share:.0f}" for share in row] for row in shares]
+    _draw_matrix(left, report, shares, [[f"{c:,}" for c in row] for row in counts])
+    _draw_matrix(right, report, shares, texts)
+    style_axes(left, title="Pictures", xlabel="Answer", ylabel="Truth", has_grid=False)
+    title = "Share of the true class, %"
+    style_axes(right, title=title, xlabel="Answer", ylabel="Truth", has_grid=False)
+    return figure
+
+
+def _draw_matrix(
+    axes: Axes, report: Report, shares: NDArray[np.float64], texts: Sequence[Sequence[str]]
+) -> None:
+    """Draw one matrix, colored by share, with a text in each cell."""
+    names = [display_name(name) for name in report.labels]
+    axes.imshow(shares, cmap=accent_colormap(), vmin=0, vmax=1)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    for (i, j), share in np.ndenumerate(shares):
+        axes.text(
+            j, i, texts[i][j], ha="center", va="center", fontsize=9,
+            color="white" if share > 0.6 else INK, fontweight="bold" if i == j else "normal",
+        )  # fmt: skip
+
+
+def _reliability(figures: ProbabilityFigures) -> Figure:
+    """Draw accuracy against confidence, and accuracy against coverage."""
+    figure = new_figure(10.0, 5.2)
+    grid = figure.add_gridspec(2, 2, height_ratios=(4, 1))
+    _draw_bins(figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0]), figures)
+    _draw_coverage(figure.add_subplot(grid[:, 1]), figures)
+    return figure
+
+
+def _draw_bins(top: Axes, bottom: Axes, figures: ProbabilityFigures) -> None:
+    """Draw the bars of accuracy per bin with the gap to the diagonal, and how full the bins are."""
+    bins = [row for row in figures.reliability if row.count]
+    middles = [(row.lower + row.upper) / 2 for row in bins]
+    width = 0.9 / len(figures.reliability)
+    style_axes(top, title=f"Reliability: ECE {figures.ece:.4f}", ylabel="Accuracy")
+    top.plot([0, 1], [0, 1], **DASHED, label="calibrated")
+    top.bar(middles, [row.accuracy for row in bins], width=width, color=ACCENT, label="accuracy")
+    top.scatter(
+        middles, [row.confidence for row in bins],
+        marker="_", s=90, linewidth=2.2, color=WARM, label="mean confidence", zorder=3,
+    )  # fmt: skip
+    # Room above the bars: a bin with one right answer reaches the top anywhere.
+    top.set(xlim=(0, 1), ylim=(0, 1.14), yticks=(0, 0.2, 0.4, 0.6, 0.8, 1))
+    top.tick_params(labelbottom=False)
+    add_legend(top, loc="upper left", ncols=3)
+    style_axes(bottom, xlabel="Confidence", ylabel="Answers, %")
+    total = sum(row.count for row in bins)
+    bottom.bar(middles, [100 * row.count / total for row in bins], width=width, color="#94a3b8")
+    bottom.set(xlim=(0, 1))
+
+
+def _draw_coverage(axes: Axes, figures: ProbabilityFigures) -> None:
+    """Draw the accuracy of certain answers against their share, and the model's own threshold."""
+    kept = "Share of pictures answered with certainty"
+    style_axes(
+        axes, title="Accuracy against coverage", xlabel=kept, ylabel="Accuracy of these answers"
+    )
+    accuracies = [point.accuracy for point in figures.coverage]
+    axes.plot([p.coverage for p in figures.coverage], accuracies, color=ACCENT, linewidth=2.2)
+    chosen = figures.uncertain
+    if chosen.threshold > 0 and chosen.coverage > 0:
+        axes.scatter([chosen.coverage], [chosen.accuracy], color=WARM, s=46, zorder=3)
+        axes.annotate(
+            f"uncertain below {chosen.threshold:.2f}:\n{100 * chosen.coverage:.0f} % certain, "
+            f"{100 * chosen.accuracy:.1f} % right",
+            (chosen.coverage, chosen.accuracy), xytext=(-12, -34), textcoords="offset points",
+            ha="right", fontsize=8.5, color=INK,
+        )  # fmt: skip
+    axes.set(xlim=(0, 1.01), ylim=(max(0, min(accuracies) - 0.08), 1.01))
+
+
+def _robustness(robustness: Robustness) -> Figure:
+    """Draw accuracy against severity, once for a box that lies off and once for a poor photo."""
+    figure = new_figure(10.0, 4.6)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (group, title) in zip(panels, _GROUPS.items(), strict=True):
+        style_axes(axes, title=title, xlabel="Severity", ylabel="Accuracy")
+        kinds = [kind for kind in robustness.kinds if kind.group == group]
+        axes.axhline(robustness.clean_accuracy, **DASHED, label="as they are")
+        for kind, color, marker in zip(kinds, LINES, MARKERS, strict=False):
+            axes.plot(
+                SEVERITIES, kind.accuracies, color=color, marker=marker, markersize=5,
+                linewidth=1.8, label=display_name(kind.name),
+            )  # fmt: skip
+        axes.set_xticks(SEVERITIES)
+        add_legend(axes, loc="lower left")
+    panels[0].set_ylim(0, min(1, robustness.clean_accuracy + 0.1))
+    return figure
+
+
+def _samples(samples: Sequence[Sample]) -> Figure:
+    """Draw pictures with answer and confidence: a column per true class, right above wrong."""
+    classes = list(dict.fromkeys(sample.truth for sample in samples))
+    has_heat = any(sample.heat is not None for sample in samples)
+    n_rows = 4 if has_heat else 2
+    figure = new_figure(max(1.5 * len(classes), 3), 0.8 + (3.1 if has_heat else 1.75) * 2)
+    axes = figure.subplots(n_rows, len(classes), squeeze=False)
+    for cell in axes.flat:
+        cell.set_axis_off()
+        cell.set_box_aspect(1)
+    shown = {(sample.truth, sample.is_right): sample for sample in samples}
+    for column, name in enumerate(classes):
+        for row, is_right in ((0, True), (n_rows // 2, False)):
+            cells = [axes[row, column], axes[row + 1, column]] if has_heat else [axes[row, column]]
+            _draw_sample(cells, shown.get((name, is_right)), is_right=is_right)
+        middle: dict[str, Any] = {"transform": axes[0, column].transAxes, "ha": "center"}
+        axes[0, column].text(
+            0.5, 1.25, display_name(name), **middle, fontsize=11, fontweight="bold", color=INK
+        )
+    text = "One right and one wrong answer per true class, chosen at random"
+    looked = "; below each, where the network looked" if has_heat else ""
+    figure.suptitle(text + looked, fontsize=10, color=MUTED)
+    return figure
+
+
+def _draw_sample(cells: Sequence[Axes], sample: Sample | None, *, is_right: bool) -> None:
+    """Draw a picture with its answer and, in a second cell, what decided it."""
+    if sample is None:
+        text = f"no {'right' if is_right else 'wrong'}\nanswer"
+        middle: dict[str, Any] = {"transform": cells[0].transAxes, "ha": "center", "va": "center"}
+        cells[0].text(0.5, 0.5, text, **middle, fontsize=9, color=MUTED)
+        return
+    mark, color = ("✓", RIGHT) if is_right else ("✗", WRONG)
+    answer = f"{mark} {display_name(sample.prediction)} {sample.confidence:.2f}"
+    cells[0].imshow(sample.image, cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
+    cells[0].set_title(answer, fontsize=9.5, color=color, pad=4)
+    if sample.heat is not None:
+        cells[1].imshow(heated(sample), interpolation="bicubic")
