@@ -66,7 +66,7 @@ def measure(folder: Path, workers: WorkerOptions) -> dict[str, Any]:
     before = _cpu_s()
     with tempfile.TemporaryDirectory() as output:
         start = time.perf_counter()
-        summary = run_batch(folder, output, workers=workers, report=note_first)
+        summary = run_batch(folder, output, workers=workers, on_progress=note_first)
         end = time.perf_counter()
     if summary.counts["ok"] != summary.n_inputs:
         raise SystemExit(f"{folder} is to hold photos only; received {dict(summary.counts)}")

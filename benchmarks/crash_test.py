@@ -195,7 +195,7 @@ def _train(folder: Path, die: str) -> None:
 
     from facial_expressions.architectures import register_architecture
     from facial_expressions.training.recipe import Recipe
-    from facial_expressions.training.train import Progress, train
+    from facial_expressions.training.train import TrainingProgress, train
 
     kind, epoch, value = (die or "never:0:0").split(":")
 
@@ -212,7 +212,7 @@ def _train(folder: Path, die: str) -> None:
             if kind == "epoch" and index + 1 == int(epoch):
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    def on_progress(progress: Progress) -> None:
+    def on_progress(progress: TrainingProgress) -> None:
         if (progress.epoch, progress.step) == (1, 1) or progress.step == 1:
             print(_STARTED, flush=True)
         at_end = progress.epoch == int(epoch) and progress.step == progress.steps

@@ -82,7 +82,7 @@ def train_ours(steps: int) -> float:
     from facial_expressions.data.dataset import Dataset, Split
     from facial_expressions.labels import FER2013
     from facial_expressions.training.recipe import Recipe
-    from facial_expressions.training.train import Progress, train
+    from facial_expressions.training.train import TrainingProgress, train
 
     pictures, labels = made_pictures((steps + WARM_UP) * BATCH)
 
@@ -92,7 +92,7 @@ def train_ours(steps: int) -> float:
     parts = split("train", len(pictures)), split("validation", BATCH), split("test", 0)
     times: list[float] = []
 
-    def on_progress(progress: Progress) -> None:
+    def on_progress(progress: TrainingProgress) -> None:
         times.append(time.perf_counter())
         if progress.step == steps + WARM_UP:
             raise _EnoughSteps

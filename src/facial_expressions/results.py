@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal
 
+from facial_expressions.rows import EXPLANATION, FACE, FRAME, IMAGE, TRACKED_FACE, as_row
+
 __all__ = [
     "MAX_FACES",
     "SCHEMA",
@@ -179,22 +181,18 @@ class Face:
         return self.prediction.uncertain
 
     @property
+    def uncertain_below(self) -> float:
+        """Confidence under which the answer counts as uncertain, 0 to 1."""
+        return self.prediction.uncertain_below
+
+    @property
     def probabilities(self) -> dict[str, float]:
         """Probability by expression; they sum to 1."""
         return self.prediction.probabilities
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, unrounded."""
-        return {
-            "box": list(self.box.xyxy),
-            "landmarks": [list(point) for point in self.landmarks],
-            "detection_score": self.detection_score,
-            "expression": self.expression,
-            "confidence": self.confidence,
-            "uncertain": self.uncertain,
-            "uncertain_below": self.prediction.uncertain_below,
-            "probabilities": self.probabilities,
-        }
+        return as_row(FACE, self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Face:
@@ -229,11 +227,7 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, unrounded."""
-        return {
-            "expression": self.expression,
-            "heat": [list(row) for row in self.heat],
-            "corners": [list(point) for point in self.corners],
-        }
+        return as_row(EXPLANATION, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,15 +259,12 @@ class ImageResult:
         return len(self.faces) >= MAX_FACES
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row that ``predict --format json`` prints."""
-        row: dict[str, Any] = {"schema": SCHEMA, "source": self.source, "status": self.status}
-        if self.status != "ok":
-            return {**row, "error": self.error}
-        faces = [face.to_dict() for face in self.faces]
-        for face, explanation in zip(faces, self.explanations, strict=False):
+        """Return the row that ``predict --format json`` prints, unrounded."""
+        unread = {} if self.status == "ok" else dict.fromkeys(("width", "height", "faces"))
+        row = as_row(IMAGE, self, schema=SCHEMA, **unread)
+        for face, explanation in zip(row.get("faces", ()), self.explanations, strict=False):
             face["explanation"] = explanation.to_dict()
-        truncated = {"truncated": True} if self.truncated else {}
-        return {**row, "width": self.width, "height": self.height, **truncated, "faces": faces}
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +282,7 @@ class TrackedFace(Face):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, unrounded."""
-        track = {"track_id": self.track_id, "is_detected": self.is_detected}
-        return {**track, **Face.to_dict(self)}
+        return as_row(TRACKED_FACE, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,26 +290,23 @@ class FrameResult:
     """The answer for one frame of a video: exactly one per frame, also without a face.
 
     Attributes:
-        index: Number of the frame, counted from 0.
+        frame: Number of the frame, counted from 0.
         time_s: Presentation time in seconds, as the stream has it; never goes back.
         width: Width of the upright frame in pixels.
         height: Height of the upright frame in pixels.
         faces: The faces, from left to right; empty when there is none.
     """
 
-    index: int
+    frame: int
     time_s: float
     width: int
     height: int
     faces: tuple[TrackedFace, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, unrounded."""
-        return {
-            "schema": SCHEMA,
-            "index": self.index,
-            "time_s": self.time_s,
-            "width": self.width,
-            "height": self.height,
-            "faces": [face.to_dict() for face in self.faces],
-        }
+    def to_dict(self, source: str | None = None) -> dict[str, Any]:
+        """Return plain values for JSON, unrounded.
+
+        Args:
+            source: What the row calls the video; None leaves it out.
+        """
+        return as_row(FRAME, self, schema=SCHEMA, source=source)

@@ -18,10 +18,11 @@ import pytest
 
 from facial_expressions.cli.main import main
 from facial_expressions.cli.picture_inputs import list_inputs
-from facial_expressions.cli.result_rows import print_row, to_csv
+from facial_expressions.cli.result_rows import print_row
 from facial_expressions.inference.images import PICTURE_SUFFIXES
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.results import ImageResult
+from facial_expressions.rows import IMAGE, to_csv
 from tests.catalogue.picture_files import encode, photo
 
 PICTURE = encode(photo(), "PNG")
@@ -179,7 +180,7 @@ def test_c07_a_name_that_is_no_unicode_comes_back_from_json(
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_c07_a_csv_cell_is_never_a_formula(start: str) -> None:
     row = ImageResult(f"{start}cmd|'/c calc'!A1", "rejected", error=f"{start}2")
-    (cells,) = csv.reader(io.StringIO(to_csv(row, ("happy",)), newline=""))
+    (cells,) = csv.reader(io.StringIO(to_csv(IMAGE, row.to_dict(), ("happy",)), newline=""))
     assert cells[0] == f"'{start}cmd|'/c calc'!A1"
     assert cells[-1] == f"'{start}2"
 

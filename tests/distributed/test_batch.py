@@ -110,7 +110,7 @@ def test_workers_that_are_killed_lose_no_row(
         tmp_path / "rows",
         workers=TWO,
         factory=factories.slow,
-        report=kill_now_and_then,
+        on_progress=kill_now_and_then,
     )
     rows = read_rows(tmp_path / "rows")
     assert len(killed) == 4
@@ -152,7 +152,7 @@ def test_an_interrupted_batch_is_resumed_without_gaps_or_doubles(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        batch_of_fives(paths, output, report=interrupt)
+        batch_of_fives(paths, output, on_progress=interrupt)
     assert worker_ids() == []
     assert len(read_rows(output)) == 10
     assert not list(output.glob("*.part"))
@@ -265,7 +265,7 @@ def test_c14_two_runs_do_not_write_into_one_output(tmp_path: Path, write_list: W
             with pytest.raises(BatchError, match="another run writes"):
                 batch_of_fives(paths, output, resume=True)
 
-    assert batch_of_fives(paths, output, report=start_another).counts["ok"] == 1
+    assert batch_of_fives(paths, output, on_progress=start_another).counts["ok"] == 1
 
 
 def test_a_damaged_manifest_is_refused(tmp_path: Path, write_list: WriteList) -> None:
@@ -296,10 +296,16 @@ def batch_of_fives(
     *,
     resume: bool = False,
     factory: Callable[[], Any] = factories.obedient,
-    report: Callable[[BatchProgress], None] | None = None,
+    on_progress: Callable[[BatchProgress], None] | None = None,
 ) -> BatchSummary:
     return run_batch(
-        paths, output, options=IN_FIVES, workers=ONE, resume=resume, factory=factory, report=report
+        paths,
+        output,
+        options=IN_FIVES,
+        workers=ONE,
+        resume=resume,
+        factory=factory,
+        on_progress=on_progress,
     )
 
 

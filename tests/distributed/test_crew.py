@@ -9,7 +9,7 @@ import pytest
 
 from facial_expressions.distributed.batch_input import BatchInput
 from facial_expressions.distributed.crew import Crew, WorkerEvent, rows_in_order
-from facial_expressions.distributed.work import Row, Task
+from facial_expressions.distributed.work import RowLine, Task
 from facial_expressions.errors import ModelError
 
 
@@ -45,7 +45,7 @@ class ScriptedBackend:
                 events.append(WorkerEvent(worker, "died", reason="exit code -11"))
             elif tasks:
                 task = tasks.popleft()
-                rows = [Row(one.source, "ok", 0) for one in task.inputs]
+                rows = [RowLine(one.source, "ok", 0) for one in task.inputs]
                 events.append(WorkerEvent(worker, "answered", task.number, rows))
         return events
 
@@ -65,7 +65,7 @@ def submit(crew: Crew, *groups: Sequence[str]) -> None:
         index += len(names)
 
 
-def finish(crew: Crew) -> list[tuple[int, Row]]:
+def finish(crew: Crew) -> list[tuple[int, RowLine]]:
     rows = []
     for _ in range(100):
         rows += crew.collect()
@@ -79,7 +79,7 @@ def test_every_input_is_answered_once() -> None:
     submit(crew, "ab", "cd", "ef", "g")
     rows = finish(crew)
     assert sorted(rows, key=lambda pair: pair[0]) == [
-        (index, Row(name, "ok", 0)) for index, name in enumerate("abcdefg")
+        (index, RowLine(name, "ok", 0)) for index, name in enumerate("abcdefg")
     ]
 
 

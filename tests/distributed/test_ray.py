@@ -77,7 +77,7 @@ def test_deaths_cost_one_row_each_and_an_interrupted_batch_is_resumed(
     with pytest.raises(KeyboardInterrupt):
         run_batch(
             paths, output, options=options, workers=TWO, factory=factory,
-            report=interrupt,
+            on_progress=interrupt,
         )  # fmt: skip
     begun = read_rows(output)
     assert len(begun) == 20

@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 
 from facial_expressions.distributed.shards import ShardFormat, open_shard
-from facial_expressions.json_rows import to_json
 from facial_expressions.results import Box, Face, ImageResult, Prediction
+from facial_expressions.rows import IMAGE, to_json
 
 LABELS = ("happy", "sad")
 FACE = Face(Box(1.25, 2, 30, 40), 0.5, ((4.0, 5.0), (6.0, 7.0)), Prediction(LABELS, (0.75, 0.25)))
-ROWS = [
-    to_json(ImageResult("a.jpg", "ok", 64, 48, (FACE, FACE))),
-    to_json(ImageResult("b.jpg", "ok", 8, 9)),
-    to_json(ImageResult("c.jpg", "rejected", error="no picture")),
-    to_json(ImageResult(os.fsdecode(b"\xff.jpg"), "failed", error="x")),
-]
+RESULTS = (
+    ImageResult("a.jpg", "ok", 64, 48, (FACE, FACE)),
+    ImageResult("b.jpg", "ok", 8, 9),
+    ImageResult("c.jpg", "rejected", error="no picture"),
+    ImageResult(os.fsdecode(b"\xff.jpg"), "failed", error="x"),
+)
+ROWS = [to_json(IMAGE, result.to_dict()) for result in RESULTS]
 
 
 def write(path: Path, file_format: ShardFormat) -> None:

@@ -17,7 +17,7 @@ from facial_expressions.errors import CheckpointError, DatasetError, RecipeError
 from facial_expressions.training.material import EarlierWork, gather
 from facial_expressions.training.network import FERPLUS_HEAD, build_network
 from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.train import Progress, TrainingRun, train
+from facial_expressions.training.train import TrainingProgress, TrainingRun, train
 from tests.training.still import STILL
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -63,7 +63,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(
 ) -> None:
     whole = train(recipe, dataset, tmp_path / "whole", votes=votes)
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: TrainingProgress) -> None:
         if progress.epoch == 2 and progress.step == 3:
             raise KeyboardInterrupt
 

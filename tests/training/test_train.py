@@ -22,7 +22,7 @@ from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.network import build_network, preprocessing_of
 from facial_expressions.training.precision import choose_precision, has_fast_bfloat16
 from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.train import Progress, TrainingRun, train
+from facial_expressions.training.train import TrainingProgress, TrainingRun, train
 from tests.builders import make_rows, write_competition_csv
 
 
@@ -87,7 +87,7 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_to_the_bit(
     recipe = dataclasses.replace(recipe, optimization=uneven)
     whole = train(recipe, dataset, tmp_path / "whole")
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: TrainingProgress) -> None:
         if progress.epoch == 2 and progress.step == 3:
             raise KeyboardInterrupt
 

@@ -31,7 +31,7 @@ def command(
     The statistics of normalisation layers are measured anew on training pictures. The folder holds
     what export needs, and the SHA-256 of each run's weights.
     """
-    from facial_expressions.cli.train import import_training, load_training_data
+    from facial_expressions.cli.training_inputs import import_training, load_training_data
 
     import_training("facial_expressions.training.averaging")
     from facial_expressions.training.averaging import average_runs

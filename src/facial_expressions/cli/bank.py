@@ -47,7 +47,8 @@ def command(  # noqa: PLR0913 - one argument per option
     from facial_expressions.training.recipe import Recipe
 
     loaded = Recipe.load(recipe, settings or [])
-    from facial_expressions.cli.train import import_training, load_training_data, step_bar
+    from facial_expressions.cli.progress import progress_bar
+    from facial_expressions.cli.training_inputs import import_training, load_training_data
 
     import_training("facial_expressions.training.teachers")
     from facial_expressions.training.material import EarlierWork, gather
@@ -61,6 +62,6 @@ def command(  # noqa: PLR0913 - one argument per option
     untaught = replace(loaded, distillation=replace(loaded.distillation, weight=0.0))
     material = gather(untaught, dataset, votes, EarlierWork())
     teachers = open_teachers(teacher, material.pupil)
-    with step_bar("answering") as on_progress:
-        write_bank(out, teachers, material.batches(), material.pupil, on_progress=on_progress)
+    with progress_bar("answering") as bar:
+        write_bank(out, teachers, material.batches(), material.pupil, on_progress=bar.show)
     typer.echo(out)

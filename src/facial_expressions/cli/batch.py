@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,8 @@ from facial_expressions.cli.options import takes_recognizer_options
 from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
-    from facial_expressions.distributed.batch import BatchSummary
+    from facial_expressions.cli.progress import ProgressBar
+    from facial_expressions.distributed.batch import BatchProgress, BatchSummary
 
 __all__ = ["command"]
 
@@ -71,7 +73,7 @@ def command(  # noqa: PLR0913 - one argument per option
     """
     if address is not None and engine is not EngineName.RAY:
         raise typer.BadParameter("is for --engine ray only.", param_hint="--address")
-    from facial_expressions.cli.batch_progress import ProgressLine
+    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.distributed.batch import BatchOptions, WorkerOptions, run_batch
 
     model = Path(options.model)
@@ -79,31 +81,32 @@ def command(  # noqa: PLR0913 - one argument per option
         options = replace(options, model=model.absolute())
     rows = BatchOptions(options, file_format=row_format.value, shard_size=shard_size)
     crew = WorkerOptions(engine.value, workers, address)
-    with ProgressLine(sys.stderr) as progress:
-        try:
+    try:
+        with progress_bar("listing", is_logged=True) as bar:
             summary = run_batch(
-                source, output, options=rows, workers=crew, resume=resume, report=progress.show
+                source, output, options=rows, workers=crew, resume=resume, on_progress=_show_on(bar)
             )
-        except (KeyboardInterrupt, SystemExit):  # Ctrl-C; SIGTERM and SIGHUP
-            progress.clear()
-            print("to go on, run the same command with --resume", file=sys.stderr)
-            raise
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C; SIGTERM and SIGHUP
+        print("to go on, run the same command with --resume", file=sys.stderr)
+        raise
     _summarise(summary, output)
     if not summary.is_clean:
         raise typer.Exit(1)
 
 
+def _show_on(bar: ProgressBar) -> Callable[[BatchProgress], None]:
+    def show(progress: BatchProgress) -> None:
+        title = "listing" if progress.n_inputs is None else "pictures"
+        bar.show(progress.n_done, progress.n_inputs, title=title)
+
+    return show
+
+
 def _summarise(summary: BatchSummary, output: Path) -> None:
     """Say on stderr what became of the inputs, and where the rows are."""
-    counts = summary.counts
-    parts = [
-        f"{counts[status]:,} {status}"
-        for status in ("ok", "rejected", "failed", "skipped")
-        if counts[status]
-    ]
-    text = f"{summary.n_inputs:,} pictures"
-    if parts:
-        text += f": {', '.join(parts)}; {counts['faces']:,} faces"
+    from facial_expressions.cli.result_rows import describe_counts
+
+    text = describe_counts(summary.counts)
     if summary.n_left_out:
         text += f"; {summary.n_left_out:,} other files left out"
     print(text, file=sys.stderr)

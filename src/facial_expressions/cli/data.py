@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,13 +73,14 @@ def audit(
     allow_partial: PartialOption = False,
 ) -> None:
     """Find duplicates, leaks between splits, blank pictures, imbalance and doubtful labels."""
+    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data.audit import audit_dataset
     from facial_expressions.data.ferplus import ferplus_votes
 
     dataset = _load(path, protocol, allow_partial=allow_partial)
     votes = None
     if ferplus is not None:
-        with _busy(f"finding the votes of {ferplus.name}"):
+        with progress_bar(f"finding the votes of {ferplus.name}"):
             votes = ferplus_votes(dataset, ferplus, competition=competition)
     report = audit_dataset(dataset, votes=votes)
     print(json.dumps(report.to_dict()) if output is OutputFormat.JSON else report.to_text())
@@ -99,17 +99,11 @@ def fetch() -> None:
 
 
 def _load(path: Path, protocol: str | None, *, allow_partial: bool) -> Dataset:
+    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data import load_dataset
 
-    with _busy(f"reading {path.name}"):
+    with progress_bar(f"reading {path.name}"):
         return load_dataset(path, protocol=protocol, allow_partial=allow_partial)
-
-
-def _busy(what: str) -> AbstractContextManager[object]:
-    """Show on a terminal that something takes its time; elsewhere, show nothing."""
-    from rich.console import Console
-
-    return Console(stderr=True).status(f"{what} …")
 
 
 def _write_audit(report: AuditReport, dataset: Dataset, folder: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from facial_expressions.data.dataset import Dataset
-    from facial_expressions.evaluation.predictions import Progress
     from facial_expressions.evaluation.provenance import Provenance
     from facial_expressions.evaluation.report import EvaluationSettings, Report
     from facial_expressions.evaluation.samples import Sample
@@ -152,13 +149,14 @@ def _measure(
     classifier: CropClassifier, source: _Source, settings: EvaluationSettings
 ) -> tuple[Report, NDArray[np.uint8]]:
     """Measure a classifier on crops; return the pictures that were measured as well."""
+    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.evaluation.report import evaluate
     from facial_expressions.evaluation.splits import align_labels, choose_split, training_pictures
 
     dataset, whole = _load_data(source, classifier.labels.names)
     chosen = choose_split(dataset, source.split)
     split, notes = align_labels(chosen, dataset.labels, classifier.labels)
-    with _progress("pictures") as progress:
+    with progress_bar("pictures") as bar:
         report = evaluate(
             classifier,
             split,
@@ -170,7 +168,7 @@ def _measure(
                 dataset_digest=dataset.digest(),
                 protocol=dataset.protocol,
             ),
-            progress=progress,
+            progress=bar.show,
         )
     return replace(report, notes=(*dataset.left_out, *notes)), split.images
 
@@ -218,6 +216,7 @@ def _refuse_photo_options(options: RecognizerOptions) -> None:
 def _evaluate_photos(
     options: RecognizerOptions, data: Path, split: SplitName, *, out: Path | None, command_line: str
 ) -> None:
+    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data.archives import open_tree
     from facial_expressions.data.class_folders import find_class_folders, iter_photos
     from facial_expressions.evaluation.photos import evaluate_photos
@@ -229,7 +228,7 @@ def _evaluate_photos(
     classifier = recognizer.classifier
     with open_tree(data) as tree:
         left_out = find_class_folders(tree).left_out
-    with _progress("photos") as progress:
+    with progress_bar("photos") as bar:
         report = evaluate_photos(
             recognizer,
             (photo for photo in iter_photos(data) if photo.part in chosen),
@@ -238,7 +237,7 @@ def _evaluate_photos(
             provenance=replace(
                 _provenance(classifier, command_line), dataset=data.name, protocol="photos"
             ),
-            progress=progress,
+            progress=bar.show,
         )
     _finish(replace(report, split=split.value, notes=(*left_out, *report.notes)), out)
 
@@ -318,24 +317,3 @@ def _load_classifier(options: RecognizerOptions, labels: LabelsName) -> CropClas
     classifier = load_classifier(options)
     sets = [labels.name for labels in classifier.metadata.label_sets]
     return load_classifier(asked) if labels.value in sets[1:] else classifier
-
-
-@contextmanager
-def _progress(unit: str) -> Iterator[Progress]:
-    """Show how far it is on stderr, when that is a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(unit, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total or None)

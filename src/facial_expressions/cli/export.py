@@ -23,7 +23,7 @@ def command(
     The file is written only when no probability differs by more than 0.0001 on 512 pictures and
     the answers agree on 99.9 % of the validation pictures.
     """
-    from facial_expressions.cli.train import import_training
+    from facial_expressions.cli.training_inputs import import_training
 
     import_training("facial_expressions.training.export")
     from facial_expressions.training.export import export_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -118,41 +118,41 @@ def _write(
     rows: Iterator[ImageResult], output: OutputFormat, labels: Sequence[str]
 ) -> Counter[str]:
     """Print the rows as they come; return how many there are of each status, and of faces."""
-    from facial_expressions.cli.result_rows import csv_header, print_row, to_csv, to_json, to_text
+    from facial_expressions.cli.result_rows import print_row, to_text
+    from facial_expressions.rows import IMAGE, csv_header, to_csv, to_json
 
+    write: dict[OutputFormat, Callable[[ImageResult], str]] = {
+        OutputFormat.TEXT: to_text,
+        OutputFormat.JSON: lambda row: to_json(IMAGE, row.to_dict()),
+        OutputFormat.CSV: lambda row: to_csv(IMAGE, row.to_dict(), labels),
+    }
     counts: Counter[str] = Counter()
     if output is OutputFormat.CSV:
-        print(csv_header(labels))
+        print_row(csv_header(IMAGE, labels))
     for row in rows:
         counts.update({row.status: 1, "faces": len(row.faces)})
-        if output is OutputFormat.CSV:
-            print_row(to_csv(row, labels))
-        else:
-            print_row(to_json(row) if output is OutputFormat.JSON else to_text(row))
+        print_row(write[output](row))
     return counts
 
 
 def _with_progress(rows: Iterator[ImageResult], total: int) -> Iterator[ImageResult]:
     """Show a bar on stderr for many pictures, unless the rows themselves appear on the terminal."""
-    if total < _MANY or not sys.stderr.isatty() or sys.stdout.isatty():
+    from facial_expressions.cli.progress import progress_bar
+
+    if total < _MANY:
         yield from rows
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    columns = (TextColumn("pictures"), BarColumn(), MofNCompleteColumn(), Remaining())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as bar:
-        yield from bar.track(rows, total=total)
+    with progress_bar("pictures", prints_rows=True) as bar:
+        for done, row in enumerate(rows, 1):
+            yield row
+            bar.show(done, total)
 
 
 def _summarise(counts: Counter[str], draw: Path | None) -> None:
     """Say on stderr what became of many pictures, and where the marked ones are."""
-    statuses = ("ok", "rejected", "failed", "skipped")
-    total = sum(counts[status] for status in statuses)
-    if total > 1:
-        parts = ", ".join(f"{counts[status]} {status}" for status in statuses if counts[status])
-        print(f"{total} pictures: {parts}; {counts['faces']} faces", file=sys.stderr)
+    from facial_expressions.cli.result_rows import describe_counts
+
+    if counts.total() - counts["faces"] > 1:
+        print(describe_counts(counts), file=sys.stderr)
     if draw is not None and counts["ok"]:
         print(f"marked pictures are in {draw}", file=sys.stderr)

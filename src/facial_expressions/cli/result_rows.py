@@ -1,28 +1,16 @@
-"""Write results as text, JSON Lines or CSV. Numbers are rounded here and in ``json_rows``.
-
-The rows of videos are in ``media/row_sinks.py``, rounded alike.
-"""
+"""Print rows: each at once, and as text for people."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
-
-from facial_expressions.csv_rows import to_csv_line
-from facial_expressions.json_rows import to_json
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from facial_expressions.results import Face, ImageResult
 
-__all__ = ["csv_header", "print_row", "to_csv", "to_json", "to_text"]
+__all__ = ["describe_counts", "print_row", "to_text"]
 
-_DECIMALS: Final = 6
-_PIXEL_DECIMALS: Final = 2
-_FACE_COLUMNS: Final = (
-    "face", "left", "top", "right", "bottom", "detection_score", "expression", "confidence",
-    "uncertain",
-)  # fmt: skip
 _MORE_THAN: Final = 0.05
 """Other expressions are named in text when they are more probable than this."""
 
@@ -37,21 +25,24 @@ def print_row(row: str) -> None:
     sys.stdout.flush()
 
 
-def csv_header(labels: Sequence[str]) -> str:
-    """Return the first line of a CSV."""
-    columns = ("source", "status", "width", "height", *_FACE_COLUMNS, *labels, "error")
-    return to_csv_line(columns)
+def describe_counts(counts: Counter[str]) -> str:
+    """Say what became of many pictures.
 
+    Args:
+        counts: Rows of each status, and ``faces``.
 
-def to_csv(row: ImageResult, labels: Sequence[str]) -> str:
-    """Return one line per face; a picture without one has a line with those columns empty.
-
-    A text that a spreadsheet would run as a formula has an apostrophe before it.
+    Examples:
+        >>> describe_counts(Counter(ok=1200, rejected=1, faces=1310))
+        '1,201 pictures: 1,200 ok, 1 rejected; 1,310 faces'
+        >>> describe_counts(Counter())
+        '0 pictures'
     """
-    start = (row.source, row.status, row.width, row.height)
-    empty = ("",) * (len(_FACE_COLUMNS) + len(labels))
-    faces = [(*start, *_csv_face(i, face), "") for i, face in enumerate(row.faces, 1)]
-    return "\n".join(map(to_csv_line, faces or [(*start, *empty, row.error)]))
+    statuses = [name for name in ("ok", "rejected", "failed", "skipped") if counts[name]]
+    text = f"{sum(counts[name] for name in statuses):,} pictures"
+    if statuses:
+        parts = ", ".join(f"{counts[name]:,} {name}" for name in statuses)
+        text += f": {parts}; {counts['faces']:,} faces"
+    return text
 
 
 def to_text(row: ImageResult) -> str:
@@ -81,19 +72,3 @@ def _text_face(number: int, face: Face) -> str:
     named = ", ".join(f"{label} {value:.0%}" for label, value in others if value > _MORE_THAN)
     text = f"  {number:>3}  {face.expression:<8} {face.confidence:>4.0%}{doubt}"
     return f"{text}  at ({left}, {top})-({right}, {bottom})" + (f"  also {named}" if named else "")
-
-
-def _csv_face(number: int, face: Face) -> tuple[Any, ...]:
-    return (
-        number,
-        *_rounded(face.box.xyxy, _PIXEL_DECIMALS),
-        round(face.detection_score, _DECIMALS),
-        face.expression,
-        round(face.confidence, _DECIMALS),
-        face.uncertain,
-        *_rounded(face.probabilities.values(), _DECIMALS),
-    )
-
-
-def _rounded(values: Any, decimals: int) -> list[float]:  # noqa: ANN401
-    return [round(value, decimals) for value in values]

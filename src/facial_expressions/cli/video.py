@@ -163,7 +163,7 @@ def _write(
 ) -> None:
     """Hand every frame to every sink as it comes; closes the sinks whatever happens."""
     from facial_expressions.cli.result_rows import print_row
-    from facial_expressions.media.row_sinks import to_json
+    from facial_expressions.rows import FRAME, to_json
 
     with ExitStack() as stack:
         sinks: list[Sink] = [stack.enter_context(one) for one in _open_sinks(files, source, labels)]
@@ -172,7 +172,7 @@ def _write(
             for sink in sinks:
                 sink.write(frame, result)
             if is_printing:
-                print_row(to_json(result, source=source))
+                print_row(to_json(FRAME, result.to_dict(source)))
 
 
 def _open_sinks(files: Sequence[Path], source: str, labels: Sequence[str]) -> Iterator[Sink]:
@@ -184,24 +184,14 @@ def _open_sinks(files: Sequence[Path], source: str, labels: Sequence[str]) -> It
 
 
 def _with_progress(frames: FrameSource, is_printing: bool) -> Iterator[Frame]:
-    """Show a bar with the time left on stderr, unless the rows themselves are on the terminal."""
-    if not sys.stderr.isatty() or (is_printing and sys.stdout.isatty()):
-        yield from frames
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    """Show a bar on stderr, unless the rows themselves are on the terminal."""
+    from facial_expressions.cli.progress import progress_bar
 
-    columns = (
-        TextColumn("{task.fields[shown]}"), BarColumn(), TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
-    console = Console(stderr=True)
-    total = frames.duration_s
-    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as bar:
-        task = bar.add_task("video", total=total, shown="")
+    with progress_bar("video", prints_rows=is_printing) as bar:
         for frame in frames:
             yield frame
-            shown = f"{frame.index + 1} frames, {frame.time_s:.1f} s"
-            bar.update(task, completed=frame.time_s, shown=shown)
+            text = f"{frame.index + 1} frames, {frame.time_s:.1f} s"
+            bar.show(frame.time_s, frames.duration_s, text=text)
 
 
 def _write_summaries(whole: Summary, files: Sequence[Path], labels: Sequence[str]) -> None:

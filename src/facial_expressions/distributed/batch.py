@@ -127,7 +127,7 @@ class BatchSummary:
         return not (self.counts["rejected"] or self.counts["failed"])
 
 
-Report = Callable[[BatchProgress], None]
+OnProgress = Callable[[BatchProgress], None]
 
 
 def run_batch(
@@ -137,7 +137,7 @@ def run_batch(
     options: BatchOptions | None = None,
     workers: WorkerOptions | None = None,
     resume: bool = False,
-    report: Report | None = None,
+    on_progress: OnProgress | None = None,
     factory: RecognizerFactory | None = None,
 ) -> BatchSummary:
     """Recognise any number of pictures into a folder of shards, one row per input.
@@ -150,7 +150,7 @@ def run_batch(
         options: What decides the rows.
         workers: Who does the work.
         resume: Whether to go on with the batch in ``output``, if there is one.
-        report: Called after every input.
+        on_progress: Called after every input.
         factory: Opens a worker's recognizer instead of ``options``; must pickle.
 
     Raises:
@@ -166,19 +166,19 @@ def run_batch(
         0
     """
     options, workers = options or BatchOptions(), workers or WorkerOptions()
-    report = report or _ignore
+    on_progress = on_progress or _ignore
     listing = InputListing(str(source), Path(output))
     check_format(options.file_format)
     opened = replace(options.recognizer, threads=options.recognizer.threads or 1)
     labels, described = _describe(replace(options, recognizer=opened))
     factory = factory or functools.partial(load_recognizer, opened)
     with OutputFolder(Path(output), options.file_format) as folder:
-        manifest = _begin(folder, listing, described, resume=resume, report=report)
+        manifest = _begin(folder, listing, described, resume=resume, on_progress=on_progress)
         before = manifest.n_rows
         if before < manifest.n_inputs:
             backend, workers = _open_backend(workers, factory, threads=opened.threads or 1)
             try:
-                manifest = _write_shards(folder, manifest, labels, backend, workers, report)
+                manifest = _write_shards(folder, manifest, labels, backend, workers, on_progress)
             finally:
                 backend.close()
     counts = sum((Counter(one.counts) for one in manifest.shards.values()), Counter[str]())
@@ -211,12 +211,12 @@ def _begin(
     described: dict[str, Any],
     *,
     resume: bool,
-    report: Report,
+    on_progress: OnProgress,
 ) -> BatchManifest:
     """Return the manifest of a new batch, or that of the one to go on with."""
 
     def on_input(n: int) -> None:
-        report(BatchProgress(n))
+        on_progress(BatchProgress(n))
 
     manifest = folder.read_manifest()
     if manifest is None:
@@ -269,7 +269,7 @@ def _write_shards(
     labels: tuple[str, ...],
     backend: CrewBackend,
     workers: WorkerOptions,
-    report: Report,
+    on_progress: OnProgress,
 ) -> BatchManifest:
     """Do what is left, shard after shard."""
     before, total = manifest.n_rows, manifest.n_inputs
@@ -286,7 +286,7 @@ def _write_shards(
                 shard.write(row.line)
                 counts.update({row.status: 1, "faces": row.n_faces})
                 done += 1
-                report(BatchProgress(done, total, before))
+                on_progress(BatchProgress(done, total, before))
         manifest = manifest.with_shard(number, ShardEntry(path.stat().st_size, dict(counts)))
         folder.write_manifest(manifest)
     return manifest

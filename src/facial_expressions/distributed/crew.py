@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from facial_expressions.distributed.batch_input import BatchInput
-from facial_expressions.distributed.work import Row, Task, build_row
+from facial_expressions.distributed.work import RowLine, Task, row_line
 from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.results import ImageResult
 
@@ -53,7 +53,7 @@ class WorkerEvent:
     worker: int
     kind: Literal["ready", "refused", "answered", "died"]
     task: int = -1
-    rows: Sequence[Row] = ()
+    rows: Sequence[RowLine] = ()
     error: FacialExpressionsError | None = None
     reason: str = ""
 
@@ -154,7 +154,7 @@ class Crew:
         """
         self._waiting.append(self._build_task(items))
 
-    def collect(self) -> list[tuple[int, Row]]:
+    def collect(self) -> list[tuple[int, RowLine]]:
         """Hand out tasks, wait for something to happen, and return the rows that are done.
 
         Returns:
@@ -165,7 +165,7 @@ class Crew:
             ChildProcessError: Workers keep dying while they start, and none does any work.
         """
         self._hand_out()
-        done: list[tuple[int, Row]] = []
+        done: list[tuple[int, RowLine]] = []
         for event in self._backend.wait(_POLL_S):
             member = self._members.get(event.worker)
             if member is None:
@@ -215,7 +215,7 @@ class Crew:
             member.tasks.append(task)
             self._backend.send(number, task)
 
-    def _take_rows(self, member: _Member, event: WorkerEvent) -> list[tuple[int, Row]]:
+    def _take_rows(self, member: _Member, event: WorkerEvent) -> list[tuple[int, RowLine]]:
         task = next(one for one in member.tasks if one.number == event.task)
         member.tasks.remove(task)
         member.since = time.monotonic()
@@ -223,7 +223,7 @@ class Crew:
             self._deaths.pop(index, None)
         return list(zip(task.indices, event.rows, strict=True))
 
-    def _bury(self, number: int, reason: str) -> list[tuple[int, Row]]:
+    def _bury(self, number: int, reason: str) -> list[tuple[int, RowLine]]:
         """Replace a dead worker; return the row of an input that is given up."""
         member = self._members.pop(number)
         reason = member.end_reason or reason
@@ -239,7 +239,7 @@ class Crew:
         self._waiting.extendleft(reversed(member.tasks))
         return [] if suspects is None else self._suspect(suspects, reason)
 
-    def _suspect(self, task: Task, reason: str) -> list[tuple[int, Row]]:
+    def _suspect(self, task: Task, reason: str) -> list[tuple[int, RowLine]]:
         """Try every input of a task again alone, or give up the one that was alone too often."""
         again, given_up = [], []
         for index, one in zip(task.indices, task.inputs, strict=True):
@@ -252,7 +252,7 @@ class Crew:
                 f"the worker dies at this picture; received {MAX_DEATHS} deaths, the last: "
                 f"{reason}; look at the picture with another program"
             )
-            given_up.append((index, build_row(ImageResult(one.source, "failed", error=error))))
+            given_up.append((index, row_line(ImageResult(one.source, "failed", error=error))))
         self._waiting.extendleft(reversed(again))
         return given_up
 
@@ -268,7 +268,7 @@ class Crew:
 
 def rows_in_order(
     items: Iterator[tuple[int, BatchInput]], crew: Crew, task_size: int, n_workers: int
-) -> Iterator[tuple[int, Row]]:
+) -> Iterator[tuple[int, RowLine]]:
     """Have inputs done; few rows wait in memory for an earlier one.
 
     Args:
@@ -281,7 +281,7 @@ def rows_in_order(
         Position and row of every input, in the order of the inputs.
     """
     order: deque[int] = deque()
-    done: dict[int, Row] = {}
+    done: dict[int, RowLine] = {}
     most = max(_TASKS_AHEAD * n_workers * task_size, 64)
     is_exhausted = False
     while True:
@@ -301,6 +301,6 @@ def rows_in_order(
         done.update(crew.collect())
 
 
-def _known_row(one: BatchInput) -> Row:
+def _known_row(one: BatchInput) -> RowLine:
     """Return the row of an input whose fate was known when it was listed."""
-    return build_row(ImageResult(one.source, one.status or "failed", error=one.error))
+    return row_line(ImageResult(one.source, one.status or "failed", error=one.error))

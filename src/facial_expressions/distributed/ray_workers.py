@@ -13,7 +13,7 @@ from facial_expressions.distributed.batch_input import BatchInput
 from facial_expressions.distributed.crew import WorkerEvent
 from facial_expressions.distributed.work import (
     RecognizerFactory,
-    Row,
+    RowLine,
     Task,
     answer,
     open_recognizer,
@@ -185,7 +185,7 @@ class _RecognizerActor:
             return error
         return None
 
-    def answer(self, inputs: Sequence[BatchInput]) -> list[Row]:
+    def answer(self, inputs: Sequence[BatchInput]) -> list[RowLine]:
         """Return one row per input."""
         return answer(self._recognizer, inputs, self._root)
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, Self
 
-from facial_expressions.errors import MissingExtraError
+from facial_expressions.parquet_rows import ParquetRows, import_pyarrow
+from facial_expressions.rows import IMAGE
 
 __all__ = [
     "SHARD_FORMATS",
@@ -32,8 +33,6 @@ ShardFormat = Literal["jsonl", "parquet"]
 SHARD_FORMATS: Final[tuple[ShardFormat, ...]] = ("jsonl", "parquet")
 PART: Final = ".part"
 """Ending of temporary files."""
-
-_GROUP_ROWS: Final = 1024
 
 
 class ShardWriter(Protocol):
@@ -68,7 +67,7 @@ def check_format(file_format: ShardFormat) -> None:
         MissingExtraError: Parquet needs pyarrow, which is not installed.
     """
     if file_format == "parquet":
-        _arrow()
+        import_pyarrow("parquet")
 
 
 def open_shard(path: Path, file_format: ShardFormat, labels: Sequence[str]) -> ShardWriter:
@@ -157,28 +156,17 @@ class _ParquetShard:
     def __init__(self, path: Path, labels: Sequence[str]) -> None:
         self._path = path
         self._part = path.with_name(path.name + PART)
-        self._arrow, self._parquet = _arrow()
-        self._schema = _schema(self._arrow, labels)
-        self._waiting: list[dict[str, Any]] = []
+        self._labels = labels
 
     def __enter__(self) -> Self:
         with disk_errors_named(self._part):
             self._file = self._part.open("wb")
-            self._writer = self._parquet.ParquetWriter(self._file, self._schema)
+            self._rows = ParquetRows(self._file, IMAGE, self._labels, extra="parquet")
         return self
 
     def write(self, line: str) -> None:
-        # Parquet's texts are UTF-8 without exception: other bytes of a name stay escaped.
-        row = json.loads(line, object_hook=_escape_names)
-        self._waiting.append(row | {"faces": row.get("faces", [])})
-        if len(self._waiting) >= _GROUP_ROWS:
-            self._write_group()
-
-    def _write_group(self) -> None:
-        table = self._arrow.Table.from_pylist(self._waiting, schema=self._schema)
-        self._waiting = []
         with disk_errors_named(self._part):
-            self._writer.write_table(table)
+            self._rows.write(json.loads(line))
 
     def __exit__(
         self,
@@ -188,16 +176,14 @@ class _ParquetShard:
     ) -> None:
         try:
             if kind is None:
-                if self._waiting:
-                    self._write_group()
                 with disk_errors_named(self._part):
-                    self._writer.close()
+                    self._rows.close()
                     self._file.flush()
                     os.fsync(self._file.fileno())
                     self._file.close()
                     replace_durably(self._part, self._path)
         finally:
-            _drop(self._part, self._writer, self._file)
+            _drop(self._part, self._rows, self._file)
 
 
 def _drop(part: Path, *files: Any) -> None:  # noqa: ANN401 - anything that closes
@@ -207,46 +193,3 @@ def _drop(part: Path, *files: Any) -> None:  # noqa: ANN401 - anything that clos
             file.close()
     with contextlib.suppress(OSError):
         part.unlink(missing_ok=True)
-
-
-def _escape_names(data: dict[str, Any]) -> dict[str, Any]:
-    for name in ("source", "error"):
-        if isinstance(data.get(name), str):
-            data[name] = data[name].encode("utf-8", "backslashreplace").decode()
-    return data
-
-
-def _schema(arrow: Any, labels: Sequence[str]) -> Any:  # noqa: ANN401 - pyarrow publishes no types
-    number = arrow.float32()
-    face = arrow.struct(
-        {
-            "box": arrow.list_(number, 4),
-            "landmarks": arrow.list_(arrow.list_(number, 2)),
-            "detection_score": number,
-            "expression": arrow.string(),
-            "confidence": number,
-            "uncertain": arrow.bool_(),
-            "uncertain_below": number,
-            "probabilities": arrow.struct(dict.fromkeys(labels, number)),
-        }
-    )
-    return arrow.schema(
-        {
-            "schema": arrow.int32(),
-            "source": arrow.string(),
-            "status": arrow.string(),
-            "width": arrow.int32(),
-            "height": arrow.int32(),
-            "faces": arrow.list_(face),
-            "error": arrow.string(),
-        }
-    )
-
-
-def _arrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError.of("parquet", "pyarrow") from error
-    return pyarrow, pyarrow.parquet

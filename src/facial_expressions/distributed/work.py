@@ -11,16 +11,16 @@ from typing import Final
 
 from facial_expressions.distributed.batch_input import BatchInput
 from facial_expressions.inference.contracts import RowRecognizer
-from facial_expressions.json_rows import to_json
 from facial_expressions.results import ImageResult, Status
+from facial_expressions.rows import IMAGE, to_json
 
 __all__ = [
     "RecognizerFactory",
-    "Row",
+    "RowLine",
     "Task",
     "answer",
-    "build_row",
     "open_recognizer",
+    "row_line",
 ]
 
 MAX_MEMBER_BYTES: Final = 256 * 1024**2
@@ -47,8 +47,8 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row, ready to be written.
+class RowLine:
+    """One row as it is written, with what is counted of it.
 
     Attributes:
         line: The line of JSON that ``predict --format json`` prints.
@@ -61,17 +61,17 @@ class Row:
     n_faces: int
 
 
-def build_row(result: ImageResult) -> Row:
-    """Build the row of a result.
+def row_line(result: ImageResult) -> RowLine:
+    """Return the line of a result's row.
 
     Args:
         result: One input's result.
 
     Examples:
-        >>> build_row(ImageResult("a.jpg", "skipped", error="it was named before")).status
+        >>> row_line(ImageResult("a.jpg", "skipped", error="it was named before")).status
         'skipped'
     """
-    return Row(to_json(result), result.status, len(result.faces))
+    return RowLine(to_json(IMAGE, result.to_dict()), result.status, len(result.faces))
 
 
 def open_recognizer(factory: RecognizerFactory) -> RowRecognizer:
@@ -84,7 +84,7 @@ def open_recognizer(factory: RecognizerFactory) -> RowRecognizer:
     return factory()
 
 
-def answer(recognizer: RowRecognizer, inputs: Sequence[BatchInput], root: Path) -> list[Row]:
+def answer(recognizer: RowRecognizer, inputs: Sequence[BatchInput], root: Path) -> list[RowLine]:
     """Recognise a few inputs; the faces of all go through the network at once.
 
     Args:
@@ -101,7 +101,7 @@ def answer(recognizer: RowRecognizer, inputs: Sequence[BatchInput], root: Path) 
     rows = []
     for one, source in zip(inputs, read, strict=True):
         result = source if isinstance(source, ImageResult) else next(results)
-        rows.append(build_row(replace(result, source=one.source)))
+        rows.append(row_line(replace(result, source=one.source)))
     return rows
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from facial_expressions.data.class_folders import Photo
 from facial_expressions.errors import DatasetError
-from facial_expressions.evaluation.predictions import Predictions, Progress
+from facial_expressions.evaluation.predictions import OnProgress, Predictions
 from facial_expressions.evaluation.provenance import Provenance
 from facial_expressions.evaluation.report import Report, build_report
 from facial_expressions.inference.contracts import RowRecognizer
@@ -37,7 +37,7 @@ def evaluate_photos(
     *,
     uncertain_below: float = 0.0,
     provenance: Provenance | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Report:
     """Measure a recogniser on labelled photos; only a few are in memory at a time.
 

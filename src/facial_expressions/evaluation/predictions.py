@@ -23,15 +23,15 @@ from facial_expressions.labels import LabelSet
 
 __all__ = [
     "Latency",
+    "OnProgress",
     "Predictions",
-    "Progress",
     "measure_latency",
     "predict_split",
     "read_predictions",
     "write_predictions",
 ]
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Called with pictures done and pictures in all."""
 
 _COLUMNS: Final = ("source", "truth", "prediction", "confidence")
@@ -124,7 +124,7 @@ def predict_split(
     split: Split,
     *,
     batch_size: int = 256,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Predictions:
     """Ask a classifier for every picture of a split.
 

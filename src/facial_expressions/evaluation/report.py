@@ -34,8 +34,8 @@ from facial_expressions.evaluation.metrics import (
 )
 from facial_expressions.evaluation.predictions import (
     Latency,
+    OnProgress,
     Predictions,
-    Progress,
     measure_latency,
     predict_split,
 )
@@ -208,7 +208,7 @@ def evaluate(
     train: Split | None = None,
     settings: EvaluationSettings | None = None,
     provenance: Provenance | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Report:
     """Measure a classifier on a split.
 

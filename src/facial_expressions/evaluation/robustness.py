@@ -15,7 +15,7 @@ from facial_expressions.evaluation.corruptions import (
     corrupt,
 )
 from facial_expressions.evaluation.metrics import accuracy_score
-from facial_expressions.evaluation.predictions import Progress, predict_split
+from facial_expressions.evaluation.predictions import OnProgress, predict_split
 from facial_expressions.inference.contracts import Classifier
 
 __all__ = ["CorruptionFigures", "Robustness", "measure_robustness"]
@@ -101,7 +101,7 @@ def measure_robustness(
     clean_accuracy: float,
     batch_size: int = 256,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Robustness:
     """Ask a classifier for every picture under every corruption.
 

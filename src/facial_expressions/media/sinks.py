@@ -80,22 +80,12 @@ def open_sink(
     return build(file, source, tuple(labels))
 
 
-def _open_jsonl(path: Path, source: str, labels: tuple[str, ...]) -> Sink:
-    from facial_expressions.media.row_sinks import JsonLinesSink
+def _open_rows(path: Path, source: str, labels: tuple[str, ...]) -> Sink:
+    from facial_expressions.media.row_sinks import CsvSink, JsonLinesSink, ParquetSink
 
-    return JsonLinesSink(path, source=source)
-
-
-def _open_csv(path: Path, source: str, labels: tuple[str, ...]) -> Sink:
-    from facial_expressions.media.row_sinks import CsvSink
-
-    return CsvSink(path, source=source, labels=labels)
-
-
-def _open_parquet(path: Path, source: str, labels: tuple[str, ...]) -> Sink:
-    from facial_expressions.media.row_sinks import ParquetSink
-
-    return ParquetSink(path, source=source, labels=labels)
+    kinds: dict[str, type[JsonLinesSink | CsvSink | ParquetSink]]
+    kinds = {".jsonl": JsonLinesSink, ".csv": CsvSink, ".parquet": ParquetSink}
+    return kinds[path.suffix.lower()](path, source=source, labels=labels)
 
 
 def _open_mp4(path: Path, source: str, labels: tuple[str, ...]) -> Sink:
@@ -105,9 +95,9 @@ def _open_mp4(path: Path, source: str, labels: tuple[str, ...]) -> Sink:
 
 
 _SINKS: Final[dict[str, Callable[[Path, str, tuple[str, ...]], Sink]]] = {
-    ".jsonl": _open_jsonl,
-    ".csv": _open_csv,
-    ".parquet": _open_parquet,
+    ".jsonl": _open_rows,
+    ".csv": _open_rows,
+    ".parquet": _open_rows,
     ".mp4": _open_mp4,
 }
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from facial_expressions.results import SCHEMA
+from facial_expressions.rows import DECIMALS
 
 if TYPE_CHECKING:
     from facial_expressions.results import FrameResult
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Stretch", "Summary", "TrackSummary", "VideoSummary"]
 
 _N_STRETCHES: Final = 3
-_DECIMALS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ class Summary:
             "status": self.status,
             "n_frames": self.n_frames,
             "n_frames_without_face": self.n_frames_without_face,
-            "start_s": round(self.start_s, _DECIMALS),
-            "duration_s": round(self.duration_s, _DECIMALS),
+            "start_s": round(self.start_s, DECIMALS),
+            "duration_s": round(self.duration_s, DECIMALS),
             "tracks": [_track_dict(track) for track in self.tracks],
         }
         return json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
@@ -212,11 +212,11 @@ class VideoSummary:
 def _track_dict(track: TrackSummary) -> dict[str, Any]:
     return {
         "track_id": track.track_id,
-        "first_s": round(track.first_s, _DECIMALS),
-        "last_s": round(track.last_s, _DECIMALS),
+        "first_s": round(track.first_s, DECIMALS),
+        "last_s": round(track.last_s, DECIMALS),
         "n_frames": track.n_frames,
-        "seen_s": round(track.seen_s, _DECIMALS),
-        "shares": {name: round(share, _DECIMALS) for name, share in track.shares.items()},
+        "seen_s": round(track.seen_s, DECIMALS),
+        "shares": {name: round(share, DECIMALS) for name, share in track.shares.items()},
         "longest_stretches": _stretch_dicts(track.longest),
     }
 
@@ -225,9 +225,9 @@ def _stretch_dicts(stretches: Sequence[Stretch]) -> list[dict[str, Any]]:
     return [
         {
             "expression": one.expression,
-            "start_s": round(one.start_s, _DECIMALS),
-            "end_s": round(one.end_s, _DECIMALS),
-            "seen_s": round(one.seen_s, _DECIMALS),
+            "start_s": round(one.start_s, DECIMALS),
+            "end_s": round(one.end_s, DECIMALS),
+            "seen_s": round(one.seen_s, DECIMALS),
         }
         for one in stretches
     ]

@@ -1,10 +1,17 @@
-"""The shapes of the API's answers, for its OpenAPI description."""
+"""The shapes of the API's answers, for its OpenAPI description.
+
+Those of faces and pictures follow from the columns in ``rows.py``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import GenericAlias
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from facial_expressions.rows import CROP, EXPLANATION, FACE, IMAGE, Column, Kind, Output
 
 __all__ = [
     "ERRORS", "EXPLAIN_PARAMETER", "PICTURE_BODY", "CropAnswer", "ErrorAnswer",
@@ -17,56 +24,48 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ExplanationAnswer(_Answer):
-    """What in a face speaks for its answer."""
-
-    expression: str
-    heat: list[list[float]] = Field(
-        description="rows of a grid over the face, top first; above 0 speaks for the expression"
-    )
-    corners: list[list[float]] = Field(
-        description="the grid's corners in pixels: top left, top right, bottom right, bottom left"
-    )
+_KINDS: Final[dict[Kind, type]] = {
+    "bool": bool, "float32": float, "float64": float, "int32": int, "int64": int, "string": str,
+}  # fmt: skip
 
 
-class FaceAnswer(_Answer):
-    """One face of a picture."""
+def _answer(name: str, meaning: str, columns: Sequence[Column], **kinds: Any) -> Any:  # noqa: ANN401
+    """Build the shape of an answer that is a row.
 
-    box: list[float] = Field(description="left, top, right, bottom in pixels of the upright image")
-    landmarks: list[list[float]] = Field(description="eyes, nose and corners of the mouth, x and y")
-    detection_score: float
-    expression: str
-    confidence: float = Field(description="probability of the expression, 0 to 1")
-    uncertain: bool = Field(description="whether the confidence is under uncertain_below")
-    uncertain_below: float
-    probabilities: dict[str, float]
-    explanation: ExplanationAnswer | None = Field(None, description="there with explain=true")
-
-
-class PictureAnswer(_Answer):
-    """The faces of one picture, from left to right; an empty list when there is none."""
-
-    schema_: int = Field(alias="schema")
-    source: str
-    status: Literal["ok"]
-    width: int
-    height: int
-    truncated: bool | None = Field(
-        None, description="there and true with 100 faces: the picture may show more"
-    )
-    faces: list[FaceAnswer]
+    Args:
+        name: What the description calls it.
+        meaning: What it says.
+        columns: The row's columns.
+        **kinds: Types of values that are no plain ones, by column.
+    """
+    fields: dict[str, Any] = {}
+    for column in columns:
+        if Output.OBJECT not in column.output:
+            continue
+        kind = kinds.get(column.name) or _KINDS[column.kind]
+        kind = GenericAlias(dict, (str, kind)) if column.is_by_label else kind
+        for _ in column.shape:
+            kind = GenericAlias(list, (kind,))
+        default = None if column.is_optional else ...
+        field = Field(default, alias=column.name, description=column.meaning)
+        fields[f"{column.name}_"] = (kind | None if column.is_optional else kind, field)
+    return create_model(name, __base__=_Answer, __doc__=meaning, **fields)
 
 
-class CropAnswer(_Answer):
-    """The expression of one cropped face."""
-
-    schema_: int = Field(alias="schema")
-    status: Literal["ok"]
-    expression: str
-    confidence: float
-    uncertain: bool
-    uncertain_below: float
-    probabilities: dict[str, float]
+ExplanationAnswer = _answer(
+    "ExplanationAnswer", "What in a face speaks for its answer.", EXPLANATION
+)
+FaceAnswer = _answer("FaceAnswer", "One face of a picture.", FACE, explanation=ExplanationAnswer)
+PictureAnswer = _answer(
+    "PictureAnswer",
+    "The faces of one picture, from left to right; an empty list when there is none.",
+    [column for column in IMAGE if column.name != "error"],
+    status=Literal["ok"],
+    faces=FaceAnswer,
+)
+CropAnswer = _answer(
+    "CropAnswer", "The expression of one cropped face.", CROP, status=Literal["ok"]
+)
 
 
 class ModelAnswer(_Answer):

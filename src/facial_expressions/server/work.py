@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from facial_expressions.errors import ImageError
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.results import SCHEMA, ImageResult, Prediction
+from facial_expressions.rows import CROP, IMAGE, as_row, rounded
 from facial_expressions.server.bodies import picture_in_form
 from facial_expressions.server.failures import RequestError, from_image_error
 from facial_expressions.server.gate import Dropped
@@ -83,7 +84,8 @@ def recognize_picture(
     start = time.perf_counter()
     faces = tuple(recognizer.recognize(image))
     time_stage("recognize", time.perf_counter() - start)
-    return ImageResult(SOURCE, "ok", image.shape[1], image.shape[0], faces).to_dict()
+    row = ImageResult(SOURCE, "ok", image.shape[1], image.shape[0], faces)
+    return rounded(IMAGE, row.to_dict())
 
 
 def explain_picture(
@@ -104,7 +106,8 @@ def explain_picture(
     time_stage("recognize", time.perf_counter() - start)
     faces, explanations = (tuple(part) for part in zip(*pairs, strict=True)) if pairs else ((), ())
     height, width = image.shape[:2]
-    return ImageResult(SOURCE, "ok", width, height, faces, explanations=explanations).to_dict()
+    row = ImageResult(SOURCE, "ok", width, height, faces, explanations=explanations)
+    return rounded(IMAGE, row.to_dict())
 
 
 def classify_crop(
@@ -132,15 +135,7 @@ def classify_crop(
     time_stage("recognize", time.perf_counter() - start)
     labels = recognizer.classifier.labels.names
     answer = Prediction(labels, tuple(values), recognizer.uncertain_below)
-    return {
-        "schema": SCHEMA,
-        "status": "ok",
-        "expression": answer.expression,
-        "confidence": answer.confidence,
-        "uncertain": answer.uncertain,
-        "uncertain_below": answer.uncertain_below,
-        "probabilities": answer.probabilities,
-    }
+    return rounded(CROP, as_row(CROP, answer, schema=SCHEMA, status="ok"))
 
 
 def describe_models(recognizer: ExpressionRecognizer) -> dict[str, Any]:

@@ -40,11 +40,11 @@ from facial_expressions.training.run_folder import (
     describe_environment,
 )
 
-__all__ = ["Progress", "TrainingRun", "train"]
+__all__ = ["TrainingProgress", "TrainingRun", "train"]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingProgress:
     """Where a run stands, told after every step.
 
     Attributes:
@@ -86,7 +86,7 @@ def train(
     *,
     votes: Votes | None = None,
     earlier: EarlierWork | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainingRun:
     """Train one network, or go on where a stopped run left off.
@@ -161,7 +161,7 @@ class _Trainer:
             self.swap.set_model(self.model)
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.model)
 
-    def run(self, precision: str, on_progress: Callable[[Progress], None]) -> TrainingRun:
+    def run(self, precision: str, on_progress: Callable[[TrainingProgress], None]) -> TrainingRun:
         origins = self.material.origins()
         digest = self.material.digest
         identity = identity_text(self.recipe, data=digest, parts=origins)
@@ -192,7 +192,7 @@ class _Trainer:
         return TrainingRun(folder=self.folder, history=history)
 
     def _epoch(
-        self, epoch: int, last: EpochRow | None, on_progress: Callable[[Progress], None]
+        self, epoch: int, last: EpochRow | None, on_progress: Callable[[TrainingProgress], None]
     ) -> EpochRow:
         started = time.perf_counter()
         self.callbacks.on_epoch_begin(epoch)
@@ -209,7 +209,7 @@ class _Trainer:
             accuracy += (_accuracy_of(logs) - accuracy) * share
             seen += len(batch.inputs)
             on_progress(
-                Progress(
+                TrainingProgress(
                     epoch=epoch + 1,
                     epochs=self.recipe.optimization.epochs,
                     step=step + 1,

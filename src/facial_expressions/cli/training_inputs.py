@@ -1,0 +1,63 @@
+"""What the verbs that train share: importing the training part, and loading what is learnt from."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facial_expressions.data.dataset import Dataset
+    from facial_expressions.training.recipe import Recipe
+
+__all__ = ["import_training", "load_training_data"]
+
+
+def load_training_data(
+    recipe: Recipe,
+    data: Path,
+    *,
+    ferplus: Path | None,
+    competition: Path | None,
+    allow_partial: bool,
+) -> tuple[Dataset, dict[str, NDArray[np.uint8]] | None]:
+    """Load what a recipe learns from: the data set, and the FER+ votes if it has such a head.
+
+    Args:
+        recipe: The recipe.
+        data: The data set's file or folder.
+        ferplus: The FER+ file.
+        competition: The competition file, which gives pictures of the Kaggle layout their votes.
+        allow_partial: Whether pictures of FER-2013 may be missing.
+    """
+    from facial_expressions.data import load_dataset
+    from facial_expressions.data.ferplus import ferplus_votes
+
+    dataset = load_dataset(
+        data, protocol=recipe.data.protocol, seed=recipe.run.seed, allow_partial=allow_partial
+    )
+    if ferplus is None or recipe.optimization.ferplus_weight == 0:
+        return dataset, None
+    return dataset, ferplus_votes(dataset, ferplus, competition=competition)
+
+
+def import_training(module: str) -> None:
+    """Import a module of ``training``, turning a missing dependency into its install line.
+
+    Args:
+        module: Full name of the module.
+
+    Raises:
+        MissingExtraError: Keras, its backend or another package of the extra is not installed.
+    """
+    from facial_expressions.errors import MissingExtraError
+
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("facial_expressions"):
+            raise
+        raise MissingExtraError.of("train", error.name or "keras") from error

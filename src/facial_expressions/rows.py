@@ -1,0 +1,350 @@
+"""The columns of a face, a picture and a frame, each declared once, and the rows made of them.
+
+JSON, CSV, Parquet, the server's answers and their description follow from the columns below: one
+that is added here is in all of them. Results give exact values; they are rounded when written.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Any, Final, Literal
+
+__all__ = [
+    "CROP",
+    "DECIMALS",
+    "EXPLANATION",
+    "FACE",
+    "FRAME",
+    "IMAGE",
+    "TRACKED_FACE",
+    "Column",
+    "Kind",
+    "Output",
+    "as_row",
+    "csv_header",
+    "rounded",
+    "table_columns",
+    "table_rows",
+    "to_csv",
+    "to_json",
+]
+
+DECIMALS: Final = 6
+"""Decimals of probabilities, scores and seconds."""
+
+_PIXEL_DECIMALS: Final = 2
+_HEAT_DECIMALS: Final = 3
+
+Kind = Literal["bool", "float32", "float64", "int32", "int64", "string", "row"]
+"""Type of a column's values, by Arrow's name; ``row`` where they have columns of their own."""
+
+
+class Output(Flag):
+    """Where a column appears."""
+
+    OBJECT = auto()
+    """JSON Lines and the server's answers."""
+    SHARD = auto()
+    """The Parquet of a batch: one row per picture, with its faces inside."""
+    TABLE = auto()
+    """CSV and the Parquet of a video: one row per face."""
+    NESTED = OBJECT | SHARD
+    ALL = NESTED | TABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One value of a row.
+
+    Attributes:
+        name: Its name everywhere.
+        kind: Type of the value, or of those in its lists.
+        meaning: What it says, for the description of the API.
+        decimals: It is written with so many; None leaves it as it is.
+        shape: Lengths of its lists, the outer one first; None where any length may be.
+        cells: Names of the columns into which a table divides a list.
+        columns: Columns of the rows in it; empty for plain values.
+        output: Where it appears.
+        is_by_label: Whether it is an object of one value per expression; a table has a column each.
+        is_optional: Whether it is left out where there is nothing to say.
+        read: Takes it from a result; None takes the attribute of its name.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str = ""
+    decimals: int | None = None
+    shape: tuple[int | None, ...] = ()
+    cells: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    output: Output = Output.ALL
+    is_by_label: bool = False
+    is_optional: bool = False
+    read: Callable[[Any], Any] | None = None
+
+
+_SCHEMA: Final = Column("schema", "int32", "version of this form", output=Output.NESTED)
+_SOURCE: Final = Column("source", "string", "path or name of the input")
+_STATUS: Final = Column("status", "string", "ok, rejected, failed or skipped")
+_SIZE: Final = (
+    Column("width", "int32", "of the upright image in pixels"),
+    Column("height", "int32", "of the upright image in pixels"),
+)
+
+_PREDICTION: Final = (
+    Column("expression", "string", "the most probable expression"),
+    Column("confidence", "float32", "probability of the expression, 0 to 1", DECIMALS),
+    Column("uncertain", "bool", "whether the confidence is under uncertain_below"),
+    Column("uncertain_below", "float32", "from 0 to 1", DECIMALS, output=Output.NESTED),
+    Column("probabilities", "float32", "of all expressions; they sum to 1", DECIMALS,
+           is_by_label=True),
+)  # fmt: skip
+
+EXPLANATION: Final = (
+    Column("expression", "string", "the expression that is explained"),
+    Column("heat", "float32",
+           "rows of a grid over the face, top first; above 0 speaks for the expression",
+           _HEAT_DECIMALS, shape=(None, None)),
+    Column("corners", "float32",
+           "the grid's corners in pixels: top left, top right, bottom right, bottom left",
+           _PIXEL_DECIMALS, shape=(4, 2)),
+)  # fmt: skip
+"""What in a face speaks for its answer."""
+
+FACE: Final = (
+    Column("box", "float32", "left, top, right, bottom in pixels of the upright image",
+           _PIXEL_DECIMALS, shape=(4,), cells=("left", "top", "right", "bottom"),
+           read=lambda face: face.box.xyxy),
+    Column("landmarks", "float32", "eyes, nose and corners of the mouth, x and y",
+           _PIXEL_DECIMALS, shape=(None, 2), output=Output.NESTED),
+    Column("detection_score", "float32", "the detector's number for the box, 0 to 1", DECIMALS),
+    *_PREDICTION,
+    # A result holds the explanations beside its faces and adds them itself.
+    Column("explanation", "row", "there with explain=true", columns=EXPLANATION,
+           output=Output.OBJECT, is_optional=True, read=lambda _: None),
+)  # fmt: skip
+"""One face of a picture."""
+
+TRACKED_FACE: Final = (
+    Column("track_id", "int32", "number of the track, counted from 1"),
+    Column("is_detected", "bool", "whether the detector found the box on this very frame"),
+    *FACE,
+)
+"""One face of a video's frame."""
+
+_NUMBER: Final = Column("face", "int32", "counted from 1, from left to right", output=Output.TABLE)
+
+IMAGE: Final = (
+    _SCHEMA, _SOURCE, _STATUS, *_SIZE,
+    Column("truncated", "bool", "there and true with 100 faces: the picture may show more",
+           output=Output.OBJECT, is_optional=True),
+    Column("faces", "row", "from left to right", shape=(None,), columns=(_NUMBER, *FACE)),
+    Column("error", "string", "why the status is not ok", is_optional=True),
+)  # fmt: skip
+"""One picture: exactly one row per input."""
+
+FRAME: Final = (
+    _SCHEMA, _SOURCE,
+    Column("frame", "int64", "number of the frame, counted from 0"),
+    Column("time_s", "float64", "presentation time in seconds", DECIMALS),
+    *_SIZE,
+    Column("faces", "row", "from left to right", shape=(None,), columns=TRACKED_FACE),
+)  # fmt: skip
+"""One frame of a video."""
+
+CROP: Final = (_SCHEMA, _STATUS, *_PREDICTION)
+"""The answer for one face that is cropped already."""
+
+
+def as_row(columns: Sequence[Column], result: object, **given: object) -> dict[str, Any]:
+    """Return a result as plain values for JSON, unrounded; what there is not is left out.
+
+    Args:
+        columns: What to take.
+        result: What has an attribute per column.
+        **given: Values that are not the result's own; None leaves a column out.
+
+    Examples:
+        >>> from facial_expressions.results import Prediction
+        >>> answer = Prediction(("happy", "sad"), (0.75, 0.25))
+        >>> list(as_row(CROP, answer, schema=1, status="ok"))[:4]
+        ['schema', 'status', 'expression', 'confidence']
+    """
+    row = {}
+    for column in columns:
+        if Output.OBJECT not in column.output:
+            continue
+        value = given[column.name] if column.name in given else _take(column, result)
+        if value is not None and (value or not column.is_optional):
+            row[column.name] = value
+    return row
+
+
+def rounded(columns: Sequence[Column], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with its numbers rounded, as every output has them.
+
+    Args:
+        columns: The row's columns.
+        row: What ``as_row`` returned.
+
+    Examples:
+        >>> rounded(CROP, {"expression": "happy", "confidence": 0.123456789})
+        {'expression': 'happy', 'confidence': 0.123457}
+    """
+    named = {column.name: column for column in columns}
+    return {name: _rounded(named[name], value) for name, value in row.items()}
+
+
+def to_json(columns: Sequence[Column], row: Mapping[str, Any]) -> str:
+    """Return a row as one line of JSON, rounded.
+
+    Args:
+        columns: The row's columns.
+        row: What ``to_dict`` of a result returned.
+
+    Examples:
+        >>> from facial_expressions.results import ImageResult
+        >>> to_json(IMAGE, ImageResult("a.jpg", "ok", 640, 480).to_dict())
+        '{"schema": 1, "source": "a.jpg", "status": "ok", "width": 640, "height": 480, "faces": []}'
+    """
+    return json.dumps(rounded(columns, row), ensure_ascii=False, allow_nan=False)
+
+
+def table_columns(columns: Sequence[Column], labels: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns of a table: those of the faces among the others, lists divided.
+
+    Args:
+        columns: Columns of the rows.
+        labels: Names of the expressions.
+
+    Examples:
+        >>> [column.name for column in table_columns(CROP, ("happy", "sad"))]
+        ['status', 'expression', 'confidence', 'uncertain', 'happy', 'sad']
+    """
+    return tuple(
+        Column(cell, column.kind)
+        for column in _flat(columns)
+        for cell in _cell_names(column, labels)
+    )
+
+
+def table_rows(
+    columns: Sequence[Column], row: Mapping[str, Any], labels: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the rows of a table, rounded: one per face, or one without any where there is none.
+
+    Args:
+        columns: The row's columns.
+        row: What ``to_dict`` of a result returned.
+        labels: Names of the expressions.
+
+    Returns:
+        A cell for each of ``table_columns``; None where there is no value.
+    """
+    whole = rounded(columns, row)
+    faces = [{"face": number, **face} for number, face in enumerate(whole.get("faces", ()), 1)]
+    return [
+        {
+            cell: value
+            for column in _flat(columns)
+            for cell, value in _cells(column, {**whole, **face}.get(column.name), labels)
+        }
+        for face in faces or [{}]
+    ]
+
+
+def csv_header(columns: Sequence[Column], labels: Sequence[str]) -> str:
+    """Return the first line of a CSV, without its end.
+
+    Args:
+        columns: Columns of the rows.
+        labels: Names of the expressions.
+    """
+    return _csv_line(column.name for column in table_columns(columns, labels))
+
+
+def to_csv(columns: Sequence[Column], row: Mapping[str, Any], labels: Sequence[str]) -> str:
+    """Return a row as lines of CSV, those of ``table_rows``, without the end of the last.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe before it; a number does
+    not, also a negative one. Yes and no are ``true`` and ``false``.
+
+    Args:
+        columns: The row's columns.
+        row: What ``to_dict`` of a result returned.
+        labels: Names of the expressions.
+
+    Examples:
+        >>> row = {"status": "=1+1", "uncertain": True, "probabilities": {"happy": 0.5}}
+        >>> to_csv(CROP, row, ("happy",))
+        "'=1+1,,,true,0.5"
+    """
+    lines = table_rows(columns, row, labels)
+    return "\n".join(_csv_line(line.values()) for line in lines)
+
+
+def _take(column: Column, result: object) -> Any:  # noqa: ANN401 - plain values of any shape
+    value = column.read(result) if column.read else getattr(result, column.name)
+    return _plain(column, value, len(column.shape))
+
+
+def _plain(column: Column, value: Any, n_lists: int) -> Any:  # noqa: ANN401
+    if n_lists:
+        return [_plain(column, one, n_lists - 1) for one in value]
+    return as_row(column.columns, value) if column.columns and value is not None else value
+
+
+def _rounded(column: Column, value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, list):
+        return [_rounded(column, one) for one in value]
+    if isinstance(value, dict) and column.columns:
+        return rounded(column.columns, value)
+    if isinstance(value, dict):
+        return {name: _rounded(column, one) for name, one in value.items()}
+    return value if column.decimals is None else round(value, column.decimals)
+
+
+def _flat(columns: Sequence[Column]) -> Iterator[Column]:
+    """Yield the columns of a table before lists are divided."""
+    for column in columns:
+        if Output.TABLE in column.output:
+            yield from _flat(column.columns) if column.columns else (column,)
+
+
+def _cell_names(column: Column, labels: Sequence[str]) -> Sequence[str]:
+    return labels if column.is_by_label else column.cells or (column.name,)
+
+
+def _cells(column: Column, value: Any, labels: Sequence[str]) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    names = _cell_names(column, labels)
+    if value is None:
+        values: Sequence[Any] = [None] * len(names)
+    elif column.is_by_label:
+        values = [value[label] for label in labels]
+    else:
+        values = value if column.cells else [value]
+    return zip(names, values, strict=True)
+
+
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+_STANDARD_INPUT: Final = "-"
+
+
+def _csv_line(cells: Iterable[str | float | None]) -> str:
+    text = io.StringIO()
+    # With this end of line the writer puts both of its characters in quotes wherever they stand.
+    csv.writer(text, lineterminator="\r\n").writerow([_cell(cell) for cell in cells])
+    return text.getvalue().removesuffix("\r\n")
+
+
+def _cell(value: str | float | bool | None) -> str | float | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS) and value != _STANDARD_INPUT:
+        return f"'{value}"
+    return value
