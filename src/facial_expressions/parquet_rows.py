@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from facial_expressions.errors import MissingExtraError
-from facial_expressions.rows import Column, Output
+from facial_expressions.rows import Column
 
 __all__ = ["ParquetRows", "import_pyarrow"]
 
@@ -86,7 +86,7 @@ def _utf8(value: Any) -> Any:  # noqa: ANN401
 
 
 def _fields(arrow: Any, columns: Sequence[Column], labels: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401
-    shown = [column for column in columns if Output.SHARD in column.output]
+    shown = [column for column in columns if "shard" in column.outputs]
     return {column.name: _type(arrow, column, labels) for column in shown}
 
 

@@ -11,28 +11,12 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Flag, auto
 from typing import Any, Final, Literal
 
 __all__ = [
-    "CROP",
-    "DECIMALS",
-    "EXPLANATION",
-    "FACE",
-    "FRAME",
-    "IMAGE",
-    "TRACKED_FACE",
-    "Column",
-    "Kind",
-    "Output",
-    "as_row",
-    "csv_header",
-    "rounded",
-    "table_columns",
-    "table_rows",
-    "to_csv",
-    "to_json",
-]
+    "CROP", "DECIMALS", "EXPLANATION", "FACE", "FRAME", "IMAGE", "TRACKED_FACE", "Column", "Kind",
+    "Output", "as_row", "csv_header", "rounded", "table_columns", "table_rows", "to_csv", "to_json",
+]  # fmt: skip
 
 DECIMALS: Final = 6
 """Decimals of probabilities, scores and seconds."""
@@ -44,17 +28,14 @@ Kind = Literal["bool", "float32", "float64", "int32", "int64", "string", "row"]
 """Type of a column's values, by Arrow's name; ``row`` where they have columns of their own."""
 
 
-class Output(Flag):
-    """Where a column appears."""
+Output = Literal["object", "shard", "table"]
+"""Where a column appears.
 
-    OBJECT = auto()
-    """JSON Lines and the server's answers."""
-    SHARD = auto()
-    """The Parquet of a batch: one row per picture, with its faces inside."""
-    TABLE = auto()
-    """CSV and the Parquet of a video: one row per face."""
-    NESTED = OBJECT | SHARD
-    ALL = NESTED | TABLE
+An object is a line of JSON or an answer of the server; a shard is the Parquet of a batch, one row
+per picture with its faces inside; a table is CSV or the Parquet of a video, one row per face.
+"""
+
+_NESTED: Final[tuple[Output, ...]] = ("object", "shard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +50,7 @@ class Column:
         shape: Lengths of its lists, the outer one first; None where any length may be.
         cells: Names of the columns into which a table divides a list.
         columns: Columns of the rows in it; empty for plain values.
-        output: Where it appears.
+        outputs: Where it appears.
         is_by_label: Whether it is an object of one value per expression; a table has a column each.
         is_optional: Whether it is left out where there is nothing to say.
         read: Takes it from a result; None takes the attribute of its name.
@@ -82,26 +63,27 @@ class Column:
     shape: tuple[int | None, ...] = ()
     cells: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
-    output: Output = Output.ALL
+    outputs: tuple[Output, ...] = (*_NESTED, "table")
     is_by_label: bool = False
     is_optional: bool = False
     read: Callable[[Any], Any] | None = None
 
 
-_SCHEMA: Final = Column("schema", "int32", "version of this form", output=Output.NESTED)
+_SCHEMA: Final = Column("schema", "int32", "version of the row's schema", outputs=_NESTED)
 _SOURCE: Final = Column("source", "string", "path or name of the input")
-_STATUS: Final = Column("status", "string", "ok, rejected, failed or skipped")
+_STATUS: Final = Column("status", "string", "what became of the input")
 _SIZE: Final = (
-    Column("width", "int32", "of the upright image in pixels"),
-    Column("height", "int32", "of the upright image in pixels"),
+    Column("width", "int32", "width of the upright image in pixels"),
+    Column("height", "int32", "height of the upright image in pixels"),
 )
 
 _PREDICTION: Final = (
     Column("expression", "string", "the most probable expression"),
     Column("confidence", "float32", "probability of the expression, 0 to 1", DECIMALS),
     Column("uncertain", "bool", "whether the confidence is under uncertain_below"),
-    Column("uncertain_below", "float32", "from 0 to 1", DECIMALS, output=Output.NESTED),
-    Column("probabilities", "float32", "of all expressions; they sum to 1", DECIMALS,
+    Column("uncertain_below", "float32", "answers less confident are uncertain", DECIMALS,
+           outputs=_NESTED),
+    Column("probabilities", "float32", "probability of each expression; they sum to 1", DECIMALS,
            is_by_label=True),
 )  # fmt: skip
 
@@ -121,12 +103,12 @@ FACE: Final = (
            _PIXEL_DECIMALS, shape=(4,), cells=("left", "top", "right", "bottom"),
            read=lambda face: face.box.xyxy),
     Column("landmarks", "float32", "eyes, nose and corners of the mouth, x and y",
-           _PIXEL_DECIMALS, shape=(None, 2), output=Output.NESTED),
-    Column("detection_score", "float32", "the detector's number for the box, 0 to 1", DECIMALS),
+           _PIXEL_DECIMALS, shape=(None, 2), outputs=_NESTED),
+    Column("detection_score", "float32", "how sure the detector is of the box, 0 to 1", DECIMALS),
     *_PREDICTION,
     # A result holds the explanations beside its faces and adds them itself.
     Column("explanation", "row", "there with explain=true", columns=EXPLANATION,
-           output=Output.OBJECT, is_optional=True, read=lambda _: None),
+           outputs=("object",), is_optional=True, read=lambda _: None),
 )  # fmt: skip
 """One face of a picture."""
 
@@ -137,13 +119,13 @@ TRACKED_FACE: Final = (
 )
 """One face of a video's frame."""
 
-_NUMBER: Final = Column("face", "int32", "counted from 1, from left to right", output=Output.TABLE)
+_NUMBER: Final = Column("face", "int32", "counted from 1, from left to right", outputs=("table",))
 
 IMAGE: Final = (
     _SCHEMA, _SOURCE, _STATUS, *_SIZE,
     Column("truncated", "bool", "there and true with 100 faces: the picture may show more",
-           output=Output.OBJECT, is_optional=True),
-    Column("faces", "row", "from left to right", shape=(None,), columns=(_NUMBER, *FACE)),
+           outputs=("object",), is_optional=True),
+    Column("faces", "row", "its faces, from the left", shape=(None,), columns=(_NUMBER, *FACE)),
     Column("error", "string", "why the status is not ok", is_optional=True),
 )  # fmt: skip
 """One picture: exactly one row per input."""
@@ -153,7 +135,7 @@ FRAME: Final = (
     Column("frame", "int64", "number of the frame, counted from 0"),
     Column("time_s", "float64", "presentation time in seconds", DECIMALS),
     *_SIZE,
-    Column("faces", "row", "from left to right", shape=(None,), columns=TRACKED_FACE),
+    Column("faces", "row", "its faces, from the left", shape=(None,), columns=TRACKED_FACE),
 )  # fmt: skip
 """One frame of a video."""
 
@@ -177,7 +159,7 @@ def as_row(columns: Sequence[Column], result: object, **given: object) -> dict[s
     """
     row = {}
     for column in columns:
-        if Output.OBJECT not in column.output:
+        if "object" not in column.outputs:
             continue
         value = given[column.name] if column.name in given else _take(column, result)
         if value is not None and (value or not column.is_optional):
@@ -226,11 +208,7 @@ def table_columns(columns: Sequence[Column], labels: Sequence[str]) -> tuple[Col
         >>> [column.name for column in table_columns(CROP, ("happy", "sad"))]
         ['status', 'expression', 'confidence', 'uncertain', 'happy', 'sad']
     """
-    return tuple(
-        Column(cell, column.kind)
-        for column in _flat(columns)
-        for cell in _cell_names(column, labels)
-    )
+    return tuple(Column(name, column.kind) for column, name, _ in _cells(columns, labels))
 
 
 def table_rows(
@@ -248,12 +226,9 @@ def table_rows(
     """
     whole = rounded(columns, row)
     faces = [{"face": number, **face} for number, face in enumerate(whole.get("faces", ()), 1)]
+    cells = list(_cells(columns, labels))
     return [
-        {
-            cell: value
-            for column in _flat(columns)
-            for cell, value in _cells(column, {**whole, **face}.get(column.name), labels)
-        }
+        {name: _part({**whole, **face}.get(column.name), place) for column, name, place in cells}
         for face in faces or [{}]
     ]
 
@@ -309,26 +284,25 @@ def _rounded(column: Column, value: Any) -> Any:  # noqa: ANN401
     return value if column.decimals is None else round(value, column.decimals)
 
 
-def _flat(columns: Sequence[Column]) -> Iterator[Column]:
-    """Yield the columns of a table before lists are divided."""
+def _cells(
+    columns: Sequence[Column], labels: Sequence[str]
+) -> Iterator[tuple[Column, str, str | int | None]]:
+    """Yield a table's columns: the column of each, its name, and its place in that one's value."""
     for column in columns:
-        if Output.TABLE in column.output:
-            yield from _flat(column.columns) if column.columns else (column,)
+        if "table" not in column.outputs:
+            continue
+        if column.columns:
+            yield from _cells(column.columns, labels)
+        elif column.is_by_label:
+            yield from ((column, label, label) for label in labels)
+        elif column.cells:
+            yield from ((column, name, place) for place, name in enumerate(column.cells))
+        else:
+            yield column, column.name, None
 
 
-def _cell_names(column: Column, labels: Sequence[str]) -> Sequence[str]:
-    return labels if column.is_by_label else column.cells or (column.name,)
-
-
-def _cells(column: Column, value: Any, labels: Sequence[str]) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    names = _cell_names(column, labels)
-    if value is None:
-        values: Sequence[Any] = [None] * len(names)
-    elif column.is_by_label:
-        values = [value[label] for label in labels]
-    else:
-        values = value if column.cells else [value]
-    return zip(names, values, strict=True)
+def _part(value: Any, place: str | int | None) -> Any:  # noqa: ANN401
+    return value if value is None or place is None else value[place]
 
 
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")

@@ -13,6 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 import pytest
 
 import facial_expressions
+from facial_expressions.cli.main import VERBS
 from tests.architecture.sources import Module, modules
 
 HEAVY = {
@@ -29,6 +30,17 @@ def test_no_import_cycles() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+def test_verbs_never_import_verbs() -> None:
+    """What they share has a module of its own."""
+    verbs = {f"facial_expressions.cli.{verb}" for verb in VERBS}
+    importing = {
+        module.name: others
+        for module in modules()
+        if module.name in verbs and (others := _imported(module, verbs) - {module.name})
+    }
+    assert importing == {}
 
 
 def test_import_loads_nothing_heavy_and_has_no_side_effects() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facial_expressions.cli.main import main
 from facial_expressions.inference.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.rows import IMAGE, rounded
@@ -23,12 +24,19 @@ ROUTES = ["/", "/style.css", "/app.js", "/heat.js", "/icon.svg", "/openapi.json"
           "/readyz", "/metrics", "/v1/models", "/v1/labels", "/nothing-here"]  # fmt: skip
 
 
-def test_recognize_answers_as_the_recognizer_does(
-    server: RunningServer, recognizer: ExpressionRecognizer, portrait: bytes
+def test_recognize_answers_as_predict_does(
+    server: RunningServer,
+    tiny_model: Path,
+    portrait: bytes,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     answer = server.post(portrait, **{"Content-Type": "image/png"})
     assert answer.status == 200
-    expected = rounded(IMAGE, next(recognizer.recognize_rows([portrait])).to_dict())
+    (tmp_path / "a.png").write_bytes(portrait)
+    words = [str(tmp_path / "a.png"), "--model", str(tiny_model), "--threads", "1"]
+    main(["predict", *words, "--format", "json"])
+    expected = json.loads(capsys.readouterr().out)
     assert len(expected["faces"]) == 1
     assert answer.json == {**expected, "source": "upload"}
     schemas.PictureAnswer.model_validate(answer.json)

@@ -88,7 +88,7 @@ def progress_bar(
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[done]}"),
+        TextColumn("{task.fields[done]}", markup=False),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,

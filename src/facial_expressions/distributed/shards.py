@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, Self
@@ -35,19 +36,8 @@ PART: Final = ".part"
 """Ending of temporary files."""
 
 
-class ShardWriter(Protocol):
+class ShardWriter(AbstractContextManager["ShardWriter"], Protocol):
     """A shard being written; leaving its ``with`` block without an error finishes it."""
-
-    def __enter__(self) -> Self:
-        """Begin."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Finish the shard, or drop it after an error."""
 
     def write(self, line: str) -> None:
         """Add a row.

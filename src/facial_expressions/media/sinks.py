@@ -8,18 +8,20 @@ then is valid.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol
+
+from facial_expressions.media.row_sinks import CsvSink, JsonLinesSink, ParquetSink
 
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
     from facial_expressions.results import FrameResult
 
-__all__ = ["SINK_SUFFIXES", "Sink", "open_sink"]
+__all__ = ["Sink", "open_sink"]
 
 
-class Sink(Protocol):
+class Sink(AbstractContextManager["Sink"], Protocol):
     """Takes results one by one; to plug in one's own, write a class with these methods."""
 
     def write(self, frame: Frame, result: FrameResult) -> None:
@@ -30,15 +32,6 @@ class Sink(Protocol):
             result: What was found in it.
         """
         ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 def open_sink(
@@ -77,29 +70,18 @@ def open_sink(
         )
     if file.exists() and not overwrite:
         raise FileExistsError(f"the file exists already; received {file}; choose another name")
-    return build(file, source, tuple(labels))
+    return build(file, source=source, labels=tuple(labels))
 
 
-def _open_rows(path: Path, source: str, labels: tuple[str, ...]) -> Sink:
-    from facial_expressions.media.row_sinks import CsvSink, JsonLinesSink, ParquetSink
-
-    kinds: dict[str, type[JsonLinesSink | CsvSink | ParquetSink]]
-    kinds = {".jsonl": JsonLinesSink, ".csv": CsvSink, ".parquet": ParquetSink}
-    return kinds[path.suffix.lower()](path, source=source, labels=labels)
-
-
-def _open_mp4(path: Path, source: str, labels: tuple[str, ...]) -> Sink:
-    from facial_expressions.media.video_sink import VideoSink
+def _open_video(path: Path, *, source: str, labels: Sequence[str]) -> Sink:
+    from facial_expressions.media.video_sink import VideoSink  # needs PyAV
 
     return VideoSink(path, sound_from=source if Path(source).is_file() else None)
 
 
-_SINKS: Final[dict[str, Callable[[Path, str, tuple[str, ...]], Sink]]] = {
-    ".jsonl": _open_rows,
-    ".csv": _open_rows,
-    ".parquet": _open_rows,
-    ".mp4": _open_mp4,
+_SINKS: Final[dict[str, Callable[..., Sink]]] = {
+    ".jsonl": JsonLinesSink,
+    ".csv": CsvSink,
+    ".parquet": ParquetSink,
+    ".mp4": _open_video,
 }
-
-SINK_SUFFIXES: Final = tuple(_SINKS)
-"""Endings of the files that ``open_sink`` writes."""

@@ -8,12 +8,11 @@ track, whose time counts for neither the track nor the stretch.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from facial_expressions.results import SCHEMA
-from facial_expressions.rows import DECIMALS
+from facial_expressions.rows import DECIMALS, Column, as_row, rounded
 
 if TYPE_CHECKING:
     from facial_expressions.results import FrameResult
@@ -99,17 +98,8 @@ class Summary:
 
     def to_json(self) -> str:
         """Return an indented JSON object; seconds and shares have six decimals."""
-        data: dict[str, Any] = {
-            "schema": SCHEMA,
-            "source": self.source,
-            "status": self.status,
-            "n_frames": self.n_frames,
-            "n_frames_without_face": self.n_frames_without_face,
-            "start_s": round(self.start_s, DECIMALS),
-            "duration_s": round(self.duration_s, DECIMALS),
-            "tracks": [_track_dict(track) for track in self.tracks],
-        }
-        return json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+        row = rounded(_SUMMARY, as_row(_SUMMARY, self, schema=SCHEMA))
+        return json.dumps(row, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
     def to_text(self) -> str:
         """Return a few lines for people."""
@@ -209,25 +199,21 @@ class VideoSummary:
         )
 
 
-def _track_dict(track: TrackSummary) -> dict[str, Any]:
-    return {
-        "track_id": track.track_id,
-        "first_s": round(track.first_s, DECIMALS),
-        "last_s": round(track.last_s, DECIMALS),
-        "n_frames": track.n_frames,
-        "seen_s": round(track.seen_s, DECIMALS),
-        "shares": {name: round(share, DECIMALS) for name, share in track.shares.items()},
-        "longest_stretches": _stretch_dicts(track.longest),
-    }
+def _seconds(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, "float64", decimals=DECIMALS) for name in names)
 
 
-def _stretch_dicts(stretches: Sequence[Stretch]) -> list[dict[str, Any]]:
-    return [
-        {
-            "expression": one.expression,
-            "start_s": round(one.start_s, DECIMALS),
-            "end_s": round(one.end_s, DECIMALS),
-            "seen_s": round(one.seen_s, DECIMALS),
-        }
-        for one in stretches
-    ]
+_STRETCH: Final = (Column("expression", "string"), *_seconds("start_s", "end_s", "seen_s"))
+_TRACK: Final = (
+    Column("track_id", "int32"), *_seconds("first_s", "last_s"),
+    Column("n_frames", "int64"), *_seconds("seen_s"),
+    Column("shares", "float64", decimals=DECIMALS, is_by_label=True),
+    Column("longest_stretches", "row", columns=_STRETCH, shape=(None,),
+           read=lambda track: track.longest),
+)  # fmt: skip
+_SUMMARY: Final = (
+    Column("schema", "int32"), Column("source", "string"), Column("status", "string"),
+    Column("n_frames", "int64"), Column("n_frames_without_face", "int64"),
+    *_seconds("start_s", "duration_s"),
+    Column("tracks", "row", columns=_TRACK, shape=(None,)),
+)  # fmt: skip

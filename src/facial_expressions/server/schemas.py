@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from facial_expressions.rows import CROP, EXPLANATION, FACE, IMAGE, Column, Kind, Output
+from facial_expressions.rows import CROP, EXPLANATION, FACE, IMAGE, Column, Kind
 
 __all__ = [
     "ERRORS", "EXPLAIN_PARAMETER", "PICTURE_BODY", "CropAnswer", "ErrorAnswer",
@@ -40,7 +40,7 @@ def _answer(name: str, meaning: str, columns: Sequence[Column], **kinds: Any) ->
     """
     fields: dict[str, Any] = {}
     for column in columns:
-        if Output.OBJECT not in column.output:
+        if "object" not in column.outputs:
             continue
         kind = kinds.get(column.name) or _KINDS[column.kind]
         kind = GenericAlias(dict, (str, kind)) if column.is_by_label else kind
