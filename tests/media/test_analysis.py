@@ -28,8 +28,8 @@ from pathlib import Path
 from facial_expressions.media.analysis import analyze_video
 
 recognizer = pickle.loads(Path(sys.argv[2]).read_bytes())
-for frame in analyze_video(sys.argv[1], recognizer=recognizer, every=30, smooth_s=0.5):
-    if frame.index in (100, 299):
+for result in analyze_video(sys.argv[1], recognizer=recognizer, every=30, smooth_s=0.5):
+    if result.frame in (100, 299):
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         print(pages * os.sysconf("SC_PAGE_SIZE"))
 """
