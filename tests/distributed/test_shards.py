@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facial_expressions.distributed.shards import ShardFormat, open_shard
+from facial_expressions.distributed.shards import ShardFormat, ShardWriter
 from facial_expressions.results import Box, Face, ImageResult, Prediction
 from facial_expressions.rows import IMAGE, to_json
 
@@ -24,7 +24,7 @@ ROWS = [to_json(IMAGE, result.to_dict()) for result in RESULTS]
 
 
 def write(path: Path, file_format: ShardFormat) -> None:
-    with open_shard(path, file_format, LABELS) as shard:
+    with ShardWriter(path, file_format, LABELS) as shard:
         for row in ROWS:
             shard.write(row)
 
@@ -55,7 +55,7 @@ def test_parquet_has_the_same_fields(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
 def test_an_unfinished_shard_leaves_nothing(tmp_path: Path, file_format: ShardFormat) -> None:
     def write_half() -> None:
-        with open_shard(tmp_path / "rows", file_format, LABELS) as shard:
+        with ShardWriter(tmp_path / "rows", file_format, LABELS) as shard:
             shard.write(ROWS[0])
             assert not (tmp_path / "rows").exists()
             raise KeyboardInterrupt
@@ -72,6 +72,6 @@ def test_an_output_that_cannot_be_written_is_said_with_its_name(
     path = tmp_path / "gone" / "rows"
     with (
         pytest.raises(OSError, match=f"cannot be written; received {path}"),
-        open_shard(path, file_format, LABELS),
+        ShardWriter(path, file_format, LABELS),
     ):
         pass

@@ -17,14 +17,14 @@ from facial_expressions.distributed.output_folder import BatchManifest, OutputFo
 from facial_expressions.distributed.shards import (
     SHARD_FORMATS,
     ShardFormat,
-    check_format,
-    open_shard,
+    ShardWriter,
 )
 from facial_expressions.distributed.work import RecognizerFactory
 from facial_expressions.errors import BatchError
 from facial_expressions.inference.model_store import files_digest
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import load_recognizer
+from facial_expressions.parquet_rows import import_pyarrow
 
 __all__ = [
     "BatchOptions",
@@ -168,7 +168,8 @@ def run_batch(
     options, workers = options or BatchOptions(), workers or WorkerOptions()
     on_progress = on_progress or _ignore
     listing = InputListing(str(source), Path(output))
-    check_format(options.file_format)
+    if options.file_format == "parquet":
+        import_pyarrow("parquet")  # says before the work that it is missing
     opened = replace(options.recognizer, threads=options.recognizer.threads or 1)
     labels, described = _describe(replace(options, recognizer=opened))
     factory = factory or functools.partial(load_recognizer, opened)
@@ -281,7 +282,7 @@ def _write_shards(
     for number, group in itertools.groupby(rows, lambda numbered: numbered[0] // size):
         counts: Counter[str] = Counter()
         path = folder.shard_path(number)
-        with open_shard(path, manifest.options["format"], labels) as shard:
+        with ShardWriter(path, manifest.options["format"], labels) as shard:
             for _, row in group:
                 shard.write(row.line)
                 counts.update({row.status: 1, "faces": row.n_faces})

@@ -12,21 +12,18 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Self
 
-from facial_expressions.parquet_rows import ParquetRows, import_pyarrow
+from facial_expressions.parquet_rows import ParquetRows
 from facial_expressions.rows import IMAGE
 
 __all__ = [
     "SHARD_FORMATS",
     "ShardFormat",
     "ShardWriter",
-    "check_format",
     "disk_errors_named",
-    "open_shard",
     "replace_durably",
 ]
 
@@ -34,41 +31,6 @@ ShardFormat = Literal["jsonl", "parquet"]
 SHARD_FORMATS: Final[tuple[ShardFormat, ...]] = ("jsonl", "parquet")
 PART: Final = ".part"
 """Ending of temporary files."""
-
-
-class ShardWriter(AbstractContextManager["ShardWriter"], Protocol):
-    """A shard being written; leaving its ``with`` block without an error finishes it."""
-
-    def write(self, line: str) -> None:
-        """Add a row.
-
-        Args:
-            line: Its line of JSON, without the end of the line.
-        """
-
-
-def check_format(file_format: ShardFormat) -> None:
-    """Check that shards of a format can be written.
-
-    Args:
-        file_format: ``jsonl`` or ``parquet``.
-
-    Raises:
-        MissingExtraError: Parquet needs pyarrow, which is not installed.
-    """
-    if file_format == "parquet":
-        import_pyarrow("parquet")
-
-
-def open_shard(path: Path, file_format: ShardFormat, labels: Sequence[str]) -> ShardWriter:
-    """Begin a shard.
-
-    Args:
-        path: Its final name; replaced when it exists.
-        file_format: ``jsonl`` or ``parquet``.
-        labels: Names of the expressions.
-    """
-    return _ParquetShard(path, labels) if file_format == "parquet" else _JsonLinesShard(path)
 
 
 @contextlib.contextmanager
@@ -110,53 +72,42 @@ def replace_durably(part: Path, path: Path) -> None:
             os.close(folder)
 
 
-class _JsonLinesShard:
-    def __init__(self, path: Path) -> None:
+class ShardWriter:
+    """A shard being written; leaving its ``with`` block without an error finishes it.
+
+    Args:
+        path: Its final name; replaced when it exists.
+        file_format: ``jsonl`` or ``parquet``.
+        labels: Names of the expressions.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+
+    def __init__(self, path: Path, file_format: ShardFormat, labels: Sequence[str]) -> None:
         self._path = path
         self._part = path.with_name(path.name + PART)
+        self._is_parquet, self._labels = file_format == "parquet", labels
+        self._rows: ParquetRows | None = None
 
     def __enter__(self) -> Self:
         with disk_errors_named(self._part):
             self._file = self._part.open("wb")
+            if self._is_parquet:
+                self._rows = ParquetRows(self._file, IMAGE, self._labels, extra="parquet")
         return self
 
     def write(self, line: str) -> None:
-        # A name that is no UTF-8 becomes JSON's own escape of it.
+        """Add a row.
+
+        Args:
+            line: Its line of JSON, without the end of the line.
+        """
         with disk_errors_named(self._part):
-            self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            with disk_errors_named(self._part):
-                if kind is None:
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
-                    self._file.close()
-                    replace_durably(self._part, self._path)
-        finally:
-            _drop(self._part, self._file)
-
-
-class _ParquetShard:
-    def __init__(self, path: Path, labels: Sequence[str]) -> None:
-        self._path = path
-        self._part = path.with_name(path.name + PART)
-        self._labels = labels
-
-    def __enter__(self) -> Self:
-        with disk_errors_named(self._part):
-            self._file = self._part.open("wb")
-            self._rows = ParquetRows(self._file, IMAGE, self._labels, extra="parquet")
-        return self
-
-    def write(self, line: str) -> None:
-        with disk_errors_named(self._part):
-            self._rows.write(json.loads(line))
+            if self._rows is not None:
+                self._rows.write(json.loads(line))
+            else:  # A name that is no UTF-8 becomes JSON's own escape of it.
+                self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
     def __exit__(
         self,
@@ -167,13 +118,14 @@ class _ParquetShard:
         try:
             if kind is None:
                 with disk_errors_named(self._part):
-                    self._rows.close()
+                    if self._rows is not None:
+                        self._rows.close()
                     self._file.flush()
                     os.fsync(self._file.fileno())
                     self._file.close()
                     replace_durably(self._part, self._path)
         finally:
-            _drop(self._part, self._rows, self._file)
+            _drop(self._part, *filter(None, [self._rows, self._file]))
 
 
 def _drop(part: Path, *files: Any) -> None:  # noqa: ANN401 - anything that closes
