@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -34,6 +33,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.batch_scaling import PHOTOS
+from benchmarks.children import children
 from benchmarks.pictures import write_photos
 from benchmarks.record import write_results
 from facial_expressions.distributed.batch import BatchOptions, WorkerOptions, run_batch
@@ -139,7 +139,7 @@ def killed_workers(rng: random.Random) -> Iterator[list[int]]:
 
     def kill() -> None:
         while not ended.wait(KILL_EVERY_S):
-            living = [one.pid for one in multiprocessing.active_children() if one.pid]
+            living = children("facial_expressions.distributed.local_workers")
             if living:
                 kills.append(rng.choice(living))
                 with contextlib.suppress(ProcessLookupError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.children import children
 from facial_expressions.distributed.batch import (
     BatchOptions,
     BatchProgress,
@@ -91,6 +93,7 @@ def test_a_picture_that_never_ends_is_given_up(
     assert [row["status"] for row in read_rows(tmp_path / "rows")] == ["ok", "failed", "ok"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds workers in /proc")
 def test_workers_that_are_killed_lose_no_row(
     tmp_path: Path, write_list: WriteList, read_rows: ReadRows
 ) -> None:
@@ -276,6 +279,35 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, write_list: WriteList) ->
         batch_of_fives(paths, output, resume=True)
 
 
+def run_script(text: str, script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program in a folder."""
+    script.write_text("from facial_expressions.distributed.batch import run_batch\n" + text)
+    words = [sys.executable, str(script)]
+    return subprocess.run(words, cwd=folder, capture_output=True, encoding="utf-8", check=False)
+
+
+def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+    """Workers import neither it nor what lies among the photos."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "no-picture.jpg").write_bytes(b"text")
+    (photos / "numpy.py").write_text("raise SystemExit('this is no NumPy')")
+    text = "print(run_batch('.', '../rows').counts['rejected'])"
+    done = run_script(text, tmp_path / "script.py", photos)
+    assert done.stdout == "1\n", done.stderr
+
+
+def test_a_factory_of_the_script_itself_is_refused(tmp_path: Path) -> None:
+    """Workers cannot import it."""
+    (tmp_path / "a.jpg").write_bytes(b"text")
+    script = "def factory(): ...\nrun_batch('a.jpg', 'rows', factory=factory)"
+    done = run_script(script, tmp_path / "script.py", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        "facial_expressions.errors.BatchError: workers cannot import the factory; received"
+    )
+
+
 @pytest.mark.parametrize(
     "build",
     [
@@ -310,5 +342,5 @@ def batch_of_fives(
 
 
 def worker_ids() -> list[int]:
-    """Return the processes that this one has spawned and that live."""
-    return [one.pid for one in multiprocessing.active_children() if one.pid]
+    """Return the workers of this process that live."""
+    return children("facial_expressions.distributed.local_workers")

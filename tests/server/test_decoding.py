@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.children import children
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
 from facial_expressions.inference.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer
@@ -47,27 +48,19 @@ _OTHERS: set[int] = set()
 @pytest.fixture(autouse=True)
 def _own_children_only() -> None:
     _OTHERS.clear()
-    _OTHERS.update(children())
+    _OTHERS.update(decoders())
 
 
-def children() -> list[int]:
+def decoders() -> list[int]:
     """Return the process ids of the decoders that a test of this file started."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except OSError:
-            continue
-        if parent == os.getpid() and b"facial_expressions.server.decoder_child" in words:
-            found.append(int(folder.name))
-    return [process for process in found if process not in _OTHERS]
+    running = children("facial_expressions.server.decoder_child")
+    return [process for process in running if process not in _OTHERS]
 
 
 def a_child() -> int:
     """Return the process id of a decoder, as soon as there is one."""
     deadline = time.monotonic() + 30
-    while not (found := children()):
+    while not (found := decoders()):
         assert time.monotonic() < deadline, "no decoder has been started"
         time.sleep(0.01)
     return found[0]
@@ -80,6 +73,7 @@ def misbehaving(body: str) -> str:
     """A child that runs these lines on its first picture."""
     return (
         "import sys, os, time, signal\n"
+        "from facial_expressions.processes import READY\n"
         "from facial_expressions.server.decoder_child import *\n"
         "sys.stdout.buffer.write(READY); sys.stdout.flush()\n"
         "n, pixels = REQUEST.unpack(sys.stdin.buffer.read(REQUEST.size))\n"
@@ -160,11 +154,11 @@ def test_a_child_that_dies_of_a_picture_costs_that_request_alone(
 
 @needs_proc
 def test_a_child_killed_while_idle_costs_no_request(pool: DecoderPool) -> None:
-    (victim,) = children()
+    (victim,) = decoders()
     os.kill(victim, signal.SIGKILL)
     time.sleep(0.2)
     assert pool.decode(png()).shape == (64, 64, 3)
-    assert children() != [victim]
+    assert decoders() != [victim]
 
 
 def test_a_child_that_never_ends_is_ended(stand_in: Callable[[str], None]) -> None:
@@ -249,9 +243,9 @@ def test_processor_time_is_limited_too() -> None:
 def test_children_end_with_their_pool() -> None:
     pool = DecoderPool(ServerLimits(workers=2))
     pool.start()
-    assert len(children()) == 2
+    assert len(decoders()) == 2
     pool.close()
-    assert children() == []
+    assert decoders() == []
 
 
 @needs_proc
@@ -262,7 +256,7 @@ def test_a_child_outlives_no_server() -> None:
         "from facial_expressions.server.decoding import DecoderPool\n"
         "from facial_expressions.server.limits import ServerLimits\n"
         "pool = DecoderPool(ServerLimits(workers=1)); pool.start()\n"
-        "print(pool._idle.get()._process.pid, flush=True)\n"
+        "print(pool._idle.get().pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=False)
@@ -282,7 +276,7 @@ def test_when_no_child_can_be_started_the_answer_is_503(monkeypatch: pytest.Monk
         patch.setattr(subprocess, "Popen", refuse)
         with pytest.raises(RequestError) as caught:
             pool.decode(png())
-    assert (caught.value.status, caught.value.retry_after_s) == (503, 1)
+    assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "1"})
     assert pool.decode(png()).shape == (64, 64, 3), "the place is not lost"
     pool.close()
 

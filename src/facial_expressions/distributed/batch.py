@@ -142,8 +142,6 @@ def run_batch(
 ) -> BatchSummary:
     """Recognise any number of pictures into a folder of shards, one row per input.
 
-    Workers are spawned: a script that calls this needs the usual ``if __name__ == "__main__":``.
-
     Args:
         source: A folder, a glob, a list of paths, a tar archive or a picture; see ``InputListing``.
         output: A new or empty folder; with ``resume`` also that of an unfinished batch.
@@ -151,7 +149,8 @@ def run_batch(
         workers: Who does the work.
         resume: Whether to go on with the batch in ``output``, if there is one.
         on_progress: Called after every input.
-        factory: Opens a worker's recognizer instead of ``options``; must pickle.
+        factory: Opens a worker's recognizer instead of ``options``; must pickle, and be defined in
+            a module that workers can import.
 
     Raises:
         BatchError: There is no such input, or the output holds something else.

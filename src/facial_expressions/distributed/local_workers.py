@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
-import signal
-from collections.abc import Iterator
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+import pickle
+import queue
+import sys
+import threading
 from pathlib import Path
+from typing import BinaryIO
 
 from facial_expressions.distributed.crew import WorkerEvent
 from facial_expressions.distributed.work import (
     RecognizerFactory,
+    RowRecognizer,
     Task,
     answer,
     open_recognizer,
 )
-from facial_expressions.errors import FacialExpressionsError
+from facial_expressions.errors import BatchError, FacialExpressionsError
+from facial_expressions.processes import Child, own_streams
 
 __all__ = ["LocalWorkers"]
 
-_GRACE_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Worker:
-    process: BaseProcess
-    connection: Connection
-
 
 class LocalWorkers:
-    """Processes that are spawned, so that no state of this one leaks into them.
+    """Processes that share no state with this one, nor with one another.
 
-    Each has a pipe of its own: what one does while it dies cannot block another. A worker ends by
+    Each has pipes of its own: what one does while it dies cannot block another. A worker ends by
     itself when this process is gone.
 
     Args:
@@ -44,10 +37,9 @@ class LocalWorkers:
     """
 
     def __init__(self, factory: RecognizerFactory, root: Path) -> None:
-        self._factory = factory
-        self._root = root
-        self._context = multiprocessing.get_context("spawn")
-        self._workers: dict[int, _Worker] = {}
+        self._opening = pickle.dumps((factory, root))
+        self._workers: dict[int, Child] = {}
+        self._events: queue.SimpleQueue[WorkerEvent] = queue.SimpleQueue()
 
     def count_places(self, threads: int) -> int:
         """Return how many workers the cores that this process may use have room for.
@@ -65,13 +57,10 @@ class LocalWorkers:
         Args:
             worker: Its number.
         """
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=_serve, args=(theirs, self._factory, self._root), daemon=True
-        )
-        process.start()
-        theirs.close()
-        self._workers[worker] = _Worker(process, ours)
+        child = Child(__name__, str(worker))
+        self._workers[worker] = child
+        threading.Thread(target=self._listen, args=(worker, child), daemon=True).start()
+        self._write(child, self._opening)
 
     def send(self, worker: int, task: Task) -> None:
         """Give a process a task.
@@ -80,8 +69,7 @@ class LocalWorkers:
             worker: Its number.
             task: Done after those that it was given before.
         """
-        with contextlib.suppress(OSError):  # it is dead; the event says so
-            self._workers[worker].connection.send(task)
+        self._write(self._workers[worker], pickle.dumps(task))
 
     def wait(self, timeout_s: float) -> list[WorkerEvent]:
         """Return what has happened since.
@@ -89,14 +77,12 @@ class LocalWorkers:
         Args:
             timeout_s: Longest wait.
         """
-        by_connection = {one.connection: number for number, one in self._workers.items()}
-        ready = wait(list(by_connection), timeout_s)
-        return [
-            event
-            for connection, number in by_connection.items()
-            if connection in ready
-            for event in self._drain(number)
-        ]
+        events: list[WorkerEvent] = []
+        with contextlib.suppress(queue.Empty):
+            events.append(self._events.get(timeout=timeout_s))
+            while True:
+                events.append(self._events.get_nowait())
+        return events
 
     def stop(self, worker: int) -> None:
         """Kill a process.
@@ -104,57 +90,63 @@ class LocalWorkers:
         Args:
             worker: Its number.
         """
-        self._workers[worker].process.kill()
+        self._workers[worker].kill()
 
     def close(self) -> None:
-        """End all processes."""
-        for one in self._workers.values():
-            one.process.terminate()
-        for one in self._workers.values():
-            one.process.join(_GRACE_S)
-            if one.process.is_alive():
-                one.process.kill()
-                one.process.join()
-            one.connection.close()
-            one.process.close()
+        """Kill all processes."""
+        for child in self._workers.values():
+            child.kill()
         self._workers = {}
 
-    def _drain(self, number: int) -> Iterator[WorkerEvent]:
-        """Yield a worker's messages; the last of a dead one is that it died."""
-        worker = self._workers[number]
-        try:
-            while worker.connection.poll():
-                kind, task, content = worker.connection.recv()
-                if kind == "refused":
-                    yield WorkerEvent(number, "refused", error=content)
-                else:
-                    yield WorkerEvent(number, kind, task, content or ())
-        except (EOFError, OSError):
-            del self._workers[number]
-            worker.process.join(_GRACE_S)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            reason = f"exit code {worker.process.exitcode}"
-            worker.connection.close()
-            worker.process.close()
-            yield WorkerEvent(number, "died", reason=reason)
+    def _write(self, child: Child, message: bytes) -> None:
+        with contextlib.suppress(OSError, ValueError):  # it is dead; the event says so
+            child.send(message)
+
+    def _listen(self, number: int, child: Child) -> None:
+        """Pass a worker's messages on; the last of a dead one is that it died."""
+        with contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
+            while True:
+                self._events.put(pickle.load(child.stdout))
+        child.stop()
+        reason = f"exit code {child.exit_status}"
+        self._events.put(WorkerEvent(number, "died", reason=reason))
 
 
-def _serve(connection: Connection, factory: RecognizerFactory, root: Path) -> None:
+def _serve(number: int) -> None:
     """Run a worker: tasks in, rows out, until the pipe closes.
 
     Nothing is caught but what is raised on purpose: a bug ends the process, which isolates the
     picture that made it.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    tasks, events = own_streams()
+
+    def say(event: WorkerEvent) -> None:
+        pickle.dump(event, events)
+        events.flush()
+
+    with contextlib.suppress(EOFError, BrokenPipeError):
         try:
-            recognizer = open_recognizer(factory)
+            recognizer, root = _open(tasks)
         except FacialExpressionsError as error:
-            connection.send(("refused", -1, error))
+            say(WorkerEvent(number, "refused", error=error))
             return
-        connection.send(("ready", -1, None))
+        say(WorkerEvent(number, "ready"))
         while True:
-            task: Task = connection.recv()
-            connection.send(("answered", task.number, answer(recognizer, task.inputs, root)))
+            task: Task = pickle.load(tasks)
+            rows = answer(recognizer, task.inputs, root)
+            say(WorkerEvent(number, "answered", task.number, rows))
+
+
+def _open(tasks: BinaryIO) -> tuple[RowRecognizer, Path]:
+    try:
+        factory, root = pickle.load(tasks)
+    except (AttributeError, ImportError) as error:
+        raise BatchError(
+            f"workers cannot import the factory; received {error}; define it in a module of its "
+            "own, not in the script that is run"
+        ) from error
+    return open_recognizer(factory), root
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

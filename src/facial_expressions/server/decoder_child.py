@@ -25,11 +25,9 @@ from typing import BinaryIO, Final
 
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
 from facial_expressions.inference.images import load_image
+from facial_expressions.processes import READY, own_streams
 
-__all__ = ["ANSWER", "OUTCOMES", "PICTURE", "READY", "REQUEST", "main"]
-
-READY: Final = b"R"
-"""Sent once, before the first request is read."""
+__all__ = ["ANSWER", "OUTCOMES", "PICTURE", "REQUEST", "main"]
 
 REQUEST: Final = struct.Struct("<QQ")
 """Bytes of the file that follows, and pixels that it may have."""
@@ -60,27 +58,27 @@ def main(memory_bytes: int, cpu_s: float) -> None:
     for name in _PLUGINS:
         importlib.import_module(f"PIL.{name}ImagePlugin")
     _forgo(memory_bytes)
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
-    stdout.write(READY)
-    stdout.flush()
-    while header := stdin.read(REQUEST.size):
+    requests, answers = own_streams()
+    answers.write(READY)
+    answers.flush()
+    while header := requests.read(REQUEST.size):
         n_bytes, max_pixels = REQUEST.unpack(header)
-        data = stdin.read(n_bytes)
+        data = requests.read(n_bytes)
         _limit("RLIMIT_CPU", math.ceil(time.process_time() + cpu_s) + 1)
-        _answer(data, max_pixels, stdout)
+        _answer(data, max_pixels, answers)
 
 
-def _answer(data: bytes, max_pixels: int, stdout: BinaryIO) -> None:
+def _answer(data: bytes, max_pixels: int, answers: BinaryIO) -> None:
     try:
         image = load_image(data, max_pixels=max_pixels)
     except (ImageError, MemoryError) as error:
         kinds: dict[type[Exception], int] = {kind: number for number, kind in OUTCOMES.items()}
         message = str(error).encode(errors="replace")
-        stdout.write(ANSWER.pack(kinds.get(type(error), 1), len(message), 0) + message)
+        answers.write(ANSWER.pack(kinds.get(type(error), 1), len(message), 0) + message)
     else:
-        stdout.write(ANSWER.pack(PICTURE, image.shape[1], image.shape[0]))
-        stdout.write(image.data)
-    stdout.flush()
+        answers.write(ANSWER.pack(PICTURE, image.shape[1], image.shape[0]))
+        answers.write(image.data)
+    answers.flush()
 
 
 def _forgo(memory_bytes: int) -> None:
