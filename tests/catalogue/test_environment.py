@@ -19,7 +19,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
-from facial_expressions.server.listener import open_listener, url_of
+from facial_expressions.server.connections import open_listener, url_of
 from tests.catalogue.picture_files import encode, photo
 from tests.cli.test_serve import post, serving
 from tests.server.client import png

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
+from starlette.datastructures import Headers
 
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server.app import create_app
+from facial_expressions.server.bodies import file_of_form
+from facial_expressions.server.connections import build_server, open_listener
+from facial_expressions.server.failures import RequestError
 from facial_expressions.server.limits import ServerLimits
-from facial_expressions.server.listener import build_server, open_listener
 
-__all__ = ["Answer", "RunningServer", "form", "png", "read_all", "run_server"]
+__all__ = ["Answer", "RunningServer", "form", "png", "read_all", "run_server", "status_of_form"]
 
 BOUNDARY = "----boundary"
 
@@ -144,3 +148,17 @@ def form(*parts: tuple[str, bytes], end: bytes = b"--") -> bytes:
         for disposition, content in parts
     )
     return lines + f"--{BOUNDARY}".encode() + end + b"\r\n"
+
+
+def status_of_form(body: bytes, content_type: bytes) -> int:
+    """Return 200 when a form has a file that is taken, or the refusal's status."""
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    headers = Headers(raw=[(b"content-type", content_type)])
+    try:
+        asyncio.run(file_of_form(headers, chunks()))
+    except RequestError as error:
+        return error.status
+    return 200

@@ -16,8 +16,8 @@ import pytest
 
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server.failures import RequestError
-from facial_expressions.server.gate import WorkGate
 from facial_expressions.server.limits import MEBIBYTE, ServerLimits
+from facial_expressions.server.work_queue import WorkQueue
 from tests.server.client import RunningServer, png, read_all, run_server
 from tests.server.conftest import HeldDetector
 
@@ -109,15 +109,15 @@ def test_on_a_slow_machine_the_queue_is_only_as_long_as_the_deadline_allows() ->
     """Work takes 0.4 s or more, half the deadline is 4 s: at most ten wait, whatever the limit."""
 
     async def fill() -> tuple[int, list[object]]:
-        gate = WorkGate(ServerLimits(workers=1, waiting=32, answer_s=8))
-        await gate.run(lambda is_wanted: time.sleep(0.4))
+        queue = WorkQueue(ServerLimits(workers=1, waiting=32, answer_s=8))
+        await queue.run(lambda check_wanted: time.sleep(0.4))
         may_go = threading.Event()
-        asked = [asyncio.create_task(gate.run(lambda is_wanted: may_go.wait(5))) for _ in range(30)]
+        asked = [asyncio.create_task(queue.run(lambda _: may_go.wait(5))) for _ in range(30)]
         await asyncio.sleep(0.05)
-        admitted = gate.admitted
+        admitted = queue.admitted
         may_go.set()
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        gate.close()
+        queue.close()
         return admitted, list(answers)
 
     admitted, answers = asyncio.run(fill())

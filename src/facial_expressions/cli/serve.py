@@ -53,8 +53,8 @@ def command(
 
     try:
         from facial_expressions.server.app import create_app
+        from facial_expressions.server.connections import build_server, open_listener, url_of
         from facial_expressions.server.limits import MEBIBYTE, ServerLimits
-        from facial_expressions.server.listener import build_server, open_listener, url_of
         from facial_expressions.server.origins import HostNames, is_loopback
     except ModuleNotFoundError as error:
         raise MissingExtraError.of("serve", error.name or "fastapi") from error

@@ -1,14 +1,13 @@
 """The HTTP API and the page as one ASGI application over one recognizer.
 
-Routes only hand over: bodies are received in ``bodies.py``, work waits and runs in ``gate.py``,
-what it does is in ``work.py``, pictures are decoded in processes of their own by ``decoding.py``,
-and ``guard.py`` stands before everything. Nothing is written to disk.
+Routes only hand over: bodies are received in ``bodies.py``, work waits and runs in
+``work_queue.py``, what it answers is in ``answers.py``, pictures are decoded in processes of their
+own by ``decoding.py``, and ``guard.py`` stands before everything. Nothing is written to disk.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import time
@@ -24,26 +23,32 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from facial_expressions.errors import FacialExpressionsError
+from facial_expressions.errors import FacialExpressionsError, ImageError
 from facial_expressions.inference.recognizer import ExpressionRecognizer
-from facial_expressions.server import schemas, work
+from facial_expressions.server import answers, schemas
 from facial_expressions.server.bodies import BodyReader
+from facial_expressions.server.connections import keep_log_short
 from facial_expressions.server.decoding import DecoderPool
-from facial_expressions.server.failures import CLIENT_GONE, RequestError, from_status
-from facial_expressions.server.gate import IsWanted, WorkGate
+from facial_expressions.server.failures import (
+    CLIENT_GONE,
+    RequestError,
+    from_image_error,
+    from_status,
+)
 from facial_expressions.server.guard import Guard
 from facial_expressions.server.limits import ServerLimits
-from facial_expressions.server.listener import keep_log_short
 from facial_expressions.server.metrics import ServerMetrics
 from facial_expressions.server.origins import HostNames
 from facial_expressions.server.page import PAGE_FILES, page_routes
+from facial_expressions.server.work_queue import CheckWanted, WorkQueue
 
 __all__ = ["create_app"]
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
 
-Answering = Callable[[ExpressionRecognizer, NDArray[uint8], work.TimeStage], dict[str, Any]]
+Json = dict[str, Any]
+Answering = Callable[[ExpressionRecognizer, NDArray[uint8]], Json]
 _SAFE_NAME: Final = re.compile(r"\w{1,40}", re.ASCII)
 _DESCRIPTION: Final = (
     "Finds faces in pictures and names the expression that people would most likely see in each. "
@@ -78,11 +83,11 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
+        exception_handlers={HTTPException: _raise_to_guard},
     )
     app.state.service = service
     app.include_router(router)
     app.router.routes.extend(page_routes())
-    app.add_exception_handler(HTTPException, _answer_http_exception)
     routes = frozenset(app.openapi()["paths"]) | frozenset(PAGE_FILES)
     app.add_middleware(Guard, hosts=hosts or HostNames(), metrics=service.metrics, routes=routes)
     return app
@@ -94,15 +99,15 @@ class _Service:
     def __init__(self, recognizer: ExpressionRecognizer, limits: ServerLimits) -> None:
         self.recognizer = recognizer
         self.limits = limits
-        self.gate = WorkGate(limits)
+        self.queue = WorkQueue(limits)
         self.bodies = BodyReader(limits)
         self.decoders = DecoderPool(limits)
         self.metrics = ServerMetrics()
         self.is_ready = False
         self.metrics.watch("work_admitted", "Pictures worked on or waiting.",
-                           lambda: self.gate.admitted)  # fmt: skip
+                           lambda: self.queue.admitted)  # fmt: skip
         self.metrics.watch("work_waiting", "Pictures waiting for a worker.",
-                           lambda: self.gate.waiting)  # fmt: skip
+                           lambda: self.queue.waiting)  # fmt: skip
         self.metrics.watch("decoder_deaths", "Decoding processes that died and were replaced.",
                            lambda: self.decoders.n_deaths)  # fmt: skip
         self.metrics.watch("ready", "Whether requests are taken.", lambda: self.is_ready)
@@ -111,7 +116,7 @@ class _Service:
         """Run the networks once, then take requests."""
         try:
             await asyncio.to_thread(self.decoders.start)
-            await asyncio.to_thread(work.warm_up, self.recognizer)
+            await asyncio.to_thread(answers.warm_up, self.recognizer)
             self.is_ready = True
         except FacialExpressionsError:
             logger.exception("the model does not run; the server will not get ready")
@@ -119,92 +124,98 @@ class _Service:
     def check_ready(self, *, wants_sound: bool = False) -> None:
         """Turn a request away before the server is ready; or, if asked, while decoders die."""
         if wants_sound and self.decoders.is_failing:
-            raise RequestError(503, "decoders_dying", "Pictures keep ending the decoders.",
-                               retry_after_s=self.limits.retry_after_s)  # fmt: skip
+            raise RequestError(503, "decoders_dying", "Pictures keep ending the decoders.")
         if not self.is_ready:
-            raise RequestError(503, "not_ready", "The server is starting; try again in a moment.",
-                               retry_after_s=self.limits.retry_after_s)  # fmt: skip
+            raise RequestError(503, "not_ready", "The server is starting; try again in a moment.")
 
-    async def answer(self, request: Request, answering: Answering) -> Response:
-        """Receive a picture, let it through the gate, and answer."""
+    async def answer(self, request: Request, answering: Answering) -> Json:
+        """Receive a picture, let it wait for a worker, and answer."""
         self.check_ready()
-        self.gate.check_room()
-        async with self.bodies.read(request) as body:
-            content_type = request.headers.get("content-type", "")
+        self.queue.check_room()
+        async with self.bodies.read(request) as picture:
             asked = time.perf_counter()
 
-            def do(is_wanted: IsWanted) -> dict[str, Any]:
+            def work(check_wanted: CheckWanted) -> Json:
                 began = time.perf_counter()
                 self.metrics.time_stage("queue", began - asked)
-                image = work.take_picture(
-                    body,
-                    content_type,
-                    decode=self.decoders.decode,
-                    max_pixels=self.limits.pixels,
-                    is_wanted=is_wanted,
-                )
-                self.metrics.time_stage("decode", time.perf_counter() - began)
-                return answering(self.recognizer, image, self.metrics.time_stage)
+                check_wanted()
+                image = self.decode(picture)
+                decoded = time.perf_counter()
+                self.metrics.time_stage("decode", decoded - began)
+                check_wanted()
+                row = answering(self.recognizer, image)
+                self.metrics.time_stage("recognize", time.perf_counter() - decoded)
+                return row
 
-            row = await _unless_client_leaves(request, self.gate.run(do))
-        self.metrics.count_faces(len(row.get("faces", "1")))
-        return _json(row)
+            row = await _unless_client_leaves(request, self.queue.run(work))
+        self.metrics.count_faces(len(row["faces"]) if "faces" in row else 1)
+        return row
+
+    def decode(self, picture: bytes) -> NDArray[uint8]:
+        """Decode a picture, or say in an answer why it cannot be."""
+        try:
+            return self.decoders.decode(picture)
+        except ImageError as error:
+            raise from_image_error(error, max_pixels=self.limits.pixels) from error
 
 
 @router.post(
     "/v1/recognize",
-    responses={200: {"model": schemas.PictureAnswer}, **schemas.ERRORS},
+    response_model=schemas.PictureAnswer,
+    response_model_exclude_unset=True,
+    responses=schemas.ERRORS,
     openapi_extra=schemas.PICTURE_BODY | schemas.EXPLAIN_PARAMETER,
 )
-async def recognize(request: Request) -> Response:
+async def recognize(request: Request) -> Json:
     """Find the faces of a picture and name their expressions.
 
     With ``explain=true`` each face comes with a map of what in it speaks for the answer.
     """
     service = _service(request)
     if not _asked_to_explain(request):
-        return await service.answer(request, work.recognize_picture)
+        return await service.answer(request, answers.recognize_picture)
     if not service.recognizer.classifier.explains:
         raise RequestError(400, "no_explanation", "The model served cannot say where it looked.")
-    return await service.answer(request, work.explain_picture)
+    return await service.answer(request, answers.explain_picture)
 
 
 @router.post(
     "/v1/classify",
-    responses={200: {"model": schemas.CropAnswer}, **schemas.ERRORS},
+    response_model=schemas.CropAnswer,
+    responses=schemas.ERRORS,
     openapi_extra=schemas.PICTURE_BODY,
 )
-async def classify(request: Request) -> Response:
+async def classify(request: Request) -> Json:
     """Name the expression of one face that is cropped already, a square picture."""
     _check_query(request, allowed=())
-    return await _service(request).answer(request, work.classify_crop)
+    return await _service(request).answer(request, answers.classify_crop)
 
 
-@router.get("/v1/models", responses={200: {"model": schemas.ModelsAnswer}})
-async def models(request: Request) -> Response:
+@router.get("/v1/models", response_model=schemas.ModelsAnswer)
+async def models(request: Request) -> Json:
     """Say which model answers, and what its file says of itself."""
-    return _json(work.describe_models(_service(request).recognizer))
+    return answers.describe_models(_service(request).recognizer)
 
 
-@router.get("/v1/labels", responses={200: {"model": schemas.LabelsAnswer}})
-async def labels(request: Request) -> Response:
+@router.get("/v1/labels", response_model=schemas.LabelsAnswer)
+async def labels(request: Request) -> Json:
     """List the expressions, in the order of the model's output."""
-    return _json(work.describe_labels(_service(request).recognizer))
+    return answers.describe_labels(_service(request).recognizer)
 
 
-@router.get("/healthz", responses={200: {"model": schemas.StateAnswer}})
-async def health(request: Request) -> Response:
+@router.get("/healthz", response_model=schemas.StateAnswer)
+async def health() -> Json:
     """Say that the server is alive; does no work."""
-    return _json({"status": "alive"})
+    return {"status": "alive"}
 
 
 @router.get(
-    "/readyz", responses={200: {"model": schemas.StateAnswer}, 503: {"model": schemas.ErrorAnswer}}
+    "/readyz", response_model=schemas.StateAnswer, responses={503: {"model": schemas.ErrorAnswer}}
 )
-async def ready(request: Request) -> Response:
+async def ready(request: Request) -> Json:
     """Say whether pictures are taken: the model has answered once, and decoders stay alive."""
     _service(request).check_ready(wants_sound=True)
-    return _json({"status": "ready"})
+    return {"status": "ready"}
 
 
 @router.get("/metrics", response_class=Response)
@@ -222,7 +233,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     service.is_ready = False
     warming.cancel()
-    service.gate.close()
+    service.queue.close()
     await asyncio.to_thread(service.decoders.close)
 
 
@@ -231,11 +242,9 @@ def _service(request: Request) -> _Service:
     return service
 
 
-async def _unless_client_leaves(
-    request: Request, work_: Awaitable[dict[str, Any]]
-) -> dict[str, Any]:
+async def _unless_client_leaves(request: Request, answer_: Awaitable[Json]) -> Json:
     """Wait for an answer as long as there is someone to give it to."""
-    answer = asyncio.ensure_future(work_)
+    answer = asyncio.ensure_future(answer_)
     leaving = asyncio.ensure_future(_client_leaves(request))
     try:
         await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -269,10 +278,9 @@ def _check_query(request: Request, *, allowed: tuple[str, ...]) -> None:
             raise RequestError(400, "unknown_parameter", f"This address takes no {shown}.")
 
 
-async def _answer_http_exception(_: Request, error: Exception) -> Response:
+async def _raise_to_guard(_: Request, error: Exception) -> Response:
     """Hand the router's own errors to the guard, which answers them as JSON."""
-    raise from_status(error.status_code if isinstance(error, HTTPException) else 400) from error
-
-
-def _json(content: dict[str, Any]) -> Response:
-    return Response(json.dumps(content, allow_nan=False), media_type="application/json")
+    status, headers = (
+        (error.status_code, error.headers) if isinstance(error, HTTPException) else (400, None)
+    )
+    raise from_status(status, headers) from error

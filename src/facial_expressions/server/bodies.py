@@ -1,33 +1,27 @@
-"""Request bodies: received in memory within limits, and the picture inside a multipart form."""
+"""Request bodies: received in memory within limits; of a multipart form, its one file is taken."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from facial_expressions.server.failures import CLIENT_GONE, RequestError
 from facial_expressions.server.limits import MEBIBYTE, ServerLimits
 
-if TYPE_CHECKING:
-    from python_multipart.multipart import MultipartCallbacks
+__all__ = ["BodyReader", "file_of_form"]
 
-__all__ = ["BodyReader", "picture_in_form"]
-
-_MAX_PARTS: Final = 9
-"""One file and eight fields."""
-
-_MAX_FIELD_BYTES: Final = 64 * 1024
-_ONE_FILE: Final = "A form holds exactly one file, in a part with a file name."
+_MAX_FIELDS: Final = 8
+_FIELD_BYTES: Final = 64 * 1024
 
 
 class BodyReader:
-    """Receives bodies within a server's limits, and counts what all of them hold.
+    """Receives pictures within a server's limits, and counts the bytes that all of them hold.
 
     Args:
         limits: Bytes of one body, of all bodies, and the time to arrive in.
@@ -39,40 +33,43 @@ class BodyReader:
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """Receive a request's body; it counts as held until the context is left.
+        """Receive a request's picture; its body counts as held until the context is left.
 
         Args:
-            request: The request; nothing of its body may have been taken yet.
+            request: Its body is the picture, or a form with one file; nothing of it may have been
+                taken yet.
 
         Raises:
-            RequestError: 413 too many bytes, 408 too slow, 503 too many bodies at one time, or the
-                client hung up.
+            RequestError: 413 too many bytes, 408 too slow, 503 too many bodies at one time, 400
+                no such form, or the client hung up.
         """
-        self._check_declared(request)
-        loop = asyncio.get_running_loop()
-        began = request.scope.get("state", {}).get("receiving_since", loop.time())
-        body = bytearray()
+        declared = request.headers.get("content-length", "")
+        self._check(int(declared) if declared.isdecimal() else 0)
+        n_bytes = 0
+
+        async def chunks() -> AsyncGenerator[bytes, None]:
+            nonlocal n_bytes
+            async for chunk in request.stream():
+                n_bytes += len(chunk)
+                self._held += len(chunk)
+                self._check(n_bytes)
+                yield chunk
+
+        now_s = asyncio.get_running_loop().time()
+        began_s = request.scope.get("state", {}).get("receiving_since", now_s)
         try:
             try:
-                async with asyncio.timeout_at(began + self._limits.receive_s):
-                    async for chunk in request.stream():
-                        self._held += len(chunk)
-                        body += chunk
-                        self._check(len(body))
+                async with asyncio.timeout_at(began_s + self._limits.receive_s):
+                    picture = await _picture(request.headers, chunks())
             except TimeoutError:
                 raise RequestError(
                     408, "too_slow", "The request did not arrive in time; send it faster."
                 ) from None
             except ClientDisconnect:
                 raise RequestError(CLIENT_GONE, "client_gone", "The client hung up.") from None
-            yield bytes(body)
+            yield picture
         finally:
-            self._held -= len(body)
-
-    def _check_declared(self, request: Request) -> None:
-        declared = request.headers.get("content-length", "")
-        if declared.isdecimal():
-            self._check(int(declared))
+            self._held -= n_bytes
 
     def _check(self, n_bytes: int) -> None:
         if n_bytes > self._limits.body_bytes:
@@ -82,100 +79,58 @@ class BodyReader:
             )
         if self._held > self._limits.buffered_bytes:
             raise RequestError(
-                503,
-                "overloaded",
-                "The server receives all it can hold; try again in a moment.",
-                retry_after_s=self._limits.retry_after_s,
+                503, "overloaded", "The server receives all it can hold; try again in a moment."
             )
 
 
-def picture_in_form(body: bytes, content_type: str) -> bytes:
-    r"""Return the one file of a multipart form; names, fields and part headers are ignored.
+async def file_of_form(headers: Headers, chunks: AsyncGenerator[bytes, None]) -> bytes:
+    """Return the one file of a multipart form; names, fields and part headers are ignored.
 
     Args:
-        body: The whole body.
-        content_type: The request's content type, with the boundary.
+        headers: The request's; the content type has the boundary.
+        chunks: Its body.
 
     Raises:
         RequestError: 400, the form is malformed, or holds no file, several, or too much else.
-
-    Examples:
-        >>> form = b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n'
-        >>> picture_in_form(form + b"GIF89a\r\n--x--\r\n", "multipart/form-data; boundary=x")
-        b'GIF89a'
     """
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
-    if not boundary:
-        raise _malformed("A form needs its boundary in the content type.")
-    form = _Form()
     try:
-        parser = MultipartParser(boundary, form.callbacks)
-        parser.write(body)
-        parser.finalize()
-    except FormParserError:
-        raise _malformed("The form is malformed.") from None
-    if not form.is_whole or len(form.files) != 1:
-        raise _malformed(_ONE_FILE)
-    return bytes(form.files[0])
+        form = await _Form(headers, chunks).parse()
+        files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+        content = await files[0].read()
+        await form.close()
+    except (MultiPartException, ValueError, IndexError):  # ValueError: no such character set
+        raise RequestError(
+            400,
+            "malformed_form",
+            "A form holds exactly one file, in a part with a name and a file name, and at most "
+            f"{_MAX_FIELDS} other fields of {_FIELD_BYTES // 1024} KB.",
+        ) from None
+    return content
 
 
-class _Form:
-    """Collects the files of a form; other fields are measured and let go."""
+class _Form(MultiPartParser):
+    """Starlette's parser in our limits: a file stays in memory, a form that is cut is refused."""
 
-    def __init__(self) -> None:
-        self.files: list[bytearray] = []
-        self.is_whole = False
-        self._n_parts = 0
-        self._is_file = False
-        self._name = b""
-        self._value = b""
-        self._field_bytes = 0
-        self.callbacks: MultipartCallbacks = {
-            "on_part_begin": self._begin_part,
-            "on_header_begin": self._begin_header,
-            "on_header_field": self._take_name,
-            "on_header_value": self._take_value,
-            "on_header_end": self._end_header,
-            "on_part_data": self._take_data,
-            "on_end": self._end,
-        }
+    spool_max_size = 0
 
-    def _begin_part(self) -> None:
-        self._n_parts += 1
-        self._is_file = False
-        self._field_bytes = 0
-        if self._n_parts > _MAX_PARTS:
-            raise _malformed("A form holds at most eight fields beside its file.")
+    def __init__(self, headers: Headers, chunks: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(
+            headers, self._until_end(chunks),
+            max_files=1, max_fields=_MAX_FIELDS, max_part_size=_FIELD_BYTES,
+        )  # fmt: skip
+        self._is_whole = False
 
-    def _begin_header(self) -> None:
-        self._name = self._value = b""
+    def on_end(self) -> None:
+        self._is_whole = True
 
-    def _take_name(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
-
-    def _take_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _end_header(self) -> None:
-        if self._name.lower() == b"content-disposition":
-            options = parse_options_header(self._value)[1]
-            self._is_file = b"filename" in options
-            if self._is_file:
-                self.files.append(bytearray())
-                if len(self.files) > 1:
-                    raise _malformed(_ONE_FILE)
-
-    def _take_data(self, data: bytes, start: int, end: int) -> None:
-        if self._is_file:
-            self.files[-1] += data[start:end]
-            return
-        self._field_bytes += end - start
-        if self._field_bytes > _MAX_FIELD_BYTES:
-            raise _malformed("A field of a form holds at most 64 KB.")
-
-    def _end(self) -> None:
-        self.is_whole = True
+    async def _until_end(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async for chunk in chunks:
+            yield chunk
+        if not self._is_whole:
+            raise MultiPartException("the form is cut")
 
 
-def _malformed(message: str) -> RequestError:
-    return RequestError(400, "malformed_form", message)
+async def _picture(headers: Headers, chunks: AsyncGenerator[bytes, None]) -> bytes:
+    if headers.get("content-type", "").lower().startswith("multipart/"):
+        return await file_of_form(headers, chunks)
+    return b"".join([chunk async for chunk in chunks])

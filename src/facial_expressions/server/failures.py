@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Final
+
+from starlette.responses import JSONResponse
 
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
 
-__all__ = ["CLIENT_GONE", "RequestError", "error_body", "from_image_error", "from_status"]
+__all__ = ["CLIENT_GONE", "RequestError", "from_image_error", "from_status"]
 
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client hung up; it is never sent to anyone."""
@@ -17,41 +19,46 @@ _PLAIN: Final = {
     404: ("not_found", "There is nothing at this address; see /openapi.json for what there is."),
     405: ("method_not_allowed", "This address does not take that method; see /openapi.json."),
 }
+_BUSY: Final = {"Retry-After": "1"}
 
 
 class RequestError(Exception):
     """Raised when a request is answered by an error.
 
     Args:
-        status: The HTTP status.
+        status: The HTTP status; 503 tells the client to come again in a second.
         code: A short name that never changes, for programs.
         message: One sentence for people; holds nothing of the server and nothing unescaped.
-        retry_after_s: When to come again; 0 says nothing of that.
+        headers: Headers of the answer.
     """
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int = 0) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
-        self.retry_after_s = retry_after_s
+        self.headers = dict(headers or (_BUSY if status == 503 else {}))
+
+    def response(self, request_id: str) -> JSONResponse:
+        """Return the answer.
+
+        Args:
+            request_id: The request's id.
+
+        Examples:
+            >>> RequestError(404, "not_found", "There is nothing here.").response("5f0c").body
+            b'{"code":"not_found","message":"There is nothing here.","request_id":"5f0c"}'
+        """
+        content = {"code": self.code, "message": self.message, "request_id": request_id}
+        return JSONResponse(content, self.status, self.headers)
 
 
-def error_body(code: str, message: str, request_id: str) -> bytes:
-    """Return the JSON of an error.
-
-    Examples:
-        >>> error_body("not_found", "There is nothing here.", "5f0c")
-        b'{"code": "not_found", "message": "There is nothing here.", "request_id": "5f0c"}'
-    """
-    body = {"code": code, "message": message, "request_id": request_id}
-    return json.dumps(body).encode()
-
-
-def from_status(status: int) -> RequestError:
+def from_status(status: int, headers: Mapping[str, str] | None = None) -> RequestError:
     """Return the error for a status that the router gives."""
     code, message = _PLAIN.get(status, _PLAIN[400])
-    return RequestError(status, code, message)
+    return RequestError(status, code, message, headers)
 
 
 def from_image_error(error: ImageError, *, max_pixels: int) -> RequestError:

@@ -8,6 +8,7 @@ connection is closed.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 import uuid
@@ -16,12 +17,12 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from facial_expressions.server.failures import RequestError, error_body, from_status
+from facial_expressions.server.failures import RequestError, from_status
 from facial_expressions.server.limits import MEBIBYTE
 from facial_expressions.server.metrics import ServerMetrics
 from facial_expressions.server.origins import HostNames, is_own_origin
 
-__all__ = ["HEADER_BYTES", "SECURITY_HEADERS", "Guard", "send_error"]
+__all__ = ["HEADER_BYTES", "SECURITY_HEADERS", "Guard"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,6 @@ _DISCARD_BYTES: Final = 16 * MEBIBYTE
 _DISCARD_S: Final = 1.0
 _TOO_SLOW: Final = 408
 _ALWAYS_ANSWERED: Final = ("/healthz", "/readyz", "/metrics")
-_CROWDED_RETRY_S: Final = 1
 
 
 class Guard:
@@ -78,30 +78,34 @@ class Guard:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send)
-        scope.setdefault("state", {})["request_id"] = exchange.id
         start = time.perf_counter()
         try:
-            _check_head(scope)
-            _check_crowd(scope)
-            self._check(scope["method"], Headers(scope=scope))
+            self._check(scope, Headers(scope=scope))
             await self._app(scope, exchange.receive, exchange.send)
         except RequestError as error:
-            await send_error(error, exchange.id, exchange.send)
+            await error.response(exchange.id)(scope, receive, exchange.send)
         except Exception:
             logger.exception("request %s failed", exchange.id)
             if exchange.status:
                 raise
             bug = RequestError(500, "internal_error", "The server made a mistake; it was noted.")
-            await send_error(bug, exchange.id, exchange.send)
+            await bug.response(exchange.id)(scope, receive, exchange.send)
         route = scope["path"] if scope["path"] in self._routes else "other"
         self._metrics.count_request(route, exchange.status)
         took_ms = (time.perf_counter() - start) * 1000
         logger.info("%s %s %d %s %.0f ms", exchange.id, route, exchange.status,
                     scope["method"], took_ms)  # fmt: skip
 
-    def _check(self, method: str, headers: Headers) -> None:
+    def _check(self, scope: Scope, headers: Headers) -> None:
         """Turn away what is not for us, before anything of its body is taken."""
-        host = headers.get("host", "")
+        method, host = scope["method"], headers.get("host", "")
+        if scope["http_version"] not in _VERSIONS:
+            raise from_status(400)
+        lines = [scope["raw_path"], scope["query_string"], *itertools.chain(*scope["headers"])]
+        if sum(map(len, lines)) > HEADER_BYTES:
+            raise RequestError(431, "too_many_headers", "The headers are too large.")
+        if scope.get("state", {}).get("is_crowded") and scope["path"] not in _ALWAYS_ANSWERED:
+            raise RequestError(503, "crowded", "The server has too many connections; try again.")
         if not self._hosts.accepts(host):
             raise RequestError(421, "unknown_host", "This server does not go by that name.")
         if method not in _METHODS:
@@ -113,38 +117,6 @@ class Guard:
             raise RequestError(403, "foreign_origin", "Only this server's own page may do that.")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise RequestError(415, "encoded_body", "Send the body as it is, not compressed.")
-
-
-def _check_head(scope: Scope) -> None:
-    """Refuse versions that are none, and heads that came at once and are yet too large."""
-    if scope["http_version"] not in _VERSIONS:
-        raise from_status(400)
-    lines = sum(len(name) + len(value) for name, value in scope["headers"])
-    if lines + len(scope["raw_path"]) + len(scope["query_string"]) > HEADER_BYTES:
-        raise RequestError(431, "too_many_headers", "The headers are too large.")
-
-
-def _check_crowd(scope: Scope) -> None:
-    """Refuse all but the state of health while there are too many connections."""
-    if scope.get("state", {}).get("is_crowded") and scope["path"] not in _ALWAYS_ANSWERED:
-        raise RequestError(503, "crowded", "The server has too many connections; try again soon.",
-                           retry_after_s=_CROWDED_RETRY_S)  # fmt: skip
-
-
-async def send_error(error: RequestError, request_id: str, send: Send) -> None:
-    """Send an error as JSON.
-
-    Args:
-        error: What went wrong.
-        request_id: The request's id.
-        send: Where to send it.
-    """
-    body = error_body(error.code, error.message, request_id)
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    if error.retry_after_s:
-        headers.append((b"retry-after", b"%d" % error.retry_after_s))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 class _Exchange:

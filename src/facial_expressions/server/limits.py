@@ -25,7 +25,6 @@ class ServerLimits:
         workers: Pictures worked on at one time.
         waiting: Pictures that may wait for a worker.
         connections: Connections beyond which only the state of health is answered.
-        retry_after_s: When a client that was turned away may come again.
         stop_s: Time that requests get to finish when the server stops.
 
     Raises:
@@ -46,7 +45,6 @@ class ServerLimits:
     workers: int = 2
     waiting: int = 32
     connections: int = 800
-    retry_after_s: int = 1
     stop_s: int = 10
 
     def __post_init__(self) -> None:

@@ -7,7 +7,6 @@ from typing import Final
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
 
 __all__ = ["PAGE_FILES", "page_routes"]
 
@@ -25,17 +24,11 @@ def page_routes() -> list[BaseRoute]:
     """Return one route for each file of the page."""
     folder = importlib.resources.files("facial_expressions.server") / "static"
     return [
-        Route(address, _File((folder / name).read_bytes(), content_type), methods=["GET"])
+        Route(address, _answer((folder / name).read_bytes(), content_type), methods=["GET"])
         for address, (name, content_type) in PAGE_FILES.items()
     ]
 
 
-class _File:
-    """Serves one file."""
-
-    def __init__(self, content: bytes, content_type: str) -> None:
-        headers = {"content-type": content_type, "cache-control": "no-cache"}
-        self._response = Response(content, headers=headers)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._response(scope, receive, send)
+def _answer(content: bytes, content_type: str) -> Response:
+    headers = {"content-type": content_type, "cache-control": "no-cache"}
+    return Response(content, headers=headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from facial_expressions.server.listener import open_listener
+from facial_expressions.server.connections import open_listener
 
 
 def test_an_answer_is_sent_at_once() -> None:

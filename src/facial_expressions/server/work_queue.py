@@ -13,13 +13,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from facial_expressions.server.failures import RequestError
 from facial_expressions.server.limits import ServerLimits
 
-__all__ = ["Dropped", "WorkGate"]
+__all__ = ["CheckWanted", "WorkQueue"]
 
 _LONGEST_WAIT: Final = 0.5
 """Share of the deadline that may be spent waiting."""
@@ -28,15 +28,11 @@ _MEMORY: Final = 0.8
 """Weight of what was known of the time of a piece of work, against that of the newest."""
 
 Answer = TypeVar("Answer")
-IsWanted = Callable[[], bool]
-"""Tells work in a thread whether anyone still waits for its answer."""
+CheckWanted = Callable[[], None]
+"""Called by work between its stages; ends it, by raising, when nobody waits for its answer."""
 
 
-class Dropped(Exception):
-    """Raised by work that noticed that nobody waits for it."""
-
-
-class WorkGate:
+class WorkQueue:
     """Lets work in, up to a limit, and runs it.
 
     Args:
@@ -45,7 +41,7 @@ class WorkGate:
 
     def __init__(self, limits: ServerLimits) -> None:
         self._limits = limits
-        self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="recognize")
+        self._workers = ThreadPoolExecutor(limits.workers, thread_name_prefix="recognize")
         self._lock = threading.Lock()
         self._admitted = 0
         self._takes_s = 0.0
@@ -73,16 +69,15 @@ class WorkGate:
                 503,
                 "overloaded",
                 "The server has all the work it can take; try again in a moment.",
-                retry_after_s=self._limits.retry_after_s,
             )
 
-    async def run(self, work: Callable[[IsWanted], Answer]) -> Answer:
+    async def run(self, work: Callable[[CheckWanted], Answer]) -> Answer:
         """Run work in a thread and wait for its answer.
 
         Cancelling this drops the work when it has not begun, and tells it when it has.
 
         Args:
-            work: Called with a function that says whether the answer is still wanted.
+            work: Called with a function that it calls between its stages.
 
         Returns:
             What the work returns.
@@ -94,7 +89,7 @@ class WorkGate:
         with self._lock:
             self.check_room()
             self._admitted += 1
-        future = self._pool.submit(self._timed, work, abandoned)
+        future = self._workers.submit(self._timed, work, abandoned)
         future.add_done_callback(self._leave)
         try:
             async with asyncio.timeout(self._limits.answer_s) as deadline:
@@ -108,21 +103,26 @@ class WorkGate:
         finally:
             abandoned.set()
 
-    def _timed(self, work: Callable[[IsWanted], Answer], abandoned: threading.Event) -> Answer:
+    def close(self) -> None:
+        """Drop what waits; what runs is let finish."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _timed(self, work: Callable[[CheckWanted], Answer], abandoned: threading.Event) -> Answer:
         """Run work in a thread and remember how long it takes, unless it was dropped."""
+
+        def check_wanted() -> None:
+            if abandoned.is_set():
+                raise CancelledError
+
         began = time.monotonic()
         try:
-            return work(lambda: not abandoned.is_set())
+            return work(check_wanted)
         finally:
             took_s = time.monotonic() - began
             if not abandoned.is_set():
                 with self._lock:
                     known_s = self._takes_s or took_s
                     self._takes_s = _MEMORY * known_s + (1 - _MEMORY) * took_s
-
-    def close(self) -> None:
-        """Drop what waits; what runs is let finish."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _leave(self, _: Future[Answer]) -> None:
         with self._lock:

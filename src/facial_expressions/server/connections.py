@@ -1,0 +1,183 @@
+"""The server's connections: where it listens, how long each may take, how it stops.
+
+Uvicorn has no deadline for a request that trickles in. So here each has to arrive within a fixed
+time from its first byte, or from the connection's beginning; bytes that come one by one do not
+extend it. The time of that beginning is handed to the application, which bounds the body by the
+same deadline. An answer that the client does not read is given up after a while. When the server
+stops, a connection on which a request may just be arriving is left open for a moment, so that what
+was accepted is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import time
+from typing import Any, Final
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from facial_expressions.server.failures import RequestError
+from facial_expressions.server.guard import HEADER_BYTES, SECURITY_HEADERS
+from facial_expressions.server.limits import ServerLimits
+
+__all__ = ["build_server", "keep_log_short", "open_listener", "url_of"]
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG: Final = 1024
+_LAST_S: Final = 0.5
+"""Time for which a connection without a request is kept when the server stops."""
+
+_NO_FILES: Final = (errno.EMFILE, errno.ENFILE)
+_ONCE_IN_S: Final = 10.0
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Bind the address before anything slow is done.
+
+    Args:
+        host: A name or address of this machine.
+        port: The port; 0 takes a free one.
+
+    Returns:
+        The socket, to be given to the server.
+
+    Raises:
+        OSError: The port is taken or not allowed, or the address is not this machine's.
+    """
+    try:
+        kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.create_server(address[:2], family=kind)
+    except OSError as error:
+        raise OSError(
+            f"the server cannot listen there; received {host} port {port}: "
+            f"{error.strerror or error}; choose another with --port or --host"
+        ) from error
+    # Asyncio sends at once only on sockets that say they are TCP. Without, the body of an answer
+    # waits until the client confirms its head, which takes 40 ms.
+    return socket.socket(kind, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=bound.detach())
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return where a socket is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def build_server(app: ASGIApp, limits: ServerLimits) -> uvicorn.Server:
+    """Build a server for an application; ``run(sockets=[...])`` starts it.
+
+    On SIGTERM and SIGINT it takes no more connections, answers what it has accepted, and ends. Of
+    uvicorn's own limit of connections no use is made: it would refuse the state of health too.
+
+    Args:
+        app: What ``create_app`` returned.
+        limits: The same limits.
+    """
+    config = uvicorn.Config(
+        app,
+        http=type("_Connection", (_Connection,), {"limits": limits}),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        timeout_graceful_shutdown=limits.stop_s,
+        backlog=_BACKLOG,
+    )
+    return uvicorn.Server(config)
+
+
+class _Connection(H11Protocol):
+    """One connection; with more of them than allowed a request is told that the server is crowded.
+
+    Twice as many are cut at once.
+    """
+
+    limits = ServerLimits()
+    _head_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > 2 * self.limits.connections:
+            transport.abort()
+        else:
+            self._begin_request()
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_timer is None and self.conn.their_state is h11.IDLE:
+            self._begin_request()
+        super().data_received(data)
+        if self._head_timer is not None and self.conn.their_state is not h11.IDLE:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self.limits.write_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._head_timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        is_idle = self.cycle is None or self.cycle.response_complete
+        self.loop.call_later(_LAST_S if is_idle else 0, self._shut)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP with JSON, unless an answer is under way."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            error = RequestError(400, "bad_request", "This is no HTTP request that is understood.")
+            answer = error.response("")
+            headers = [*SECURITY_HEADERS.items(), *answer.headers.items(), ("connection", "close")]
+            head = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def _begin_request(self) -> None:
+        self.app_state = {
+            **self.app_state,
+            "receiving_since": self.loop.time(),
+            "is_crowded": len(self.connections) > self.limits.connections,
+        }
+        self._head_timer = self.loop.call_later(self.limits.receive_s, self.transport.close)
+
+    def _shut(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
+
+
+def keep_log_short(loop: asyncio.AbstractEventLoop) -> None:
+    """Say once in a while that no more files may be open, instead of a trace per connection.
+
+    Asyncio tries again in a second; until then clients wait in the queue of the operating system.
+    """
+    said_at = -_ONCE_IN_S
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal said_at
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in _NO_FILES):
+            loop.default_exception_handler(context)
+        elif time.monotonic() - said_at >= _ONCE_IN_S:
+            said_at = time.monotonic()
+            logger.warning("no more connections are taken for now: %s", error)
+
+    loop.set_exception_handler(handle)
