@@ -1,26 +1,23 @@
-"""Child processes that may die: started, waited for, ended at a deadline, stopped."""
+"""Child processes that may die: started, waited for, ended at a deadline, buried."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from typing import IO, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
 
 __all__ = ["READY", "Child", "own_streams"]
 
 READY: Final = b"R"
 """What a child that is waited for says first."""
 
-_STOP_S: Final = 5.0
 
-
-class Child:
-    """A process of its own that runs a module and talks to this one over its stdin and stdout.
+class Child(subprocess.Popen[bytes]):
+    """A process that runs a module of ours and talks to this one over its stdin and stdout.
 
     It gets this process's path of imports and nothing else of its state, and is no part of its
     terminal session: Ctrl-C is for the parent alone. Its stdin ends with the parent; a child that
@@ -30,16 +27,17 @@ class Child:
         module: What ``python -m`` runs.
         arguments: Words for it.
         environment: Variables to add to those of this process.
-        stderr: Where its stderr goes, as for ``subprocess.Popen``; None leaves it as it is.
+        stderr: Where its stderr goes; None leaves it as it is.
 
     Raises:
         OSError: No process can be started.
 
     Examples:
-        >>> child = Child("platform")
-        >>> answer = child.stdout.read()
-        >>> child.stop()
-        >>> child.exit_status
+        >>> child = Child("this")
+        >>> child.receive(7)
+        bytearray(b'The Zen')
+        >>> child.end(within_s=5)
+        >>> child.returncode
         0
     """
 
@@ -51,7 +49,7 @@ class Child:
         stderr: int | None = None,
     ) -> None:
         path = os.pathsep.join(entry for entry in sys.path if entry)
-        self._process = subprocess.Popen(
+        super().__init__(
             [sys.executable, "-P", "-m", module, *arguments],  # -P: no modules of a photos' folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -60,19 +58,9 @@ class Child:
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
-        self.stdin = cast("IO[bytes]", self._process.stdin)
-        self.stdout = cast("io.BufferedReader", self._process.stdout)
+        self.requests = cast("BinaryIO", self.stdin)
+        self.answers = cast("BinaryIO", self.stdout)
         self._is_ready = False
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    @property
-    def exit_status(self) -> int | None:
-        """How it ended, a signal as a negative number; None while it runs."""
-        return self._process.poll()
 
     def wait_until_ready(self, within_s: float) -> None:
         """Wait for it to say ``READY``, once.
@@ -87,37 +75,10 @@ class Child:
             with self.at_most(within_s):
                 self._is_ready = self.receive(len(READY)) == READY
 
-    def send(self, *parts: bytes) -> None:
-        """Write bytes to its stdin.
-
-        Args:
-            parts: One after the other.
-
-        Raises:
-            OSError: It died.
-        """
-        for part in parts:
-            self.stdin.write(part)
-        self.stdin.flush()
-
-    def receive(self, n_bytes: int) -> bytearray:
-        """Read from its stdout.
-
-        Args:
-            n_bytes: How many bytes have to come.
-
-        Raises:
-            EOFError: It died before.
-        """
-        data = bytearray(n_bytes)
-        if self.stdout.readinto(data) < n_bytes:
-            raise EOFError("the process died")
-        return data
-
     @contextlib.contextmanager
     def at_most(self, seconds: float) -> Iterator[None]:
         """End the process when the block takes longer; what reads from it then sees the end."""
-        clock = threading.Timer(seconds, self._process.kill)
+        clock = threading.Timer(seconds, self.kill)
         clock.daemon = True
         clock.start()
         try:
@@ -125,31 +86,42 @@ class Child:
         finally:
             clock.cancel()
 
-    def stop(self) -> None:
-        """End it by its stdin's end; by force when it does not obey."""
-        self._close_pipes()
-        try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
+    def send(self, *parts: bytes) -> None:
+        """Write bytes to its stdin, one part after the other; OSError says that it died."""
+        for part in parts:
+            self.requests.write(part)
+        self.requests.flush()
+
+    def receive(self, n_bytes: int) -> bytearray:
+        """Read so many bytes from its stdout; EOFError says that it died before."""
+        data = bytearray(n_bytes)
+        if self.answers.readinto(data) < n_bytes:
+            raise EOFError("the process died")
+        return data
+
+    def end(self, *, within_s: float = 0.0) -> None:
+        """End it and take back what it holds.
+
+        Args:
+            within_s: How long it may take to end by itself when its stdin does; then, or without
+                it, force is used.
+        """
+        if not within_s:
             self.kill()
-
-    def kill(self) -> None:
-        """End it by force."""
-        self._process.kill()
-        self._process.wait()
-        self._close_pipes()
-
-    def _close_pipes(self) -> None:
-        for pipe in (self.stdin, self.stdout):
-            with contextlib.suppress(OSError):  # what could not be written is lost with the process
-                pipe.close()
+        with contextlib.suppress(OSError):  # what could not be written is lost with the process
+            self.requests.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(within_s)
+        self.kill()
+        self.wait()
+        self.answers.close()
 
 
 def own_streams() -> tuple[BinaryIO, BinaryIO]:
     """Take a child's stdin and stdout for messages; what else it prints goes to its stderr.
 
     Returns:
-        Where messages come from, and where they go.
+        Where requests come from, and where answers go.
     """
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

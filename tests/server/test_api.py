@@ -206,6 +206,25 @@ def test_h26_what_is_not_offered_is_refused(
     check_error(answer)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", "/v1/recognize", "POST"), ("PUT", "/healthz", "GET"), ("TRACE", "/v1/labels", "GET")],
+)
+def test_h01_a_wrong_method_is_told_the_right_one(
+    server: RunningServer, method: str, path: str, allowed: str
+) -> None:
+    answer = server.ask(method, path)
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/v1/models", "/metrics"])
+def test_head_is_get_without_its_body(server: RunningServer, path: str) -> None:
+    answer = server.ask("HEAD", path)
+    assert (answer.status, answer.body) == (200, b"")
+    assert int(answer.headers["content-length"]) > 0
+    assert server.ask("HEAD", "/v1/recognize").status == 405
+
+
 def test_h27_a_web_socket_is_refused(server: RunningServer) -> None:
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip

@@ -84,17 +84,17 @@ def misbehaving(body: str) -> str:
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Let the next child be a program of ours; the real one comes after it."""
-    real = subprocess.Popen
+    real = subprocess.Popen.__init__
 
     def set_up(body: str) -> None:
         programs = [misbehaving(body)]
 
-        def start(words: list[str], **options: object) -> object:
+        def start(child: subprocess.Popen[bytes], words: list[str], **options: object) -> None:
             if programs:
                 words = [sys.executable, "-c", programs.pop()]
-            return real(words, **options)  # type: ignore[call-overload]
+            real(child, words, **options)  # type: ignore[call-overload]
 
-        monkeypatch.setattr(subprocess, "Popen", start)
+        monkeypatch.setattr(subprocess.Popen, "__init__", start)
 
     return set_up
 
@@ -273,7 +273,7 @@ def test_when_no_child_can_be_started_the_answer_is_503(monkeypatch: pytest.Monk
 
     pool = DecoderPool(ONE)
     with monkeypatch.context() as patch:
-        patch.setattr(subprocess, "Popen", refuse)
+        patch.setattr(subprocess.Popen, "__init__", refuse)
         with pytest.raises(RequestError) as caught:
             pool.decode(png())
     assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "1"})

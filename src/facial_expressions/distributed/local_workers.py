@@ -24,9 +24,11 @@ from facial_expressions.processes import Child, own_streams
 
 __all__ = ["LocalWorkers"]
 
+_GRACE_S = 5.0
+
 
 class LocalWorkers:
-    """Processes that share no state with this one, nor with one another.
+    """A ``CrewBackend`` of processes that share no state with this one, nor with one another.
 
     Each has pipes of its own: what one does while it dies cannot block another. A worker ends by
     itself when this process is gone.
@@ -42,41 +44,24 @@ class LocalWorkers:
         self._events: queue.SimpleQueue[WorkerEvent] = queue.SimpleQueue()
 
     def count_places(self, threads: int) -> int:
-        """Return how many workers the cores that this process may use have room for.
-
-        Args:
-            threads: Threads of each.
-        """
+        """Return how many workers the cores that this process may use have room for."""
         has_affinity = hasattr(os, "sched_getaffinity")
         cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
         return max(1, cores // threads)
 
     def start(self, worker: int) -> None:
-        """Start a process.
-
-        Args:
-            worker: Its number.
-        """
+        """Start a process, and a thread that passes on what it says."""
         child = Child(__name__, str(worker))
         self._workers[worker] = child
         threading.Thread(target=self._listen, args=(worker, child), daemon=True).start()
         self._write(child, self._opening)
 
     def send(self, worker: int, task: Task) -> None:
-        """Give a process a task.
-
-        Args:
-            worker: Its number.
-            task: Done after those that it was given before.
-        """
+        """Give a process a task."""
         self._write(self._workers[worker], pickle.dumps(task))
 
     def wait(self, timeout_s: float) -> list[WorkerEvent]:
-        """Return what has happened since.
-
-        Args:
-            timeout_s: Longest wait.
-        """
+        """Return what has happened since."""
         events: list[WorkerEvent] = []
         with contextlib.suppress(queue.Empty):
             events.append(self._events.get(timeout=timeout_s))
@@ -85,17 +70,13 @@ class LocalWorkers:
         return events
 
     def stop(self, worker: int) -> None:
-        """Kill a process.
-
-        Args:
-            worker: Its number.
-        """
+        """Kill a process."""
         self._workers[worker].kill()
 
     def close(self) -> None:
         """Kill all processes."""
         for child in self._workers.values():
-            child.kill()
+            child.end()
         self._workers = {}
 
     def _write(self, child: Child, message: bytes) -> None:
@@ -106,9 +87,9 @@ class LocalWorkers:
         """Pass a worker's messages on; the last of a dead one is that it died."""
         with contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
             while True:
-                self._events.put(pickle.load(child.stdout))
-        child.stop()
-        reason = f"exit code {child.exit_status}"
+                self._events.put(pickle.load(child.answers))
+        child.end(within_s=_GRACE_S)
+        reason = f"exit code {child.returncode}"
         self._events.put(WorkerEvent(number, "died", reason=reason))
 
 

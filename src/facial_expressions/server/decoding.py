@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import IO, Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ _ENVIRONMENT: Final = {
 _BOOT_S: Final = 60.0
 """On a busy machine a child takes longer to start than a picture may."""
 
+_STOP_S: Final = 5.0
 _MANY: Final = 5
 _WINDOW_S: Final = 60.0
 
@@ -82,9 +83,7 @@ class DecoderPool:
     @property
     def is_failing(self) -> bool:
         """Whether children die one after another: five within a minute."""
-        with self._lock:
-            deaths = list(self._deaths)
-        return len(deaths) == _MANY and time.monotonic() - deaths[0] < _WINDOW_S
+        return len(self._deaths) == _MANY and time.monotonic() - self._deaths[0] < _WINDOW_S
 
     def start(self) -> None:
         """Start every child now, instead of with its first picture, and wait for them."""
@@ -110,7 +109,7 @@ class DecoderPool:
         """
         child = self._idle.get()
         try:
-            if child is None or child.exit_status is not None:
+            if child is None or child.poll() is not None:
                 child = self._replace(child)  # one killed while it waited hurts no request
             if child is None:
                 raise RequestError(
@@ -133,17 +132,17 @@ class DecoderPool:
             while True:
                 child = self._idle.get_nowait()
                 if child is not None:
-                    child.stop()
+                    child.end(within_s=_STOP_S)
 
     def _replace(self, dead: Child | None, error: Exception | None = None) -> Child | None:
         """Bury a child, if there is one, and start another, if the system lets it."""
         if dead is not None:
-            dead.kill()
+            dead.end()
             with self._lock:
                 self._n_deaths += 1
                 self._deaths.append(time.monotonic())
             logger.warning("a decoder died (%s, exit status %s) and is replaced",
-                           type(error).__name__, dead.exit_status)  # fmt: skip
+                           type(error).__name__, dead.returncode)  # fmt: skip
         memory = self._limits.pixels * _BYTES_PER_PIXEL + _SPARE_BYTES
         try:
             child = Child(
@@ -153,8 +152,8 @@ class DecoderPool:
         except OSError:
             logger.exception("a decoder cannot be started")
             return None
-        _widen(child.stdin)
-        _widen(child.stdout)
+        _widen(child.requests)
+        _widen(child.answers)
         return child
 
 
@@ -173,7 +172,7 @@ def _ask(child: Child, data: bytes, limits: ServerLimits) -> NDArray[np.uint8]:
         return pixels.reshape(height, width, 3)
 
 
-def _widen(pipe: IO[bytes]) -> None:
+def _widen(pipe: BinaryIO) -> None:
     """Let a pipe hold a whole small picture, so that it is handed over at once."""
     if sys.platform == "linux":
         import fcntl

@@ -43,7 +43,6 @@ SECURITY_HEADERS: Final = {
 """Sent with every answer; an answer's own value for one of them stays."""
 
 _READING_METHODS: Final = ("GET", "HEAD", "OPTIONS")
-_METHODS: Final = (*_READING_METHODS, "POST", "PUT", "PATCH", "DELETE")
 HEADER_BYTES: Final = 16 * 1024
 """Request line and headers together may have this many bytes."""
 
@@ -81,7 +80,8 @@ class Guard:
         start = time.perf_counter()
         try:
             self._check(scope, Headers(scope=scope))
-            await self._app(scope, exchange.receive, exchange.send)
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]  # no body is sent
+            await self._app({**scope, "method": method}, exchange.receive, exchange.send)
         except RequestError as error:
             await error.response(exchange.id)(scope, receive, exchange.send)
         except Exception:
@@ -108,8 +108,6 @@ class Guard:
             raise RequestError(503, "crowded", "The server has too many connections; try again.")
         if not self._hosts.accepts(host):
             raise RequestError(421, "unknown_host", "This server does not go by that name.")
-        if method not in _METHODS:
-            raise from_status(405)
         if "websocket" in headers.get("upgrade", "").lower():
             raise RequestError(426, "no_websocket", "There are no web sockets here.")
         own = is_own_origin(host, headers.get("origin"), headers.get("sec-fetch-site"))
