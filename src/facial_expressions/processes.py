@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from typing import BinaryIO, Final, cast
+from typing import IO, BinaryIO, Final, cast
 
 __all__ = ["READY", "Child", "own_streams"]
 
@@ -58,8 +59,8 @@ class Child(subprocess.Popen[bytes]):
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
-        self.requests = cast("BinaryIO", self.stdin)
-        self.answers = cast("BinaryIO", self.stdout)
+        self.requests = cast("IO[bytes]", self.stdin)
+        self.answers = cast("io.BufferedReader", self.stdout)
         self._is_ready = False
 
     def wait_until_ready(self, within_s: float) -> None:

@@ -20,7 +20,6 @@ import pytest
 from PIL import Image
 
 from benchmarks.children import children
-from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
 from facial_expressions.inference.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server import decoding
@@ -107,33 +106,31 @@ def test_pixels_are_those_of_the_loader(pool: DecoderPool, astronaut: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("data", "kind"),
-    [(b"", ImageError), (b"text", ImageFormatError), (png()[:50], ImageError)],
-    ids=["empty", "text", "cut"],
+    ("data", "status", "code"),
+    [
+        (b"", 422, "damaged_picture"),
+        (png()[:50], 422, "damaged_picture"),
+        (b"text", 415, "unsupported_format"),
+    ],
+    ids=["empty", "cut", "text"],
 )
-def test_errors_come_over_as_what_they_are(
-    pool: DecoderPool, data: bytes, kind: type[ImageError]
+def test_what_cannot_be_read_is_refused_and_kills_no_child(
+    pool: DecoderPool, data: bytes, status: int, code: str
 ) -> None:
-    with pytest.raises(ImageError) as caught:
-        pool.decode(data)
-    assert type(caught.value) is kind
-    assert str(caught.value) == message_of(data)
+    assert refusal(pool, data) == (status, code)
     assert pool.n_deaths == 0
 
 
-def message_of(data: bytes) -> str:
-    try:
-        load_image(data)
-    except ImageError as error:
-        return str(error)
-    return ""
+def refusal(pool: DecoderPool, data: bytes) -> tuple[int, str]:
+    with pytest.raises(RequestError) as caught:
+        pool.decode(data)
+    return caught.value.status, caught.value.code
 
 
 def test_the_limit_of_pixels_is_the_servers() -> None:
     pool = DecoderPool(ServerLimits(workers=1, pixels=100))
     assert pool.decode(png(10, 10)).shape == (10, 10, 3)
-    with pytest.raises(ImageTooLargeError):
-        pool.decode(png(10, 11))
+    assert refusal(pool, png(10, 11)) == (413, "too_many_pixels")
     pool.close()
 
 
@@ -178,7 +175,7 @@ def test_a_child_that_never_ends_is_ended(stand_in: Callable[[str], None]) -> No
         "ANSWER.pack(0, 16384, 16384) + bytes(100)",  # more pixels than are allowed
         "ANSWER.pack(0, 0, 5)",
         "ANSWER.pack(77, 3, 3) + bytes(27)",
-        "ANSWER.pack(1, 4_000_000_000, 0)",  # a message without end
+        "ANSWER.pack(0, 4_000_000_000, 1)",
         "ANSWER.pack(0, 8, 8) + bytes(50)",  # too few pixels
         "b'?'",
     ],
@@ -349,5 +346,6 @@ def test_the_header_decides_before_the_child_takes_memory(pool: DecoderPool) -> 
     body = b"IHDR" + struct.pack(">IIBBBBB", 300_000, 300_000, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
     end = bytes(4) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
-    with pytest.raises(ImageTooLargeError):
-        pool.decode(b"\x89PNG\r\n\x1a\n" + chunk + end)
+    data = b"\x89PNG\r\n\x1a\n" + chunk + end
+    assert refusal(pool, data) == (413, "too_many_pixels")
+    assert pool.n_deaths == 0

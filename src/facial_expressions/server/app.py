@@ -23,18 +23,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from facial_expressions.errors import FacialExpressionsError, ImageError
+from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server import answers, schemas
 from facial_expressions.server.bodies import BodyReader
 from facial_expressions.server.connections import keep_log_short
 from facial_expressions.server.decoding import DecoderPool
-from facial_expressions.server.failures import (
-    CLIENT_GONE,
-    RequestError,
-    from_image_error,
-    from_status,
-)
+from facial_expressions.server.failures import CLIENT_GONE, RequestError, from_status
 from facial_expressions.server.guard import Guard
 from facial_expressions.server.limits import ServerLimits
 from facial_expressions.server.metrics import ServerMetrics
@@ -98,7 +93,6 @@ class _Service:
 
     def __init__(self, recognizer: ExpressionRecognizer, limits: ServerLimits) -> None:
         self.recognizer = recognizer
-        self.limits = limits
         self.queue = WorkQueue(limits)
         self.bodies = BodyReader(limits)
         self.decoders = DecoderPool(limits)
@@ -139,7 +133,7 @@ class _Service:
                 began = time.perf_counter()
                 self.metrics.time_stage("queue", began - asked)
                 check_wanted()
-                image = self.decode(picture)
+                image = self.decoders.decode(picture)
                 decoded = time.perf_counter()
                 self.metrics.time_stage("decode", decoded - began)
                 check_wanted()
@@ -150,13 +144,6 @@ class _Service:
             row = await _unless_client_leaves(request, self.queue.run(work))
         self.metrics.count_faces(len(row["faces"]) if "faces" in row else 1)
         return row
-
-    def decode(self, picture: bytes) -> NDArray[uint8]:
-        """Decode a picture, or say in an answer why it cannot be."""
-        try:
-            return self.decoders.decode(picture)
-        except ImageError as error:
-            raise from_image_error(error, max_pixels=self.limits.pixels) from error
 
 
 @router.post(

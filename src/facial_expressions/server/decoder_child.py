@@ -6,8 +6,7 @@ of processor time. Where the operating system has no such limits, the parent's c
 ends when its stdin does, so it never outlives the server.
 
 It says ``READY``, then answers. A request is ``REQUEST`` (bytes that follow, most pixels) and the
-file's bytes; an answer is ``ANSWER`` (an outcome, two numbers) and, for a picture, its pixels, else
-the words of the error.
+file's bytes; an answer is ``ANSWER`` and, for a picture, its pixels.
 """
 
 from __future__ import annotations
@@ -27,21 +26,18 @@ from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLarg
 from facial_expressions.inference.images import load_image
 from facial_expressions.processes import READY, own_streams
 
-__all__ = ["ANSWER", "OUTCOMES", "PICTURE", "REQUEST", "main"]
+__all__ = ["ANSWER", "DAMAGED", "OTHER_FORMAT", "PICTURE", "REQUEST", "TOO_LARGE", "main"]
 
 REQUEST: Final = struct.Struct("<QQ")
 """Bytes of the file that follows, and pixels that it may have."""
 
 ANSWER: Final = struct.Struct("<BII")
-"""Outcome; then width and height of a picture, or bytes of a message and 0."""
+"""Outcome; then width and height of a picture, or zeros."""
 
 PICTURE: Final = 0
-OUTCOMES: Final[dict[int, type[ImageError]]] = {
-    1: ImageError,
-    2: ImageFormatError,
-    3: ImageTooLargeError,
-}
-"""The error that each other outcome stands for."""
+DAMAGED: Final = 1
+OTHER_FORMAT: Final = 2
+TOO_LARGE: Final = 3
 
 _PLUGINS: Final = ("Bmp", "Gif", "Jpeg", "Png", "WebP")
 _PAGE_BYTES: Final = 4096
@@ -71,10 +67,12 @@ def main(memory_bytes: int, cpu_s: float) -> None:
 def _answer(data: bytes, max_pixels: int, answers: BinaryIO) -> None:
     try:
         image = load_image(data, max_pixels=max_pixels)
-    except (ImageError, MemoryError) as error:
-        kinds: dict[type[Exception], int] = {kind: number for number, kind in OUTCOMES.items()}
-        message = str(error).encode(errors="replace")
-        answers.write(ANSWER.pack(kinds.get(type(error), 1), len(message), 0) + message)
+    except ImageFormatError:
+        answers.write(ANSWER.pack(OTHER_FORMAT, 0, 0))
+    except ImageTooLargeError:
+        answers.write(ANSWER.pack(TOO_LARGE, 0, 0))
+    except (ImageError, MemoryError):
+        answers.write(ANSWER.pack(DAMAGED, 0, 0))
     else:
         answers.write(ANSWER.pack(PICTURE, image.shape[1], image.shape[0]))
         answers.write(image.data)

@@ -16,15 +16,21 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.errors import ImageError
 from facial_expressions.inference.images import MAX_SIDE
 from facial_expressions.processes import Child
-from facial_expressions.server.decoder_child import ANSWER, OUTCOMES, PICTURE, REQUEST
+from facial_expressions.server.decoder_child import (
+    ANSWER,
+    DAMAGED,
+    OTHER_FORMAT,
+    PICTURE,
+    REQUEST,
+    TOO_LARGE,
+)
 from facial_expressions.server.failures import RequestError
 from facial_expressions.server.limits import MEBIBYTE, ServerLimits
 
@@ -36,7 +42,6 @@ _BYTES_PER_PIXEL: Final = 16
 """Address space for each allowed pixel: a picture with alpha needs four copies of three or four."""
 
 _SPARE_BYTES: Final = 256 * MEBIBYTE
-_MESSAGE_BYTES: Final = 64 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
 _MODULE: Final = "facial_expressions.server.decoder_child"
 _ENVIRONMENT: Final = {
@@ -46,6 +51,16 @@ _BOOT_S: Final = 60.0
 """On a busy machine a child takes longer to start than a picture may."""
 
 _STOP_S: Final = 5.0
+_REFUSALS: Final = {
+    DAMAGED: (422, "damaged_picture", "The picture is empty, damaged or cut short."),
+    OTHER_FORMAT: (
+        415, "unsupported_format", "Only JPEG, PNG, WebP, BMP and GIF pictures are read."
+    ),
+    TOO_LARGE: (
+        413, "too_many_pixels", "The picture is too large; allowed are {megapixels:g} megapixels "
+        "and 16,384 pixels a side.",
+    ),
+}  # fmt: skip
 _MANY: Final = 5
 _WINDOW_S: Final = 60.0
 
@@ -61,9 +76,9 @@ class DecoderPool:
         >>> with contextlib.closing(DecoderPool(ServerLimits(workers=1))) as pool:
         ...     try:
         ...         pool.decode(b"no picture")
-        ...     except Exception as error:
-        ...         print(type(error).__name__)
-        ImageFormatError
+        ...     except RequestError as error:
+        ...         print(error.status, error.code)
+        415 unsupported_format
     """
 
     def __init__(self, limits: ServerLimits) -> None:
@@ -104,8 +119,8 @@ class DecoderPool:
             RGB ``uint8 (H, W, 3)``, upright.
 
         Raises:
-            ImageError: The picture cannot be read, as ``load_image`` says.
-            RequestError: 422, the child died of the picture or took too long; 503, there is none.
+            RequestError: 413, 415 or 422, the picture cannot be read, or the child died of it or
+                took too long; 503, there is no child.
         """
         child = self._idle.get()
         try:
@@ -117,8 +132,6 @@ class DecoderPool:
                 )
             return _ask(child, data, self._limits)
         except (OSError, EOFError, ValueError, MemoryError) as error:
-            if isinstance(error, ImageError):
-                raise
             child = self._replace(child, error)
             raise RequestError(
                 422, "undecodable_picture", "The picture cannot be decoded; save it anew as JPEG."
@@ -163,8 +176,9 @@ def _ask(child: Child, data: bytes, limits: ServerLimits) -> NDArray[np.uint8]:
     with child.at_most(limits.decode_s):
         child.send(REQUEST.pack(len(data), limits.pixels), data)
         outcome, width, height = ANSWER.unpack(child.receive(ANSWER.size))
-        if outcome in OUTCOMES and width <= _MESSAGE_BYTES:
-            raise OUTCOMES[outcome](child.receive(width).decode(errors="replace"))
+        if outcome in _REFUSALS:
+            status, code, message = _REFUSALS[outcome]
+            raise RequestError(status, code, message.format(megapixels=limits.pixels / 1e6))
         is_possible = 0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE
         if outcome != PICTURE or not is_possible or width * height > limits.pixels:
             raise ValueError(f"the decoder answered {outcome}, {width}, {height}")
@@ -172,7 +186,7 @@ def _ask(child: Child, data: bytes, limits: ServerLimits) -> NDArray[np.uint8]:
         return pixels.reshape(height, width, 3)
 
 
-def _widen(pipe: BinaryIO) -> None:
+def _widen(pipe: IO[bytes]) -> None:
     """Let a pipe hold a whole small picture, so that it is handed over at once."""
     if sys.platform == "linux":
         import fcntl

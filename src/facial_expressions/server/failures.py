@@ -7,9 +7,7 @@ from typing import Final
 
 from starlette.responses import JSONResponse
 
-from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
-
-__all__ = ["CLIENT_GONE", "RequestError", "from_image_error", "from_status"]
+__all__ = ["CLIENT_GONE", "RequestError", "from_status"]
 
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client hung up; it is never sent to anyone."""
@@ -59,22 +57,3 @@ def from_status(status: int, headers: Mapping[str, str] | None = None) -> Reques
     """Return the error for a status that the router gives."""
     code, message = _PLAIN.get(status, _PLAIN[400])
     return RequestError(status, code, message, headers)
-
-
-def from_image_error(error: ImageError, *, max_pixels: int) -> RequestError:
-    """Say in an answer why a picture was not read, without the words of the decoder.
-
-    Args:
-        error: What reading the picture raised.
-        max_pixels: How many pixels are allowed.
-    """
-    if isinstance(error, ImageFormatError):
-        return RequestError(
-            415, "unsupported_format", "Only JPEG, PNG, WebP, BMP and GIF pictures are read."
-        )
-    if isinstance(error, ImageTooLargeError):
-        allowed = f"{max_pixels / 1e6:g} megapixels and 16,384 pixels a side"
-        return RequestError(
-            413, "too_many_pixels", f"The picture is too large; allowed are {allowed}."
-        )
-    return RequestError(422, "damaged_picture", "The picture is empty, damaged or cut short.")
