@@ -291,6 +291,12 @@ def test_the_file_name_of_a_form_is_ignored(server: RunningServer) -> None:
     assert b"naughty" not in answer.body
 
 
+def test_a_file_of_the_page_is_the_same_after_an_odd_request(server: RunningServer) -> None:
+    """One that brings a body, for which its connection is closed."""
+    assert server.ask("GET", "/style.css", b"body").headers["connection"] == "close"
+    assert "connection" not in server.ask("GET", "/style.css").headers
+
+
 def test_h15_a_range_is_ignored(server: RunningServer) -> None:
     ranges = "bytes=" + ",".join(f"{i}-{i}" for i in range(1500))
     whole = server.ask("GET", "/app.js")

@@ -13,44 +13,32 @@ from facial_expressions.rows import CROP, IMAGE, as_row, rounded
 from facial_expressions.server.failures import RequestError
 
 __all__ = [
-    "SOURCE", "classify_crop", "describe_labels", "describe_models", "explain_picture",
-    "recognize_picture", "warm_up",
+    "SOURCE", "classify_crop", "describe_labels", "describe_models", "recognize_picture", "warm_up"
 ]  # fmt: skip
 
 SOURCE = "upload"
 """What an answer calls its picture; the client's name for it is not repeated."""
 
 
-def recognize_picture(recognizer: ExpressionRecognizer, image: NDArray[np.uint8]) -> dict[str, Any]:
+def recognize_picture(
+    recognizer: ExpressionRecognizer, image: NDArray[np.uint8], *, explain: bool = False
+) -> dict[str, Any]:
     """Find the faces of a picture.
 
     Args:
         recognizer: What finds them.
         image: RGB ``uint8 (H, W, 3)``.
+        explain: Whether to say where in each the answer was found; only with a model that has class
+            activation maps.
 
     Returns:
         The row that ``predict --format json`` prints.
     """
+    pairs = recognizer.explain(image) if explain else []
+    faces = tuple(face for face, _ in pairs) if explain else tuple(recognizer.recognize(image))
+    why = tuple(explanation for _, explanation in pairs)
     height, width = image.shape[:2]
-    faces = tuple(recognizer.recognize(image))
-    row = ImageResult(SOURCE, "ok", width, height, faces)
-    return rounded(IMAGE, row.to_dict())
-
-
-def explain_picture(recognizer: ExpressionRecognizer, image: NDArray[np.uint8]) -> dict[str, Any]:
-    """Find the faces of a picture and where in each the answer was found.
-
-    Args:
-        recognizer: What finds them; its model has class activation maps.
-        image: RGB ``uint8 (H, W, 3)``.
-
-    Returns:
-        The row that ``predict --explain --format json`` prints.
-    """
-    height, width = image.shape[:2]
-    pairs = recognizer.explain(image)
-    faces, explanations = (tuple(part) for part in zip(*pairs, strict=True)) if pairs else ((), ())
-    row = ImageResult(SOURCE, "ok", width, height, faces, explanations=explanations)
+    row = ImageResult(SOURCE, "ok", width, height, faces, explanations=why)
     return rounded(IMAGE, row.to_dict())
 
 

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -158,12 +159,10 @@ async def recognize(request: Request) -> Json:
 
     With ``explain=true`` each face comes with a map of what in it speaks for the answer.
     """
-    service = _service(request)
-    if not _asked_to_explain(request):
-        return await service.answer(request, answers.recognize_picture)
-    if not service.recognizer.classifier.explains:
+    service, explain = _service(request), _asked_to_explain(request)
+    if explain and not service.recognizer.classifier.explains:
         raise RequestError(400, "no_explanation", "The model served cannot say where it looked.")
-    return await service.answer(request, answers.explain_picture)
+    return await service.answer(request, partial(answers.recognize_picture, explain=explain))
 
 
 @router.post(
