@@ -12,14 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from facial_expressions.distributed.crew import WorkerEvent
-from facial_expressions.distributed.work import (
-    RecognizerFactory,
-    RowRecognizer,
-    Task,
-    answer,
-    open_recognizer,
-)
+from facial_expressions.distributed.work import RecognizerFactory, Task, answer, open_recognizer
 from facial_expressions.errors import BatchError, FacialExpressionsError
+from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.processes import Child, own_streams
 
 __all__ = ["LocalWorkers"]
