@@ -14,6 +14,7 @@ import asyncio
 import errno
 import logging
 import socket
+import time
 from typing import Any, Final
 
 import h11
@@ -34,6 +35,8 @@ _LAST_S: Final = 0.5
 """Time for which a connection without a request is kept when the server stops."""
 
 _NO_FILES: Final = (errno.EMFILE, errno.ENFILE)
+_ONCE_IN_S: Final = 10.0
+"""Asyncio reports each connection of its backlog: a thousand lines a second would block the log."""
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -163,16 +166,19 @@ class _Connection(H11Protocol):
 
 
 def keep_log_short(loop: asyncio.AbstractEventLoop) -> None:
-    """Say in a line, not in a trace, that no more files may be open.
+    """Say once in a while that no more files may be open, instead of a trace per connection.
 
     Asyncio tries again in a second; until then clients wait in the queue of the operating system.
     """
+    said_at = -_ONCE_IN_S
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal said_at
         error = context.get("exception")
-        if isinstance(error, OSError) and error.errno in _NO_FILES:
-            logger.warning("no more connections are taken for a second: %s", error)
-        else:
+        if not (isinstance(error, OSError) and error.errno in _NO_FILES):
             loop.default_exception_handler(context)
+        elif time.monotonic() - said_at >= _ONCE_IN_S:
+            said_at = time.monotonic()
+            logger.warning("no more connections are taken for now: %s", error)
 
     loop.set_exception_handler(handle)
