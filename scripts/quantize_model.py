@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
@@ -40,9 +40,9 @@ sys.path.insert(0, str(ROOT))  # for the benchmarks, when it is run as a file
 from benchmarks.record import compare, seconds  # noqa: E402
 from facial_expressions.data.load import load_dataset  # noqa: E402
 from facial_expressions.inference.classifier import ExpressionClassifier  # noqa: E402
-from facial_expressions.inference.onnx_bytes import seal_model  # noqa: E402
-from facial_expressions.model_metadata import INPUT_NAME, ModelMetadata  # noqa: E402
+from facial_expressions.model_metadata import INPUT_NAME  # noqa: E402
 from facial_expressions.preprocessing import to_batch  # noqa: E402
+from facial_expressions.training.model_files import model_bytes, open_content  # noqa: E402
 
 CALIBRATION: Final = 512
 MAX_LOSS: Final = 0.003
@@ -148,10 +148,8 @@ def quantize(
         activation_type=tools.QuantType.QUInt8,
         extra_options=MEAN_OF_RANGES,
     )
-    model = onnx.load(made)
-    whole = ModelMetadata.from_entries(_entries(classifier.path), source=classifier.path.name)
-    onnx.helper.set_model_props(model, replace(whole, name=f"{whole.name}-int8").to_entries())
-    return seal_model(model.SerializeToString(deterministic=True))
+    metadata = classifier.metadata
+    return model_bytes(onnx.load(made), replace(metadata, name=f"{metadata.name}-int8"))
 
 
 def merge_pools(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -214,12 +212,10 @@ def with_accuracy(content: bytes, accuracy: float) -> bytes:
         content: The file.
         accuracy: Share of right answers, 0 to 1.
     """
-    model = onnx.load_from_string(content)
-    entries = {one.key: one.value for one in model.metadata_props}
-    metadata = ModelMetadata.from_entries(entries, source="the int8 file")
-    figures = {**metadata.figures, "validation_accuracy": accuracy}
-    onnx.helper.set_model_props(model, replace(metadata, figures=figures).to_entries())
-    return seal_model(model.SerializeToString(deterministic=True))
+    classifier = ExpressionClassifier(open_content(content))
+    head, metadata = classifier.head, classifier.metadata
+    head = replace(head, figures={**head.figures, "validation_accuracy": accuracy})
+    return model_bytes(onnx.load_from_string(content), metadata.with_head(head))
 
 
 def judge(
@@ -276,10 +272,6 @@ def _name_nodes_to_keep(path: Path, keep_first: int) -> list[str]:
         for node in model.graph.node
         if any(name.partition("/")[0] in outputs for name in node.output)
     ]
-
-
-def _entries(path: Path) -> dict[str, Any]:
-    return {one.key: one.value for one in onnx.load(path).metadata_props}
 
 
 if __name__ == "__main__":

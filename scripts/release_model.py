@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from facial_expressions.inference.classifier import ExpressionClassifier
-from facial_expressions.model_metadata import ModelMetadata
+from facial_expressions.model_metadata import Head, ModelMetadata
 
 MODELS: Final = Path(__file__).resolve().parents[1] / "src" / "facial_expressions" / "models"
 
@@ -45,20 +45,21 @@ def main(arguments: list[str], models: Path = MODELS) -> int:
     parser.add_argument("--recalibrated", action="store_true", help="the same answers, surer ones")
     parser.add_argument("--default", action="store_true", help="make it the default model")
     options = parser.parse_args(arguments)
-    metadata = ExpressionClassifier.load(options.file).metadata
+    new = ExpressionClassifier.load(options.file)
+    metadata = new.metadata
     old = models / f"{metadata.name}.onnx"
     if options.variant_of:
-        base = ExpressionClassifier.load(models / f"{options.variant_of}.onnx").metadata
-        loss = _validation_accuracy(base) - _validation_accuracy(metadata)
+        base = ExpressionClassifier.load(models / f"{options.variant_of}.onnx")
+        loss = _validation_accuracy(base.head) - _validation_accuracy(new.head)
         if loss > MAX_LOSS:
             print(
-                f"{metadata.name} loses {loss:.4f} to {base.name} on validation, which is more "
+                f"{metadata.name} loses {loss:.4f} to {options.variant_of} on validation, more "
                 f"than {MAX_LOSS}",
                 file=sys.stderr,
             )
             return 1
     elif old.is_file():
-        complaint = _compare(metadata, ExpressionClassifier.load(old).metadata, options)
+        complaint = _compare(new.head, ExpressionClassifier.load(old).head, options)
         if complaint:
             print(f"{metadata.name} stays as it is: {complaint}", file=sys.stderr)
             return 1
@@ -70,7 +71,7 @@ def main(arguments: list[str], models: Path = MODELS) -> int:
     return 0
 
 
-def _compare(new: ModelMetadata, old: ModelMetadata, options: argparse.Namespace) -> str:
+def _compare(new: Head, old: Head, options: argparse.Namespace) -> str:
     """Return why a file does not replace the one before it; nothing when it does."""
     gain = _validation_accuracy(new) - _validation_accuracy(old)
     nll, before = (one.figures["validation_nll"] for one in (new, old))
@@ -90,8 +91,8 @@ def _compare(new: ModelMetadata, old: ModelMetadata, options: argparse.Namespace
     )
 
 
-def _validation_accuracy(metadata: ModelMetadata) -> float:
-    return metadata.figures["validation_accuracy"]
+def _validation_accuracy(head: Head) -> float:
+    return head.figures["validation_accuracy"]
 
 
 def _updated_index(
@@ -107,7 +108,7 @@ def _updated_index(
         "file": file.name,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "bytes": file.stat().st_size,
-        "label_set": ", ".join(labels.name for labels in metadata.label_sets),
+        "labels": ", ".join(metadata.head_names),
         "licence": metadata.licence,
         "summary": options.summary,
         **({"variant_of": options.variant_of} if options.variant_of else {}),

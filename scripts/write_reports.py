@@ -1,8 +1,8 @@
 """Measure the models that ship, on FER-2013, and put their reports under ``docs/reports``.
 
 For each model: ``NAME``, one view of each of the 7,178 test pictures with the corruption table;
-``NAME-views``, the same pictures with test-time views; ``NAME-ferplus``, the FER+ labels where one
-network answers in them. What shows pictures of FER-2013 or names its rows (``samples.png``,
+``NAME-views``, the same pictures with test-time views; ``NAME-ferplus``, the FER+ labels where the
+model answers in them. What shows pictures of FER-2013 or names its rows (``samples.png``,
 ``report.html``, ``predictions.csv``) is left behind: it must not enter the repository. Then run
 ``make figures``.
 
@@ -11,7 +11,7 @@ idle cores.
 
 Example:
     python scripts/write_reports.py --data shared/data/fer2013
-    python scripts/write_reports.py --data shared/data/fer2013 compact ensemble --only plain views
+    python scripts/write_reports.py --data shared/data/fer2013 compact --only plain views
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ from pathlib import Path
 from typing import Final
 
 from facial_expressions.cli.main import main as run
-from facial_expressions.errors import ModelError
 from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.inference.model_store import ENSEMBLE, list_models
+from facial_expressions.inference.model_store import list_models
 from facial_expressions.labels import FERPLUS
 
 REPORTS: Final = Path(__file__).resolve().parents[1] / "docs" / "reports"
@@ -48,12 +47,12 @@ LEFT_BEHIND: Final = ("samples.png", "report.html", "predictions.csv")
 def main(arguments: list[str], reports: Path = REPORTS) -> int:
     """Write the reports asked for."""
     parser = argparse.ArgumentParser(description="Measure the models that ship.")
-    parser.add_argument("models", nargs="*", help="names; without any, every model and ensemble")
+    parser.add_argument("models", nargs="*", help="names; without any, every model")
     parser.add_argument("--data", type=Path, required=True, help=f"folder with {', '.join(NEEDS)}")
     parser.add_argument("--only", nargs="+", choices=list(COMMANDS), default=list(COMMANDS))
     parser.add_argument("--add", default="", help="further options of evaluate, as one text")
     options = parser.parse_args(arguments)
-    names = options.models or [*(model.name for model in list_models()), ENSEMBLE]
+    names = options.models or [model.name for model in list_models()]
     for name in names:
         for kind in options.only:
             if kind == "ferplus" and not answers_in_ferplus(name):
@@ -110,13 +109,8 @@ def keep(report: Path, folder: Path) -> None:
 
 
 def answers_in_ferplus(name: str) -> bool:
-    """Return whether a single network has an output in the label set of FER+."""
-    if name == ENSEMBLE:
-        return False
-    try:
-        return load_classifier(name, threads=1, labels=FERPLUS.name).labels == FERPLUS
-    except ModelError:
-        return False
+    """Return whether a model has a head for FER+."""
+    return FERPLUS.name in load_classifier(name, threads=1).metadata.head_names
 
 
 if __name__ == "__main__":

@@ -250,11 +250,6 @@ def test_preprocessing_survives_the_way_through_a_dictionary(
     assert Preprocessing.from_dict(value.to_dict()) == value
 
 
-def test_the_framing_that_model_files_carried_once_is_passed_over() -> None:
-    carried = {**Preprocessing(size=64).to_dict(), "framing": {"center_x": 0.5}}
-    assert Preprocessing.from_dict(carried) == Preprocessing(size=64)
-
-
 @pytest.mark.parametrize(
     "options", [{"size": 7}, {"channels": 2}, {"std": 0}, {"std": math.inf}, {"mean": math.nan}]
 )

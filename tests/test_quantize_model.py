@@ -28,10 +28,10 @@ def original(tmp_path: Path) -> ExpressionClassifier:
         helper.make_node("Relu", ["map"], ["lit"]),
         helper.make_node("GlobalAveragePool", ["lit"], ["mean"]),
         helper.make_node("Flatten", ["mean"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("Softmax", ["logits"], ["fer2013_probabilities"], axis=1),
     ]
     crops = helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["N", 48, 48, 1])
-    rows = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 7])
+    rows = helper.make_tensor_value_info("fer2013_probabilities", TensorProto.FLOAT, ["N", 7])
     tensors = [numpy_helper.from_array(kernels, "kernels")]
     graph = helper.make_graph(nodes, "one-convolution", [crops], [rows], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -164,8 +164,8 @@ def test_a_file_can_be_given_its_own_accuracy(
 ) -> None:
     path = tmp_path / "more.onnx"
     path.write_bytes(with_accuracy(original.path.read_bytes(), 0.61))
-    figures = {**original.metadata.figures, "validation_accuracy": 0.61}
-    assert ExpressionClassifier.load(path).metadata == replace(original.metadata, figures=figures)
+    head = replace(original.head, figures={"validation_accuracy": 0.61})
+    assert ExpressionClassifier.load(path).metadata == original.metadata.with_head(head)
 
 
 def test_maps_are_computed_as_before(crops: NDArray[np.uint8], tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from facial_expressions.evaluation.probability_metrics import (
     negative_log_likelihood,
 )
 from facial_expressions.inference.classifier import ExpressionClassifier
-from facial_expressions.inference.top_label import top_label_map_of
 from scripts.recalibrate_model import recalibrate
 from tests.tiny_model import write_mapped_model, write_tiny_model
 
@@ -40,12 +39,12 @@ def test_the_new_file_gives_the_same_answers_with_honest_confidences(
     after = new.predict_proba(pictures)
     assert np.array_equal(after.argmax(axis=1), answers)
     assert calibration_error(labels, after) < calibration_error(labels, before) - 0.05
-    figures = new.metadata.figures
+    figures = new.head.figures
     assert figures["validation_nll"] == pytest.approx(
         negative_log_likelihood(labels, after), abs=1e-5
     )
     assert figures["validation_accuracy"] == pytest.approx(right.mean())
-    assert top_label_map_of(figures, new.labels) is not None
+    assert new.head.calibration.top_label is not None
     again = recalibrate(tmp_path / "new.onnx", pictures, {"fer2013": labels})
     assert again == content  # it is fitted on what the network says, not on what the map made of it
 
@@ -69,7 +68,7 @@ def test_a_head_without_labels_stays_as_it_is(tmp_path: Path, pictures: NDArray[
     assert content is not None
     (tmp_path / "new.onnx").write_bytes(content)
     new = ExpressionClassifier.load(tmp_path / "new.onnx")
-    assert new.metadata.other_heads == old.metadata.other_heads
+    assert new.metadata.head("ferplus") == old.metadata.head("ferplus")
     second = [
         ExpressionClassifier.load(tmp_path / name, labels="ferplus").predict_proba(pictures[:9])
         for name in ("old.onnx", "new.onnx")

@@ -1,4 +1,4 @@
-"""Builds tiny model files with real metadata: one matrix and a softmax, or maps and two heads."""
+"""Builds tiny model files with real metadata: one matrix and a softmax, or maps and more heads."""
 
 from __future__ import annotations
 
@@ -10,15 +10,28 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from facial_expressions.calibration import Calibration
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet
 from facial_expressions.model_metadata import Head, ModelMetadata
 from facial_expressions.preprocessing import Preprocessing
 
-METADATA = ModelMetadata("tiny", "none", FER2013, Preprocessing(), uncertain_below=0.4)
-MAPPED_METADATA = replace(
-    METADATA, name="tiny-mapped", other_heads=(Head(FERPLUS, 1.5, 0.3, {"validation_ece": 0.02}),)
+
+def metadata_of(head: Head, *others: Head, name: str = "tiny", size: int = 48) -> ModelMetadata:
+    """Return metadata of some heads, of which the first is the default."""
+    heads = (head, *others)
+    return ModelMetadata(name, "none", heads, head.name, Preprocessing(size=size))
+
+
+HEAD = Head("fer2013", FER2013, Calibration(uncertain_below=0.4))
+METADATA = metadata_of(HEAD)
+FERPLUS_HEAD = Head(
+    "ferplus",
+    FERPLUS,
+    Calibration(temperature=1.5, uncertain_below=0.3),
+    {"validation_ece": 0.02},
 )
+MAPPED_METADATA = metadata_of(HEAD, FERPLUS_HEAD, name="tiny-mapped")
 
 
 def weights(labels: LabelSet = FER2013, *, size: int = 48) -> NDArray[np.float32]:
@@ -32,10 +45,10 @@ def tiny_graph(
     *,
     matrix: NDArray[np.float32] | None = None,
     input_name: str = "crops",
-    output_name: str = "probabilities",
+    output_name: str = "fer2013_probabilities",
     size: int = 48,
 ) -> onnx.ModelProto:
-    """Build a model: ``probabilities = softmax(flatten(crops) @ matrix)``."""
+    """Build a model: ``fer2013_probabilities = softmax(flatten(crops) @ matrix)``."""
     matrix = weights(size=size) if matrix is None else matrix
     nodes = [
         helper.make_node("Flatten", [input_name], ["flat"]),
@@ -54,7 +67,8 @@ def tiny_graph(
 
 def write_tiny_model(path: Path, *, sealed: bool = True, uncertain_below: float = 0.4) -> Path:
     """Write a tiny model and return its path."""
-    metadata = replace(METADATA, uncertain_below=uncertain_below)
+    calibration = Calibration(uncertain_below=uncertain_below)
+    metadata = metadata_of(replace(HEAD, calibration=calibration))
     content = tiny_graph(metadata).SerializeToString()
     path.write_bytes(seal_model(content) if sealed else content)
     return path
@@ -67,25 +81,27 @@ def mapped_weights(labels: LabelSet) -> tuple[NDArray[np.float32], NDArray[np.fl
 
 
 def mapped_graph(metadata: ModelMetadata = MAPPED_METADATA) -> onnx.ModelProto:
-    """Build a model with maps: each class's map is ``kernel * mean of 8x8 pixels + bias``."""
+    """Build a model with maps: each class's map is ``kernel * mean of 8x8 pixels + bias``.
+
+    It has the outputs of all heads that the metadata name.
+    """
     nodes = [
         helper.make_node("Transpose", ["crops"], ["first"], perm=[0, 3, 1, 2]),
         helper.make_node("AveragePool", ["first"], ["blocks"], kernel_shape=[8, 8], strides=[8, 8]),
     ]
     tensors, outputs = [], []
-    heads = [("probabilities", "maps", FER2013), ("ferplus_probabilities", "ferplus_maps", FERPLUS)]
-    for probabilities, maps, labels in heads:
-        kernel, bias = mapped_weights(labels)
-        k, n = len(labels), f"{maps}/"
+    for head in metadata.heads:
+        kernel, bias = mapped_weights(head.labels)
+        k, maps, n = len(head.labels), head.maps, f"{head.maps}/"
         tensors.append(numpy_helper.from_array(kernel.reshape(k, 1, 1, 1), f"{n}kernel"))
         tensors.append(numpy_helper.from_array(bias, f"{n}bias"))
         nodes += [
             helper.make_node("Conv", ["blocks", f"{n}kernel", f"{n}bias"], [maps]),
             helper.make_node("ReduceMean", [maps], [f"{n}mean"], axes=[2, 3], keepdims=0),
-            helper.make_node("Softmax", [f"{n}mean"], [probabilities], axis=1),
+            helper.make_node("Softmax", [f"{n}mean"], [head.output], axis=1),
         ]
         outputs += [
-            helper.make_tensor_value_info(probabilities, TensorProto.FLOAT, ["N", k]),
+            helper.make_tensor_value_info(head.output, TensorProto.FLOAT, ["N", k]),
             helper.make_tensor_value_info(maps, TensorProto.FLOAT, ["N", k, 6, 6]),
         ]
     crops = helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["N", 48, 48, 1])
@@ -95,7 +111,7 @@ def mapped_graph(metadata: ModelMetadata = MAPPED_METADATA) -> onnx.ModelProto:
     return model
 
 
-def write_mapped_model(path: Path) -> Path:
-    """Write a tiny model with maps and two heads and return its path."""
-    path.write_bytes(seal_model(mapped_graph().SerializeToString()))
+def write_mapped_model(path: Path, metadata: ModelMetadata = MAPPED_METADATA) -> Path:
+    """Write a tiny model with maps, of two heads or of those given, and return its path."""
+    path.write_bytes(seal_model(mapped_graph(metadata).SerializeToString()))
     return path

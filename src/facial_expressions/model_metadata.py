@@ -1,89 +1,107 @@
 """What a model file says of itself: the text entries in an ONNX file's metadata.
 
-A file holds one graph from ``crops``, ``float32 (N, S, S, C)``, to ``probabilities``, ``float32
-(N, K)``, and these entries. ``export`` writes them, the classifier reads them; nothing about a
-model is guessed from its name or its shapes.
+A file holds one graph from ``crops``, ``float32 (N, S, S, C)``, to one output for each of its
+heads, and these entries. ``export`` writes them, the classifier reads them; nothing about a model
+is guessed from its name or its shapes.
 
-A network may have a further head with a label set of its own, whose output is named after that set:
-``ferplus_probabilities``. A network that pools over its last map also gives each head's class
-activation maps, ``maps`` and ``ferplus_maps``, ``float32 (N, K, H, W)``: their means over H and W
-are the head's logits, so they say exactly what each place adds to each class. The probabilities are
-the softmax of these, after the map of confidences that a file may have (its figures
-``confidence_...``).
+A head answers in a label set of its own; its output is named after the head:
+``fer2013_probabilities``, ``float32 (N, K)``. Where the network pools over its last map, the head
+also gives its class activation maps, ``fer2013_maps``, ``float32 (N, K, H, W)``: their means over H
+and W are the head's logits after class biases and temperature, so they say exactly what each place
+adds to each class. The probabilities are the softmax of these, after the map of confidences that
+the head's calibration may have.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from facial_expressions.calibration import Calibration, TopLabelMap
 from facial_expressions.errors import ModelError
 from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing
 
-__all__ = ["FORMAT", "INPUT_NAME", "MAPS_NAME", "OUTPUT_NAME", "Head", "ModelMetadata"]
+__all__ = ["FORMAT", "INPUT_NAME", "Head", "ModelMetadata"]
 
-FORMAT: Final = "facial-expressions-model/1"
+_FORMATS: Final = "facial-expressions-model/"
+FORMAT: Final = f"{_FORMATS}2"
 """Value of the entry ``format``; a reader refuses any other."""
 
 INPUT_NAME: Final = "crops"
-OUTPUT_NAME: Final = "probabilities"
-MAPS_NAME: Final = "maps"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A further output of a model, with a label set of its own.
+    """One output of a model.
 
     Attributes:
+        name: What it is asked for by, and what its outputs in the graph are named after. Two heads
+            of a file may have equal label sets, never one name.
         labels: Label set of the output, in order.
-        temperature: Divisor of the logits, fitted on validation; already inside the graph.
-        uncertain_below: Confidence under which an answer counts as uncertain, 0 to 1.
+        calibration: What is done to its logits; already inside the graph.
         figures: Measured figures, for example ``{"validation_accuracy": 0.84}``.
+
+    Raises:
+        ValueError: The name is empty, or the calibration is for another number of classes.
 
     Examples:
         >>> from facial_expressions.labels import FERPLUS
-        >>> Head(FERPLUS).output, Head(FERPLUS).maps
+        >>> Head("ferplus", FERPLUS).output, Head("ferplus", FERPLUS).maps
         ('ferplus_probabilities', 'ferplus_maps')
     """
 
+    name: str
     labels: LabelSet
-    temperature: float = 1.0
-    uncertain_below: float = 0.0
+    calibration: Calibration = field(default_factory=Calibration)
     figures: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        calibration, top_label = self.calibration, self.calibration.top_label
+        per_class = [calibration.biases] if calibration.biases else []
+        per_class += [top_label.slopes, top_label.offsets] if top_label else []
+        if not self.name or any(len(values) != len(self.labels) for values in per_class):
+            raise ValueError(
+                f"head {self.name!r} needs a name, and a bias, slope and offset for each of its "
+                f"{len(self.labels)} classes; received {[len(values) for values in per_class]}"
+            )
 
     @property
     def output(self) -> str:
-        """Name of the output in the graph."""
-        return f"{self.labels.name}_{OUTPUT_NAME}"
+        """Name of the output with the probabilities in the graph."""
+        return f"{self.name}_probabilities"
 
     @property
     def maps(self) -> str:
         """Name of the output with the class activation maps, where the graph has them."""
-        return f"{self.labels.name}_{MAPS_NAME}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "labels": {"name": self.labels.name, "names": list(self.labels.names)},
-            "temperature": self.temperature,
-            "uncertain_below": self.uncertain_below,
-            "figures": dict(self.figures),
-        }
+        return f"{self.name}_maps"
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Head:
-        """Rebuild from what ``to_dict`` returned.
+        """Rebuild a head from the plain values that ``dataclasses.asdict`` makes of it.
+
+        Args:
+            data: The values, as a model file holds them.
 
         Raises:
             KeyError: A key is missing.
+            TypeError: A value is of another kind.
             ValueError: A value is malformed.
         """
-        labels = LabelSet(data["labels"]["name"], tuple(data["labels"]["names"]))
-        values = (float(data["temperature"]), float(data["uncertain_below"]))
-        return cls(labels, *values, figures=dict(data["figures"]))
+        labels, given = data["labels"], data["calibration"]
+        top_label = given["top_label"]
+        calibration = Calibration(
+            biases=_numbers(given["biases"]),
+            temperature=float(given["temperature"]),
+            top_label=None
+            if top_label is None
+            else TopLabelMap(_numbers(top_label["slopes"]), _numbers(top_label["offsets"])),
+            uncertain_below=float(given["uncertain_below"]),
+        )
+        named = LabelSet(labels["name"], tuple(labels["names"]))
+        return cls(data["name"], named, calibration, dict(data["figures"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,45 +111,67 @@ class ModelMetadata:
     Attributes:
         name: Name of the model, for example ``standardized-cnn``.
         architecture: Registered architecture it was built from.
-        labels: Label set of its output, in order.
+        heads: Its outputs, one or more.
+        default_head: Name of the head that answers where none is asked for.
         preprocessing: How its input is made.
-        temperature: Divisor of the logits, fitted on validation; already inside the graph.
-        uncertain_below: Confidence under which an answer counts as uncertain, 0 to 1.
         licence: SPDX id of the weights' licence.
         data: Name of the training data.
         data_digest: SHA-256 of the training data, as hexadecimal digits.
-        figures: Measured figures, for example ``{"validation_accuracy": 0.64}``.
         created_with: Version of this package that wrote the file.
-        other_heads: Further outputs, each with a label set of its own.
+
+    Raises:
+        ValueError: There is no head, two have one name, or none has that of the default.
     """
 
     name: str
     architecture: str
-    labels: LabelSet
+    heads: tuple[Head, ...]
+    default_head: str
     preprocessing: Preprocessing
-    temperature: float = 1.0
-    uncertain_below: float = 0.0
     licence: str = "MIT"
     data: str = ""
     data_digest: str = ""
-    figures: Mapping[str, float] = field(default_factory=dict)
     created_with: str = ""
-    other_heads: tuple[Head, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = self.head_names
+        if len(set(names)) < len(names) or self.default_head not in names:
+            raise ValueError(
+                f"the heads of a model have different names, and one is the default; received "
+                f"{list(names)} and the default {self.default_head!r}"
+            )
 
     @property
-    def label_sets(self) -> tuple[LabelSet, ...]:
-        """Label sets of all outputs, the first output's first."""
-        return (self.labels, *(head.labels for head in self.other_heads))
+    def head_names(self) -> tuple[str, ...]:
+        """Names of the heads, in the order of the file."""
+        return tuple(head.name for head in self.heads)
 
-    def of_head(self, head: Head) -> ModelMetadata:
-        """Return the metadata as they read for one of the further outputs."""
-        return replace(
-            self,
-            labels=head.labels,
-            temperature=head.temperature,
-            uncertain_below=head.uncertain_below,
-            figures=head.figures,
+    def head(self, name: str | None = None) -> Head:
+        """Return one head.
+
+        Args:
+            name: Its name; None takes the default.
+
+        Raises:
+            ModelError: There is no such head; the message lists those that there are.
+        """
+        wanted = self.default_head if name is None else name
+        for head in self.heads:
+            if head.name == wanted:
+                return head
+        raise ModelError(
+            f"model {self.name!r} does not answer in the labels {name!r}; it has "
+            f"{list(self.head_names)}; choose one of these, or another model"
         )
+
+    def with_head(self, head: Head) -> ModelMetadata:
+        """Return the metadata with one head in the place of that of the same name.
+
+        Args:
+            head: The head.
+        """
+        heads = tuple(head if one.name == head.name else one for one in self.heads)
+        return replace(self, heads=heads)
 
     def to_entries(self) -> dict[str, str]:
         """Return the text entries that go into the file."""
@@ -139,16 +179,13 @@ class ModelMetadata:
             "format": FORMAT,
             "name": self.name,
             "architecture": self.architecture,
-            "labels": json.dumps({"name": self.labels.name, "names": list(self.labels.names)}),
+            "heads": json.dumps([asdict(head) for head in self.heads]),
+            "default_head": self.default_head,
             "preprocessing": json.dumps(self.preprocessing.to_dict()),
-            "temperature": repr(self.temperature),
-            "uncertain_below": repr(self.uncertain_below),
             "licence": self.licence,
             "data": self.data,
             "data_digest": self.data_digest,
-            "figures": json.dumps(dict(self.figures), sort_keys=True),
             "created_with": self.created_with,
-            "other_heads": json.dumps([head.to_dict() for head in self.other_heads]),
         }
 
     @classmethod
@@ -162,39 +199,46 @@ class ModelMetadata:
         Raises:
             ModelError: An entry is missing or malformed, or the format is another.
         """
-        received = entries.get("format")
-        if received != FORMAT:
-            raise ModelError(
-                f"{source} is not a facial-expressions model: its metadata entry 'format' should "
-                f"be {FORMAT!r}; received {received!r}; export it with 'facial-expressions export'"
-            )
+        _check_format(entries.get("format"), source)
         try:
-            labels: dict[str, Any] = json.loads(entries["labels"])
             return cls(
                 name=entries["name"],
                 architecture=entries["architecture"],
-                labels=LabelSet(labels["name"], tuple(labels["names"])),
+                heads=tuple(Head.from_dict(data) for data in json.loads(entries["heads"])),
+                default_head=entries["default_head"],
                 preprocessing=Preprocessing.from_dict(json.loads(entries["preprocessing"])),
-                temperature=float(entries["temperature"]),
-                uncertain_below=float(entries["uncertain_below"]),
                 licence=entries["licence"],
                 data=entries["data"],
                 data_digest=entries["data_digest"],
-                figures=json.loads(entries["figures"]),
                 created_with=entries["created_with"],
-                other_heads=_read_heads(entries.get("other_heads", "[]")),
             )
         except (KeyError, TypeError, ValueError) as error:
+            what = f"{error} is missing" if isinstance(error, KeyError) else error
             raise ModelError(
-                f"{source} has damaged metadata: entry {error} is missing or malformed; "
-                f"received the entries {sorted(entries)}; export the model again"
+                f"{source} has damaged metadata: {what}; received the entries {sorted(entries)}; "
+                "export the model again"
             ) from error
 
 
-def _read_heads(text: str) -> tuple[Head, ...]:
-    """Read the entry ``other_heads``; files of networks with one head may lack it."""
-    heads = tuple(Head.from_dict(data) for data in json.loads(text))
-    names = [head.labels.name for head in heads]
-    if len(set(names)) < len(names):
-        raise ValueError(f"label sets {names} are not distinct")
-    return heads
+def _numbers(values: Iterable[Any]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _check_format(received: str | None, source: str) -> None:
+    """Refuse any format but ours, and say what to do about earlier and later ones."""
+    if received == FORMAT:
+        return
+    if received == f"{_FORMATS}1":
+        raise ModelError(
+            f"{source} is a model file of format 1, which is no longer read; convert it: "
+            "facial-expressions models convert OLD NEW"
+        )
+    if received and received.startswith(_FORMATS):
+        raise ModelError(
+            f"{source} is a model file of a later format; received {received!r}, this version "
+            f"reads {FORMAT!r}; update facial-expressions"
+        )
+    raise ModelError(
+        f"{source} is not a facial-expressions model: its metadata entry 'format' should be "
+        f"{FORMAT!r}; received {received!r}; export it with 'facial-expressions export'"
+    )

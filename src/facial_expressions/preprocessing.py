@@ -113,13 +113,11 @@ class Preprocessing:
     def from_dict(cls, data: Mapping[str, Any]) -> Preprocessing:
         """Rebuild from what ``to_dict`` returned.
 
-        A framing, which model files carried once, is the detector's affair and passed over.
-
         Raises:
             ValueError: A key is unknown, or a value is out of its range.
         """
         try:
-            return cls(**{key: value for key, value in data.items() if key != "framing"})
+            return cls(**data)
         except TypeError as error:
             raise ValueError(
                 f"preprocessing needs the keys of {asdict(cls())}; received {dict(data)}"

@@ -14,12 +14,13 @@ from facial_expressions.architectures import (
     list_architectures,
     register_architecture,
 )
+from facial_expressions.calibration import Calibration
 from facial_expressions.errors import RecipeError
 from facial_expressions.inference.runtime import open_session
 from facial_expressions.labels import FER2013
-from facial_expressions.model_metadata import ModelMetadata
-from facial_expressions.preprocessing import Preprocessing
+from facial_expressions.model_metadata import Head
 from facial_expressions.training.onnx_graph import build_onnx, to_half_weights
+from tests.tiny_model import metadata_of
 
 NAMES = list_architectures()
 
@@ -60,14 +61,16 @@ def test_its_model_file_agrees_with_keras(name: str, half: bool, tmp_path: Path)
         if "moving" in variable.path:  # statistics as after training, not zeros and ones
             variable.assign(rng.uniform(0.5, 1.5, tuple(variable.shape)))
     grey = rng.normal(size=(9, 48, 48, 1)).astype(np.float32)
-    metadata = ModelMetadata("made", name, FER2013, Preprocessing(channels=1), temperature=1.5)
+    head = Head("fer2013", FER2013, Calibration((0.5,) * 6 + (-0.5,), temperature=1.5))
+    metadata = metadata_of(head)
     content = build_onnx(network, metadata)
     path = tmp_path / "made.onnx"
     path.write_bytes((to_half_weights(content) if half else content).SerializeToString())
     inputs = np.repeat(grey, network.input_shape[-1], axis=-1)
-    logits = network.predict_on_batch(inputs).astype(np.float64) / 1.5
+    biases = np.array([0.5] * 6 + [-0.5])
+    logits = (network.predict_on_batch(inputs).astype(np.float64) + biases) / 1.5
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    actual = open_session(path).run({"crops": grey}, outputs=["probabilities"])[0]
+    actual = open_session(path).run({"crops": grey}, outputs=["fer2013_probabilities"])[0]
     np.testing.assert_allclose(actual, expected, atol=3e-3 if half else 1e-5)
 
 

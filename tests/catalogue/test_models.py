@@ -20,7 +20,7 @@ from onnx import ModelProto, TensorProto, external_data_helper, helper, numpy_he
 from facial_expressions.cli.main import main
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.recognizer import load_recognizer
-from tests.tiny_model import tiny_graph, write_tiny_model
+from tests.tiny_model import METADATA, tiny_graph, write_tiny_model
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 from tests.server.client import png, run_server
@@ -65,13 +65,19 @@ def set_input_type(model: ModelProto) -> None:
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
 
 
-def set_entry(key: str, value: object) -> Change:
+def set_entry(key: str, value: str) -> Change:
     def change(model: ModelProto) -> None:
         for entry in model.metadata_props:
             if entry.key == key:
-                entry.value = value if isinstance(value, str) else json.dumps(value)
+                entry.value = value
 
     return change
+
+
+def set_heads(*changes: dict[str, object]) -> Change:
+    """Say that the file has a head for each of these changes to the one it has."""
+    head = json.loads(METADATA.to_entries()["heads"])[0]
+    return set_entry("heads", json.dumps([head | change for change in changes]))
 
 
 def drop_metadata(model: ModelProto) -> None:
@@ -90,12 +96,17 @@ CHANGED: Final[dict[str, tuple[Change, str]]] = {
     "M04-input-side": (set_input_side, "received"),
     "M04-input-type": (set_input_type, "received"),
     "M04-six-classes": (
-        set_entry("labels", {"name": "fer2013", "names": ["a", "b", "c", "d", "e", "f"]}),
+        set_heads({"labels": {"name": "fer2013", "names": ["a", "b", "c", "d", "e", "f"]}}),
         "received",
     ),
     "M04-label-twice": (
-        set_entry("labels", {"name": "x", "names": ["a", "a", "c", "d", "e", "f", "g"]}), "labels",
+        set_heads({"labels": {"name": "x", "names": ["a", "a", "c", "d", "e", "f", "g"]}}),
+        "label set",
     ),
+    "M04-head-twice": (set_heads({}, {}), "different names"),
+    "M04-head-without-output": (set_heads({}, {"name": "people"}), "people_probabilities"),
+    "M04-format-1": (set_entry("format", "facial-expressions-model/1"), "models convert OLD NEW"),
+    "M04-format-3": (set_entry("format", "facial-expressions-model/3"), "update"),
     "M04-no-metadata": (drop_metadata, "not a facial-expressions model"),
     "M05-nan": (set_weights(float("nan")), "no probabilities"),
     "M05-infinity": (set_weights(float("inf")), "no probabilities"),

@@ -1,4 +1,4 @@
-"""The verb models: list, info, path, verify."""
+"""The verb models: list, info, path, verify, convert."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from facial_expressions.cli.main import main
 from facial_expressions.inference import model_store
 from facial_expressions.inference.model_store import MeasuredFigures, list_models
 from facial_expressions.labels import FER2013
+from tests.old_model import write_old_model
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
@@ -28,8 +29,10 @@ def test_info_prints_what_the_file_says_of_itself(
     facts = json.loads(out)
     assert code == 0
     assert facts["name"] == "tiny"
-    assert facts["labels"] == list(FER2013)
-    assert facts["uncertain_below"] == 0.4
+    assert facts["default_head"] == "fer2013"
+    (head,) = facts["heads"]
+    assert head["labels"]["names"] == list(FER2013)
+    assert head["calibration"]["uncertain_below"] == 0.4
     assert facts["preprocessing"]["size"] == 48
     assert facts["sha256"] == hashlib.sha256(tiny_model.read_bytes()).hexdigest()
     _, text, _ = run(capsys, "info", tiny_model)
@@ -77,8 +80,8 @@ def test_list_cites_the_figures_of_the_index(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures = MeasuredFigures("fer2013, split test", 7178, 0.7012, 0.68, 0.0123, 4.567)
-    first = replace(list_models()[0], measured=figures, label_set="fer2013", n_bytes=9_876_543)
-    bare = replace(first, name="new", measured=None, label_set="", is_default=False)
+    first = replace(list_models()[0], measured=figures, labels="fer2013", n_bytes=9_876_543)
+    bare = replace(first, name="new", measured=None, labels="", is_default=False)
     monkeypatch.setattr(model_store, "list_models", lambda: (first, bare))
     _, out, _ = run(capsys, "list")
     _, known, unknown = out.splitlines()
@@ -97,12 +100,19 @@ def test_speed_is_measured_on_this_machine(capsys: pytest.CaptureFixture[str]) -
     assert all(0 < model["ms_per_crop"] < 10_000 for model in json.loads(out))
 
 
-def test_the_ensemble_has_facts_and_files_too(capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = run(capsys, "info", "ensemble", "--json")
-    facts = json.loads(out)
-    assert facts["name"] == "ensemble"
-    code, out, _ = run(capsys, "path", "ensemble")
-    assert (code, out.splitlines()) == (0, facts["files"])
+def test_convert_writes_a_file_that_is_read_and_says_what_it_has(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    old, new = write_old_model(tmp_path / "old.onnx"), tmp_path / "new.onnx"
+    code, _, err = run(capsys, "info", old)
+    assert code == 3
+    assert "facial-expressions models convert OLD NEW" in err
+    code, out, _ = run(capsys, "convert", old, new)
+    assert (code, out) == (0, f"{new}: heads fer2013, ferplus; default fer2013\n")
+    assert run(capsys, "verify", new)[0] == 0
+    code, _, err = run(capsys, "convert", new, tmp_path / "again.onnx")
+    assert code == 3
+    assert "only 'facial-expressions-model/1' is converted" in err
 
 
 def test_every_shipped_model_verifies(capsys: pytest.CaptureFixture[str]) -> None:

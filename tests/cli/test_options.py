@@ -168,7 +168,7 @@ def test_video_does_what_every_option_says(
         (["--device", "cuda"], 3, "onnxruntime-gpu"),
         (["--device", "cude"], 3, "did you mean 'cuda'?"),
         (["--detector", "centreface"], 3, "did you mean 'centerface'?"),
-        (["--labels", "rafdb"], 3, "does not answer in the label set 'rafdb'"),
+        (["--labels", "rafdb"], 3, "does not answer in the labels 'rafdb'"),
         (["--threads", "0"], 2, "--threads"),
         (["--min-confidence", "nan"], 2, "--min-confidence"),
     ],

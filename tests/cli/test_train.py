@@ -86,5 +86,5 @@ def test_a_misspelt_setting_is_a_usage_error(data: Path, repository: Path, tmp_p
 def test_exporting_what_is_no_run_says_so(tmp_path: Path) -> None:
     done = _run("export", "nowhere", "--out", "mine.onnx", cwd=tmp_path)
     assert done.returncode != 0
-    assert "nowhere is not a finished run" in done.stderr
+    assert "nowhere is not the folder of a finished run" in done.stderr
     assert "Traceback" not in done.stderr

@@ -222,16 +222,6 @@ def test_another_model_is_refused_by_name(
         run_batch(paths, tmp_path / "rows", options=options, resume=True)
 
 
-def test_the_ensemble_is_a_model_like_any_other(tmp_path: Path, write_list: WriteList) -> None:
-    options = BatchOptions(RecognizerOptions("ensemble"))
-    run_batch(write_list([]), tmp_path / "rows", options=options)
-    manifest = json.loads((tmp_path / "rows" / "batch.json").read_text())
-    assert manifest["options"]["model"] == "ensemble"
-    other = BatchOptions(RecognizerOptions("standardized-cnn"))
-    with pytest.raises(BatchError, match="model 'standardized-cnn', it was begun with 'ensemble'"):
-        run_batch(write_list([]), tmp_path / "rows", options=other, resume=True)
-
-
 @pytest.mark.parametrize(
     ("names", "said"),
     [

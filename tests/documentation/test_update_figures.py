@@ -139,7 +139,7 @@ def test_the_index_gets_figures_of_models_with_a_report_only(full: Report) -> No
 def test_a_report_of_another_file_is_refused(full: Report) -> None:
     index = {"models": {"a": {"sha256": "1"}, "new": {"sha256": "2"}}}
     mine, other = {**full, "model_digest": "1"}, {**full, "model_digest": "3"}
-    check_digests(index, {"a": mine, "a-views": mine, "ensemble": other})
+    check_digests(index, {"a": mine, "a-views": mine, "other": other})
     with pytest.raises(ValueError, match="a-views is the report of another file"):
         check_digests(index, {"a": mine, "a-views": other})
 
@@ -157,8 +157,7 @@ def test_what_shows_pictures_or_names_rows_is_not_kept(tmp_path: Path) -> None:
     assert text == "# A\n\n![b](robustness.png)\n\nend\n"
 
 
-def test_only_single_networks_with_a_second_head_are_measured_on_ferplus(tmp_path: Path) -> None:
+def test_only_models_with_a_head_for_it_are_measured_on_ferplus(tmp_path: Path) -> None:
     assert answers_in_ferplus("compact")
     assert answers_in_ferplus("standardized-cnn")
-    assert not answers_in_ferplus("ensemble")
     assert not answers_in_ferplus(str(write_tiny_model(tmp_path / "one-head.onnx")))

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from facial_expressions.evaluation.calibration import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
-    apply_temperature,
     choose_operating_point,
     fit_class_bias,
     fit_temperature,
@@ -59,22 +58,12 @@ def test_overconfident_probabilities_become_calibrated() -> None:
     rng = np.random.default_rng(0)
     honest = scipy.special.softmax(rng.normal(size=(6000, 4)) * 1.5, axis=1)
     truth = (rng.random((6000, 1)) > honest.cumsum(axis=1)).sum(axis=1)
-    sharp = apply_temperature(honest, 1 / 3)
+    sharp = scipy.special.softmax(np.log(honest) * 3, axis=1)
     temperature = fit_temperature(log_probabilities(sharp), truth)
     assert temperature == pytest.approx(3, rel=0.05)
-    cooled = apply_temperature(sharp, temperature)
+    cooled = scipy.special.softmax(np.log(sharp) / temperature, axis=1)
     assert calibration_error(truth, cooled) < 0.02 < calibration_error(truth, sharp)
     assert negative_log_likelihood(truth, cooled) < negative_log_likelihood(truth, sharp)
-
-
-def test_temperature_changes_no_answer() -> None:
-    _, rows, answers = random_case(100, 7, 3)
-    assert np.array_equal(apply_temperature(rows, 4.2).argmax(axis=1), answers)
-
-
-def test_temperature_1_changes_nothing() -> None:
-    _, rows, _ = random_case(50, 7, 3)
-    assert apply_temperature(rows, 1.0) == pytest.approx(rows)
 
 
 def test_labels_that_are_always_right_meet_the_lower_bound() -> None:
@@ -89,12 +78,6 @@ def test_labels_that_are_always_wrong_meet_the_upper_bound() -> None:
 def test_logits_that_do_not_fit_are_refused(logits: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="received"):
         fit_temperature(logits, [0])
-
-
-@pytest.mark.parametrize("temperature", [0, -1, math.inf, math.nan])
-def test_impossible_temperatures_are_refused(temperature: float) -> None:
-    with pytest.raises(ValueError, match="received"):
-        apply_temperature([[0.5, 0.5]], temperature)
 
 
 def test_operating_point_has_the_largest_coverage_that_reaches_the_target() -> None:

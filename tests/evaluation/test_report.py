@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facial_expressions.calibration import Calibration, TopLabelMap
 from facial_expressions.evaluation import EvaluationSettings, evaluate
-from facial_expressions.evaluation.calibration import Calibration
 from facial_expressions.evaluation.provenance import Provenance, source_commit, split_digest
 from facial_expressions.evaluation.report import Report, build_report, fer2013_subsets
-from facial_expressions.inference.top_label import TopLabelMap
 from facial_expressions.labels import FER2013
 from tests.evaluation.fakes import (
     PAIR,
@@ -23,7 +22,7 @@ from tests.evaluation.fakes import (
     predictions_of,
     random_case,
 )
-from tests.tiny_model import METADATA
+from tests.tiny_model import HEAD
 
 ROWS = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.2, 0.5, 0.3], [0.6, 0.1, 0.3]]
 TRUTH = [0, 1, 2, 0, 1]
@@ -140,7 +139,9 @@ def test_a_threshold_that_nothing_reaches_covers_nothing() -> None:
 def test_figures_before_calibration_are_those_without_it() -> None:
     """Logits of odds 4 divided by 2 give odds 2; before that the answer had 0.8."""
     rows = [[2 / 3, 1 / 3]] * 4
-    report = build_report(predictions_of(PAIR, [0, 0, 0, 1], rows), calibration=Calibration(2.0))
+    report = build_report(
+        predictions_of(PAIR, [0, 0, 0, 1], rows), calibration=Calibration(temperature=2.0)
+    )
     assert report.probabilities is not None
     raw = report.probabilities.uncalibrated
     assert raw is not None
@@ -154,7 +155,7 @@ def test_figures_before_calibration_are_those_without_it() -> None:
 
 def test_a_map_of_confidences_is_taken_out_too() -> None:
     """Odds of 4 against the rest, halved as logarithms, are odds of 2."""
-    calibration = Calibration(1.0, TopLabelMap((0.5, 1.0), (0.0, 0.0)))
+    calibration = Calibration(top_label=TopLabelMap((0.5, 1.0), (0.0, 0.0)))
     report = build_report(predictions_of(PAIR, [0], [[2 / 3, 1 / 3]]), calibration=calibration)
     assert report.probabilities is not None
     raw = report.probabilities.uncalibrated
@@ -186,13 +187,13 @@ class SeveralViews(PixelClassifier):
     """Says that it has averaged views, of a network with a temperature."""
 
     n_views = 4
-    metadata = replace(METADATA, temperature=2.0)
+    head = replace(HEAD, calibration=Calibration(temperature=2.0))
 
 
 class Tempered(PixelClassifier):
     """The same for one view."""
 
-    metadata = replace(METADATA, temperature=2.0)
+    head = replace(HEAD, calibration=Calibration(temperature=2.0))
 
 
 def test_views_are_counted_and_give_no_logits_back() -> None:

@@ -17,8 +17,18 @@ from numpy.typing import NDArray
 from facial_expressions.errors import ImageError, ModelError
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.labels import FER2013, FERPLUS
+from facial_expressions.model_metadata import Head
 from facial_expressions.preprocessing import Preprocessing
-from tests.tiny_model import METADATA, tiny_graph, weights
+from tests.tiny_model import (
+    FERPLUS_HEAD,
+    HEAD,
+    METADATA,
+    mapped_graph,
+    metadata_of,
+    tiny_graph,
+    weights,
+    write_mapped_model,
+)
 
 CROPS = np.random.default_rng(2).integers(0, 256, (37, 48, 48), dtype=np.uint8)
 
@@ -128,6 +138,15 @@ def without_softmax() -> onnx.ModelProto:
     return model
 
 
+def with_outputs(*, keep: int, again: int = 0) -> onnx.ModelProto:
+    """A graph of two heads with the first outputs only, or with some of them twice."""
+    model = mapped_graph()
+    outputs = list(model.graph.output)
+    del model.graph.output[:]
+    model.graph.output.extend([*outputs[:keep], *outputs[:again]])
+    return model
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -135,10 +154,12 @@ def without_softmax() -> onnx.ModelProto:
         (with_damaged_metadata, "damaged metadata"),
         (with_nan_weights, "gives no probabilities"),
         (without_softmax, "gives no probabilities"),
-        (lambda: tiny_graph(replace(METADATA, labels=FERPLUS)), r"expected.*\[None, 8\]"),
+        (lambda: tiny_graph(metadata_of(replace(HEAD, labels=FERPLUS))), r"expected.*\[None, 8\]"),
         (lambda: tiny_graph(size=64), r"received crops tensor\(float\) \[None, 64, 64, 1\]"),
         (lambda: tiny_graph(input_name="input"), "does not fit its own description"),
         (lambda: tiny_graph(output_name="scores"), "does not fit its own description"),
+        (lambda: with_outputs(keep=2), r"expected .*ferplus_probabilities .*\[None, 8\]"),
+        (lambda: with_outputs(keep=4, again=1), "does not fit its own description|opened by ONNX"),
         (
             lambda: tiny_graph(replace(METADATA, preprocessing=Preprocessing(channels=3))),
             r"expected crops tensor\(float\) \[None, 48, 48, 3\]",
@@ -152,6 +173,35 @@ def test_files_that_do_not_fit_are_refused(
     path.write_bytes(build().SerializeToString())
     with pytest.raises(ModelError, match=message):
         load_classifier(path)
+
+
+def test_each_head_is_asked_for_by_its_name_even_if_two_have_equal_labels(tmp_path: Path) -> None:
+    people = Head("people", FER2013, figures={"validation_accuracy": 0.5})
+    metadata = metadata_of(HEAD, FERPLUS_HEAD, people)
+    classifier = load_classifier(write_mapped_model(tmp_path / "three.onnx", metadata))
+    assert classifier.head == HEAD
+    heads = [classifier.for_labels(name) for name in ("fer2013", "ferplus", "people", None)]
+    assert [one.head for one in heads] == [HEAD, FERPLUS_HEAD, people, HEAD]
+    assert [one.labels for one in heads] == [FER2013, FERPLUS, FER2013, FER2013]
+    with pytest.raises(
+        ModelError, match=r"labels 'toy'; it has \['fer2013', 'ferplus', 'people'\]"
+    ):
+        classifier.for_labels("toy")
+
+
+def test_the_file_says_which_head_answers_where_none_is_named(tmp_path: Path) -> None:
+    metadata = replace(metadata_of(HEAD, FERPLUS_HEAD), default_head="ferplus")
+    path = write_mapped_model(tmp_path / "other.onnx", metadata)
+    assert load_classifier(path).labels == FERPLUS
+    assert load_classifier(path, labels="fer2013").labels == FER2013
+
+
+def test_another_head_of_an_open_model_does_not_open_the_file_again(tmp_path: Path) -> None:
+    path = write_mapped_model(tmp_path / "gone.onnx")
+    expected = load_classifier(path, labels="ferplus").predict_proba(CROPS)
+    classifier = load_classifier(path)
+    path.unlink()
+    assert np.array_equal(classifier.for_labels("ferplus").predict_proba(CROPS), expected)
 
 
 def test_one_changed_byte_is_refused(tiny_model: Path, tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ import pytest
 
 from facial_expressions.errors import ModelError
 from facial_expressions.inference import model_store
+from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.model_store import (
     MeasuredFigures,
     ResolvedModel,
-    files_digest,
     list_models,
     resolve,
-    verify,
 )
+from tests.tiny_model import write_tiny_model
 
 
 @pytest.fixture
@@ -64,35 +64,28 @@ def test_an_unknown_name_gets_the_nearest_suggested_but_not_applied(folder: Path
         resolve("smal")
 
 
-def test_m03_verify_accepts_the_published_file_and_refuses_any_other(folder: Path) -> None:
-    small = list_models()[0]
-    verify(small)
-    small.path.write_bytes(b"smaLl")
+def test_m03_a_shipped_model_opens_only_when_it_is_the_published_file(folder: Path) -> None:
+    path = write_tiny_model(folder / "small.onnx")
     with pytest.raises(ModelError, match="not the file that was published"):
-        verify(small)
-    small.path.unlink()
+        load_classifier("small")
+    index = json.loads((folder / "index.json").read_text())
+    index["models"]["small"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "index.json").write_text(json.dumps(index))
+    model_store._read_index.cache_clear()
+    assert load_classifier("small").path == path
+    path.unlink()
     with pytest.raises(ModelError, match="no model file"):
-        verify(small)
+        load_classifier("small")
 
 
-def test_figures_and_label_set_are_those_of_the_index(folder: Path) -> None:
+def test_figures_and_labels_are_those_of_the_index(folder: Path) -> None:
     index = json.loads((folder / "index.json").read_text())
     figures = MeasuredFigures("x", 9, accuracy=0.5, macro_f1=0.4, ece=0.1, ms_per_crop=2.0)
-    index["models"]["large"] |= {"label_set": "fer2013", "measured": asdict(figures)}
-    (folder / "index.json").write_text(json.dumps(index))
-    index["models"]["large"]["variant_of"] = "small"
+    index["models"]["large"] |= {"labels": "fer2013", "measured": asdict(figures)}
     (folder / "index.json").write_text(json.dumps(index))
     small, large = list_models()
-    assert (small.variant_of, large.variant_of) == ("", "small")
-    assert (small.label_set, small.measured) == ("", None)
-    assert (large.label_set, large.measured) == ("fer2013", figures)
-
-
-def test_a_digest_of_several_files_is_that_of_their_digests(folder: Path) -> None:
-    files = [folder / "small.onnx", folder / "large.onnx"]
-    digests = [hashlib.sha256(name).hexdigest() for name in (b"small", b"large")]
-    assert files_digest(files[:1]) == digests[0]
-    assert files_digest(files) == hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    assert (small.labels, small.measured) == ("", None)
+    assert (large.labels, large.measured) == ("fer2013", figures)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"default": "x", "models": {"x": {}}}'])
@@ -106,7 +99,7 @@ def test_the_models_that_ship_are_whole() -> None:
     models = list_models()
     assert [model.is_default for model in models].count(True) == 1
     for model in models:
-        verify(model)
-        assert model.path.stat().st_size == model.n_bytes
+        content = model.path.read_bytes()
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (model.sha256, model.n_bytes)
         assert model.licence
         assert model.summary

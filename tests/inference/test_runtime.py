@@ -32,7 +32,7 @@ CROPS = np.random.default_rng(1).random((3, 48, 48, 1), np.float32)
 def test_a_session_runs_the_graph(tiny_model: Path) -> None:
     """The same by NumPy: softmax of a matrix product."""
     session = open_session(tiny_model, threads=1)
-    (rows,) = session.run({"crops": CROPS}, outputs=["probabilities"])
+    (rows,) = session.run({"crops": CROPS}, outputs=["fer2013_probabilities"])
     exponentials = np.exp(CROPS.reshape(3, -1) @ weights())
     assert np.allclose(rows, exponentials / exponentials.sum(1, keepdims=True), atol=1e-6)
 
@@ -40,7 +40,7 @@ def test_a_session_runs_the_graph(tiny_model: Path) -> None:
 def test_a_session_says_what_the_file_holds(tiny_model: Path) -> None:
     session = open_session(tiny_model)
     assert session.inputs == (TensorSpec("crops", "tensor(float)", (None, 48, 48, 1)),)
-    assert session.outputs == (TensorSpec("probabilities", "tensor(float)", (None, 7)),)
+    assert session.outputs == (TensorSpec("fer2013_probabilities", "tensor(float)", (None, 7)),)
     assert METADATA.to_entries().items() <= session.metadata.items()
     assert session.providers == ("CPUExecutionProvider",)
 
@@ -49,8 +49,10 @@ def test_a_session_pickles_as_its_path(tiny_model: Path) -> None:
     session = open_session(tiny_model, threads=1)
     pickled = pickle.dumps(session)
     assert len(pickled) < 1000
-    (again,) = pickle.loads(pickled).run({"crops": CROPS}, outputs=["probabilities"])
-    assert np.array_equal(again, session.run({"crops": CROPS}, outputs=["probabilities"])[0])
+    (again,) = pickle.loads(pickled).run({"crops": CROPS}, outputs=["fer2013_probabilities"])
+    assert np.array_equal(
+        again, session.run({"crops": CROPS}, outputs=["fer2013_probabilities"])[0]
+    )
 
 
 def test_the_digest_is_checked_before_anything_is_parsed(tiny_model: Path, tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_an_opset_of_the_future(tmp_path: Path) -> None:
 def test_a_run_with_another_shape(tiny_model: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot be run.*\(1, 7, 7, 1\)"):
         open_session(tiny_model).run(
-            {"crops": np.zeros((1, 7, 7, 1), np.float32)}, outputs=["probabilities"]
+            {"crops": np.zeros((1, 7, 7, 1), np.float32)}, outputs=["fer2013_probabilities"]
         )
 
 
@@ -169,7 +171,7 @@ def test_a_session_on_the_devices_of_this_machine_runs(tiny_model: Path, device:
     session = open_session(tiny_model, threads=1, device=device)
     assert session.providers[-1] == "CPUExecutionProvider"
     for one in (session, pickle.loads(pickle.dumps(session))):
-        (rows,) = one.run({"crops": CROPS}, outputs=["probabilities"])
+        (rows,) = one.run({"crops": CROPS}, outputs=["fer2013_probabilities"])
         assert np.allclose(rows.sum(1), 1, atol=1e-3)
 
 

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.contracts import CropClassifier
-from facial_expressions.inference.model_store import ENSEMBLE, list_models
+from facial_expressions.inference.model_store import list_models
 from facial_expressions.labels import FER2013
 from tests import builders
 
-NAMES = [*(model.name for model in list_models()), ENSEMBLE]
+NAMES = [model.name for model in list_models()]
 TOLERANCE = 1e-5
 LABELS = [label for label in FER2013 for _ in range(6)]  # sorted by class, six faces each
 FACES = np.stack([builders.draw_face(label, seed) for seed, label in enumerate(LABELS)])

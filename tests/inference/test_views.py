@@ -11,17 +11,11 @@ import pytest
 import scipy.special
 import scipy.stats
 
+from facial_expressions.calibration import Calibration, TopLabelMap
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.recognizer import load_recognizer
-from facial_expressions.inference.top_label import TopLabelMap
-from facial_expressions.inference.views import (
-    TEST_TIME_VIEWS,
-    View,
-    ViewsClassifier,
-    apply_view,
-)
-from facial_expressions.labels import FER2013
-from tests.tiny_model import METADATA, tiny_graph, write_mapped_model, write_tiny_model
+from facial_expressions.inference.views import TEST_TIME_VIEWS, View, apply_view
+from tests.tiny_model import HEAD, metadata_of, tiny_graph, write_mapped_model, write_tiny_model
 
 CROP = np.array([[[1, 2, 3], [4, 5, 6], [7, 8, 9]]], np.uint8)
 
@@ -86,17 +80,17 @@ def test_the_answer_is_the_mean_of_logits_over_the_views(tiny: ExpressionClassif
     moved = np.concatenate([CROPS[:, :, :1], CROPS[:, :, :-1]], axis=2)
     answers = [tiny.predict_proba(shown) for shown in (CROPS, CROPS[:, :, ::-1].copy(), moved)]
     assert np.abs(answers[0] - answers[1]).max() > 0.1
-    several = ViewsClassifier(tiny, views)
+    several = tiny.with_views(views)
     expected = scipy.stats.gmean(answers, axis=0)  # a mean of logits, but for the sum of 1
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(several.predict_proba(CROPS), expected, atol=1e-6)
-    assert (several.n_views, several.labels, several.files) == (3, tiny.labels, tiny.files)
-    assert several.metadata == tiny.metadata
+    assert (several.n_views, several.labels, several.path) == (3, tiny.labels, tiny.path)
+    assert (several.metadata, several.head) == (tiny.metadata, tiny.head)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_answers_do_not_depend_on_the_batch(tiny: ExpressionClassifier, batch_size: int) -> None:
-    several = ViewsClassifier(tiny)
+    several = tiny.with_views()
     parts = several.predict_proba(CROPS, batch_size=batch_size)
     np.testing.assert_allclose(parts, several.predict_proba(CROPS), atol=1e-6)
     assert several.predict_proba(CROPS[:0]).shape == (0, 7)
@@ -105,7 +99,7 @@ def test_answers_do_not_depend_on_the_batch(tiny: ExpressionClassifier, batch_si
 def test_the_mean_goes_through_the_map_of_confidences_once(tmp_path: Path) -> None:
     """The file says that its answers went through a map; the mean is of what was before it."""
     halved = TopLabelMap((0.5,) * 7, (0.0,) * 7)
-    metadata = replace(METADATA, figures=halved.figures(FER2013))
+    metadata = metadata_of(replace(HEAD, calibration=Calibration(top_label=halved)))
     path = tmp_path / "mapped.onnx"
     path.write_bytes(tiny_graph(metadata).SerializeToString())
     member = ExpressionClassifier.load(path, threads=1)
@@ -125,14 +119,14 @@ def test_the_mean_goes_through_the_map_of_confidences_once(tmp_path: Path) -> No
     expected = scipy.special.softmax(halved.apply(mean), axis=1)
     clear = np.all([np.exp(one).max(axis=1) > 0.55 for one in logits], axis=0)
     assert clear.any()  # elsewhere the map may have had to keep the answer in the lead
-    answers = ViewsClassifier(member, views).predict_proba(CROPS)
+    answers = member.with_views(views).predict_proba(CROPS)
     np.testing.assert_allclose(answers[clear], expected[clear], atol=1e-5)
     assert np.abs(answers - np.exp(logits).mean(axis=0)).max() > 1e-3
 
 
 def test_larger_crops_are_scaled_before_they_are_moved(tiny: ExpressionClassifier) -> None:
     large = np.repeat(np.repeat(CROPS, 2, axis=1), 2, axis=2)
-    several = ViewsClassifier(tiny)
+    several = tiny.with_views()
     np.testing.assert_allclose(
         several.predict_proba(large), several.predict_proba(CROPS), atol=1e-6
     )
@@ -140,14 +134,14 @@ def test_larger_crops_are_scaled_before_they_are_moved(tiny: ExpressionClassifie
 
 def test_maps_are_those_of_the_crop_as_it_is(tmp_path: Path, tiny: ExpressionClassifier) -> None:
     member = ExpressionClassifier.load(write_mapped_model(tmp_path / "mapped.onnx"), threads=1)
-    several = ViewsClassifier(member)
+    several = member.with_views()
     assert several.explains
     assert np.array_equal(several.explain(CROPS), member.explain(CROPS))
-    assert not ViewsClassifier(tiny).explains
+    assert not tiny.with_views().explains
 
 
 def test_a_copy_by_pickle_answers_the_same(tiny: ExpressionClassifier) -> None:
-    several = ViewsClassifier(tiny, TEST_TIME_VIEWS[:2])
+    several = tiny.with_views(TEST_TIME_VIEWS[:2])
     copy = pickle.loads(pickle.dumps(several))
     assert copy.n_views == 2
     assert np.array_equal(copy.predict_proba(CROPS), several.predict_proba(CROPS))
@@ -156,7 +150,7 @@ def test_a_copy_by_pickle_answers_the_same(tiny: ExpressionClassifier) -> None:
 
 def test_no_view_is_refused(tiny: ExpressionClassifier) -> None:
     with pytest.raises(ValueError, match="received none"):
-        ViewsClassifier(tiny, ())
+        tiny.with_views(())
 
 
 def test_they_are_an_option_of_whatever_is_loaded() -> None:
@@ -169,9 +163,11 @@ def test_they_are_an_option_of_whatever_is_loaded() -> None:
     assert load_recognizer(tta=True).classifier.n_views == 10
 
 
-def test_each_member_of_the_ensemble_has_its_views() -> None:
-    ensemble = load_classifier("ensemble", tta=True)
-    assert ensemble.n_views == 10
-    members = [load_classifier(name, tta=True) for name in ("compact", "standardized-cnn")]
-    expected = np.mean([member.predict_proba(CROPS) for member in members], axis=0)
-    np.testing.assert_allclose(ensemble.predict_proba(CROPS), expected, atol=1e-6)
+def test_they_can_answer_by_another_head(tmp_path: Path) -> None:
+    path = write_mapped_model(tmp_path / "mapped.onnx")
+    views = TEST_TIME_VIEWS[:2]
+    first = ExpressionClassifier.load(path).with_views(views)
+    second = ExpressionClassifier.load(path, labels="ferplus").with_views(views)
+    other = first.for_labels("ferplus")
+    assert (other.n_views, other.head) == (2, second.head)
+    assert np.array_equal(other.predict_proba(CROPS), second.predict_proba(CROPS))

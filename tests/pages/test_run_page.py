@@ -51,7 +51,8 @@ def finish(folder: Path) -> None:
     """Add the result: of four answers on validation the second is wrong."""
     logits = np.log([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.1, 0.9]])
     crops = np.zeros((4, 48, 48), np.uint8)
-    np.savez(folder / "validation.npz", crops=crops, labels=np.array([0, 0, 1, 1]), logits=logits)
+    answers = {"pair_labels": np.array([0, 0, 1, 1]), "pair_logits": logits}
+    np.savez(folder / "validation.npz", allow_pickle=False, crops=crops, **answers)
     (folder / "model.weights.h5").touch()
 
 

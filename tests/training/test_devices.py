@@ -79,7 +79,7 @@ def test_several_devices_train_as_one_does(tmp_path: Path) -> None:
     logits = []
     for name in ("one", "two"):
         with np.load(tmp_path / name / "validation.npz") as file:
-            logits.append(file["logits"])
+            logits.append(file["fer2013_logits"])
     np.testing.assert_allclose(logits[1], logits[0], atol=1e-3)
     assert not two["left_behind"], "the next network of the process is on one device again"
     assert one["message"] == ""

@@ -237,9 +237,8 @@ def test_a_shipped_model_teaches_with_both_heads_as_its_file_answers(dataset: Da
         of_file = classifier.predict_proba(crops)
         top = of_file.argmax(axis=1)
         # Without the file's biases and temperature; its map of confidences moves the answer only.
-        figures = classifier.metadata.figures
-        biases = [figures[f"logit_bias_{name}"] for name in classifier.labels.names]
-        expected = classifier.metadata.temperature * np.log(of_file) - biases
+        calibration = classifier.head.calibration
+        expected = calibration.temperature * np.log(of_file) - calibration.biases
         apart = np.log(answers) - expected
         apart[np.arange(12), top] = np.nan
         apart -= np.nanmean(apart, axis=1, keepdims=True)
@@ -468,7 +467,7 @@ def test_an_average_has_the_mean_weights_and_its_own_statistics(
     origins = json.loads(average.folder.origins.read_text())
     assert [one["name"] for one in origins["average_of"]] == ["fold0", "again"]
     exported = export_run(average.folder.path, tmp_path / "average.onnx")
-    accuracy = exported.metadata.figures["validation_accuracy"]
+    accuracy = exported.metadata.head().figures["validation_accuracy"]
     assert accuracy == pytest.approx(average.val_accuracy, abs=0.2)  # after class biases
 
 

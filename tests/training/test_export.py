@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -19,15 +18,14 @@ from facial_expressions.errors import ExportError
 from facial_expressions.evaluation.fit_top_label import HalvesGain
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.runtime import open_session
-from facial_expressions.inference.top_label import top_label_map_of
 from facial_expressions.labels import FER2013
 from facial_expressions.model_metadata import ModelMetadata
-from facial_expressions.preprocessing import Preprocessing
 from facial_expressions.training import export
 from facial_expressions.training.export import export_run
 from facial_expressions.training.onnx_graph import build_onnx
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.train import train
+from tests.tiny_model import HEAD, metadata_of
 
 
 @pytest.fixture(scope="module")
@@ -55,26 +53,26 @@ def test_the_file_classifies_as_keras_did(
     monkeypatch.setattr(export, "gain_on_halves", lambda *_: gain)
     exported = export_run(run_dir, tmp_path / "tiny.onnx")
     classifier = ExpressionClassifier.load(exported.path)
-    with np.load(run_dir / "validation.npz") as file:
-        logits = file["logits"].astype(np.float64) + biases_of(classifier)
-    expected = calibrated(classifier, logits / exported.metadata.temperature)
+    expected = calibrated(classifier, logits_of(run_dir, "fer2013"))
     actual = classifier.predict_proba(dataset.validation.images)
     np.testing.assert_allclose(actual, expected, atol=1e-4)
     assert exported.difference <= 1e-4
-    figures = classifier.metadata.figures
-    assert (top_label_map_of(figures, classifier.labels) is not None) == mapped
+    assert (classifier.head.calibration.top_label is not None) == mapped
 
 
-def biases_of(classifier: ExpressionClassifier) -> list[float]:
-    figures = classifier.metadata.figures
-    return [figures[f"logit_bias_{name}"] for name in classifier.labels.names]
+def logits_of(run_dir: Path, head: str) -> NDArray[np.float64]:
+    """Return what a run says its network's head answered on validation."""
+    with np.load(run_dir / "validation.npz") as file:
+        return np.asarray(file[f"{head}_logits"], np.float64)
 
 
 def calibrated(classifier: ExpressionClassifier, logits: NDArray[np.float64]) -> np.ndarray:
-    """Return the softmax after the map of confidences, if the file says that it has one."""
-    top_label = top_label_map_of(classifier.metadata.figures, classifier.labels)
+    """Return the softmax after biases, temperature and, if the file has one, map of confidences."""
+    calibration = classifier.head.calibration
+    scaled = (logits + calibration.biases) / calibration.temperature
+    top_label = calibration.top_label
     return np.asarray(
-        scipy.special.softmax(top_label.apply(logits) if top_label else logits, axis=1)
+        scipy.special.softmax(top_label.apply(scaled) if top_label else scaled, axis=1)
     )
 
 
@@ -89,7 +87,8 @@ def test_classes_are_expected_as_often_as_they_occur(
     classifier = ExpressionClassifier.load(export_run(run_dir, tmp_path / "tiny.onnx").path)
     n = len(dataset.validation)
     shares = np.bincount(dataset.validation.labels, minlength=7) / n
-    pull = np.array(biases_of(classifier)) / classifier.metadata.temperature / n
+    calibration = classifier.head.calibration
+    pull = np.array(calibration.biases) / calibration.temperature / n
     actual = classifier.predict_proba(dataset.validation.images).mean(axis=0)
     np.testing.assert_allclose(actual, shares - pull, atol=0.025)
 
@@ -99,13 +98,16 @@ def test_the_file_says_what_it_is(run_dir: Path, dataset: Dataset, tmp_path: Pat
     classifier = ExpressionClassifier.load(path)
     metadata = classifier.metadata
     assert metadata.name == "tiny"
-    assert metadata.labels == FER2013
+    assert (metadata.head_names, metadata.default_head) == (("fer2013",), "fer2013")
+    assert classifier.labels == FER2013
+    assert metadata.data == "drawn (folder, train 70)"
     assert metadata.data_digest == dataset.digest()
     assert metadata.licence == "MIT"
-    with np.load(run_dir / "validation.npz") as file:
-        right = (file["logits"] + biases_of(classifier)).argmax(axis=1) == file["labels"]
-    assert metadata.figures["validation_accuracy"] == pytest.approx(right.mean(), abs=1e-6)
-    assert 0 < metadata.uncertain_below <= 1
+    logits = logits_of(run_dir, "fer2013") + classifier.head.calibration.biases
+    right = logits.argmax(axis=1) == dataset.validation.labels
+    accuracy = classifier.head.figures["validation_accuracy"]
+    assert accuracy == pytest.approx(right.mean(), abs=1e-6)
+    assert 0 < classifier.head.calibration.uncertain_below <= 1
 
 
 def test_half_weights_give_the_same_answers_in_half_the_size(
@@ -125,18 +127,22 @@ def test_an_unfinished_run_is_refused(run_dir: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(run_dir, copy)
     (copy / "model.weights.h5").unlink()
-    with pytest.raises(ExportError, match=r"missing \['model.weights.h5'\]; run 'facial"):
+    with pytest.raises(ExportError, match=r"missing \['model.weights.h5'\]; give one that 'facial"):
+        export_run(copy, tmp_path / "out.onnx")
+    shutil.copy(run_dir / "model.weights.h5", copy)
+    (copy / "validation.npz").unlink()
+    with pytest.raises(ExportError, match=r"missing 'validation.npz'; train the run again"):
         export_run(copy, tmp_path / "out.onnx")
 
 
 def test_a_graph_that_disagrees_with_keras_is_not_written(
     run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(
-        model: keras.Model, metadata: ModelMetadata, *, logit_shifts: Sequence[NDArray[np.float32]]
-    ) -> onnx.ModelProto:
-        twice = dataclasses.replace(metadata, temperature=metadata.temperature * 2)
-        return build_onnx(model, twice, logit_shifts=logit_shifts)
+    def wrong(model: keras.Model, metadata: ModelMetadata) -> onnx.ModelProto:
+        head = metadata.head()
+        calibration = head.calibration
+        twice = dataclasses.replace(calibration, temperature=calibration.temperature * 2)
+        return build_onnx(model, metadata.with_head(dataclasses.replace(head, calibration=twice)))
 
     monkeypatch.setattr(export, "build_onnx", wrong)
     with pytest.raises(ExportError, match="disagrees with Keras on 21 pictures"):
@@ -148,7 +154,7 @@ def test_a_layer_without_a_converter_is_named() -> None:
     inputs = keras.layers.Input((48, 48, 1))
     x = keras.layers.Flatten()(keras.layers.UpSampling2D(name="grow")(inputs))
     model = keras.Model(inputs, keras.layers.Dense(7)(x))
-    metadata = ModelMetadata("made", "none", FER2013, Preprocessing())
+    metadata = metadata_of(HEAD)
     with pytest.raises(ExportError, match="'grow' cannot be exported; received a UpSampling2D"):
         build_onnx(model, metadata)
 
@@ -173,13 +179,13 @@ def test_every_kind_of_layer_converts_exactly(tmp_path: Path) -> None:
     for variable in model.variables:
         if "moving" in variable.path:
             variable.assign(rng.uniform(0.5, 1.5, tuple(variable.shape)))
-    metadata = ModelMetadata("made", "none", FER2013, Preprocessing(size=49))
+    metadata = metadata_of(HEAD, size=49)
     path = tmp_path / "made.onnx"
     path.write_bytes(build_onnx(model, metadata).SerializeToString())
     batch = rng.normal(size=(4, 49, 49, 1)).astype(np.float32)
     z = model.predict_on_batch(batch).astype(np.float64)
     expected = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
-    actual = open_session(path).run({"crops": batch}, outputs=["probabilities"])[0]
+    actual = open_session(path).run({"crops": batch}, outputs=["fer2013_probabilities"])[0]
     np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
@@ -205,17 +211,17 @@ def two_headed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return train(recipe, dataset, run_dir, votes=votes).folder.path
 
 
-@pytest.mark.parametrize(("labels", "key"), [("fer2013", "logits"), ("ferplus", "ferplus_logits")])
+@pytest.mark.parametrize("labels", ["fer2013", "ferplus"])
 def test_both_heads_answer_as_keras_did_and_their_maps_are_exact(
-    two_headed: Path, dataset: Dataset, tmp_path: Path, labels: str, key: str
+    two_headed: Path, dataset: Dataset, tmp_path: Path, labels: str
 ) -> None:
     path = export_run(two_headed, tmp_path / "two.onnx").path
     classifier = ExpressionClassifier.load(path, labels=labels)
-    with np.load(two_headed / "validation.npz") as file:
-        logits = file[key].astype(np.float64) + biases_of(classifier)
-    logits /= classifier.metadata.temperature
     crops = dataset.validation.images
+    logits = logits_of(two_headed, labels)
     expected = calibrated(classifier, logits)
+    calibration = classifier.head.calibration
+    logits = (logits + calibration.biases) / calibration.temperature
     np.testing.assert_allclose(classifier.predict_proba(crops), expected, atol=1e-4)
     means = classifier.explain(crops).astype(np.float64).mean(axis=(2, 3))
     assert classifier.explain(crops).shape[2:] == (6, 6)
@@ -230,8 +236,7 @@ def test_a_picture_without_votes_does_not_count_in_the_second_heads_figures(
     classifier = ExpressionClassifier.load(path, labels="ferplus")
     with np.load(two_headed / "validation.npz") as file:
         known = file["ferplus_labels"] >= 0
-        answers = (file["ferplus_logits"] + biases_of(classifier)).argmax(1)
+        answers = (file["ferplus_logits"] + classifier.head.calibration.biases).argmax(1)
         right = answers[known] == file["ferplus_labels"][known]
     assert known.sum() == 14
-    figures = classifier.metadata.figures
-    assert figures["validation_accuracy"] == pytest.approx(right.mean())
+    assert classifier.head.figures["validation_accuracy"] == pytest.approx(right.mean())

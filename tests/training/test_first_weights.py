@@ -63,7 +63,7 @@ def test_the_second_head_is_taken_over_too() -> None:
 
 def _check_logits(logits: np.ndarray, classifier: ExpressionClassifier) -> None:
     answers = np.log(classifier.predict_proba(CROPS).astype(np.float64))
-    apart = logits - answers * classifier.metadata.temperature
+    apart = logits - answers * classifier.head.calibration.temperature
     apart[np.arange(len(CROPS)), answers.argmax(axis=1)] = np.nan
     for _ in range(200):  # takes out constants of rows and columns, though some cells are empty
         apart -= np.nanmean(apart, axis=1, keepdims=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -13,10 +12,10 @@ import pytest
 from facial_expressions.architectures import build_architecture
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.labels import FER2013
-from facial_expressions.model_metadata import ModelMetadata
-from facial_expressions.preprocessing import Preprocessing
+from facial_expressions.model_metadata import Head
 from facial_expressions.training.onnx_graph import build_onnx
 from scripts import release_model
+from tests.tiny_model import metadata_of
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +26,9 @@ def network() -> keras.Model:
 def _file(
     folder: Path, network: keras.Model, accuracy: float, name: str = "tiny", nll: float = 1.0
 ) -> Path:
-    metadata = ModelMetadata(name, "tiny_for_tests", FER2013, Preprocessing())
     figures = {"validation_accuracy": accuracy, "validation_nll": nll}
-    content = build_onnx(network, dataclasses.replace(metadata, figures=figures))
+    head = Head("fer2013", FER2013, figures=figures)
+    content = build_onnx(network, metadata_of(head, name=name))
     path = folder / f"{accuracy}-{nll}.onnx"
     path.write_bytes(seal_model(content.SerializeToString()))
     return path
@@ -41,7 +40,7 @@ def test_a_release_is_copied_with_its_digest(tmp_path: Path, network: keras.Mode
     index = json.loads((models / "index.json").read_text())
     assert index["default"] == "tiny"
     assert index["models"]["tiny"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert index["models"]["tiny"]["label_set"] == "fer2013"
+    assert index["models"]["tiny"]["labels"] == "fer2013"
     assert index["models"]["tiny"]["bytes"] == file.stat().st_size
     assert (models / "tiny.onnx").read_bytes() == file.read_bytes()
 

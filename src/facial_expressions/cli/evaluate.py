@@ -61,9 +61,7 @@ class _Source:
 @takes_recognizer_options(without=("model", "labels", "min_confidence"))
 def command(  # noqa: PLR0913 - one argument per option
     context: typer.Context,
-    model: Annotated[
-        str, typer.Argument(help="A shipped model's name, ensemble, or an .onnx file.")
-    ],
+    model: Annotated[str, typer.Argument(help="A shipped model's name, or an .onnx file.")],
     *,
     data: Annotated[
         Path,
@@ -233,7 +231,7 @@ def _evaluate_photos(
             recognizer,
             (photo for photo in iter_photos(data) if photo.part in chosen),
             classifier.labels,
-            uncertain_below=classifier.metadata.uncertain_below,
+            uncertain_below=classifier.head.calibration.uncertain_below,
             provenance=replace(
                 _provenance(classifier, command_line), dataset=data.name, protocol="photos"
             ),
@@ -281,11 +279,11 @@ def _write(
 
 def _provenance(classifier: CropClassifier, command_line: str) -> Provenance:
     from facial_expressions.evaluation.provenance import Provenance, source_commit
-    from facial_expressions.inference.model_store import files_digest
+    from facial_expressions.inference.runtime import file_sha256
 
     return Provenance(
         model=classifier.metadata.name,
-        model_digest=files_digest(classifier.files),
+        model_digest=file_sha256(classifier.path),
         command=command_line,
         commit=source_commit(),
     )
@@ -307,13 +305,9 @@ def _command_line(context: typer.Context) -> str:
 
 
 def _load_classifier(options: RecognizerOptions, labels: LabelsName) -> CropClassifier:
-    """Open a model, at its FER+ head where FER+ is asked for and it has one."""
+    """Open a model, at the head of that name where it has one."""
     from facial_expressions.inference.classifier import load_classifier
-    from facial_expressions.inference.model_store import ENSEMBLE
 
-    asked = replace(options, labels=labels.value)
-    if options.model == ENSEMBLE:
-        return load_classifier(asked)
     classifier = load_classifier(options)
-    sets = [labels.name for labels in classifier.metadata.label_sets]
-    return load_classifier(asked) if labels.value in sets[1:] else classifier
+    has_it = labels.value in classifier.metadata.head_names
+    return classifier.for_labels(labels.value) if has_it else classifier

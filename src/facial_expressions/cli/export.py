@@ -32,5 +32,5 @@ def command(
     typer.echo(
         f"{result.path}: {result.path.stat().st_size / 1e6:.1f} MB, largest difference to Keras "
         f"{result.difference:.1e}, same answer on {result.agreement:.2%}, "
-        f"temperature {result.metadata.temperature:.3f}"
+        f"temperature {result.metadata.head().calibration.temperature:.3f}"
     )

@@ -1,8 +1,9 @@
-"""The verb ``models``: list, describe, locate and verify the models that ship."""
+"""The verb ``models``: list, describe, locate, verify and convert models."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List, describe, locate and verify models.", no_args_is_help=True)
+app = typer.Typer(help="List, describe, locate, verify and convert models.", no_args_is_help=True)
 
-ModelArgument = Annotated[str, typer.Argument(help="A shipped model's name, ensemble, or a file.")]
+ModelArgument = Annotated[str, typer.Argument(help="A shipped model's name, or a file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 
 
@@ -28,8 +29,7 @@ def list_(
 ) -> None:
     """List the models in this package, the default first, with the figures of their reports.
 
-    Accuracy and ECE are those of the test pictures, ms/face is the time for one crop. Those of
-    FER-2013's label set can be asked together as the model 'ensemble'.
+    Accuracy and ECE are those of the test pictures, ms/face is the time for one crop.
     """
     from facial_expressions.inference.model_store import list_models
 
@@ -50,7 +50,7 @@ def list_(
 
 @app.command(epilog="Example: facial-expressions models info standardized-cnn")
 def info(model: ModelArgument = "default", as_json: JsonOption = False) -> None:
-    """Print what a model file says of itself: labels, input, figures, licence."""
+    """Print what a model file says of itself: heads, their labels and figures, input, licence."""
     from facial_expressions.inference.classifier import load_classifier
 
     facts = _facts(load_classifier(model))
@@ -64,13 +64,10 @@ def info(model: ModelArgument = "default", as_json: JsonOption = False) -> None:
 
 @app.command(epilog="Example: facial-expressions models path")
 def path(model: ModelArgument = "default") -> None:
-    """Print where a model's file lies; for the ensemble, a line for each."""
-    from facial_expressions.inference.classifier import load_classifier
-    from facial_expressions.inference.model_store import ENSEMBLE, resolve
+    """Print where a model's file lies."""
+    from facial_expressions.inference.model_store import resolve
 
-    files = load_classifier(model).files if model == ENSEMBLE else (resolve(model).path,)
-    for file in files:
-        print(file)
+    print(resolve(model).path)
 
 
 @app.command(epilog="Example: facial-expressions models verify")
@@ -92,11 +89,28 @@ def verify(
 
     names = [model] if model else [released.name for released in list_models()]
     for name in names:
-        for file in load_classifier(name).files:
-            print(f"{name}  ok  {file}")
+        print(f"{name}  ok  {load_classifier(name).path}")
     if model is None:
         CenterFaceDetector()
         print(f"face detector  ok  {centerface_path()}")
+
+
+@app.command(epilog="Example: facial-expressions models convert old.onnx new.onnx")
+def convert(
+    old: Annotated[Path, typer.Argument(help="A model file of format 1.")],
+    new: Annotated[Path, typer.Argument(help="The model file of today's format to write.")],
+) -> None:
+    """Write a model file of format 1, which is no longer read, as one of format 2.
+
+    Its outputs get other names; its answers stay the same. Needs the extra train.
+    """
+    from facial_expressions.cli.training_inputs import import_training
+
+    import_training("facial_expressions.training.convert_model")
+    from facial_expressions.training.convert_model import convert_model
+
+    metadata = convert_model(old, new)
+    print(f"{new}: heads {', '.join(metadata.head_names)}; default {metadata.default_head}")
 
 
 def _entry(model: ReleasedModel) -> dict[str, Any]:
@@ -107,7 +121,7 @@ def _entry(model: ReleasedModel) -> dict[str, Any]:
         "path": str(model.path),
         "bytes": model.n_bytes,
         "sha256": model.sha256,
-        "labels": model.label_set,
+        "labels": model.labels,
         "accuracy": measured.accuracy if measured else None,
         "macro_f1": measured.macro_f1 if measured else None,
         "ece": measured.ece if measured else None,
@@ -148,21 +162,21 @@ def _milliseconds(name: str) -> float:
 
 
 def _facts(classifier: CropClassifier) -> dict[str, Any]:
-    from facial_expressions.inference.model_store import files_digest
+    from dataclasses import asdict
+
+    from facial_expressions.inference.runtime import file_sha256
 
     metadata = classifier.metadata
     return {
         "name": metadata.name,
-        "files": [str(file) for file in classifier.files],
-        "sha256": files_digest(classifier.files),
+        "path": str(classifier.path),
+        "sha256": file_sha256(classifier.path),
         "architecture": metadata.architecture,
-        "labels": list(metadata.labels),
+        "heads": [asdict(head) for head in metadata.heads],
+        "default_head": metadata.default_head,
         "preprocessing": metadata.preprocessing.to_dict(),
-        "temperature": metadata.temperature,
-        "uncertain_below": metadata.uncertain_below,
         "licence": metadata.licence,
         "data": metadata.data,
         "data_digest": metadata.data_digest,
-        "figures": dict(metadata.figures),
         "created_with": metadata.created_with,
     }

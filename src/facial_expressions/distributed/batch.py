@@ -21,9 +21,9 @@ from facial_expressions.distributed.shards import (
 )
 from facial_expressions.distributed.work import RecognizerFactory
 from facial_expressions.errors import BatchError
-from facial_expressions.inference.model_store import files_digest
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import load_recognizer
+from facial_expressions.inference.runtime import file_sha256
 from facial_expressions.parquet_rows import import_pyarrow
 
 __all__ = [
@@ -198,8 +198,8 @@ def _describe(options: BatchOptions) -> tuple[tuple[str, ...], dict[str, Any]]:
         **described,
         "version": version("facial-expressions"),
         "model": classifier.metadata.name,
-        "model_sha256": files_digest(classifier.files),
-        "labels": classifier.labels.name,
+        "model_sha256": file_sha256(classifier.path),
+        "labels": classifier.head.name,
         "format": options.file_format,
         "shard_size": options.shard_size,
     }

@@ -14,52 +14,24 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facial_expressions.calibration import Calibration
 from facial_expressions.evaluation.logits import checked_logits, minimum_of, scipy_optimize
 from facial_expressions.evaluation.probability_metrics import coverage_curve
 from facial_expressions.inference.probabilities import log_probabilities, softmax
-from facial_expressions.inference.top_label import TopLabelMap
 
 __all__ = [
     "MAX_TEMPERATURE",
     "MIN_TEMPERATURE",
-    "Calibration",
     "OperatingPoint",
-    "apply_temperature",
     "choose_operating_point",
     "fit_class_bias",
     "fit_temperature",
+    "without_calibration",
 ]
 
 MIN_TEMPERATURE: Final = 0.05
 MAX_TEMPERATURE: Final = 20.0
 """Bounds of a fitted temperature; at a bound the labels do not pin it down."""
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What a model file does between a network's logits and its probabilities.
-
-    Attributes:
-        temperature: Divisor of the logits.
-        top_label: What then moves the answer's logit; None for nothing.
-    """
-
-    temperature: float = 1.0
-    top_label: TopLabelMap | None = None
-
-    def undo(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the softmax of the logits before the calibration.
-
-        Args:
-            probabilities: ``(N, K)``, after it.
-
-        Examples:
-            >>> Calibration(0.5).undo(np.float32([[0.8, 0.2]])).round(4).tolist()
-            [[0.6667, 0.3333]]
-        """
-        logits = log_probabilities(probabilities)
-        scaled = self.top_label.undo(logits) if self.top_label else logits
-        return apply_temperature(np.exp(scaled), 1 / self.temperature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,26 +127,23 @@ def fit_class_bias(
     return np.asarray(bias - bias.mean(), np.float64)
 
 
-def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[np.float64]:
-    """Return probabilities as they are after dividing the logits by a temperature.
+def without_calibration(
+    probabilities: NDArray[np.float32], calibration: Calibration
+) -> NDArray[np.float64]:
+    """Return the probabilities before temperature and map of confidences; class biases stay.
 
     Args:
-        probabilities: ``(N, K)``, rows that sum to 1.
-        temperature: Above 0.
-
-    Returns:
-        ``float64 (N, K)``, rows that sum to 1.
-
-    Raises:
-        ValueError: The temperature is not above 0.
+        probabilities: ``(N, K)``, after the calibration.
+        calibration: What was done to their logits.
 
     Examples:
-        >>> apply_temperature([[0.8, 0.2]], 2.0).round(4).tolist()  # odds 4 become odds 2
+        >>> before = without_calibration(np.float32([[0.8, 0.2]]), Calibration(temperature=0.5))
+        >>> before.round(4).tolist()
         [[0.6667, 0.3333]]
     """
-    if not 0 < temperature < np.inf:
-        raise ValueError(f"a temperature is above 0 and finite; received {temperature}")
-    return softmax(log_probabilities(probabilities) / temperature)
+    logits = log_probabilities(probabilities)
+    scaled = calibration.top_label.undo(logits) if calibration.top_label else logits
+    return softmax(scaled * calibration.temperature)
 
 
 def choose_operating_point(

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.evaluation.calibration import Calibration
+from facial_expressions.calibration import Calibration
+from facial_expressions.evaluation.calibration import without_calibration
 from facial_expressions.evaluation.metrics import (
     accuracy_score,
     classification_scores,
@@ -141,9 +142,9 @@ def _uncalibrated(
     truth: NDArray[np.int64], rows: NDArray[np.float32], calibration: Calibration
 ) -> Uncalibrated | None:
     """Return the figures of the network's own softmax; None when that is what the rows are."""
-    if calibration == Calibration():
+    if calibration.temperature == 1 and calibration.top_label is None:
         return None
-    before = calibration.undo(rows)
+    before = without_calibration(rows, calibration)
     return Uncalibrated(
         temperature=calibration.temperature,
         nll=negative_log_likelihood(truth, before),

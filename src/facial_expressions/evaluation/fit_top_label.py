@@ -1,6 +1,6 @@
 """Fitting a map of confidences: for each answer the line by which it is right as often as it says.
 
-The map itself, and why there is one for each class, is in ``inference/top_label.py``.
+The map itself, and why there is one for each class, is in ``calibration.py``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facial_expressions.calibration import TopLabelMap, log_odds
 from facial_expressions.evaluation.logits import checked_logits, minimum_of
 from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
 )
 from facial_expressions.inference.probabilities import softmax
-from facial_expressions.inference.top_label import TopLabelMap, log_odds
 
 __all__ = ["HalvesGain", "fit_top_label_map", "gain_on_halves"]
 

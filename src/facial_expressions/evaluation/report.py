@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from facial_expressions.calibration import Calibration
 from facial_expressions.data.dataset import Split
 from facial_expressions.data.duplicates import leaked_rows
-from facial_expressions.evaluation.calibration import Calibration
 from facial_expressions.evaluation.figures import (
     Headline,
     ProbabilityFigures,
@@ -46,7 +46,6 @@ from facial_expressions.evaluation.provenance import (
 )
 from facial_expressions.evaluation.robustness import Robustness, measure_robustness
 from facial_expressions.inference.contracts import Classifier
-from facial_expressions.inference.top_label import top_label_map_of
 from facial_expressions.labels import LabelSet
 
 __all__ = [
@@ -242,13 +241,14 @@ def evaluate(
     chosen = settings or EvaluationSettings()
     started = datetime.now(UTC)
     n_views = int(getattr(classifier, "n_views", 1))
+    calibration = _calibration_of(classifier)
     predictions = predict_split(classifier, split, batch_size=chosen.batch_size, progress=progress)
     report = build_report(
         predictions,
         subsets=fer2013_subsets(split, train),
-        uncertain_below=_metadata_number(classifier, "uncertain_below", 0.0),
+        uncertain_below=calibration.uncertain_below,
         # A mean over views does not give its logits back.
-        calibration=_calibration_of(classifier) if n_views == 1 else None,
+        calibration=calibration if n_views == 1 else None,
         provenance=provenance or Provenance(model=_model_name(classifier)),
     )
     latency = None
@@ -361,17 +361,10 @@ def _model_name(classifier: Classifier) -> str:
     return str(name) or type(classifier).__name__
 
 
-def _metadata_number(classifier: Classifier, name: str, otherwise: float) -> float:
-    return float(getattr(getattr(classifier, "metadata", None), name, otherwise))
-
-
 def _calibration_of(classifier: Classifier) -> Calibration:
     """Return what a model file says it does to its logits; nothing for other classifiers."""
-    figures = getattr(getattr(classifier, "metadata", None), "figures", {})
-    return Calibration(
-        temperature=_metadata_number(classifier, "temperature", 1.0),
-        top_label=top_label_map_of(figures, classifier.labels),
-    )
+    calibration = getattr(getattr(classifier, "head", None), "calibration", None)
+    return calibration if isinstance(calibration, Calibration) else Calibration()
 
 
 def _run_facts(started: datetime) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,23 +12,18 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.contracts import CropClassifier
-from facial_expressions.inference.ensemble import EnsembleClassifier
-from facial_expressions.inference.model_store import ENSEMBLE, list_models, resolve
+from facial_expressions.inference.model_store import resolve
 from facial_expressions.inference.options import DEFAULT, RecognizerOptions, with_keywords_of
+from facial_expressions.inference.probabilities import log_probabilities, softmax
 from facial_expressions.inference.runtime import CPU, ModelSession, TensorSpec, open_session
-from facial_expressions.inference.views import ViewsClassifier
-from facial_expressions.labels import FER2013, LabelSet
-from facial_expressions.model_metadata import (
-    INPUT_NAME,
-    MAPS_NAME,
-    OUTPUT_NAME,
-    Head,
-    ModelMetadata,
-)
+from facial_expressions.inference.views import TEST_TIME_VIEWS, View, apply_view
+from facial_expressions.labels import LabelSet
+from facial_expressions.model_metadata import INPUT_NAME, ModelMetadata
 from facial_expressions.preprocessing import to_batch, to_grey_crops
 
 __all__ = ["ExpressionClassifier", "load_classifier"]
 
+_FLOAT: Final = "tensor(float)"
 _SUM_TOLERANCE: Final = 1e-3
 
 
@@ -37,16 +33,24 @@ class ExpressionClassifier:
     Made by ``ExpressionClassifier.load`` or ``load_classifier``. It never changes, may be shared
     between threads, and pickles as its path and options.
 
+    Where it looks at each crop several times, it answers with the mean of the views' logits, not of
+    their probabilities: views that disagree make a mean of probabilities less sure than it is right
+    (experiment 16). Where the head has a map of confidences, the mean is taken before the map and
+    goes through it once: the map says how often an answer of one confidence is right, and the mean
+    is that answer.
+
     Args:
         session: The open model file.
-        labels: Name of the label set to answer in, where the model has several; None takes its
-            first.
+        labels: Name of the head that answers; None takes the file's default.
+        views: What it is shown of each crop; one view or more.
 
     Attributes:
-        metadata: Everything the model file says of itself, as it reads for that label set.
+        metadata: Everything the model file says of itself.
+        head: The head that answers.
 
     Raises:
-        ModelError: The file is none of ours, or has no such label set.
+        ModelError: The file is none of ours, or has no such head.
+        ValueError: There is no view.
 
     Examples:
         >>> classifier = ExpressionClassifier.load("standardized-cnn")
@@ -54,17 +58,23 @@ class ExpressionClassifier:
         (2, 7)
     """
 
-    def __init__(self, session: ModelSession, labels: str | None = None) -> None:
+    def __init__(
+        self,
+        session: ModelSession,
+        labels: str | None = None,
+        views: Sequence[View] = (View(),),
+    ) -> None:
+        if not views:
+            raise ValueError("a mean over views needs one view or more; received none; pass View()")
         self._session = session
-        self._asked = labels
-        whole = ModelMetadata.from_entries(session.metadata, source=session.path.name)
-        self._has_maps = _check_graph(session, whole)
-        head = _find_head(whole, labels, session.path.name)
-        self._output = head.output if head else OUTPUT_NAME
-        self._maps = head.maps if head else MAPS_NAME
-        self.metadata: Final = whole.of_head(head) if head else whole
+        self._views = tuple(views)
+        self.metadata: Final = ModelMetadata.from_entries(
+            session.metadata, source=session.path.name
+        )
+        _check_graph(session, self.metadata)
+        self.head: Final = self.metadata.head(labels)
         size = self.metadata.preprocessing.size
-        self.predict_proba(np.zeros((1, size, size), np.uint8))
+        self._answer(np.zeros((1, size, size), np.uint8), 1)
 
     @classmethod
     def load(
@@ -80,12 +90,12 @@ class ExpressionClassifier:
         Args:
             model: A shipped model's name, or the path of a model file.
             threads: Threads for one run; None leaves it to ONNX Runtime.
-            labels: Name of the label set to answer in, where the model has several.
+            labels: Name of the head that answers; None takes the file's default.
             device: Where it runs, see ``runtime.DEVICES``.
 
         Raises:
-            ModelError: The model is missing, changed, damaged or none of ours, has no such label
-                set, or does not run on the device.
+            ModelError: The model is missing, changed, damaged or none of ours, has no such head, or
+                does not run on the device.
         """
         found = resolve(model)
         session = open_session(found.path, threads=threads, device=device, sha256=found.sha256)
@@ -94,7 +104,7 @@ class ExpressionClassifier:
     @property
     def labels(self) -> LabelSet:
         """Label set of the columns that ``predict_proba`` returns."""
-        return self.metadata.labels
+        return self.head.labels
 
     @property
     def path(self) -> Path:
@@ -102,14 +112,9 @@ class ExpressionClassifier:
         return self._session.path
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """The model file, as the only one."""
-        return (self.path,)
-
-    @property
     def n_views(self) -> int:
-        """Views of a crop that are averaged: the crop as it is."""
-        return 1
+        """Views of a crop that are averaged."""
+        return len(self._views)
 
     def predict_proba(
         self, crops: NDArray[np.uint8], *, batch_size: int = 256
@@ -118,6 +123,7 @@ class ExpressionClassifier:
 
         Args:
             crops: Grey ``uint8 (N, S, S)`` or RGB ``uint8 (N, S, S, 3)`` of any side S; N may be 0.
+                They are scaled to the network's side first, so a view moves by its pixels.
             batch_size: Crops in one run of the network; the answers do not depend on it.
 
         Returns:
@@ -128,7 +134,20 @@ class ExpressionClassifier:
             ModelError: The network gives something that is no probability.
             ValueError: ``batch_size`` is under 1.
         """
-        out = self._run(crops, self._output, (len(self.labels),), batch_size)
+        if self._views == (View(),):
+            return self._answer(crops, batch_size)
+        grey = to_grey_crops(crops, self.metadata.preprocessing.size)
+        top_label = self.head.calibration.top_label
+        total = np.zeros((len(grey), len(self.labels)), np.float64)
+        for view in self._views:
+            logits = log_probabilities(self._answer(apply_view(grey, view), batch_size))
+            total += top_label.undo(logits) if top_label else logits
+        mean = total / self.n_views
+        return softmax(top_label.apply(mean) if top_label else mean).astype(np.float32)
+
+    def _answer(self, crops: NDArray[np.uint8], batch_size: int) -> NDArray[np.float32]:
+        """Return the probabilities of crops as they are."""
+        out = self._run(crops, self.head.output, (len(self.labels),), batch_size)
         if not np.isfinite(out).all() or (np.abs(out.sum(1) - 1) > _SUM_TOLERANCE).any():
             raise ModelError(
                 f"{self.path.name} gives no probabilities; received rows that are not finite or do "
@@ -139,7 +158,7 @@ class ExpressionClassifier:
     @property
     def explains(self) -> bool:
         """Whether the model file can say where in a crop it looked."""
-        return self._has_maps
+        return any(spec.name == self.head.maps for spec in self._session.outputs)
 
     def explain(self, crops: NDArray[np.uint8], *, batch_size: int = 256) -> NDArray[np.float32]:
         """Return what each place of a crop adds to each expression: class activation maps.
@@ -147,6 +166,7 @@ class ExpressionClassifier:
         They are exact: a crop's maps, each averaged over its places, are the logits whose softmax
         ``predict_proba`` returns (Zhou et al. 2016, arXiv:1512.04150), but for the map of
         confidences of a file that has one, which moves the answer's probability and no answer.
+        They are those of the crop as it is; other views differ from it by a pixel or a mirror.
 
         Args:
             crops: As for ``predict_proba``.
@@ -161,15 +181,48 @@ class ExpressionClassifier:
             ModelError: The model's network has no such maps.
             ValueError: ``batch_size`` is under 1.
         """
-        if not self._has_maps:
+        if not self.explains:
             raise ModelError(
                 f"this model cannot say where it looked; received {self.metadata.name!r}, whose "
                 "network does not end in pooling over a map; use one that has maps, such as "
                 "'compact'"
             )
-        spec = next(spec for spec in self._session.outputs if spec.name == self._maps)
+        spec = next(spec for spec in self._session.outputs if spec.name == self.head.maps)
         shape = tuple(size or 0 for size in spec.shape[1:])
-        return self._run(crops, self._maps, shape, batch_size)
+        return self._run(crops, self.head.maps, shape, batch_size)
+
+    def for_labels(self, name: str | None) -> ExpressionClassifier:
+        """Return the same open model, answering by another of its heads.
+
+        Args:
+            name: Name of the head; None takes the file's default.
+
+        Raises:
+            ModelError: The model has no such head.
+
+        Examples:
+            >>> ExpressionClassifier.load().for_labels("ferplus").labels.names[1]
+            'contempt'
+        """
+        return ExpressionClassifier(self._session, name, self._views)
+
+    def with_views(self, views: Sequence[View] = TEST_TIME_VIEWS) -> ExpressionClassifier:
+        """Return the same open model, answering with the mean over several views of each crop.
+
+        Args:
+            views: What it is shown of each crop; one view or more.
+
+        Raises:
+            ValueError: There is no view.
+
+        Examples:
+            >>> twice = ExpressionClassifier.load().with_views((View(), View(mirrored=True)))
+            >>> crop = np.arange(48 * 48, dtype=np.uint16).reshape(1, 48, 48).astype(np.uint8)
+            >>> there, back = (twice.predict_proba(one) for one in (crop, crop[:, :, ::-1]))
+            >>> bool(np.allclose(there, back, atol=1e-6))
+            True
+        """
+        return ExpressionClassifier(self._session, self.head.name, views)
 
     def _run(
         self, crops: NDArray[np.uint8], output: str, shape: tuple[int, ...], batch_size: int
@@ -187,10 +240,11 @@ class ExpressionClassifier:
         return out
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (ExpressionClassifier, (self._session, self._asked))
+        return (ExpressionClassifier, (self._session, self.head.name, self._views))
 
     def __repr__(self) -> str:
-        return f"ExpressionClassifier({self.metadata.name!r}, labels={self.labels.name!r})"
+        views = f", {self.n_views} views" if self.n_views > 1 else ""
+        return f"ExpressionClassifier({self.metadata.name!r}, labels={self.head.name!r}{views})"
 
 
 @with_keywords_of(RecognizerOptions)
@@ -199,91 +253,48 @@ def load_classifier(options: RecognizerOptions) -> CropClassifier:
 
     Args:
         options: How, as one value or as its keywords: ``load_classifier("compact", tta=True)``.
-            Those that speak of whole images, such as ``small_faces``, do nothing here. The model
-            ``ensemble`` is the mean of every shipped network that answers in the label set (each
-            once: a variant of another model is left out).
+            Those that speak of whole images, such as ``small_faces``, do nothing here.
 
     Raises:
-        ModelError: The model is missing, changed, damaged or none of ours, has no such label set,
-            or does not run on the device.
+        ModelError: The model is missing, changed, damaged or none of ours, has no such head, or
+            does not run on the device.
         ValueError: An option is out of its range.
 
     Examples:
         >>> load_classifier("standardized-cnn").labels.names[3]
         'happy'
     """
-    if options.model == ENSEMBLE:
-        members = _ensemble_members(options)
-        return EnsembleClassifier(
-            [ViewsClassifier(one) for one in members] if options.tta else members
-        )
-    classifier = _open(options)
-    return ViewsClassifier(classifier) if options.tta else classifier
-
-
-def _open(options: RecognizerOptions) -> ExpressionClassifier:
-    return ExpressionClassifier.load(
+    classifier = ExpressionClassifier.load(
         options.model, threads=options.threads, labels=options.labels, device=options.device
     )
+    return classifier.with_views() if options.tta else classifier
 
 
-def _ensemble_members(options: RecognizerOptions) -> list[ExpressionClassifier]:
-    """Open every shipped model that answers in the label set."""
-    labels = options.labels or FER2013.name
-    members = []
-    for released in list_models():
-        if released.variant_of:
-            continue
-        member = _open(replace(options, model=released.name, labels=None))
-        others = [head.labels.name for head in member.metadata.other_heads]
-        if labels in others:
-            member = _open(replace(options, model=released.name, labels=labels))
-        if member.labels.name == labels:
-            members.append(member)
-    return members
+def _check_graph(session: ModelSession, metadata: ModelMetadata) -> None:
+    """Compare the graph's input and outputs with what the metadata says.
 
-
-def _find_head(metadata: ModelMetadata, labels: str | None, source: str) -> Head | None:
-    """Return the further head of that label set; None for the model's first output."""
-    if labels is None or labels == metadata.labels.name:
-        return None
-    for head in metadata.other_heads:
-        if head.labels.name == labels:
-            return head
-    raise ModelError(
-        f"{source} does not answer in the label set {labels!r}; received a model of "
-        f"{[one.name for one in metadata.label_sets]}; choose one of these, or another model"
-    )
-
-
-def _check_graph(session: ModelSession, metadata: ModelMetadata) -> bool:
-    """Compare the graph's input and outputs with what the metadata says; say if it has maps."""
-    preprocessing = metadata.preprocessing
-    side, channels = preprocessing.size, preprocessing.channels
-    float_type = "tensor(float)"
-    expected_input = TensorSpec(INPUT_NAME, float_type, (None, side, side, channels))
-    heads = metadata.other_heads
-    names = [(OUTPUT_NAME, MAPS_NAME), *((head.output, head.maps) for head in heads)]
-    sizes = [len(labels) for labels in metadata.label_sets]
-    expected = [
-        TensorSpec(name, float_type, (None, size))
-        for (name, _), size in zip(names, sizes, strict=True)
-    ]
-    grids = {spec.shape[2:] for spec in session.outputs if len(spec.shape) == 4}
-    grid = next(iter(grids)) if len(grids) == 1 else ()
-    if grid and None not in grid:
-        expected += [
-            TensorSpec(name, float_type, (None, size, *grid))
-            for (_, name), size in zip(names, sizes, strict=True)
-        ]
-    if session.inputs != (expected_input,) or set(session.outputs) != set(expected):
+    Raises:
+        ModelError: They differ; a head may have maps of any fixed height and width, or none.
+    """
+    side, channels = metadata.preprocessing.size, metadata.preprocessing.channels
+    expected_input = TensorSpec(INPUT_NAME, _FLOAT, (None, side, side, channels))
+    grids = {spec.name: spec.shape[2:] for spec in session.outputs}
+    expected = []
+    for head in metadata.heads:
+        rows = (None, len(head.labels))
+        expected.append(TensorSpec(head.output, _FLOAT, rows))
+        grid = grids.get(head.maps, ())
+        if len(grid) == 2 and None not in grid:
+            expected.append(TensorSpec(head.maps, _FLOAT, (*rows, *grid)))
+    by_name = attrgetter("name")
+    received = sorted(session.outputs, key=by_name)
+    if session.inputs != (expected_input,) or received != sorted(expected, key=by_name):
         raise ModelError(
             f"{session.path.name} does not fit its own description; received "
             f"{_shapes(session.inputs)} to {_shapes(session.outputs)}, expected "
-            f"{_shapes((expected_input,))} to {_shapes(tuple(expected))}; export it again"
+            f"{_shapes((expected_input,))} to {_shapes(expected)}; export it again"
         )
-    return bool(grid)
 
 
-def _shapes(specs: tuple[TensorSpec, ...]) -> str:
+def _shapes(specs: Sequence[TensorSpec]) -> str:
     return ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in specs) or "none"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from facial_expressions.inference.images import ImageSource
     from facial_expressions.labels import LabelSet
-    from facial_expressions.model_metadata import ModelMetadata
+    from facial_expressions.model_metadata import Head, ModelMetadata
     from facial_expressions.preprocessing import Framing
 
 __all__ = [
@@ -107,17 +107,22 @@ class CropClassifier(Classifier, Explainer, Protocol):
 
     @property
     def metadata(self) -> ModelMetadata:
-        """What is known of it."""
+        """Everything that the model file says of itself."""
         ...
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """The model files behind it."""
+    def head(self) -> Head:
+        """The head that answers."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """The model file."""
         ...
 
     @property
     def n_views(self) -> int:
-        """Variants of a crop whose probabilities are averaged."""
+        """Variants of a crop whose logits are averaged."""
         ...
 
     def predict_proba(
@@ -128,6 +133,10 @@ class CropClassifier(Classifier, Explainer, Protocol):
 
     def explain(self, crops: NDArray[np.uint8], *, batch_size: int = 256) -> NDArray[np.float32]:
         """Return class activation maps ``float32 (N, K, H, W)`` for the same crops."""
+        ...
+
+    def for_labels(self, name: str | None) -> CropClassifier:
+        """Return the same model, open once, answering by the head of that name."""
         ...
 
 

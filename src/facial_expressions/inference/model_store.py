@@ -7,32 +7,22 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.resources
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from facial_expressions.errors import ModelError, suggest
 from facial_expressions.inference.options import DEFAULT
-from facial_expressions.inference.runtime import file_sha256
 
 __all__ = [
     "DEFAULT",
-    "ENSEMBLE",
     "MeasuredFigures",
     "ReleasedModel",
     "ResolvedModel",
-    "files_digest",
     "list_models",
     "resolve",
-    "verify",
 ]
-
-ENSEMBLE: Final = "ensemble"
-"""Stands for the mean of every shipped network of FER-2013's seven expressions, each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +58,8 @@ class ReleasedModel:
         licence: SPDX id of the weights' licence.
         summary: One sentence about it.
         is_default: Whether ``default`` stands for it.
-        label_set: Names of its label sets, the first one first; empty where the index does not say.
+        labels: Names of its heads, the default first; empty where the index does not say.
         measured: Figures of its report; None before there is one of this very file.
-        variant_of: Name of the model whose network this one computes in another way; empty for a
-            network of its own.
     """
 
     name: str
@@ -81,9 +69,8 @@ class ReleasedModel:
     licence: str
     summary: str
     is_default: bool
-    label_set: str = ""
+    labels: str = ""
     measured: MeasuredFigures | None = None
-    variant_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,45 +120,11 @@ def resolve(model: str | Path) -> ResolvedModel:
             return ResolvedModel(released.path, released.sha256)
     if path.exists():
         return ResolvedModel(path, None)
-    if model == ENSEMBLE:
-        raise ModelError(
-            f"the ensemble is no single file; received {ENSEMBLE!r}; take "
-            f"load_classifier({ENSEMBLE!r}).files, or choose one model"
-        )
-    names = [*(released.name for released in list_models()), ENSEMBLE]
+    names = [released.name for released in list_models()]
     raise ModelError(
         f"no model of that name or path; received {str(model)!r}; {suggest(str(model), names)}, "
         "or give the path of an .onnx file"
     )
-
-
-def verify(model: ReleasedModel) -> None:
-    """Compare a shipped model's file with its digest.
-
-    Raises:
-        ModelError: The file is missing, or is not the one that was published.
-    """
-    found = file_sha256(model.path)
-    if found != model.sha256:
-        raise ModelError(
-            f"{model.path.name} is not the file that was published; received SHA-256 {found}, "
-            f"expected {model.sha256}; install the package again"
-        )
-
-
-def files_digest(files: Sequence[Path]) -> str:
-    """Return the SHA-256 of a model: of its file, or of its files' digests when it has several.
-
-    Args:
-        files: The model's files, in their order.
-
-    Raises:
-        ModelError: A file cannot be read.
-    """
-    digests = [file_sha256(file) for file in files]
-    if len(digests) == 1:
-        return digests[0]
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _models_folder() -> Path:
@@ -192,9 +145,8 @@ def _read_index(folder: Path) -> tuple[ReleasedModel, ...]:
                 licence=entry["licence"],
                 summary=entry["summary"],
                 is_default=name == index["default"],
-                label_set=entry.get("label_set", ""),
+                labels=entry.get("labels", ""),
                 measured=MeasuredFigures(**entry["measured"]) if "measured" in entry else None,
-                variant_of=entry.get("variant_of", ""),
             )
             for name, entry in index["models"].items()
         ]

@@ -65,7 +65,7 @@ class ExpressionRecognizer:
         options: RecognizerOptions | None = None,
     ) -> None:
         self.options: Final = options or RecognizerOptions()
-        own, asked = classifier.metadata.uncertain_below, self.options.min_confidence
+        own, asked = classifier.head.calibration.uncertain_below, self.options.min_confidence
         self._classifier = classifier
         self._detector = detector
         self._uncertain_below = own if asked is None else asked

@@ -109,10 +109,12 @@ def _validation(folder: Path, dataset: Facts) -> tuple[Report | None, tuple[Samp
     file = folder / "validation.npz"
     if not (file.is_file() and (folder / "model.weights.h5").is_file()):
         return None, ()
+    labels = LabelSet(dataset["labels"]["name"], tuple(dataset["labels"]["names"]))
     with np.load(file, allow_pickle=False) as arrays:
-        crops, truth, logits = arrays["crops"], arrays["labels"], arrays["logits"]
+        crops, truth = arrays["crops"], arrays[f"{labels.name}_labels"]
+        logits = arrays[f"{labels.name}_logits"]
     predictions = Predictions(
-        labels=LabelSet(dataset["labels"]["name"], tuple(dataset["labels"]["names"])),
+        labels=labels,
         sources=tuple(f"validation {row}" for row in range(len(truth))),
         truth=truth.astype(np.int64),
         probabilities=softmax(logits).astype(np.float32),

@@ -71,13 +71,13 @@ def describe_models(recognizer: ExpressionRecognizer) -> dict[str, Any]:
     model = {
         "name": metadata.name,
         "architecture": metadata.architecture,
-        "labels": list(metadata.labels),
+        "labels": list(recognizer.classifier.labels),
         "explains": recognizer.classifier.explains,
         "crop_side_px": metadata.preprocessing.size,
         "uncertain_below": recognizer.uncertain_below,
         "licence": metadata.licence,
         "data": metadata.data,
-        "figures": dict(metadata.figures),
+        "figures": dict(recognizer.classifier.head.figures),
     }
     return {"schema": SCHEMA, "models": [model]}
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import CheckpointError, ModelError
+from facial_expressions.training.final_weights import save_final_weights
 from facial_expressions.training.finished_run import FinishedRun, read_finished_run
 from facial_expressions.training.identity import describe_differences
 from facial_expressions.training.material import EarlierWork, Material, Votes, gather
 from facial_expressions.training.recipe import DistillationRecipe
-from facial_expressions.training.result import save_result
 from facial_expressions.training.run_folder import (
     RunFolder,
     describe_dataset,
@@ -94,7 +94,7 @@ def average_runs(
     environment = describe_environment(precision=keras.config.dtype_policy().name)
     folder.write_json(folder.environment, environment)
     folder.write_json(folder.origins, {"average_of": [run.describe() for run in runs]})
-    logits = save_result(folder, model, material)
+    logits = save_final_weights(folder, model, material)
     right = logits[0].argmax(axis=1) == dataset.validation.labels
     return AveragedRun(folder=folder, val_accuracy=float(right.mean()))
 
@@ -134,7 +134,7 @@ def _essence(run: FinishedRun) -> dict[str, object]:
         "size": network.size,
         "mean": network.mean,
         "std": network.std,
-        "label sets": [labels.name for labels in run.label_sets],
+        "label sets": list(run.heads),
         "fold": f"{data.fold} of {data.folds}",
         "data": run.data_digest,
     }

@@ -9,21 +9,19 @@ biases, its temperature, its map of confidences, where that pays, and its thresh
 
 from __future__ import annotations
 
-import json
 import logging
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import keras
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from facial_expressions.errors import ExportError
+from facial_expressions.calibration import Calibration
+from facial_expressions.errors import ExportError, ModelError
 from facial_expressions.evaluation.calibration import (
     choose_operating_point,
     fit_class_bias,
@@ -35,19 +33,14 @@ from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
 )
-from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.probabilities import softmax
-from facial_expressions.inference.runtime import open_session
-from facial_expressions.inference.top_label import TopLabelMap
-from facial_expressions.labels import FERPLUS, LabelSet
-from facial_expressions.model_metadata import INPUT_NAME, OUTPUT_NAME, Head, ModelMetadata
-from facial_expressions.preprocessing import Preprocessing, to_batch
+from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
+from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.checkpoints import write_atomically
-from facial_expressions.training.network import build_network, preprocessing_of
-from facial_expressions.training.onnx_calibration import set_top_label_map
+from facial_expressions.training.finished_run import FinishedRun, read_finished_run
+from facial_expressions.training.model_files import model_bytes, open_content
+from facial_expressions.training.network import preprocessing_of
 from facial_expressions.training.onnx_graph import build_onnx, to_half_weights
-from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.run_folder import RunFolder
 
 __all__ = [
     "MAX_DIFFERENCE",
@@ -56,7 +49,7 @@ __all__ = [
     "TARGET_ACCURACY",
     "Export",
     "export_run",
-    "validation_figures",
+    "measured",
 ]
 
 PARITY_PICTURES: Final = 512
@@ -92,20 +85,11 @@ class Export:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Answers:
-    """One head's answers to the run's validation pictures."""
+    """One head's answers to the run's validation pictures: the network's own logits."""
 
-    output: str
-    label_set: LabelSet
-    shift: NDArray[np.float32]
+    head: Head
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
-    temperature: float = 1.0
-    top_label: TopLabelMap | None = None
-
-    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return what the file should answer where the network has these logits, with bias."""
-        scaled = logits / self.temperature
-        return softmax(self.top_label.apply(scaled) if self.top_label else scaled)
 
 
 def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = False) -> Export:
@@ -123,105 +107,77 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
         ExportError: The run is not finished, a layer cannot be converted, or the file's answers
             differ from those of Keras.
     """
-    folder = RunFolder(Path(run_dir))
-    recipe, facts = _read_run(folder)
-    labels = LabelSet(facts["labels"]["name"], tuple(facts["labels"]["names"]))
-    model = build_network(recipe, len(labels))
-    model.load_weights(folder.weights)
-    crops, uncalibrated = _read_validation(folder, labels)
-    answers, calibrations = zip(*(_calibrate(one) for one in uncalibrated), strict=True)
-    preprocessing = replace(preprocessing_of(recipe), channels=1)
-    model_metadata = ModelMetadata(
-        name=recipe.run.name,
-        architecture=recipe.network.architecture,
-        labels=labels,
-        preprocessing=preprocessing,
-        temperature=calibrations[0]["temperature"],
-        uncertain_below=calibrations[0]["uncertain_below"],
-        data=f"{facts['name']} ({facts['protocol']}, train {facts['counts']['train']})",
-        data_digest=facts["digest"],
-        figures=calibrations[0],
-        created_with=f"facial-expressions {metadata.version('facial-expressions')}",
-        other_heads=tuple(
-            Head(FERPLUS, one["temperature"], one["uncertain_below"], one)
-            for one in calibrations[1:]
-        ),
+    run = _read_run(Path(run_dir))
+    crops, answers = _read_validation(run)
+    inputs = preprocessing_of(run.recipe)
+    metadata = ModelMetadata(
+        name=run.recipe.run.name,
+        architecture=run.recipe.network.architecture,
+        heads=tuple(one.head for one in answers),
+        default_head=answers[0].head.name,
+        preprocessing=replace(inputs, channels=1),
+        data=run.data,
+        data_digest=run.data_digest,
+        created_with=f"facial-expressions {version('facial-expressions')}",
     )
-    content = build_onnx(model, model_metadata, logit_shifts=[one.shift for one in answers])
-    for one in answers:
-        set_top_label_map(content, one.output, one.top_label)
-    expected = _ask_keras(model, to_batch(crops[:PARITY_PICTURES], preprocessing_of(recipe)))
-    difference = _check_parity(content, model_metadata, crops, answers, expected)
-    if half_weights:
-        content = to_half_weights(content)
-    agreement = _check_agreement(content, preprocessing, crops, answers)
+    model = run.build()
+    graph = build_onnx(model, metadata)
+    expected = _ask_keras(model, to_batch(crops[:PARITY_PICTURES], inputs))
+    difference = _check_parity(model_bytes(graph, metadata), metadata, crops, expected)
+    content = model_bytes(to_half_weights(graph) if half_weights else graph, metadata)
+    agreement = _check_agreement(content, metadata, crops, answers)
     path = Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda temporary: _write(temporary, content))
-    return Export(path, model_metadata, difference, agreement)
+    return Export(path, metadata, difference, agreement)
 
 
-def _read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
-    needed = (folder.recipe, folder.dataset, folder.weights, folder.validation)
-    missing = [path.name for path in needed if not path.is_file()]
-    if missing:
+def _read_run(path: Path) -> FinishedRun:
+    try:
+        run = read_finished_run(path)
+    except ModelError as error:
+        raise ExportError(str(error)) from error
+    if not run.folder.validation.is_file():
         raise ExportError(
-            f"run folder {folder.path} is not a finished run; missing {missing}; run "
-            "'facial-expressions train' with the same --out until it ends"
+            f"run folder {path} lacks its answers on validation; missing "
+            f"{run.folder.validation.name!r}; train the run again"
         )
-    facts: dict[str, Any] = json.loads(folder.dataset.read_text(encoding="utf-8"))
-    return Recipe.load(folder.recipe), facts
+    return run
 
 
-def _read_validation(
-    folder: RunFolder, labels: LabelSet
-) -> tuple[NDArray[np.uint8], list[_Answers]]:
-    """Return the validation crops and each head's answers, without bias."""
-    with np.load(folder.validation, allow_pickle=False) as file:
-        answers = [_unbiased(OUTPUT_NAME, labels, file["logits"], file["labels"])]
-        if "ferplus_logits" in file:
-            second = file["ferplus_logits"], file["ferplus_labels"]
-            answers.append(_unbiased(Head(FERPLUS).output, FERPLUS, *second))
+def _read_validation(run: FinishedRun) -> tuple[NDArray[np.uint8], list[_Answers]]:
+    """Return the validation crops and the answers of each head, which is calibrated on them."""
+    answers = []
+    with np.load(run.folder.validation, allow_pickle=False) as file:
+        for name, labels in run.heads.items():
+            logits, truth = file[f"{name}_logits"], file[f"{name}_labels"]
+            known = truth >= 0  # not every picture has a FER+ label
+            head = _calibrated(Head(name, labels), logits[known], truth[known])
+            answers.append(_Answers(head, logits, truth))
         return file["crops"], answers
 
 
-def _unbiased(
-    output: str, label_set: LabelSet, logits: NDArray[np.float32], labels: NDArray[np.int64]
-) -> _Answers:
-    """Return a head's answers with their class biases taken out."""
-    known = labels >= 0  # not every picture has a FER+ label
-    shift = fit_class_bias(logits[known], labels[known]).astype(np.float32)
-    return _Answers(output, label_set, shift, logits + shift, labels)
+def _calibrated(head: Head, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Head:
+    """Fit class biases, temperature and map of confidences; measure the head with them."""
+    biases = fit_class_bias(logits, labels).round(6)
+    temperature = fit_temperature(logits + biases, labels)
+    calibration = Calibration(tuple(biases.tolist()), temperature)
+    plain = calibration.apply(logits)
+    if len(labels) > 1 and gain_on_halves(plain, labels).is_clear:
+        calibration = replace(calibration, top_label=fit_top_label_map(plain, labels))
+    return measured(replace(head, calibration=calibration), logits, labels)
 
 
-def _calibrate(answers: _Answers) -> tuple[_Answers, dict[str, float]]:
-    """Fit temperature and map of confidences; return them with the figures."""
-    known = answers.labels >= 0
-    logits, labels = answers.logits[known], answers.labels[known]
-    temperature = fit_temperature(logits, labels)
-    scaled = logits / temperature
-    pays = len(labels) > 1 and gain_on_halves(scaled, labels).is_clear
-    top_label = fit_top_label_map(scaled, labels) if pays else None
-    answers = replace(answers, temperature=temperature, top_label=top_label)
-    biases = zip(answers.label_set.names, answers.shift, strict=True)
-    return answers, {
-        "temperature": temperature,
-        **{f"logit_bias_{name}": round(float(value), 6) for name, value in biases},
-        **(top_label.figures(answers.label_set) if top_label else {}),
-        **validation_figures(labels, softmax(logits), answers.probabilities(logits)),
-    }
-
-
-def validation_figures(
-    labels: NDArray[np.int64], before: NDArray[np.float64], after: NDArray[np.float64]
-) -> dict[str, float]:
-    """Return what a model file says of itself on validation, and its threshold of ``uncertain``.
+def measured(head: Head, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> Head:
+    """Return a head with its figures on validation, and its threshold of ``uncertain``.
 
     Args:
+        head: The head, with its calibration.
+        logits: Of the network on validation, without any calibration, ``(N, K)``.
         labels: Label ids, ``(N,)``.
-        before: Probabilities ``(N, K)`` without temperature and map of confidences.
-        after: Those with both.
     """
+    before = softmax(replace(head.calibration, temperature=1.0, top_label=None).apply(logits))
+    after = softmax(head.calibration.apply(logits))
     figures = {
         "validation_accuracy": accuracy_score(labels, after.argmax(axis=1)),
         "validation_nll_uncalibrated": negative_log_likelihood(labels, before),
@@ -229,16 +185,17 @@ def validation_figures(
         "validation_ece_uncalibrated": calibration_error(labels, before),
         "validation_ece": calibration_error(labels, after),
     }
+    uncertain_below = 1.0
     try:
         point = choose_operating_point(labels, after, target_accuracy=TARGET_ACCURACY)
     except ValueError as error:
         _LOGGER.warning("every answer of this model counts as uncertain: %s", error)
-        return figures | {"uncertain_below": 1.0}
-    return figures | {
-        "uncertain_below": point.uncertain_below,
-        "validation_certain_share": point.coverage,
-        "validation_certain_accuracy": point.accuracy,
-    }
+    else:
+        uncertain_below = point.uncertain_below
+        figures["validation_certain_share"] = point.coverage
+        figures["validation_certain_accuracy"] = point.accuracy
+    calibration = replace(head.calibration, uncertain_below=uncertain_below)
+    return replace(head, calibration=calibration, figures={**head.figures, **figures})
 
 
 def _ask_keras(model: keras.Model, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -249,23 +206,21 @@ def _ask_keras(model: keras.Model, batch: NDArray[np.float32]) -> list[NDArray[n
 
 
 def _check_parity(
-    content: onnx.ModelProto,
-    model_metadata: ModelMetadata,
+    content: bytes,
+    metadata: ModelMetadata,
     crops: NDArray[np.uint8],
-    answers: Sequence[_Answers],
     expected: Sequence[NDArray[np.float32]],
 ) -> float:
     """Return the largest difference to Keras on real pictures; raise when it is too large."""
     crops = crops[: len(expected[0])]
-    outputs = [one.output for one in answers]
-    actual = _run_file(content, to_batch(crops, model_metadata.preprocessing), outputs)
+    actual = _run_file(content, metadata, crops)
     difference = max(
-        float(np.abs(rows - one.probabilities(logits + one.shift)).max())
-        for rows, logits, one in zip(actual, expected, answers, strict=True)
+        float(np.abs(rows - softmax(head.calibration.apply(logits))).max())
+        for rows, logits, head in zip(actual, expected, metadata.heads, strict=True)
     )
     if not difference <= MAX_DIFFERENCE:
         raise ExportError(
-            f"the exported graph of {model_metadata.name!r} disagrees with Keras on {len(crops)} "
+            f"the exported graph of {metadata.name!r} disagrees with Keras on {len(crops)} "
             f"pictures; received a difference of {difference:.2e}, allowed is {MAX_DIFFERENCE}; "
             "please report the architecture"
         )
@@ -273,17 +228,15 @@ def _check_parity(
 
 
 def _check_agreement(
-    content: onnx.ModelProto,
-    preprocessing: Preprocessing,
+    content: bytes,
+    metadata: ModelMetadata,
     crops: NDArray[np.uint8],
     answers: Sequence[_Answers],
 ) -> float:
     """Return the share of validation pictures with Keras' answer; raise when it is too small."""
-    outputs = [one.output for one in answers]
-    actual = _run_file(content, to_batch(crops, preprocessing), outputs)
     agreement = min(
-        float((rows.argmax(axis=1) == one.logits.argmax(axis=1)).mean())
-        for rows, one in zip(actual, answers, strict=True)
+        float((rows.argmax(axis=1) == one.head.calibration.apply(one.logits).argmax(axis=1)).mean())
+        for rows, one in zip(_run_file(content, metadata, crops), answers, strict=True)
     )
     if agreement < MIN_AGREEMENT:
         raise ExportError(
@@ -294,19 +247,18 @@ def _check_agreement(
 
 
 def _run_file(
-    content: onnx.ModelProto, batch: NDArray[np.float32], outputs: Sequence[str]
+    content: bytes, metadata: ModelMetadata, crops: NDArray[np.uint8]
 ) -> list[NDArray[np.float32]]:
-    """Return what ONNX Runtime answers for this content, opened as users open it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        _write(path, content)
-        session = open_session(path)
-        chunks = [
-            session.run({INPUT_NAME: batch[i : i + 256]}, outputs=outputs)
-            for i in range(0, len(batch), 256)
-        ]
+    """Return what each head of a file with this content answers, opened as users open it."""
+    session = open_content(content)
+    batch = to_batch(crops, metadata.preprocessing)
+    outputs = [head.output for head in metadata.heads]
+    chunks = [
+        session.run({INPUT_NAME: batch[i : i + 256]}, outputs=outputs)
+        for i in range(0, len(batch), 256)
+    ]
     return [np.concatenate(head) for head in zip(*chunks, strict=True)]
 
 
-def _write(path: Path, content: onnx.ModelProto) -> None:
-    path.write_bytes(seal_model(content.SerializeToString(deterministic=True)))
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -26,6 +26,7 @@ class FinishedRun:
         folder: Its files.
         recipe: What it was trained by.
         labels: Label set of its first head.
+        data: What it learnt from, in words.
         data_digest: Digest of the data set that it learnt from, all parts of it.
         sha256: SHA-256 of its final weights, as hexadecimal digits.
     """
@@ -33,14 +34,16 @@ class FinishedRun:
     folder: RunFolder
     recipe: Recipe
     labels: LabelSet
+    data: str
     data_digest: str
     sha256: str
 
     @property
-    def label_sets(self) -> tuple[LabelSet, ...]:
-        """Label set of each head."""
+    def heads(self) -> dict[str, LabelSet]:
+        """Label set of each head, by the head's name, in the order of the network's outputs."""
         with_votes = self.recipe.optimization.ferplus_weight > 0
-        return (self.labels, FERPLUS) if with_votes else (self.labels,)
+        label_sets = (self.labels, FERPLUS) if with_votes else (self.labels,)
+        return {labels.name: labels for labels in label_sets}
 
     def build(self, *, any_size: bool = False) -> keras.Model:
         """Return the run's network with its final weights.
@@ -91,11 +94,12 @@ def read_finished_run(path: str | Path) -> FinishedRun:
     try:
         facts = json.loads(folder.dataset.read_text(encoding="utf-8"))
         labels = LabelSet(facts["labels"]["name"], tuple(facts["labels"]["names"]))
-        digest = str(facts["digest"])
+        counts, digest = facts["counts"], str(facts["digest"])
+        data = f"{facts['name']} ({facts['protocol']}, train {counts['train']})"
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{folder.dataset} is damaged; received: {error!r}; train the run again"
         ) from error
     with folder.weights.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return FinishedRun(folder, Recipe.load(folder.recipe), labels, digest, sha256)
+    return FinishedRun(folder, Recipe.load(folder.recipe), labels, data, digest, sha256)

@@ -24,7 +24,6 @@ from facial_expressions.inference.runtime import file_sha256
 from facial_expressions.labels import LabelSet
 from facial_expressions.training.finished_run import FinishedRun, read_finished_run
 from facial_expressions.training.identity import describe_differences
-from facial_expressions.training.network import FERPLUS_HEAD
 from facial_expressions.training.onnx_graph import HALF, kept_taps
 from facial_expressions.training.recipe import Recipe
 
@@ -45,7 +44,7 @@ class FirstWeights(Protocol):
         """Return what identifies the weights, as plain values."""
 
     def copy_to(self, model: keras.Model, recipe: Recipe, labels: LabelSet) -> None:
-        """Give a network the weights; a FER+ head that only one side has is left as it is.
+        """Give a network the weights; a further head that only one side has is left as it is.
 
         Args:
             model: The network of ``recipe``.
@@ -88,7 +87,7 @@ class _RunWeights:
         differences = _differences(there, recipe, labels)
         if not differences:
             source = run.build(any_size=bool(recipe.augmentation.sizes))
-            layers = list(zip(_layers(source), _layers(model), strict=True))
+            layers = list(zip(_trunk(source), _trunk(model), strict=True))
             differences = [
                 f"{new.name} has weights {_shapes(old)} there, {_shapes(new)} here"
                 for old, new in layers
@@ -98,9 +97,9 @@ class _RunWeights:
             raise _misfit(str(run.folder.path), differences)
         for old, new in layers:
             new.set_weights(old.get_weights())
-        heads = [[one for one in net.layers if one.name == FERPLUS_HEAD] for net in (source, model)]
-        if all(heads):
-            heads[1][0].set_weights(heads[0][0].get_weights())
+        heads = _further_heads(source)
+        for head in _further_heads(model) & heads:
+            model.get_layer(head).set_weights(source.get_layer(head).get_weights())
 
 
 class _FileWeights:
@@ -122,11 +121,12 @@ class _FileWeights:
         scaling = metadata.preprocessing
         grows = _GROWN_FROM.get(recipe.network.architecture) == metadata.architecture
         architecture = recipe.network.architecture if grows else metadata.architecture
-        there = _essence(architecture, metadata.labels, scaling.mean, scaling.std)
+        of_first = metadata.heads[0].labels
+        there = _essence(architecture, of_first, scaling.mean, scaling.std)
         differences = _differences(there, recipe, labels)
-        values = {}
+        values, heads = {}, _further_heads(model)
         for layer in model.layers if not differences else ():
-            if layer.name == FERPLUS_HEAD and f"{FERPLUS_HEAD}/kernel" not in self._arrays:
+            if layer.name in heads and f"{layer.name}/kernel" not in self._arrays:
                 continue
             arrays = self._values(layer)
             if grows:
@@ -232,8 +232,15 @@ def _misfit(source: str, differences: list[str]) -> ModelError:
     )
 
 
-def _layers(model: keras.Model) -> list[keras.Layer]:
-    return [layer for layer in model.layers if layer.name != FERPLUS_HEAD]
+def _trunk(model: keras.Model) -> list[keras.Layer]:
+    """Return the layers of the network without its further heads."""
+    heads = _further_heads(model)
+    return [layer for layer in model.layers if layer.name not in heads]
+
+
+def _further_heads(model: keras.Model) -> set[str]:
+    """Return the names of the layers that give the network's outputs after the first."""
+    return {output._keras_history.operation.name for output in model.outputs[1:]}
 
 
 def _shapes(layer: keras.Layer) -> list[tuple[int, ...]]:

@@ -13,8 +13,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from facial_expressions.calibration import LEAD, LEAST_REST, TopLabelMap
 from facial_expressions.errors import ExportError
-from facial_expressions.inference.top_label import LEAD, LEAST_REST, TopLabelMap
 
 __all__ = ["set_top_label_map"]
 
@@ -26,7 +26,7 @@ def set_top_label_map(model: onnx.ModelProto, output: str, top_label: TopLabelMa
     """Put a map of confidences before the softmax of one head, in place of one that is there.
 
     Args:
-        model: What ``build_onnx`` returned; changed.
+        model: The graph of a model file; changed.
         output: Name of the head's output.
         top_label: The map; None takes it out.
 

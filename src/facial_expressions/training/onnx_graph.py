@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from facial_expressions.errors import ExportError
-from facial_expressions.model_metadata import INPUT_NAME, MAPS_NAME, OUTPUT_NAME, ModelMetadata
+from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
+from facial_expressions.training.onnx_calibration import set_top_label_map
 
 __all__ = ["HALF", "OPSET", "build_onnx", "kept_taps", "to_half_weights"]
 
@@ -64,24 +65,18 @@ class _Graph:
 _Converter = Callable[[_Graph, layers.Layer, list[str]], str]
 
 
-def build_onnx(
-    model: keras.Model,
-    metadata: ModelMetadata,
-    *,
-    logit_shifts: Sequence[NDArray[np.float32]] = (),
-) -> onnx.ModelProto:
+def build_onnx(model: keras.Model, metadata: ModelMetadata) -> onnx.ModelProto:
     """Convert a network of logits to a model file's content.
 
     Args:
         model: Functional model ``(N, S, S, C) -> (N, K)`` of logits, or with as many outputs as
             the metadata have heads.
-        metadata: Written into the file; each head's temperature divides its logits, and where the
+        metadata: Written into the file; each head's calibration goes into the graph, and where the
             preprocessing has one channel but the network three, grey is taken as repeated.
-        logit_shifts: For each output what is added to its logits, ``(K,)``; empty adds nothing.
 
     Returns:
-        A graph from ``crops`` to ``probabilities`` with a free batch axis, to each further head's,
-        and where the network pools over its last map to each head's class activation maps.
+        A graph from ``crops``, with a free batch axis, to each head's probabilities, and where the
+        network pools over its last map to each head's class activation maps.
 
     Raises:
         ExportError: The model has a layer that cannot be converted.
@@ -96,11 +91,8 @@ def build_onnx(
         if not isinstance(layer, layers.InputLayer):
             _convert_layer(graph, layer)
     outputs: list[onnx.ValueInfoProto] = []
-    names = [(OUTPUT_NAME, MAPS_NAME), *((head.output, head.maps) for head in metadata.other_heads)]
-    divisors = [metadata.temperature, *(head.temperature for head in metadata.other_heads)]
-    shifts: Sequence[NDArray[np.float32] | None] = logit_shifts or [None] * len(divisors)
-    for tensor, name, divisor, shift in zip(model.outputs, names, divisors, shifts, strict=True):
-        outputs += _add_head(graph, tensor, name, divisor, shift)
+    for tensor, head in zip(model.outputs, metadata.heads, strict=True):
+        outputs += _add_head(graph, tensor, head)
     proto = helper.make_graph(
         graph.nodes,
         metadata.name,
@@ -115,23 +107,22 @@ def build_onnx(
         ir_version=_IR_VERSION,
     )
     helper.set_model_props(onnx_model, metadata.to_entries())
+    for head in metadata.heads:
+        if head.calibration.top_label:
+            set_top_label_map(onnx_model, head.output, head.calibration.top_label)
     onnx.checker.check_model(onnx_model, full_check=True)
     return onnx_model
 
 
-def _add_head(
-    graph: _Graph,
-    tensor: keras.KerasTensor,
-    names: tuple[str, str],
-    divisor: float,
-    shift: NDArray[np.float32] | None,
-) -> list[onnx.ValueInfoProto]:
+def _add_head(graph: _Graph, tensor: keras.KerasTensor, head: Head) -> list[onnx.ValueInfoProto]:
     """Add the probabilities of one head and its maps; return what to declare of them."""
-    output, maps = names
+    output, maps = head.output, head.maps
+    divisor = head.calibration.temperature
+    biases = np.array(head.calibration.biases, np.float32)
     logits = graph.names[id(tensor)]
-    if shift is not None and shift.any():
-        shifted = graph.constant(f"{output}/shift", shift)
-        logits = graph.add("Add", [logits, shifted], f"{output}/shifted")
+    if biases.any():
+        shift = graph.constant(f"{output}/shift", biases)
+        logits = graph.add("Add", [logits, shift], f"{output}/shifted")
     temperature = graph.constant(f"{output}/temperature", np.array(divisor, np.float32))
     scaled = graph.add("Div", [logits, temperature], f"{output}/scaled")
     graph.add("Softmax", [scaled], output, axis=-1)
@@ -141,7 +132,7 @@ def _add_head(
     features = _pooled_map(dense)
     if features is not None:
         kernel = (_array(dense.kernel) / divisor).T[:, :, None, None]
-        bias = (_array(dense.bias) + (0 if shift is None else shift)) / divisor
+        bias = (_array(dense.bias) + (biases if biases.size else 0)) / divisor
         weights = [graph.constant(f"{maps}/kernel", kernel), graph.constant(f"{maps}/bias", bias)]
         graph.add("Conv", [graph.names[id(features)], *weights], maps, kernel_shape=[1, 1])
         shape = ["N", n_classes, *features.shape[1:3]]

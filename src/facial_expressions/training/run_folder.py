@@ -12,7 +12,7 @@
     ├── report.html            the run as one page; pages/run_page.py writes both at the end
     ├── checkpoints/           state to resume from
     ├── model.weights.h5       final weights (averaged ones, when the recipe averages)
-    └── validation.npz         crops, labels and logits of validation, for calibration and parity
+    └── validation.npz         crops, and each head's labels and logits, of validation, for export
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from facial_expressions.data.folds import content_folds
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.model_store import list_models
+from facial_expressions.inference.probabilities import softmax
 from facial_expressions.inference.runtime import file_sha256
 from facial_expressions.labels import FERPLUS, LabelSet
 from facial_expressions.preprocessing import Preprocessing, to_batch
@@ -52,7 +53,7 @@ class _Member(Protocol):
 
 
 class _ForeignFileMember:
-    """A model file of a network that is not ours: its first output teaches."""
+    """A model file of a network that is not ours: its default head teaches."""
 
     def __init__(self, classifier: ExpressionClassifier) -> None:
         self._classifier = classifier
@@ -77,11 +78,11 @@ class _FileMember:
         metadata = classifier.metadata
         scaling = metadata.preprocessing
         network = NetworkRecipe(metadata.architecture, scaling.size, scaling.mean, scaling.std)
-        self.label_sets = metadata.label_sets
+        self.label_sets = tuple(head.labels for head in metadata.heads)
         votes = replace(recipe.optimization, ferplus_weight=float(FERPLUS in self.label_sets))
         own = replace(recipe, network=network, optimization=votes)
-        self._model = build_network(own, len(classifier.labels))
-        open_first_weights(classifier.path).copy_to(self._model, own, classifier.labels)
+        self._model = build_network(own, len(self.label_sets[0]))
+        open_first_weights(classifier.path).copy_to(self._model, own, self.label_sets[0])
         self._preprocessing = preprocessing_of(own)
         self.size = scaling.size
 
@@ -99,7 +100,7 @@ class _RunMember:
         self._model = run.build()
         self._preprocessing = preprocessing_of(run.recipe)
         self.run = run
-        self.label_sets = run.label_sets
+        self.label_sets = tuple(run.heads.values())
         self.size = self._preprocessing.size
 
     def answer(self, crops: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -224,7 +225,7 @@ def _answers(
     """Return each head's probabilities."""
     outputs = model.predict_on_batch(to_batch(crops, preprocessing))
     heads = outputs if isinstance(outputs, list) else [outputs]
-    return [_softmax(keras.ops.convert_to_numpy(one)) for one in heads]
+    return [softmax(keras.ops.convert_to_numpy(one)).astype(np.float32) for one in heads]
 
 
 def _unseen(member: _Member, pupil: Pupil) -> NDArray[np.bool_]:
@@ -244,8 +245,3 @@ def _unseen(member: _Member, pupil: Pupil) -> NDArray[np.bool_]:
 
 def _index(label_sets: Sequence[LabelSet], wanted: LabelSet) -> int | None:
     return next((i for i, one in enumerate(label_sets) if one == wanted), None)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)

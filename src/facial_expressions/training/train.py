@@ -21,6 +21,7 @@ from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.training import checkpoints
 from facial_expressions.training.batches import Batch, one_hot
 from facial_expressions.training.devices import spread_over_devices
+from facial_expressions.training.final_weights import save_final_weights
 from facial_expressions.training.identity import identity_text, run_differences
 from facial_expressions.training.losses import (
     build_losses,
@@ -32,7 +33,6 @@ from facial_expressions.training.network import build_network, predict_logits, p
 from facial_expressions.training.optimization import build_optimizer
 from facial_expressions.training.precision import choose_precision
 from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.result import save_result
 from facial_expressions.training.run_folder import (
     EpochRow,
     RunFolder,
@@ -299,7 +299,7 @@ class _Trainer:
             for variable in self.model.trainable_variables:
                 # On JAX both now have one buffer, which is freed with the first of them.
                 variable.assign(keras.ops.copy(variable))
-        save_result(self.folder, self.model, self.material)
+        save_final_weights(self.folder, self.model, self.material)
         write_run_page(self.folder.path)
 
 

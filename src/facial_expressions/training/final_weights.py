@@ -1,4 +1,4 @@
-"""The result of a run: final weights, and the network's answers on validation."""
+"""What a run ends with: its final weights, and the network's answers on validation."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.ferplus import strict_majority
+from facial_expressions.labels import FERPLUS
 from facial_expressions.training.material import Material
 from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
 from facial_expressions.training.run_folder import RunFolder
 
-__all__ = ["save_result"]
+__all__ = ["save_final_weights"]
 
 
-def save_result(
+def save_final_weights(
     folder: RunFolder, model: keras.Model, material: Material
 ) -> list[NDArray[np.float32]]:
-    """Write what ``export`` reads: weights, and crops, labels and logits of validation.
+    """Write what ``export`` reads: weights, and on validation crops and each head's answers.
 
     The logits are those of float32, in which the exported file computes, whatever the network was
     trained in: in bfloat16 every five-hundredth answer is another one.
@@ -38,12 +39,12 @@ def save_result(
     temporary.replace(folder.weights)
     exact = _in_float32(model, folder, material)
     logits = predict_logits(exact, split, preprocessing_of(material.recipe))
-    arrays: dict[str, NDArray[Any]] = {
-        "crops": split.images, "labels": split.labels, "logits": logits[0],
-    }  # fmt: skip
+    truths = {material.dataset.labels.name: split.labels}
     if material.votes is not None:
-        arrays["ferplus_labels"] = strict_majority(material.votes[split.name])
-        arrays["ferplus_logits"] = logits[1]
+        truths[FERPLUS.name] = strict_majority(material.votes[split.name])
+    arrays: dict[str, NDArray[Any]] = {"crops": split.images}
+    for (name, truth), rows in zip(truths.items(), logits, strict=True):
+        arrays |= {f"{name}_labels": truth, f"{name}_logits": rows}
     np.savez(folder.validation, allow_pickle=False, **arrays)
     return logits
 

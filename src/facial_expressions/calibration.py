@@ -1,34 +1,30 @@
-"""The map of confidences that a model file may have: for each answer a line of its log-odds.
+"""From a network's logits to its probabilities: class biases, temperature, map of confidences.
 
 One temperature serves all classes and all confidences. Where a network is too sure of ``fear`` and
 not sure enough of ``happy``, no single number is honest of both (Gupta and Ramdas 2022,
-arXiv:2107.08353). Here the log-odds of the answer, against all other classes together, go through
-a line of the answer's own, as in Platt's scaling; the other classes keep their shares of what is
-left. The line never takes the answer's place away, so no answer changes.
+arXiv:2107.08353). So a head may have a map of confidences: the log-odds of the answer, against all
+other classes together, go through a line of the answer's own, as in Platt's scaling; the other
+classes keep their shares of what is left. The line never takes the answer's place away, so no
+answer changes.
 
-``evaluation/fit_top_label.py`` fits such maps; the model file applies its own.
+``evaluation`` fits these numbers on validation pictures; the model file applies its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.labels import LabelSet
-
-__all__ = ["LEAD", "LEAST_REST", "TopLabelMap", "log_odds", "top_label_map_of"]
+__all__ = ["LEAD", "LEAST_REST", "Calibration", "TopLabelMap", "log_odds"]
 
 LEAD: Final = 1e-3
 """Least lead of an answer's logit over the next class's, after the map."""
 
 LEAST_REST: Final = 1e-6
 """Least odds of all other classes against the answer that the map tells apart."""
-
-_SLOPE, _OFFSET = "confidence_slope_", "confidence_offset_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,35 +75,48 @@ class TopLabelMap:
         z[rows, answers] += np.maximum((odds - offsets) / slopes - odds, gap)
         return z
 
-    def figures(self, labels: LabelSet) -> dict[str, float]:
-        """Return the lines as figures of a model file, which ``top_label_map_of`` reads back."""
-        parts = ((_SLOPE, self.slopes), (_OFFSET, self.offsets))
-        return {
-            f"{prefix}{name}": round(value, 6)
-            for prefix, values in parts
-            for name, value in zip(labels.names, values, strict=True)
-        }
 
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a model file does to the logits of one head, and when it calls an answer uncertain.
 
-def top_label_map_of(figures: Mapping[str, float], labels: LabelSet) -> TopLabelMap | None:
-    """Return the map that a model file says it applies; None when it has none.
+    Attributes:
+        biases: Added to the logits, one for each class; empty adds nothing.
+        temperature: Divisor of the logits after that, above 0.
+        top_label: Map of confidences after that; None for none.
+        uncertain_below: Confidence under which an answer counts as uncertain, 0 to 1.
 
-    Args:
-        figures: The file's figures.
-        labels: Its label set.
-
-    Examples:
-        >>> top_label_map_of({"validation_accuracy": 0.7}, LabelSet("two", ("no", "yes"))) is None
-        True
+    Raises:
+        ValueError: The temperature or the threshold is out of range.
     """
-    if any(f"{_SLOPE}{name}" not in figures for name in labels.names):
-        return None
-    return TopLabelMap(
-        *(
-            tuple(float(figures[f"{prefix}{name}"]) for name in labels.names)
-            for prefix in (_SLOPE, _OFFSET)
-        )
-    )
+
+    biases: tuple[float, ...] = ()
+    temperature: float = 1.0
+    top_label: TopLabelMap | None = None
+    uncertain_below: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < np.inf or not 0 <= self.uncertain_below <= 1:
+            raise ValueError(
+                f"a temperature is above 0 and uncertain_below lies in 0 to 1; received "
+                f"{self.temperature} and {self.uncertain_below}"
+            )
+
+    def apply(self, logits: ArrayLike) -> NDArray[np.float64]:
+        """Return the logits whose softmax the file's probabilities are.
+
+        Args:
+            logits: Of the network, ``(N, K)``.
+
+        Returns:
+            ``float64 (N, K)``.
+
+        Examples:
+            >>> Calibration(biases=(1.0, 0.0), temperature=2.0).apply([[3.0, 2.0]]).tolist()
+            [[2.0, 1.0]]
+        """
+        scaled = (np.asarray(logits, np.float64) + (self.biases or 0.0)) / self.temperature
+        return self.top_label.apply(scaled) if self.top_label else scaled
 
 
 def log_odds(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

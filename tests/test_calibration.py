@@ -1,15 +1,15 @@
-"""The map of confidences against numbers by hand: applied, undone, read from a model file."""
+"""What is done to logits, against numbers by hand: the map of confidences and all before it."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from facial_expressions.inference.top_label import LEAD, TopLabelMap, top_label_map_of
-from facial_expressions.labels import LabelSet
+from facial_expressions.calibration import LEAD, Calibration, TopLabelMap
 from tests.evaluation.fakes import random_case
 
 TRIO = TopLabelMap((0.5, 1.0, 2.0), (0.0, 0.0, -0.25))
@@ -51,10 +51,29 @@ def test_it_can_be_undone() -> None:
     np.testing.assert_allclose(scipy.special.softmax(back, axis=1)[clear], rows[clear], atol=1e-9)
 
 
-def test_a_model_files_figures_give_it_back() -> None:
-    labels = LabelSet("trio", ("a", "b", "c"))
-    figures = TRIO.figures(labels)
-    assert figures["confidence_slope_c"] == 2
-    assert figures["confidence_offset_c"] == -0.25
-    assert top_label_map_of({**figures, "validation_accuracy": 0.5}, labels) == TRIO
-    assert top_label_map_of(figures, LabelSet("other", ("a", "d"))) is None
+def test_biases_come_first_then_the_temperature_then_the_map() -> None:
+    """Logits 3 and 1 become 4 and 0 by biases, 2 and 0 by the temperature; the map halves 2."""
+    halved = TopLabelMap((0.5, 1.0), (0.0, 0.0))
+    logits = Calibration((1.0, -1.0), 2.0, halved).apply([[3.0, 1.0]])
+    np.testing.assert_allclose(logits, [[1.0, 0.0]], atol=1e-12)
+
+
+def test_a_temperature_changes_no_answer() -> None:
+    _, rows, answers = random_case(100, 7, 3)
+    cooled = Calibration(temperature=4.2).apply(np.log(rows))
+    assert np.array_equal(cooled.argmax(axis=1), answers)
+
+
+def test_a_calibration_that_says_nothing_does_nothing() -> None:
+    assert Calibration().apply([[3.0, 1.0]]).tolist() == [[3.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("temperature", "uncertain_below"),
+    [(0.0, 0.5), (-1.0, 0.5), (np.inf, 0.5), (np.nan, 0.5), (1.0, -0.1), (1.0, 1.1), (1.0, np.nan)],
+)
+def test_numbers_that_no_calibration_has_are_refused(
+    temperature: float, uncertain_below: float
+) -> None:
+    with pytest.raises(ValueError, match=f"received {temperature} and {uncertain_below}"):
+        Calibration(temperature=temperature, uncertain_below=uncertain_below)
