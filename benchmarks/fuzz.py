@@ -31,7 +31,7 @@ from typing import Any, Final
 from benchmarks.mutations import mutated, pictures
 from benchmarks.record import write_results
 from facial_expressions.errors import ImageError
-from facial_expressions.inference.images import load_image
+from facial_expressions.images import load_image
 
 __all__ = ["Findings", "feed_loader", "main", "resident_mb", "serving"]
 

@@ -19,7 +19,7 @@ import pytest
 from facial_expressions.cli.main import main
 from facial_expressions.cli.picture_inputs import list_inputs
 from facial_expressions.cli.result_rows import print_row
-from facial_expressions.inference.images import PICTURE_SUFFIXES
+from facial_expressions.images import PICTURE_SUFFIXES
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.results import ImageResult
 from facial_expressions.rows import IMAGE, to_csv

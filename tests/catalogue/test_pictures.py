@@ -14,7 +14,7 @@ from PIL import Image
 
 from facial_expressions.cli.main import main
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
-from facial_expressions.inference.images import load_image
+from facial_expressions.images import load_image
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.server.decoding import DecoderPool
 from facial_expressions.server.limits import ServerLimits

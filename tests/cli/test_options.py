@@ -151,7 +151,7 @@ def test_video_does_what_every_option_says(
     mapped_model: Path, astronaut: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("av", reason="the extra video is not installed")
-    from facial_expressions.inference.images import load_image
+    from facial_expressions.images import load_image
     from tests.media.videos import even_times, write_video
 
     clip = write_video(tmp_path / "clip.mp4", [load_image(astronaut)] * 2, even_times(2))

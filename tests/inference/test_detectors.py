@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.errors import ModelError
+from facial_expressions.images import load_image
 from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.detectors import centerface
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector, centerface_path
-from facial_expressions.inference.images import load_image
 
 EYE_CORNERS = ((201, 102), (246, 104))
 """Middles of the astronaut's right and left eye, read off the picture by eye."""

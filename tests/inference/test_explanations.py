@@ -12,7 +12,6 @@ import pytest
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector
-from facial_expressions.inference.images import ImageSource, load_image
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet
 from facial_expressions.preprocessing import crop_faces

@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from facial_expressions import images
 from facial_expressions.errors import ImageError, ModelError
-from facial_expressions.inference import images
+from facial_expressions.images import load_image
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector
-from facial_expressions.inference.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
 from facial_expressions.preprocessing import crop_faces
 from facial_expressions.results import Box, Face

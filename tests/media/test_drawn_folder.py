@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facial_expressions.inference.images import load_image
+from facial_expressions.images import load_image
 from facial_expressions.media.drawn_folder import DrawnFolder
 
 IMAGE = np.full((20, 30, 3), 50, np.uint8)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from facial_expressions.cli.main import main
-from facial_expressions.inference.images import load_image
+from facial_expressions.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.rows import IMAGE, rounded
 from facial_expressions.server import schemas

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.children import children
-from facial_expressions.inference.images import load_image
+from facial_expressions.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server import decoding
 from facial_expressions.server.decoding import DecoderPool

@@ -61,7 +61,7 @@ def command(
     The answer names what people would see in a face, not what the person feels.
     """
     from facial_expressions.cli.picture_inputs import list_inputs
-    from facial_expressions.inference.images import PICTURE_SUFFIXES
+    from facial_expressions.images import PICTURE_SUFFIXES
     from facial_expressions.inference.recognizer import load_recognizer
     from facial_expressions.media.drawn_folder import DrawnFolder
 

@@ -33,7 +33,7 @@ __all__ = ["CACHE_VARIABLE", "cache_folder", "cached_arrays", "cached_reading", 
 CACHE_VARIABLE: Final = "FACIAL_EXPRESSIONS_CACHE"
 """Environment variable that names another cache folder."""
 
-_VERSION: Final = 1  # raised whenever a reader would decode the same file to something else
+_VERSION: Final = 2  # raised whenever a reader would decode the same file to something else
 _DAMAGED: Final = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 _log = logging.getLogger(__name__)
 

@@ -15,17 +15,20 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from facial_expressions.data.archives import FileTree, open_tree
-from facial_expressions.data.pictures import SUFFIXES, decode_grey
 from facial_expressions.data.reading import SIDE_PX, USAGES, Kind, Reading, make_reading
 from facial_expressions.errors import DatasetError, ImageError
+from facial_expressions.images import PICTURE_SUFFIXES, load_image
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet, canonical_label
 
 __all__ = ["ClassFolders", "Photo", "find_class_folders", "iter_photos", "read_class_folders"]
 
 _log = logging.getLogger(__name__)
 
+_MAX_PIXELS: Final = 50_000_000
 _PARTS: Final = {
     "train": "train",
     "training": "train",
@@ -107,7 +110,7 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
     other = 0
     names = tree.names()
     for name in names:
-        if not name.lower().endswith(SUFFIXES):
+        if not name.lower().endswith(tuple(PICTURE_SUFFIXES)):
             other += 1
             continue
         part, folder = _place(name)
@@ -170,7 +173,7 @@ def read_class_folders(path: Path, *, as_fer2013: bool | None = None) -> Reading
         left_out = list(found.left_out)
         for entry in found.entries:
             try:
-                images[len(rows)] = decode_grey(tree.read(entry.name), SIDE_PX)
+                images[len(rows)] = _read_grey(tree.read(entry.name))
             except (ImageError, DatasetError) as error:
                 left_out.append(f"{entry.name}: {error}")
                 continue
@@ -204,6 +207,14 @@ def iter_photos(path: Path) -> Iterator[Photo]:
             yield Photo(
                 source=entry.name, part=entry.part, label=entry.label, data=tree.read(entry.name)
             )
+
+
+def _read_grey(data: bytes) -> NDArray[np.uint8]:
+    """Return a picture as the square of a data set; one of another size loses its aspect."""
+    grey = Image.fromarray(load_image(data, max_pixels=_MAX_PIXELS)).convert("L")
+    if grey.size != (SIDE_PX, SIDE_PX):
+        grey = grey.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR)
+    return np.asarray(grey, np.uint8)
 
 
 def _usage_of(part: str) -> str:

@@ -11,10 +11,10 @@ from facial_expressions.data.class_folders import read_class_folders
 from facial_expressions.data.competition import read_competition
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.data.kaggle import read_kaggle
-from facial_expressions.data.pictures import SUFFIXES
 from facial_expressions.data.protocols import PROTOCOLS, Protocol, divide
 from facial_expressions.data.reading import Reading, check_fer2013_counts
 from facial_expressions.errors import DatasetError
+from facial_expressions.images import PICTURE_SUFFIXES
 
 __all__ = ["load_dataset", "load_reading"]
 
@@ -92,7 +92,7 @@ def _read(path: Path) -> Reading:
 
 def _holds_pictures(path: Path) -> bool:
     with open_tree(path) as tree:
-        return any(name.lower().endswith(SUFFIXES) for name in tree.names())
+        return any(name.lower().endswith(tuple(PICTURE_SUFFIXES)) for name in tree.names())
 
 
 def _default_protocol(reading: Reading) -> Protocol:

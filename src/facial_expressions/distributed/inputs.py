@@ -15,7 +15,7 @@ from typing import Final
 from facial_expressions.distributed.batch_input import BatchInput
 from facial_expressions.distributed.path_lists import LIST_SUFFIXES, read_paths
 from facial_expressions.errors import BatchError
-from facial_expressions.inference.images import PICTURE_SUFFIXES
+from facial_expressions.images import PICTURE_SUFFIXES
 
 __all__ = ["InputListing"]
 

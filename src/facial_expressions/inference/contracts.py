@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from facial_expressions.inference.images import ImageSource
+    from facial_expressions.images import ImageSource
     from facial_expressions.labels import LabelSet
     from facial_expressions.model_metadata import Head, ModelMetadata
     from facial_expressions.preprocessing import Framing

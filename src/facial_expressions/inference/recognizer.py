@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import FacialExpressionsError, ImageError
+from facial_expressions.images import ImageSource, load_image
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.contracts import CropClassifier, Detection, FaceDetector
 from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.explanations import explain_face
-from facial_expressions.inference.images import ImageSource, load_image
 from facial_expressions.inference.options import RecognizerOptions, with_keywords_of
 from facial_expressions.preprocessing import crop_faces
 from facial_expressions.results import Box, Explanation, Face, ImageResult, Prediction

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from facial_expressions.inference.images import ImageSource, load_image
+from facial_expressions.images import ImageSource, load_image
 from facial_expressions.media.heat import blend_heat
 from facial_expressions.media.placement import Rect, overlap, panel_spots, place
 from facial_expressions.results import Box, Explanation, Face, Prediction, TrackedFace

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import IO, Final
 
-from facial_expressions.inference.images import ImageSource, load_image
+from facial_expressions.images import ImageSource, load_image
 from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.media.draw import draw_faces
 from facial_expressions.results import Explanation, Face

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facial_expressions.errors import VideoError
-from facial_expressions.inference.images import MAX_SIDE
+from facial_expressions.images import MAX_SIDE
 from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.media.frames import ClosedAtExit, Frame
 from facial_expressions.media.pyav import av

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
-from facial_expressions.inference.images import load_image
+from facial_expressions.images import load_image
 from facial_expressions.processes import READY, own_streams
 
 __all__ = ["ANSWER", "DAMAGED", "OTHER_FORMAT", "PICTURE", "REQUEST", "TOO_LARGE", "main"]

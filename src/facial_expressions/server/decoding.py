@@ -21,7 +21,7 @@ from typing import IO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.inference.images import MAX_SIDE
+from facial_expressions.images import MAX_SIDE
 from facial_expressions.processes import Child
 from facial_expressions.server.decoder_child import (
     ANSWER,

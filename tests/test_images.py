@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
 from facial_expressions.errors import ImageError
-from facial_expressions.inference.images import MAX_SIDE, load_image
+from facial_expressions.images import MAX_SIDE, load_image
 
 WIDTH, HEIGHT = 40, 24
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
-from facial_expressions.inference.png_bytes import check_png
 from facial_expressions.limits import MAX_PIXELS
+from facial_expressions.png_bytes import check_png
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "PICTURE_SUFFIXES", "ImageSource", "load_image"]
 
