@@ -58,10 +58,10 @@ bench: $(VENV)/dev.stamp  ## Measure speed, memory and size into benchmarks/resu
 	@$(BIN)/python scripts/update_benchmarks.py --print
 
 fuzz: $(VENV)/dev.stamp  ## Feed 20,000 spoilt pictures to the loader and 2,000 to a server
-	$(BIN)/python -m benchmarks.fuzz
+	$(BIN)/python -m tests.trials.fuzz
 
 crash-test: $(VENV)/dev.stamp  ## Kill trainings and saves, spoil files: all has to come back bit for bit
-	$(BIN)/python -m benchmarks.crash_test
+	$(BIN)/python -m tests.trials.crash_test
 
 load: $(VENV)/dev.stamp  ## Load a server: capacity, overload, slow clients, soak, stops (about 20 minutes)
 	$(BIN)/python -m benchmarks.load

@@ -28,9 +28,9 @@ import numpy as np
 from PIL import Image
 
 import facial_expressions as fx
-from benchmarks.fuzz import serving
 from benchmarks.open_loop import ask, post_bytes
 from benchmarks.record import astronaut, write_results
+from benchmarks.server_process import serving
 
 BATCHES = (2, 4, 8, 16)
 

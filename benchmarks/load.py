@@ -25,10 +25,10 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from benchmarks.fuzz import resident_mb, serving
-from benchmarks.mutations import mutated, pictures
 from benchmarks.open_loop import GONE, Report, ask, post_bytes, run_timetable
 from benchmarks.record import astronaut, write_results
+from benchmarks.server_process import resident_mb, serving
+from tests.trials.mutations import mutated, pictures
 
 __all__ = ["main"]
 

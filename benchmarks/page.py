@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from benchmarks.fuzz import serving
 from benchmarks.record import astronaut, write_results
+from benchmarks.server_process import serving
 
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from facial_expressions import errors
-from facial_expressions.errors import CheckpointError, FacialExpressionsError, MissingExtraError
+from facial_expressions.errors import FacialExpressionsError, MissingExtraError
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from facial_expressions.errors import CheckpointError, FacialExpressionsError, M
         ("DatasetError", ValueError),
         ("RecipeError", ValueError),
         ("CheckpointError", RuntimeError),
-        ("StorageError", CheckpointError),
+        ("StorageError", OSError),
         ("BatchError", ValueError),
         ("ExportError", RuntimeError),
         ("MissingExtraError", ImportError),

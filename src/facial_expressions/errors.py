@@ -12,7 +12,7 @@
     ├── DatasetError (ValueError)        a data set has another shape than it should
     ├── RecipeError (ValueError)         a recipe has an unknown key or a value out of range
     ├── CheckpointError (RuntimeError)   a run folder cannot be resumed
-    │   └── StorageError                 a run folder cannot be written: full, read-only or gone
+    ├── StorageError (OSError)           a file cannot be written: disk full, no permission
     ├── BatchError (ValueError)          a batch's input is none, or its output is another batch's
     ├── ExportError (RuntimeError)       a network cannot be exported, or its file disagrees
     └── MissingExtraError (ImportError)  an optional dependency is not installed
@@ -83,8 +83,8 @@ class CheckpointError(FacialExpressionsError, RuntimeError):
     """Raised when the checkpoint of a run folder cannot be resumed."""
 
 
-class StorageError(CheckpointError):
-    """Raised when a run folder cannot be written: full, read-only or gone."""
+class StorageError(FacialExpressionsError, OSError):
+    """Raised when a file cannot be written: the disk is full, read-only or gone, or the like."""
 
 
 class BatchError(FacialExpressionsError, ValueError):

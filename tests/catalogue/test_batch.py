@@ -125,12 +125,30 @@ def test_f5_a_disk_without_room_is_exit_code_4_and_the_same_command_goes_on(
         cwd=tmp_path, capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
     assert full.returncode == 4, full.stderr
-    assert "inputs.list.part: File too large" in full.stderr
-    assert "bytes are free" in full.stderr
+    assert "inputs.list cannot be written: the file would be larger than" in full.stderr
     assert "Traceback" not in full.stderr
-    assert not list((tmp_path / "rows").glob("*.part"))
+    assert [path.name for path in (tmp_path / "rows").iterdir()] == [".lock"]
     assert batch(tiny_model, tmp_path / "list.txt", tmp_path / "rows", "--format", kind) == 1
     assert len(list((tmp_path / "rows").glob(f"rows-*.{kind}"))) == 1
+
+
+@on_posix
+@pytest.mark.parametrize("name", [".lock", "inputs.list", "rows-000000.jsonl"])
+def test_a_planted_link_is_refused_and_what_it_names_stays(
+    name: str, tiny_model: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    rows, victim = tmp_path / "rows", tmp_path / "victim"
+    again: list[str] = []
+    if name.startswith("rows"):  # planted between two runs; before the first, the folder is foreign
+        assert batch(tiny_model, tmp_path / "a.png", rows) == 0
+        (rows / name).unlink()
+        again = ["--resume"]
+    rows.mkdir(exist_ok=True)
+    (rows / name).symlink_to(victim)
+    assert batch(tiny_model, tmp_path / "a.png", rows, *again) == 4
+    assert f"{name} cannot be written: the name is a symbolic link" in capsys.readouterr().err
+    assert not victim.exists()
 
 
 @on_posix

@@ -10,8 +10,6 @@ from typing import Final
 import numpy as np
 import pytest
 
-from benchmarks.fuzz import feed_loader
-from benchmarks.mutations import mutate, mutated, pictures
 from facial_expressions.data.load import load_reading
 from facial_expressions.errors import DatasetError, ModelError, RecipeError
 from facial_expressions.inference.classifier import ExpressionClassifier
@@ -19,6 +17,8 @@ from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.runtime import open_session
 from tests.builders import competition_text, make_rows, write_competition_tar, write_competition_zip
 from tests.tiny_model import tiny_graph
+from tests.trials.fuzz import feed_loader
+from tests.trials.mutations import mutate, mutated, pictures
 
 SEED: Final = 20_251
 ROWS: Final = make_rows(train=1, public=0, private=0)

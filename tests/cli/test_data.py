@@ -58,7 +58,7 @@ def test_unreadable_picture_gives_exit_1_and_the_rest(tmp_path: Path, capsys: Ca
     assert main(["data", "info", str(write_folder(tmp_path / "faces", files))]) == 1
     out = capsys.readouterr().out
     assert "test        1 pictures" in out
-    assert "left out    sad/b.jpg: a picture cannot be read" in out
+    assert "left out    sad/b.jpg cannot be read: " in out
 
 
 def test_missing_path_is_named(tmp_path: Path, capsys: Capture) -> None:

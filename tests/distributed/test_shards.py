@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facial_expressions.distributed.shards import ShardFormat, ShardWriter
+from facial_expressions.distributed.shards import ShardFormat, open_shard
 from facial_expressions.results import Box, Face, ImageResult, Prediction
 from facial_expressions.rows import IMAGE, to_json
 
@@ -24,9 +24,9 @@ ROWS = [to_json(IMAGE, result.to_dict()) for result in RESULTS]
 
 
 def write(path: Path, file_format: ShardFormat) -> None:
-    with ShardWriter(path, file_format, LABELS) as shard:
+    with open_shard(path, file_format, LABELS) as write_row:
         for row in ROWS:
-            shard.write(row)
+            write_row(row)
 
 
 def test_json_lines_are_the_rows_and_odd_names_round_trip(tmp_path: Path) -> None:
@@ -55,8 +55,8 @@ def test_parquet_has_the_same_fields(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
 def test_an_unfinished_shard_leaves_nothing(tmp_path: Path, file_format: ShardFormat) -> None:
     def write_half() -> None:
-        with ShardWriter(tmp_path / "rows", file_format, LABELS) as shard:
-            shard.write(ROWS[0])
+        with open_shard(tmp_path / "rows", file_format, LABELS) as write_row:
+            write_row(ROWS[0])
             assert not (tmp_path / "rows").exists()
             raise KeyboardInterrupt
 
@@ -71,7 +71,7 @@ def test_an_output_that_cannot_be_written_is_said_with_its_name(
 ) -> None:
     path = tmp_path / "gone" / "rows"
     with (
-        pytest.raises(OSError, match=f"cannot be written; received {path}"),
-        ShardWriter(path, file_format, LABELS),
+        pytest.raises(OSError, match=f"{path} cannot be written: the folder does not exist"),
+        open_shard(path, file_format, LABELS),
     ):
         pass

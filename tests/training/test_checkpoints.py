@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.crash_points import count_calls, failing_call, kill_at_call
 from facial_expressions.errors import CheckpointError, StorageError
 from facial_expressions.training import checkpoints
-from facial_expressions.training.checkpoints import Checkpoint, load_latest, save, write_atomically
+from facial_expressions.training.checkpoints import Checkpoint, load_latest, save
+from tests.trials.crash_points import count_calls, failing_call, kill_at_call
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process to kill it")
 
@@ -197,10 +197,23 @@ def _prepared(folder: Path) -> Path:
     return Path(shutil.copytree(template, folder))
 
 
-ERRORS = [errno.ENOSPC, errno.EIO, errno.EROFS]
+def _say_error(folder: Path) -> str:
+    """Save the sixth checkpoint; return what was wrong."""
+    try:
+        save(folder, _checkpoint(6))
+    except StorageError as error:
+        return str(error)
+    return ""
 
 
-@pytest.mark.parametrize("code", ERRORS, ids=[errno.errorcode[code] for code in ERRORS])
+REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EIO: "the disk does not answer",
+    errno.EROFS: "the disk is read-only",
+}
+
+
+@pytest.mark.parametrize("code", REASONS, ids=[errno.errorcode[code] for code in REASONS])
 @pytest.mark.parametrize("name", ["open", "write", "fsync", "replace", "close", "fstat"])
 @pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
 def test_d14_f2_a_call_that_fails_leaves_the_checkpoint_before(
@@ -209,12 +222,8 @@ def test_d14_f2_a_call_that_fails_leaves_the_checkpoint_before(
     for number in itertools.count(1):
         folder = _prepared(tmp_path / str(number))
         with failing_call(name, number, code, for_good=for_good) as failing:
-            try:
-                save(folder, _checkpoint(6))
-            except StorageError as error:
-                said = str(error)
-                assert os.strerror(code) in said
-                assert "run the same command again" in said
+            said = _say_error(folder)
+        assert not said or REASONS[code] in said
         assert _epochs(folder) in (5, 6)
         save(folder, _checkpoint(6))
         assert _epochs(folder) == 6
@@ -250,7 +259,7 @@ def test_a_write_in_pieces_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_f5_a_full_disk_says_how_much_is_free(tmp_path: Path) -> None:
     with (
         failing_call("write", 1, errno.ENOSPC, for_good=True),
-        pytest.raises(StorageError, match=r"No space left on device \([\d,.]+ MB are free\)"),
+        pytest.raises(StorageError, match=r"the disk is full \([\d,.]+ MB are free\); free some"),
     ):
         save(tmp_path, _checkpoint(1))
 
@@ -259,7 +268,7 @@ def test_f5_a_full_disk_says_how_much_is_free(tmp_path: Path) -> None:
 def test_a_folder_without_permission_says_so(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(StorageError, match="Permission denied"):
+        with pytest.raises(StorageError, match="no permission to write"):
             save(tmp_path / "checkpoints", _checkpoint(1))
     finally:
         tmp_path.chmod(0o700)
@@ -267,7 +276,7 @@ def test_a_folder_without_permission_says_so(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_a_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("mine")
-    with pytest.raises(StorageError, match="cannot be written to"):
+    with pytest.raises(StorageError, match="cannot be written: the name is taken"):
         save(tmp_path / "checkpoints", _checkpoint(1))
 
 
@@ -362,20 +371,6 @@ def _after_power_cut(
 
 def _survivor(content: bytes, is_flushed: bool, random: np.random.Generator) -> bytes:
     return content if is_flushed else content[: random.integers(len(content) + 1)]
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("old")
-
-    def fail(temporary: Path) -> None:
-        temporary.write_text("half of the new")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(CheckpointError, match=r"No space left on device .*; free some space"):
-        write_atomically(path, fail)
-    assert path.read_text() == "old"
-    assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
 def test_three_are_kept() -> None:

@@ -21,8 +21,8 @@ def command(
 ) -> None:
     """Set reports side by side; every two are compared picture by picture."""
     from facial_expressions.evaluation.comparison import read_report
+    from facial_expressions.files import write_file
     from facial_expressions.pages import comparison_page as forms
-    from facial_expressions.pages.writing import write_file
 
     forms_by_suffix = {".md": forms.comparison_markdown, ".html": forms.comparison_page}
     if len(reports) < 2:

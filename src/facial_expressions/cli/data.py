@@ -107,14 +107,14 @@ def _load(path: Path, protocol: str | None, *, allow_partial: bool) -> Dataset:
 
 
 def _write_audit(report: AuditReport, dataset: Dataset, folder: Path) -> None:
+    from facial_expressions.files import atomic_write, write_file
     from facial_expressions.pages.audit_grid import draw_audit
 
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report.to_dict(), indent=1)
-    (folder / "audit.json").write_text(text + "\n", encoding="utf-8")
-    lines = report.to_text() + "\n"
-    (folder / "audit.txt").write_text(lines, encoding="utf-8", errors="backslashreplace")
-    draw_audit(report, dataset).save(folder / "audit.png")
+    write_file(folder / "audit.json", json.dumps(report.to_dict(), indent=1) + "\n")
+    write_file(folder / "audit.txt", report.to_text() + "\n")
+    with atomic_write(folder / "audit.png") as file:
+        draw_audit(report, dataset).save(file, "PNG")
     typer.echo(f"audit written to {folder}", err=True)
 
 

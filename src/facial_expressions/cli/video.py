@@ -195,9 +195,9 @@ def _with_progress(frames: FrameSource, is_printing: bool) -> Iterator[Frame]:
 
 
 def _write_summaries(whole: Summary, files: Sequence[Path], labels: Sequence[str]) -> None:
+    from facial_expressions.files import write_file
     from facial_expressions.pages.drawing import png_of
     from facial_expressions.pages.video_page import timeline_chart, video_page
-    from facial_expressions.pages.writing import write_file
 
     for file in files:
         suffix = file.suffix.lower()

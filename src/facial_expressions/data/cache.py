@@ -1,10 +1,9 @@
 """Keeps decoded data sets in the user's cache folder, so that the second start takes a second.
 
-One uncompressed ``.npz`` a data set, written under another name and then moved, so that a cut-short
-file never has the real name; the zip inside carries a checksum of every array. What cannot be read
-back is logged, removed and made anew. An entry belongs to a path in one state (size and time of
-change, of every file for a folder); a new state replaces the old one. ``FACIAL_EXPRESSIONS_CACHE``
-names another folder.
+One uncompressed ``.npz`` a data set, whole or not there; the zip inside carries a checksum of every
+array. What cannot be read back is logged, removed and made anew. An entry belongs to a path in one
+state (size and time of change, of every file for a folder); a new state replaces the old one.
+``FACIAL_EXPRESSIONS_CACHE`` names another folder.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import hashlib
 import logging
 import os
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -26,6 +24,7 @@ from numpy.typing import NDArray
 from facial_expressions.data.archives import walk_files
 from facial_expressions.data.dataset import Split
 from facial_expressions.data.reading import Kind, Reading
+from facial_expressions.files import atomic_write
 from facial_expressions.labels import LABEL_SETS
 
 __all__ = ["CACHE_VARIABLE", "cache_folder", "cached_arrays", "cached_reading", "path_state"]
@@ -141,14 +140,8 @@ def _load(entry: Path) -> Arrays | None:
 def _store(entry: Path, owner: str, arrays: Arrays) -> None:
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=entry.parent, suffix=".part", delete=False) as stream:
-            temporary = Path(stream.name)
-            try:
-                np.savez(stream, allow_pickle=False, **arrays)
-                stream.close()
-                temporary.replace(entry)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with atomic_write(entry) as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
         for old in entry.parent.glob(f"{owner}-*.npz"):
             if old != entry:
                 old.unlink(missing_ok=True)

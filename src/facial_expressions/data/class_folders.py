@@ -175,7 +175,7 @@ def read_class_folders(path: Path, *, as_fer2013: bool | None = None) -> Reading
             try:
                 images[len(rows)] = _read_grey(tree.read(entry.name))
             except (ImageError, DatasetError) as error:
-                left_out.append(f"{entry.name}: {error}")
+                left_out.append(f"{entry.name} cannot be read: {error}")
                 continue
             usage = (entry.usage or _usage_of(entry.part)) if fer2013 else ""
             rows.append((labels.id_of(entry.label), usage, entry.name, entry.part))

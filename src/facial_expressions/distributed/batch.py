@@ -17,7 +17,7 @@ from facial_expressions.distributed.output_folder import BatchManifest, OutputFo
 from facial_expressions.distributed.shards import (
     SHARD_FORMATS,
     ShardFormat,
-    ShardWriter,
+    open_shard,
 )
 from facial_expressions.distributed.work import RecognizerFactory
 from facial_expressions.errors import BatchError
@@ -281,9 +281,9 @@ def _write_shards(
     for number, group in itertools.groupby(rows, lambda numbered: numbered[0] // size):
         counts: Counter[str] = Counter()
         path = folder.shard_path(number)
-        with ShardWriter(path, manifest.options["format"], labels) as shard:
+        with open_shard(path, manifest.options["format"], labels) as write_row:
             for _, row in group:
-                shard.write(row.line)
+                write_row(row.line)
                 counts.update({row.status: 1, "faces": row.n_faces})
                 done += 1
                 on_progress(BatchProgress(done, total, before))

@@ -13,7 +13,6 @@ Every file but the lock appears under its name only when it is whole.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -25,8 +24,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from facial_expressions.distributed.batch_input import BatchInput
-from facial_expressions.distributed.shards import PART, disk_errors_named, replace_durably
 from facial_expressions.errors import BatchError
+from facial_expressions.files import (
+    NO_LINKS,
+    PART,
+    atomic_write,
+    remove_leftovers,
+    storage_errors,
+    write_file,
+)
 
 __all__ = ["BatchManifest", "OutputFolder", "ShardEntry"]
 
@@ -106,9 +112,11 @@ class OutputFolder:
         self._suffix = suffix
 
     def __enter__(self) -> OutputFolder:
-        with disk_errors_named(self._path):
+        with storage_errors(self._path):
             self._path.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self._path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        with storage_errors(self._path / _LOCK):
+            flags = os.O_RDWR | os.O_CREAT | NO_LINKS
+            self._lock = os.open(self._path / _LOCK, flags, 0o666)
         try:
             _lock_file(self._lock)
         except OSError as error:
@@ -117,6 +125,7 @@ class OutputFolder:
                 f"another run writes into this folder; received {self._path}; wait for it, or name "
                 "another folder"
             ) from error
+        remove_leftovers(self._path)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -159,8 +168,7 @@ class OutputFolder:
             manifest: What to write.
         """
         data = {"schema": _SCHEMA, **asdict(manifest)}
-        text = json.dumps(data, indent=1) + "\n"
-        self._write(self._path / _MANIFEST, [text])
+        write_file(self._path / _MANIFEST, json.dumps(data, indent=1) + "\n")
 
     def write_inputs(
         self, inputs: Iterable[BatchInput], on_input: Callable[[int], None]
@@ -176,16 +184,12 @@ class OutputFolder:
         """
         sha = hashlib.sha256()
         n = 0
-
-        def lines() -> Iterator[str]:
-            nonlocal n
+        with atomic_write(self._path / _INPUTS) as file:
             for n, one in enumerate(inputs, 1):
-                line = one.to_line() + "\n"
-                sha.update(line.encode())
+                line = one.to_line().encode("ascii") + b"\n"
+                sha.update(line)
                 on_input(n)
-                yield line
-
-        self._write(self._path / _INPUTS, lines())
+                file.write(line)
         return n, sha.hexdigest()
 
     def check_inputs(self, inputs: Iterable[BatchInput], on_input: Callable[[int], None]) -> None:
@@ -236,19 +240,6 @@ class OutputFolder:
     def _is_whole(self, number: int, entry: ShardEntry) -> bool:
         path = self.shard_path(number)
         return path.is_file() and path.stat().st_size == entry.n_bytes
-
-    def _write(self, path: Path, lines: Iterable[str]) -> None:
-        part = path.with_name(path.name + PART)
-        try:
-            with disk_errors_named(part), part.open("w", encoding="ascii", newline="\n") as file:
-                file.writelines(lines)
-                file.flush()
-                os.fsync(file.fileno())
-            with disk_errors_named(path):
-                replace_durably(part, path)
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
 
 
 def _known_schema(data: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ picture by picture long after both were measured.
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Split
 from facial_expressions.errors import DatasetError, ModelError
+from facial_expressions.files import write_file
 from facial_expressions.inference.contracts import Classifier
 from facial_expressions.labels import LabelSet
 
@@ -180,17 +182,18 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     keeps a float32 exactly.
     """
     names = predictions.labels.names
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*_COLUMNS, *names])
-        columns = (predictions.predicted, predictions.confidence, predictions.probabilities)
-        for source, truth, predicted, confidence, row in zip(
-            predictions.sources, predictions.truth, *columns, strict=True
-        ):
-            answer = ["", *[""] * (1 + len(names))]
-            if predicted >= 0:
-                answer = [names[predicted], f"{confidence:.9g}", *(f"{p:.9g}" for p in row)]
-            writer.writerow([source, names[truth], *answer])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_COLUMNS, *names])
+    columns = (predictions.predicted, predictions.confidence, predictions.probabilities)
+    for source, truth, predicted, confidence, row in zip(
+        predictions.sources, predictions.truth, *columns, strict=True
+    ):
+        answer = ["", *[""] * (1 + len(names))]
+        if predicted >= 0:
+            answer = [names[predicted], f"{confidence:.9g}", *(f"{p:.9g}" for p in row)]
+        writer.writerow([source, names[truth], *answer])
+    write_file(path, text.getvalue())
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import IO, Final
+from typing import Final
 
+from facial_expressions.files import storage_errors, write_file
 from facial_expressions.images import ImageSource, load_image
 from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.media.draw import draw_faces
@@ -27,7 +30,7 @@ class DrawnFolder:
         max_pixels: Pictures with more pixels are not read.
 
     Raises:
-        OSError: The folder cannot be made.
+        StorageError: The folder cannot be made.
 
     Examples:
         >>> import numpy as np
@@ -39,7 +42,8 @@ class DrawnFolder:
     def __init__(self, folder: str | Path, *, max_pixels: int = MAX_PIXELS) -> None:
         self._folder = Path(folder)
         self._max_pixels = max_pixels
-        self._folder.mkdir(parents=True, exist_ok=True)
+        with storage_errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
 
     def save(
         self,
@@ -62,24 +66,24 @@ class DrawnFolder:
 
         Raises:
             ImageError: The picture cannot be read.
-            OSError: The file cannot be written.
+            StorageError: The file cannot be written.
         """
         picture = draw_faces(load_image(image, max_pixels=self._max_pixels), faces, explanations)
         is_jpeg = PurePath(name).suffix.lower() in _JPEG_SUFFIXES
         stem = PurePath(name).stem[:_LONGEST_STEM] if name != "-" else "stdin"
-        with self._create(stem, ".jpg" if is_jpeg else ".png") as file:
-            if is_jpeg:
-                picture.save(file, "JPEG", quality=92)
-            else:
-                picture.save(file, "PNG")
-            return Path(file.name)
+        content = io.BytesIO()
+        if is_jpeg:
+            picture.save(content, "JPEG", quality=92)
+        else:
+            picture.save(content, "PNG")
+        return self._write(stem, ".jpg" if is_jpeg else ".png", content.getbuffer())
 
-    def _create(self, stem: str, suffix: str) -> IO[bytes]:
-        """Open the first of ``stem-faces``, ``stem-faces-2``, ... that does not exist."""
+    def _write(self, stem: str, suffix: str, content: memoryview) -> Path:
+        """Write the first of ``stem-faces``, ``stem-faces-2``, ... that does not exist."""
         for number in itertools.count(1):
             extra = "" if number == 1 else f"-{number}"
-            try:
-                return (self._folder / f"{stem}-faces{extra}{suffix}").open("xb")
-            except FileExistsError:
-                continue
+            path = self._folder / f"{stem}-faces{extra}{suffix}"
+            with contextlib.suppress(FileExistsError):
+                write_file(path, content, overwrite=False)
+                return path
         raise AssertionError("the numbers never end")

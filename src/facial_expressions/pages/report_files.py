@@ -8,11 +8,11 @@ from pathlib import Path
 from facial_expressions.evaluation.predictions import write_predictions
 from facial_expressions.evaluation.report import Report
 from facial_expressions.evaluation.samples import Sample
+from facial_expressions.files import write_file
 from facial_expressions.pages.drawing import new_figure, png_of
 from facial_expressions.pages.report_charts import DESCRIPTIONS, report_charts
 from facial_expressions.pages.report_page import report_markdown, report_page
 from facial_expressions.pages.templating import environment
-from facial_expressions.pages.writing import write_file
 
 __all__ = ["check_ready", "write_report"]
 

@@ -14,13 +14,13 @@ from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.predictions import Predictions
 from facial_expressions.evaluation.report import Report, build_report
 from facial_expressions.evaluation.samples import Sample, choose_mistakes
+from facial_expressions.files import write_file
 from facial_expressions.inference.probabilities import softmax
 from facial_expressions.labels import LabelSet
 from facial_expressions.pages.drawing import png_of, svg_of
 from facial_expressions.pages.run_charts import History, history_chart, read_history
 from facial_expressions.pages.tables import Table
 from facial_expressions.pages.templating import render
-from facial_expressions.pages.writing import write_file
 
 __all__ = ["write_run_page"]
 

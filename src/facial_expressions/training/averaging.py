@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import CheckpointError, ModelError
+from facial_expressions.files import write_file
 from facial_expressions.training.final_weights import save_final_weights
 from facial_expressions.training.finished_run import FinishedRun, read_finished_run
 from facial_expressions.training.identity import describe_differences
@@ -86,7 +87,7 @@ def average_runs(
     model.set_weights(_mean_weights(runs))
     _measure_statistics(model, material, n_batches=n_batches)
     folder.path.mkdir(parents=True, exist_ok=True)
-    folder.recipe.write_text(runs[0].recipe.to_toml(), encoding="utf-8")
+    write_file(folder.recipe, runs[0].recipe.to_toml())
     facts = describe_dataset(material.dataset) | {"digest": material.digest}
     if material.votes is not None:
         facts["ferplus_digest"] = material.origins()["votes"]

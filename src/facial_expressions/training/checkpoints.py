@@ -1,10 +1,9 @@
 """Checkpoints: whole or absent.
 
-A checkpoint is one ``.npz`` file with every number that training needs to go on. It is written to a
-temporary name, its length checked, flushed to disk and renamed; then its manifest, with the
-payload's SHA-256 and a digest of itself, is written in the same way; the pointer ``latest.json``
-comes last. A kill, a full disk or a power cut at any moment leaves the previous one usable. Random
-numbers are not stored: they are derived from the seed and the epoch.
+A checkpoint is one ``.npz`` file with every number that training needs to go on. It is written by
+``files``; then its manifest, with the payload's SHA-256 and a digest of itself; the pointer
+``latest.json`` comes last. A kill, a full disk or a power cut at any moment leaves the previous one
+usable. Random numbers are not stored: they are derived from the seed and the epoch.
 """
 
 from __future__ import annotations
@@ -14,10 +13,8 @@ import hashlib
 import io
 import json
 import logging
-import os
-import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,15 +22,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.errors import CheckpointError, StorageError
+from facial_expressions.errors import CheckpointError
+from facial_expressions.files import remove_leftovers, storage_errors, write_file
 from facial_expressions.training.identity import describe_differences
 
-__all__ = ["KEPT", "Checkpoint", "load_latest", "save", "write_atomically"]
+__all__ = ["KEPT", "Checkpoint", "load_latest", "save"]
 
 KEPT: Final = 3
 """Number of newest checkpoints kept, beside the best; others are deleted once a newer is whole."""
 
-_CHUNK_BYTES: Final = 1024 * 1024
 _CHECK: Final = "manifest_sha256"
 _OLD_KEYS: Final = {"file", "epochs", "sha256", "identity"}
 """What a manifest held before it had a digest of itself."""
@@ -61,25 +58,6 @@ class Checkpoint:
     score: float | None = None
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file so that it is either whole or what it was before.
-
-    Args:
-        path: The file.
-        write: Called with a temporary path in the same folder; must create that file.
-
-    Raises:
-        StorageError: The folder cannot be written: full, read-only or gone.
-    """
-    temporary = _temporary(path)
-    with _storage(path, temporary):
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _flush_folder(path.parent)
-
-
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint, point to it, and delete those that are neither among the newest nor best.
 
@@ -94,12 +72,12 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         StorageError: The folder cannot be written: full, read-only or gone.
     """
     path = folder / f"epoch-{checkpoint.epochs:05d}.npz"
-    with _storage(path, _temporary(path)):
+    with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     payload = io.BytesIO()
     np.savez(payload, allow_pickle=False, **checkpoint.arrays)
     content = payload.getbuffer()
-    _write_whole(path, content)
+    write_file(path, content)
     entry: Entry = {
         "file": path.name,
         "epochs": checkpoint.epochs,
@@ -108,9 +86,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         "score": checkpoint.score,
     }
     entry[_CHECK] = _digest_of_entry(entry)
-    text = memoryview((json.dumps(entry, indent=1) + "\n").encode())
-    _write_whole(path.with_suffix(".json"), text)
-    _write_whole(folder / "latest.json", text)
+    text = json.dumps(entry, indent=1) + "\n"
+    write_file(path.with_suffix(".json"), text)
+    write_file(folder / "latest.json", text)
     _prune(folder)
     return path
 
@@ -170,55 +148,6 @@ def _as_texts(found: str, expected: str) -> list[str]:
         return [f"{found}, expected {expected}"]
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
-
-
-@contextlib.contextmanager
-def _storage(path: Path, temporary: Path) -> Iterator[None]:
-    """Say what is wrong with the folder, and leave nothing half written in it."""
-    try:
-        yield
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise StorageError(
-            f"{path.name} cannot be written to {path.parent}; received: {error}{_free(path)}; "
-            "free some space or give another --out, then run the same command again: it resumes"
-        ) from error
-
-
-def _free(path: Path) -> str:
-    try:
-        return f" ({shutil.disk_usage(path.parent).free / 1e6:,.1f} MB are free)"
-    except OSError:
-        return ""
-
-
-def _write_whole(path: Path, content: memoryview) -> None:
-    """Write bytes under a temporary name, check their number, flush, rename, flush the folder.
-
-    Raises:
-        StorageError: One of these steps failed; the file is what it was before.
-    """
-    temporary = _temporary(path)
-    with _storage(path, temporary):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-        handle = os.open(temporary, flags, 0o644)
-        try:
-            rest = content
-            while rest:
-                rest = rest[os.write(handle, rest[:_CHUNK_BYTES]) :]
-            written = os.fstat(handle).st_size
-            if written != len(content):
-                raise OSError(f"{written} of {len(content)} bytes were written")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.replace(temporary, path)  # noqa: PTH105 - one call to the system, as are the others
-        _flush_folder(path.parent)
-
-
 def _read_manifest(path: Path) -> Entry:
     """Return a manifest's entry.
 
@@ -257,16 +186,4 @@ def _prune(folder: Path) -> None:
         for manifest in set(entries) - kept:
             (folder / entries[manifest]["file"]).unlink(missing_ok=True)
             manifest.unlink(missing_ok=True)
-        for left_over in folder.glob(".*.part"):
-            left_over.unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename durable; Windows cannot open folders and needs none of this."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    remove_leftovers(folder)

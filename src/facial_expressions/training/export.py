@@ -33,10 +33,10 @@ from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
 )
+from facial_expressions.files import write_file
 from facial_expressions.inference.probabilities import softmax
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
 from facial_expressions.preprocessing import to_batch
-from facial_expressions.training.checkpoints import write_atomically
 from facial_expressions.training.finished_run import FinishedRun, read_finished_run
 from facial_expressions.training.model_files import model_bytes, open_content
 from facial_expressions.training.network import preprocessing_of
@@ -128,7 +128,7 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
     agreement = _check_agreement(content, metadata, crops, answers)
     path = Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda temporary: _write(temporary, content))
+    write_file(path, content)
     return Export(path, metadata, difference, agreement)
 
 
@@ -258,7 +258,3 @@ def _run_file(
         for i in range(0, len(batch), 256)
     ]
     return [np.concatenate(head) for head in zip(*chunks, strict=True)]
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.ferplus import strict_majority
+from facial_expressions.files import atomic_write, write_file
 from facial_expressions.labels import FERPLUS
 from facial_expressions.training.material import Material
 from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
@@ -34,9 +37,10 @@ def save_final_weights(
         For each head the logits on validation, ``float32 (N, K)``.
     """
     split = material.dataset.validation
-    temporary = folder.path / ".part.weights.h5"
-    model.save_weights(temporary)
-    temporary.replace(folder.weights)
+    with tempfile.TemporaryDirectory() as name:  # Keras writes to nothing but a path
+        temporary = Path(name) / folder.weights.name
+        model.save_weights(temporary)
+        write_file(folder.weights, temporary.read_bytes())
     exact = _in_float32(model, folder, material)
     logits = predict_logits(exact, split, preprocessing_of(material.recipe))
     truths = {material.dataset.labels.name: split.labels}
@@ -45,7 +49,8 @@ def save_final_weights(
     arrays: dict[str, NDArray[Any]] = {"crops": split.images}
     for (name, truth), rows in zip(truths.items(), logits, strict=True):
         arrays |= {f"{name}_labels": truth, f"{name}_logits": rows}
-    np.savez(folder.validation, allow_pickle=False, **arrays)
+    with atomic_write(folder.validation) as file:
+        np.savez(file, allow_pickle=False, **arrays)
     return logits
 
 

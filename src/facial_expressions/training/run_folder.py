@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import platform
@@ -34,7 +35,7 @@ import keras
 import numpy as np
 
 from facial_expressions.data.dataset import Dataset
-from facial_expressions.training.checkpoints import write_atomically
+from facial_expressions.files import write_file
 from facial_expressions.training.precision import list_devices
 
 __all__ = ["EpochRow", "RunFolder", "describe_dataset", "describe_environment"]
@@ -128,23 +129,15 @@ class RunFolder:
 
     def write_history(self, rows: Sequence[EpochRow]) -> None:
         """Replace the history by these rows."""
-
-        def write(temporary: Path) -> None:
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, [one.name for one in fields(EpochRow)])
-                writer.writeheader()
-                writer.writerows(asdict(row) for row in rows)
-
-        write_atomically(self.history, write)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, [one.name for one in fields(EpochRow)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+        write_file(self.history, text.getvalue())
 
     def write_json(self, path: Path, data: Mapping[str, Any]) -> None:
         """Write a dictionary as readable JSON."""
-        text = json.dumps(data, indent=2, sort_keys=True) + "\n"
-        write_atomically(path, lambda temporary: _write_text(temporary, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+        write_file(path, json.dumps(data, indent=2, sort_keys=True) + "\n")
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError
+from facial_expressions.files import atomic_write, write_file
 from facial_expressions.training.batches import TrainingBatches
-from facial_expressions.training.checkpoints import write_atomically
 from facial_expressions.training.identity import describe_differences
 from facial_expressions.training.teaching import Lesson, Pupil, Teacher
 
@@ -179,22 +179,13 @@ def _epoch_file(folder: Path, epoch: int) -> Path:
 
 def _write_epoch(path: Path, answers: NDArray[np.float16]) -> str:
     """Write the answers of one epoch and return the file's SHA-256."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.save(file, answers, allow_pickle=False)
-
-    write_atomically(path, write)
+    with atomic_write(path) as file:
+        np.save(file, answers, allow_pickle=False)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _write_facts(folder: Path, facts: Mapping[str, object]) -> None:
-    text = json.dumps(facts, indent=1, sort_keys=True) + "\n"
-    write_atomically(folder / "bank.json", lambda path: _write_text(path, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_file(folder / "bank.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
 def _read_facts(folder: Path) -> dict[str, Any]:

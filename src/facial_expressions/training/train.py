@@ -17,6 +17,7 @@ import numpy as np
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.data.ferplus import strict_majority
+from facial_expressions.files import remove_leftovers, storage_errors, write_file
 from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.training import checkpoints
 from facial_expressions.training.batches import Batch, one_hot
@@ -165,13 +166,15 @@ class _Trainer:
         origins = self.material.origins()
         digest = self.material.digest
         identity = identity_text(self.recipe, data=digest, parts=origins)
-        self.folder.path.mkdir(parents=True, exist_ok=True)
+        with storage_errors(self.folder.path):
+            self.folder.path.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.folder.path)
         saved = checkpoints.load_latest(self.folder.checkpoints, identity, run_differences)
         start = saved.epochs if saved else 0
         if saved:
             self._restore(saved)
         else:
-            self.folder.recipe.write_text(self.recipe.to_toml(), encoding="utf-8")
+            write_file(self.folder.recipe, self.recipe.to_toml())
             environment = describe_environment(precision=precision)
             self.folder.write_json(self.folder.environment, environment)
         facts = describe_dataset(self.dataset) | {"digest": digest}

@@ -5,15 +5,13 @@ loader runs in a process of its own, which a crash may end. Results are written 
 code is 1 when anything was found.
 
 Example:
-    python -m benchmarks.fuzz
-    python -m benchmarks.fuzz --pictures 500 --requests 50 --seed 7
+    python -m tests.trials.fuzz
+    python -m tests.trials.fuzz --pictures 500 --requests 50 --seed 7
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import http.client
 import json
 import os
 import re
@@ -22,18 +20,17 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.mutations import mutated, pictures
 from benchmarks.record import write_results
+from benchmarks.server_process import ask, resident_mb, serving
 from facial_expressions.errors import ImageError
 from facial_expressions.images import load_image
+from tests.trials.mutations import mutated, pictures
 
-__all__ = ["Findings", "feed_loader", "main", "resident_mb", "serving"]
+__all__ = ["Findings", "feed_loader", "main"]
 
 MAX_PIXELS: Final = 50_000_000
 SLOW_S: Final = 5.0
@@ -139,7 +136,7 @@ def _run_workers(seed: int, count: int) -> dict[str, Any]:
     peak_mb, start, n_crashes = 0.0, 0, 0
     while start < count:
         words = ["--seed", str(seed), "--worker", str(start), str(count - start)]
-        command = [sys.executable, "-m", "benchmarks.fuzz", *words]
+        command = [sys.executable, "-m", "tests.trials.fuzz", *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
             assert process.stdout
             for line in process.stdout:
@@ -160,50 +157,6 @@ def _run_workers(seed: int, count: int) -> dict[str, Any]:
     return {**total.to_dict(), "peak_mb": round(peak_mb, 1), "crashes": n_crashes}
 
 
-@contextlib.contextmanager
-def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Run ``serve`` as a process; yields it and its port when it is ready."""
-    words = [sys.executable, "-m", "facial_expressions", "serve", "--port", "0", *options]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, encoding="utf-8") as process:
-        assert process.stderr
-        try:
-            line = process.stderr.readline()
-            found = re.match(r"serving on http://[\d.]+:(\d+) ", line)
-            if not found:
-                raise SystemExit(f"the server did not start: {line}{process.stderr.read()}")
-            port = int(found[1])
-            while _ask(port, "GET", "/readyz")[0] != 200:
-                time.sleep(0.05)
-            yield process, port
-        finally:
-            process.kill()
-
-
-def resident_mb(process_id: int) -> float:
-    """Return the memory that a process and its children hold now, in MB; 0 without /proc."""
-    total = 0.0
-    for status in Path("/proc").glob("[0-9]*/status"):
-        with contextlib.suppress(OSError, ValueError):
-            text = status.read_text(encoding="ascii", errors="replace")
-            fields = dict(re.findall(r"^(Pid|PPid|VmRSS):\s+(\d+)", text, re.MULTILINE))
-            if str(process_id) in (fields["Pid"], fields["PPid"]):
-                total += int(fields.get("VmRSS", 0)) / 1024
-    return total
-
-
-def _ask(
-    port: int, method: str, path: str, body: bytes = b"", content_type: str = ""
-) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        headers = {"Content-Type": content_type} if content_type else {}
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
 def _feed_server(seed: int, count: int, model: str) -> dict[str, Any]:
     findings = Findings()
     peak_mb = 0.0
@@ -216,7 +169,7 @@ def _feed_server(seed: int, count: int, model: str) -> dict[str, Any]:
         path = "/v1/classify" if number % 7 == 6 else "/v1/recognize"
         began = time.perf_counter()
         try:
-            status, body = _ask(port, "POST", path, data, content_type)
+            status, body = ask(port, "POST", path, data, content_type)
         except OSError as error:
             return number, 0, type(error).__name__.encode(), time.perf_counter() - began
         return number, status, body, time.perf_counter() - began
@@ -229,8 +182,8 @@ def _feed_server(seed: int, count: int, model: str) -> dict[str, Any]:
             if number % 50 == 0:
                 peak_mb = max(peak_mb, resident_mb(process.pid))
         peak_mb = max(peak_mb, resident_mb(process.pid))
-        deaths = re.search(rb"decoder_deaths ([\d.]+)", _ask(port, "GET", "/metrics")[1])
-        if _ask(port, "GET", "/healthz")[0] != 200 or process.poll() is not None:
+        deaths = re.search(rb"decoder_deaths ([\d.]+)", ask(port, "GET", "/metrics")[1])
+        if ask(port, "GET", "/healthz")[0] != 200 or process.poll() is not None:
             findings.violations.append("the server is not alive at the end")
     if peak_mb > MEMORY_MB:
         findings.violations.append(f"the server took {peak_mb:.0f} MB")

@@ -11,8 +11,8 @@ exactly one row per input. The time of ``workers`` is compared with two processe
 is random comes from the seed that is printed.
 
 Example:
-    python -m benchmarks.batch_faults
-    python -m benchmarks.batch_faults --photos 200 --runs 2 --seed 7
+    python -m tests.trials.batch_faults
+    python -m tests.trials.batch_faults --photos 200 --runs 2 --seed 7
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ and cuts: each must be noticed. Everything is derived from the seed; the exit co
 anything differs.
 
 Example:
-    python -m benchmarks.crash_test
-    python -m benchmarks.crash_test --kills 2 --damages 50
+    python -m tests.trials.crash_test
+    python -m tests.trials.crash_test --kills 2 --damages 50
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.crash_points import count_calls, kill_at_call, kill_this_process_at_call
 from benchmarks.record import write_results
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.model_store import list_models
 from facial_expressions.inference.onnx_bytes import check_onnx_bytes, seal_model
 from facial_expressions.training import checkpoints
 from facial_expressions.training.checkpoints import Checkpoint, load_latest, save
+from tests.trials.crash_points import count_calls, kill_at_call, kill_this_process_at_call
 
 __all__ = ["main"]
 
@@ -140,7 +140,7 @@ def _seconds_to_start(run: Path) -> float:
 
 
 def _training(run: Path, die: str = "") -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "benchmarks.crash_test", "--train", str(run), "--die", die]
+    words = [sys.executable, "-m", "tests.trials.crash_test", "--train", str(run), "--die", die]
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=quiet

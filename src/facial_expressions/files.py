@@ -1,0 +1,214 @@
+"""Write files whole or not at all: the one way in which this package writes its results.
+
+The content goes into a temporary file in the same folder, which is flushed to the disk and renamed.
+After a kill, a power cut or on a full disk the name still holds what it held before. The temporary
+name cannot be foreseen, and a link, folder or device under either name is refused, never followed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from facial_expressions.errors import StorageError
+
+__all__ = [
+    "NO_LINKS",
+    "PART",
+    "atomic_write",
+    "remove_leftovers",
+    "storage_errors",
+    "write_file",
+]
+
+PART: Final = ".part"
+"""Ending of temporary files."""
+
+NO_LINKS: Final[int] = getattr(os, "O_NOFOLLOW", 0)
+"""Flag of ``os.open`` that refuses a link; Windows has none, and needs a privilege to make one."""
+
+_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS | getattr(os, "O_BINARY", 0)
+_CHUNK_BYTES: Final = 1024 * 1024
+_MAKE_ROOM: Final = "free some space, then run the same command again"
+_CHECK: Final = "check the permissions, or write to another folder"
+_RENAME: Final = "choose another name"
+_REASONS: Final = {
+    errno.ENOSPC: ("the disk is full", _MAKE_ROOM),
+    errno.EDQUOT: ("the disk quota is used up", _MAKE_ROOM),
+    errno.EFBIG: ("the file would be larger than is allowed here", "raise the limit (ulimit -f)"),
+    errno.EACCES: ("no permission to write here", _CHECK),
+    errno.EPERM: ("no permission to write here", _CHECK),
+    errno.EROFS: ("the disk is read-only", _CHECK),
+    errno.EIO: ("the disk does not answer", "check the disk, or write to another one"),
+    errno.ENOENT: ("the folder does not exist", "create it, or write to another folder"),
+    errno.ENOTDIR: ("part of the path is a file, not a folder", _RENAME),
+    errno.EEXIST: ("the name is taken by something else", _RENAME),
+    errno.EISDIR: ("the name is taken by a folder", _RENAME),
+    errno.ELOOP: ("the name is a symbolic link, which is not followed", _RENAME),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
+}
+"""What the system's errors mean here, and what to do about each."""
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under its name, whole, when the block ends well.
+
+    An error in the block leaves the name as it was and nothing beside it. Permissions are those of
+    the file that is replaced, or of a new file under the user's mask.
+
+    Args:
+        path: The file; its folder must exist.
+
+    Yields:
+        A binary file. It can seek, but holds nothing to read.
+
+    Raises:
+        StorageError: The file cannot be written; the message says why in words.
+
+    Examples:
+        >>> with atomic_write("rows.txt") as file:
+        ...     _ = file.write(b"happy")
+        >>> Path("rows.txt").read_text()
+        'happy'
+    """
+    with _new_content(Path(path)) as handle, os.fdopen(handle, "wb", closefd=False) as file:
+        yield file
+
+
+def write_file(
+    path: str | Path, content: str | bytes | memoryview, *, overwrite: bool = True
+) -> None:
+    """Write a file whole or not at all.
+
+    Args:
+        path: The file; its folder must exist.
+        content: Bytes; or a text, written as UTF-8 with line ends as they are. What UTF-8 cannot
+            hold, as part of an odd file name, is escaped.
+        overwrite: Whether a file of this name is replaced.
+
+    Raises:
+        StorageError: The file cannot be written; the message says why in words.
+        FileExistsError: The name is taken and may not be overwritten.
+    """
+    path = Path(path)
+    if isinstance(content, str):
+        content = content.encode("utf-8", "backslashreplace")
+    with _new_content(path, overwrite=overwrite) as handle:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(handle, rest[:_CHUNK_BYTES]) :]
+        written = os.fstat(handle).st_size
+        if written != len(content):
+            reason = f"only {written:,} of {len(content):,} bytes were written"
+            raise _storage_error(path, reason, "check the disk, or write to another one")
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the system's errors in a block into one that says in words what is wrong with a file.
+
+    Errors that name a file elsewhere pass.
+
+    Args:
+        path: The file or folder that the block writes.
+
+    Raises:
+        StorageError: Something in the block could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        named = Path(os.fsdecode(error.filename)) if error.filename else path
+        is_elsewhere = named.parent != path.parent and named not in path.parents
+        if error.errno is None or is_elsewhere:
+            raise
+        reason, advice = _REASONS.get(error.errno, (error.strerror or "unknown reason", _CHECK))
+        raise _storage_error(path, reason, advice) from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed; what cannot be removed may stay.
+
+    Args:
+        folder: A folder into which nobody else writes at the moment.
+    """
+    with suppress(OSError):
+        for part in folder.glob(f".*{PART}"):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _new_content(path: Path, *, overwrite: bool = True) -> Iterator[int]:
+    """Yield the descriptor of a temporary file, which takes the name when the block ends well."""
+    temporary = path.with_name(f".{os.urandom(8).hex()}{PART}")
+    with storage_errors(path):
+        handle = os.open(temporary, _NEW_FILE, _mode(path) if overwrite else 0o666)
+    try:
+        with storage_errors(path):
+            try:
+                yield handle
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        if not overwrite:
+            _rename_to_free(temporary, path)
+        with storage_errors(path):
+            if overwrite:
+                os.replace(temporary, path)  # noqa: PTH105 - one call to the system, as the others
+            _flush_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int:
+    """Return the permissions that a file gets; refuse a name that something else has."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return 0o666
+    if stat.S_ISREG(mode):
+        return stat.S_IMODE(mode) & 0o777
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "", str(path))
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, "", str(path))
+    raise FileExistsError(errno.EEXIST, "", str(path))
+
+
+def _rename_to_free(temporary: Path, path: Path) -> None:
+    """Give a file its name unless that is taken, which a plain rename would not notice."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "the name is taken", str(path)) from None
+        with storage_errors(path):
+            temporary.rename(path)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename durable; Windows cannot open folders and needs none of this."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _storage_error(path: Path, reason: str, advice: str) -> StorageError:
+    if advice is _MAKE_ROOM:
+        with suppress(OSError):
+            reason += f" ({shutil.disk_usage(path.parent).free / 1e6:,.1f} MB are free)"
+    return StorageError(f"{path} cannot be written: {reason}; {advice}")
