@@ -1,8 +1,8 @@
-"""Look at an ONNX file's bytes before any parser runs: what it refers to, and its declared shapes.
+"""Look at an ONNX file's bytes before any parser runs: whether it is whole, and what it holds.
 
 An ONNX file is a protocol-buffers message. This module walks its wire format, so that a file can be
-refused (tensors kept in other files, endless loops, operators that no classifier needs, cut short)
-before ONNX Runtime sees it, and so that a file exported with fixed sizes can be given free ones.
+refused (tensors kept in other files, endless loops, operators that no network needs, cut short)
+before ONNX Runtime sees it.
 Field numbers are those of ``onnx.proto``
 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 """
@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from facial_expressions.errors import ModelError
 
-__all__ = ["check_onnx_bytes", "free_shapes", "seal_model"]
+__all__ = ["check_onnx_bytes", "seal_model"]
 
 Field = tuple[int, int, memoryview]
 """Field number, wire type (0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes), content."""
@@ -26,9 +26,6 @@ _MODEL_METADATA: Final = 14
 _MODEL_FUNCTIONS: Final = 25
 _GRAPH_NODE: Final = 1
 _GRAPH_INITIALIZER: Final = 5
-_GRAPH_INPUT: Final = 11
-_GRAPH_OUTPUT: Final = 12
-_GRAPH_VALUE_INFO: Final = 13
 _GRAPH_SPARSE_INITIALIZER: Final = 15
 _FUNCTION_NODE: Final = 7
 _NODE_OP_TYPE: Final = 4
@@ -49,18 +46,22 @@ _CONTROL_FLOW: Final = frozenset({b"Loop", b"Scan", b"If"})
 
 _DOMAINS: Final = frozenset({b"", b"ai.onnx"})
 _OPERATORS: Final = frozenset(
-    b"Abs Add ArgMax AveragePool BatchNormalization Cast Clip Concat Constant Conv "
-    b"ConvTranspose DequantizeLinear Div Dropout Elu Equal Erf Exp Flatten Gather Gelu Gemm "
-    b"GlobalAveragePool GlobalMaxPool Greater GroupNormalization HardSigmoid HardSwish "
-    b"Identity InstanceNormalization LRN LayerNormalization LeakyRelu Less Log LogSoftmax "
-    b"MatMul Max MaxPool Mean Min Mish Mul Neg PRelu Pad Pow QLinearConv QLinearMatMul "
-    b"QuantizeLinear Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum ReduceSumSquare "
-    b"ReduceL2 Relu Reshape Selu Shape Sigmoid Sign Slice Softmax Softplus Softsign Split Sqrt "
-    b"Squeeze Sub Sum Swish Tanh Transpose Unsqueeze Where".split()
+    b"Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Celu Clip Concat Constant "
+    b"Conv ConvInteger ConvTranspose CumSum DepthToSpace DequantizeLinear Div Dropout "
+    b"DynamicQuantizeLinear Elu Equal Erf Exp Flatten Floor Gather GatherElements GatherND Gelu "
+    b"Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization "
+    b"HardSigmoid HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Less "
+    b"LessOrEqual Log LogSoftmax MatMul MatMulInteger Max MaxPool Mean Min Mish Mod Mul Neg "
+    b"NonMaxSuppression NonZero Not Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear "
+    b"Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum "
+    b"ReduceSumSquare Relu Reshape Resize RoiAlign Round ScatterElements ScatterND Selu Shape "
+    b"Sigmoid Sign Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum "
+    b"Swish Tanh TopK Transpose Unsqueeze Upsample Where Xor".split()
 )
-"""What a network of layers is made of. Missing on purpose: control flow, operators that make
-tensors of any size out of a few bytes (ConstantOfShape, Expand, Range, Tile), chance, strings,
-and every operator of another domain (vendors' compiled contexts, libraries of one's own)."""
+"""What networks of layers and common detectors are made of. Missing on purpose: control flow,
+operators that make tensors of any size out of a few bytes (ConstantOfShape, Expand, Range, Tile),
+chance, strings, and every operator of another domain (vendors' compiled contexts, libraries of
+one's own)."""
 
 
 def check_onnx_bytes(data: bytes, *, source: str) -> None:
@@ -101,30 +102,6 @@ def seal_model(data: bytes) -> bytes:
     digest = hashlib.sha256(data).hexdigest().encode()
     entry = _encode(1, 2, _SEAL) + _encode(2, 2, digest)
     return data + _encode(_MODEL_METADATA, 2, entry)
-
-
-def free_shapes(data: bytes, names: Iterable[str]) -> bytes:
-    """Return the model with every size of the named inputs and outputs left open.
-
-    Other inputs are left out: old files list their weights among them, and a runtime cannot
-    prepare weights that a caller might replace.
-
-    Args:
-        data: Content of a whole ONNX file.
-        names: Names of all inputs that are no weights, and of outputs; float tensors.
-
-    Raises:
-        ModelError: The bytes are malformed.
-    """
-    wanted = {name.encode() for name in names}
-    try:
-        parts = []
-        for number, wire, content in _fields(memoryview(data)):
-            graph = _free_graph(content, wanted) if number == _MODEL_GRAPH else content
-            parts.append(_encode(number, wire, graph))
-    except _WireError as error:
-        raise _malformed("the model", str(error)) from error
-    return b"".join(parts)
 
 
 def _check_seal(data: bytes, top: list[Field], source: str) -> None:
@@ -219,7 +196,7 @@ def _check_operator(node: memoryview, source: str) -> None:
     what = "control flow" if op_type in _CONTROL_FLOW else "an operator"
     name = b".".join(part for part in (domain, op_type) if part)[:80].decode(errors="replace")
     raise ModelError(
-        f"{source} holds {what} that a classifier has no use for; received the operator {name!r}; "
+        f"{source} holds {what} that a network has no use for; received the operator {name!r}; "
         "export the model without it"
     )
 
@@ -238,27 +215,6 @@ def _check_tensors(tensors: list[memoryview], source: str) -> None:
                     f"{source} keeps a tensor in another file, which is refused; received a tensor "
                     "with external data; save the model as one file"
                 )
-
-
-def _free_graph(graph: memoryview, wanted: set[bytes]) -> bytes:
-    parts = []
-    for number, wire, content in _fields(graph):
-        is_value = number in (_GRAPH_INPUT, _GRAPH_OUTPUT)
-        named = is_value and bytes(_children(content, (1,))[0]) in wanted
-        if number == _GRAPH_VALUE_INFO or (number == _GRAPH_INPUT and not named):
-            continue
-        parts.append(_encode(number, wire, _free_value(content) if named else content))
-    return b"".join(parts)
-
-
-def _free_value(value: memoryview) -> bytes:
-    """Rebuild a ValueInfoProto: name, and a float tensor type of as many dimensions, all open."""
-    (name,) = _children(value, (1,))
-    (tensor_type,) = _children(_children(value, (2,))[0], (1,))
-    n_dimensions = len(_children(_children(tensor_type, (2,))[0], (1,)))
-    shape = b"".join(_encode(1, 2, b"") for _ in range(n_dimensions))
-    float_type = _encode(1, 0, b"\x01") + _encode(2, 2, shape)
-    return _encode(1, 2, name) + _encode(2, 2, _encode(1, 2, float_type))
 
 
 def _encode(number: int, wire: int, content: bytes | memoryview) -> bytes:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError, suggest
-from facial_expressions.inference.onnx_bytes import check_onnx_bytes, free_shapes
+from facial_expressions.inference.onnx_bytes import check_onnx_bytes
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -142,7 +142,6 @@ def open_session(
     threads: int | None = None,
     device: str = CPU,
     sha256: str | None = None,
-    free: Sequence[str] = (),
 ) -> ModelSession:
     """Check a model file and open it.
 
@@ -151,7 +150,6 @@ def open_session(
         threads: Threads for one run; None leaves it to ONNX Runtime (one per physical core).
         device: ``cpu``, ``auto``, or a name in ``DEVICES``. What it lacks runs on the processor.
         sha256: What the file's SHA-256 must be, as hexadecimal digits; None when it is not known.
-        free: Names of float inputs and outputs whose sizes are to be left open.
 
     Raises:
         ModelError: The file is missing, too large, changed, no model, or needs another runtime; or
@@ -173,8 +171,8 @@ def open_session(
             f"{hashlib.sha256(data).hexdigest()}, expected {sha256}; install the package again"
         )
     check_onnx_bytes(data, source=path.name)
-    session = _start(free_shapes(data, free) if free else data, path, threads, device)
-    options = {"threads": threads, "device": device, "sha256": sha256, "free": free}
+    session = _start(data, path, threads, device)
+    options = {"threads": threads, "device": device, "sha256": sha256}
     return ModelSession(session, path.absolute(), options)
 
 

