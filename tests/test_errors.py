@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from facial_expressions import errors
-from facial_expressions.errors import FacialExpressionsError, MissingExtraError
+from facial_expressions.errors import FacialExpressionsError, MissingExtraError, first_line
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,15 @@ def test_missing_extra_names_package_and_install_line() -> None:
     message = str(MissingExtraError.of("train", "keras"))
     assert "'keras'" in message
     assert message.endswith('run: pip install "facial-expressions[train]"')
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("\n  one\ntwo"), "one"),
+        (ValueError(), "ValueError"),
+        (KeyError("x" * 300), "'" + "x" * 199),
+    ],
+)
+def test_first_line_is_one_short_line(error: Exception, line: str) -> None:
+    assert first_line(error) == line

@@ -131,3 +131,16 @@ def suggest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}choose one of {names}"
+
+
+def first_line(error: Exception) -> str:
+    r"""Return what a library says of an error, cut to one line of at most 200 characters.
+
+    Args:
+        error: Any exception; one without a text gives its type's name.
+
+    Examples:
+        >>> first_line(ValueError(" no such node\nTraceback of many lines"))
+        'no such node'
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -21,7 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
+from facial_expressions.errors import (
+    ImageError,
+    ImageFormatError,
+    ImageTooLargeError,
+    first_line,
+)
 from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.png_bytes import check_png
 
@@ -230,9 +235,9 @@ def _damaged(name: str, error: Exception) -> ImageError | MemoryError:
             f"there is too little memory for the picture; received {name}; close other programs, "
             "or shrink it"
         )
-    reason = (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
     return ImageError(
-        f"the picture is damaged or cut short; received {name}: {reason}; copy the file again"
+        f"the picture is damaged or cut short; received {name}: {first_line(error)}; "
+        "copy the file again"
     )
 
 

@@ -9,13 +9,12 @@ convolution in bfloat16 is slow on small maps, where another convolution gives t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import keras
 from keras import layers
 
-__all__ = ["DirectConv2D", "FusedBatchNormalization"]
+__all__ = ["DirectConv2D", "FusedBatchNormalization", "same_padding"]
 
 _SMALL_MAP: Final = 8
 """Side up to which TensorFlow's own weight gradient in bfloat16 is the slower one."""
@@ -143,15 +142,20 @@ class DirectConv2D(layers.Conv2D):
         return known and max(self.kernel_size) > 1 and self.compute_dtype == "bfloat16"
 
 
-def _padding(
-    sides: Sequence[int], kernel: Sequence[int], strides: Sequence[int]
-) -> list[tuple[int, int]]:
-    """Return the pixels that ``same`` puts before and after, for height and width."""
-    around = [
-        max((-(-side // step) - 1) * step + size - side, 0)
-        for side, step, size in zip(sides, strides, kernel, strict=True)
-    ]
-    return [(total // 2, total - total // 2) for total in around]
+def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return how many pixels the padding ``same`` puts before and after one side.
+
+    Args:
+        side: Length of the side in pixels.
+        kernel: Length of the kernel along it.
+        stride: Step along it.
+
+    Examples:
+        >>> same_padding(48, 5, 4)
+        (0, 1)
+    """
+    total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+    return total // 2, total - total // 2
 
 
 def _convolve_in_torch(
@@ -162,7 +166,7 @@ def _convolve_in_torch(
     x = inputs.permute(0, 3, 1, 2)
     weight = keras.ops.convert_to_tensor(kernel).permute(3, 2, 0, 1)
     weight = weight.contiguous(memory_format=torch.channels_last)
-    (top, bottom), (left, right) = _padding(x.shape[2:], weight.shape[2:], strides)
+    (top, bottom), (left, right) = map(same_padding, x.shape[2:], weight.shape[2:], strides)
     before = [top, left]
     if (top, left) != (bottom, right):
         x, before = torch.nn.functional.pad(x, (left, right, top, bottom)), [0, 0]
@@ -180,6 +184,7 @@ def _convolve_in_tensorflow(
     import tensorflow as tf
 
     steps = [1, *strides, 1]
+    around = [*map(same_padding, inputs.shape[1:3], kernel.shape[:2], strides)]
 
     def convolve(x: Any, weight: Any) -> tuple[Any, Any]:  # noqa: ANN401 - TensorFlow has no types
         def gradients(upstream: Any) -> tuple[Any, Any]:  # noqa: ANN401
@@ -197,7 +202,11 @@ def _convolve_in_tensorflow(
                     tf.transpose(x, (3, 1, 2, 0)),
                     tf.transpose(upstream, (1, 2, 0, 3)),
                     strides=1,
-                    padding=[[0, 0], *_padding(x.shape[1:3], weight.shape[:2], strides), [0, 0]],
+                    padding=[
+                        [0, 0],
+                        *map(same_padding, x.shape[1:3], weight.shape[:2], strides),
+                        [0, 0],
+                    ],
                     dilations=strides,
                 )
             return to_input, tf.transpose(to_weight, (1, 2, 0, 3))

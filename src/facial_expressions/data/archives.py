@@ -7,9 +7,7 @@ large one may grow.
 
 from __future__ import annotations
 
-import bz2
 import errno
-import gzip
 import lzma
 import os
 import stat
@@ -17,17 +15,18 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, Protocol, cast
+from typing import IO, Final, Self
 
 from facial_expressions.errors import DatasetError
 
 __all__ = ["FileTree", "is_tar", "is_zip", "open_csv", "open_tree", "walk_files"]
 
 MAX_MEMBERS: Final = 1_000_000
-"""Most members an archive may have, or files a folder."""
+"""Most members an archive may have."""
 
 MAX_PICTURE_BYTES: Final = 64 * 1024**2
 """Largest picture file that is read."""
@@ -39,31 +38,32 @@ MAX_TAR_BYTES: Final = 4 * 1024**3
 """Largest tar archive, unpacked."""
 
 _MAX_DEPTH: Final = 5
-_MAX_READ_BYTES: Final = 16 * 1024**2
+_MAX_HEADER_BYTES: Final = 16 * 1024**2
 _MAX_TAIL_BYTES: Final = 16 * 1024**2
+_TAR_HEADS: Final = {b"\x1f\x8b": "r:gz", b"BZh": "r:bz2", b"\xfd7z": "r:xz"}
+"""First bytes of compressed tar archives, and how ``tarfile`` opens each."""
+
 _DAMAGED: Final = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    lzma.LZMAError,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    OverflowError,
-    UnicodeDecodeError,
-    struct.error,
-)
+    tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error, EOFError,
+    NotImplementedError, OverflowError, RecursionError, UnicodeDecodeError,
+)  # fmt: skip
 
 
-class FileTree(Protocol):
-    """A folder or an archive: names of files, and their bytes."""
+class FileTree:
+    """A folder or a zip archive: names of files, and their bytes.
 
-    @property
-    def name(self) -> str:
-        """Name of the folder or archive, without its suffix."""
+    Args:
+        name: Name of the folder or archive, without its suffix.
+        openers: Opens each file, by its path below the tree, parted by ``/``.
+    """
+
+    def __init__(self, name: str, openers: Mapping[str, Callable[[], IO[bytes]]]) -> None:
+        self.name = name
+        self._openers = openers
 
     def names(self) -> list[str]:
-        """Return the paths of all files below it, parted by ``/``, sorted, without hidden ones."""
+        """Return the paths of all files, sorted, without hidden ones."""
+        return sorted(self._openers)
 
     def read(self, name: str) -> bytes:
         """Return the bytes of one file.
@@ -71,24 +71,32 @@ class FileTree(Protocol):
         Raises:
             DatasetError: The file is too large, or cannot be read.
         """
+        try:
+            with self._openers[name]() as stream:
+                data = stream.read(MAX_PICTURE_BYTES + 1)
+        except (*_DAMAGED, OSError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise DatasetError(
+                f"{name} cannot be read; received {reason}; check the file and its rights"
+            ) from error
+        _check_size(name, len(data), MAX_PICTURE_BYTES)
+        return data
 
 
 def is_zip(path: Path) -> bool:
     """Return whether a file's first bytes are those of a zip archive."""
-    return _starts_with(path, b"PK\x03\x04", b"PK\x05\x06")
+    return _head(path).startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 
 def is_tar(path: Path) -> bool:
     """Return whether a file is a tar archive, compressed or not, judged by its first bytes."""
-    if _starts_with(path, b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"):
-        return True
-    with path.open("rb") as stream:
-        return stream.read(262)[257:] == b"ustar"
+    head = _head(path)
+    return head.startswith(tuple(_TAR_HEADS)) or head[257:] == b"ustar"
 
 
-def _starts_with(path: Path, *heads: bytes) -> bool:
+def _head(path: Path) -> bytes:
     with path.open("rb") as stream:
-        return stream.read(8).startswith(heads)
+        return stream.read(262)
 
 
 @contextmanager
@@ -102,12 +110,15 @@ def open_tree(path: Path) -> Iterator[FileTree]:
         DatasetError: The archive is damaged or not safe to read.
     """
     if path.is_dir():
-        yield _Folder(path)
+        files = {name: _opener(file) for name, file in walk_files(path)}
+        yield FileTree(path.resolve().name, files)
         return
     with _damage_named(path):
         archive = zipfile.ZipFile(path)
     with archive:
-        yield _Zip(path, archive)
+        members = _zip_members(path, archive)
+        openers = {name: partial(archive.open, member) for name, member in members.items()}
+        yield FileTree(path.stem, openers)
 
 
 @contextmanager
@@ -125,16 +136,21 @@ def open_csv(path: Path, columns: Sequence[str]) -> Iterator[IO[bytes]]:
     with _damage_named(path):
         if is_zip(path):
             with zipfile.ZipFile(path) as archive:
-                tree = _Zip(path, archive)
-                with _zip_table(tree, archive, columns) as stream:
+                members = sorted(_zip_members(path, archive).items(), key=_likely_table_first)
+                files = ((name, one.file_size, partial(archive.open, one)) for name, one in members)
+                with _find_table(path, files, columns) as stream:
                     yield stream
         elif is_tar(path):
-            with (
-                _unpacked(path) as bounded,
-                tarfile.open(fileobj=cast(IO[bytes], bounded)) as tar,
-                _tar_table(path, tar, columns) as stream,
-            ):
-                yield stream
+            head = _head(path)
+            mode = next((_TAR_HEADS[one] for one in _TAR_HEADS if head.startswith(one)), "r:")
+            with tarfile.open(path, mode, tarinfo=_TarHeader) as tar:  # type: ignore[call-overload]
+                tables = (
+                    (one.name, one.size, partial(tar.extractfile, one))
+                    for one in _tar_members(path, tar)
+                    if one.isfile()
+                )
+                with _find_table(path, tables, columns) as stream:
+                    yield stream
                 _read_to_end(path, tar)
         else:
             with path.open("rb") as stream:
@@ -163,150 +179,80 @@ def walk_files(folder: Path, *, prefix: str = "", depth: int = 0) -> Iterator[tu
                 yield from walk_files(Path(entry.path), prefix=below, depth=depth + 1)
 
 
-class _Folder:
-    """A folder on disk."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @property
-    def name(self) -> str:
-        return self._path.resolve().name
-
-    def names(self) -> list[str]:
-        return sorted(name for name, _ in walk_files(self._path))
-
-    def read(self, name: str) -> bytes:
-        try:
-            with (self._path / name).open("rb") as stream:
-                data = stream.read(MAX_PICTURE_BYTES + 1)
-        except OSError as error:
-            raise DatasetError(
-                f"{name} cannot be read; received {error.strerror}; check the file and its rights"
-            ) from error
-        _check_size(name, len(data), MAX_PICTURE_BYTES)
-        return data
+def _opener(file: Path) -> Callable[[], IO[bytes]]:
+    return lambda: file.open("rb")
 
 
-class _Zip:
-    """A zip archive whose member list has been checked."""
-
-    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
-        self._path = path
-        self._archive = archive
-        self.members: dict[str, zipfile.ZipInfo] = {}
-        for member in archive.infolist():
-            self._check(member)
-            if not member.is_dir() and not any(map(_is_hidden, member.filename.split("/"))):
-                self.members[member.filename] = member
-
-    def _check(self, member: zipfile.ZipInfo) -> None:
+def _zip_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return the files of an archive, all of whose entries are checked."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for count, member in enumerate(archive.infolist()):
         is_link = stat.S_ISLNK(member.external_attr >> 16)
-        _check_name(self._path, member.orig_filename, is_link=is_link)
+        _check_member(path, member.orig_filename, count, is_link=is_link)
         if member.flag_bits & 0x1:
-            raise _unsafe(self._path, "an encrypted member", member.filename)
-        if member.filename in self.members:
-            raise _unsafe(self._path, "two members of one name", member.filename)
-        if len(self.members) >= MAX_MEMBERS:
-            raise _unsafe(self._path, f"over {MAX_MEMBERS:,} members", member.filename)
-
-    @property
-    def name(self) -> str:
-        return self._path.stem
-
-    def names(self) -> list[str]:
-        return sorted(self.members)
-
-    def read(self, name: str) -> bytes:
-        _check_size(name, self.members[name].file_size, MAX_PICTURE_BYTES)
-        with _damage_named(self._path, name):
-            return self._archive.read(self.members[name])
+            raise _unsafe(path, "an encrypted member", member.filename)
+        if member.filename in members:
+            raise _unsafe(path, "two members of one name", member.filename)
+        if not member.is_dir() and not any(map(_is_hidden, member.filename.split("/"))):
+            members[member.filename] = member
+    return members
 
 
-def _zip_table(tree: _Zip, archive: zipfile.ZipFile, columns: Sequence[str]) -> IO[bytes]:
-    for name in sorted(tree.members, key=_likely_table):
+def _find_table(
+    path: Path,
+    files: Iterable[tuple[str, int, Callable[[], IO[bytes] | None]]],
+    columns: Sequence[str],
+) -> IO[bytes]:
+    """Open the first of an archive's files, of name, size and opener, that is the table."""
+    names: list[str] = []
+    for name, size, opener in files:
+        names.append(name)
         if not name.lower().endswith(".csv"):
             continue
-        _check_size(name, tree.members[name].file_size, MAX_CSV_BYTES)
-        with archive.open(tree.members[name]) as stream:
-            first = stream.readline(4096)
-        if _holds(first, columns):
-            return archive.open(tree.members[name])
-    raise _no_table(Path(archive.filename or ""), columns, list(tree.members))
-
-
-class _Bounded:
-    """A stream that never reads much at once nor goes far: a tar's headers say how much to read."""
-
-    def __init__(self, path: Path, stream: IO[bytes]) -> None:
-        self._path = path
-        self._stream = stream
-
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _MAX_READ_BYTES:
-            raise _unsafe(self._path, "a header of many megabytes", f"{size:,} bytes")
-        return self._stream.read(size)
-
-    def seek(self, offset: int) -> int:
-        if offset > MAX_TAR_BYTES:
-            raise _unsafe(self._path, f"over {MAX_TAR_BYTES / 1e9:.0f} GB", f"{offset:,} bytes")
-        return self._stream.seek(offset)
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-
-@contextmanager
-def _unpacked(path: Path) -> Iterator[_Bounded]:
-    """Open a tar archive for reading, unpacked as its first bytes ask for."""
-    openers: dict[bytes, type[gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]] = {
-        b"\x1f\x8b": gzip.GzipFile,
-        b"BZh": bz2.BZ2File,
-        b"\xfd7z": lzma.LZMAFile,
-    }
-    opener = next((openers[head] for head in openers if _starts_with(path, head)), None)
-    with opener(path) if opener else path.open("rb") as stream:
-        yield _Bounded(path, cast(IO[bytes], stream))
-
-
-def _tar_table(path: Path, tar: tarfile.TarFile, columns: Sequence[str]) -> IO[bytes]:
-    names: list[str] = []
-    for member in tar:
-        _check_tar_member(path, member, len(names))
-        names.append(member.name)
-        if not (member.isfile() and member.name.lower().endswith(".csv")):
-            continue
-        _check_size(member.name, member.size, MAX_CSV_BYTES)
-        stream = tar.extractfile(member)
+        _check_size(name, size, MAX_CSV_BYTES)
+        stream = opener()
         if stream is not None and _holds(stream.readline(4096), columns):
             stream.seek(0)
             return stream
-    raise _no_table(path, columns, names)
+    raise DatasetError(
+        f"archive {path.name} holds no csv file with the columns {', '.join(columns)}; received "
+        f"{', '.join(names[:5]) or 'no files'}; give fer2013.csv or the archive that holds it"
+    )
+
+
+class _TarHeader(tarfile.TarInfo):
+    """A header that may not ask for much: those before a member are read into memory at once."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        header = super().frombuf(buf, encoding, errors)
+        if not 0 <= header.size <= (MAX_TAR_BYTES if header.isreg() else _MAX_HEADER_BYTES):
+            raise tarfile.ReadError(f"a header that claims {header.size:,} bytes")
+        return header
+
+
+def _tar_members(path: Path, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    for count, member in enumerate(tar):
+        is_link = member.issym() or member.islnk() or member.isdev()
+        _check_member(path, member.name, count, is_link=is_link)
+        if member.offset_data + member.size > MAX_TAR_BYTES:
+            raise _unsafe(path, f"over {MAX_TAR_BYTES / 1e9:.0f} GB", member.name)
+        yield member
 
 
 def _read_to_end(path: Path, tar: tarfile.TarFile) -> None:
     """Go on to the last byte, so that damage behind the table is found and its checksum is read."""
-    for count, member in enumerate(tar):
-        _check_tar_member(path, member, count)
-    stream = cast(IO[bytes], tar.fileobj)
+    for _ in _tar_members(path, tar):
+        pass
     tail = 0
-    while piece := stream.read(1024**2):
+    while tar.fileobj and (piece := tar.fileobj.read(1024**2)):
         tail += len(piece)
         if tail > _MAX_TAIL_BYTES:
             raise _unsafe(path, "many megabytes behind its end", "padding")
 
 
-def _check_tar_member(path: Path, member: tarfile.TarInfo, count: int) -> None:
-    _check_name(path, member.name, is_link=member.issym() or member.islnk() or member.isdev())
-    if count >= MAX_MEMBERS:
-        raise _unsafe(path, f"over {MAX_MEMBERS:,} members", member.name)
-
-
-def _likely_table(name: str) -> tuple[bool, str]:
-    return (PurePosixPath(name).name.lower() != "fer2013.csv", name)
+def _likely_table_first(item: tuple[str, object]) -> tuple[bool, str]:
+    return (PurePosixPath(item[0]).name.lower() != "fer2013.csv", item[0])
 
 
 def _holds(first_line: bytes, columns: Sequence[str]) -> bool:
@@ -318,18 +264,20 @@ def _is_hidden(name: str) -> bool:
     return name.startswith((".", "__MACOSX")) or name in {"Thumbs.db", "desktop.ini"}
 
 
-def _check_name(path: Path, name: str, *, is_link: bool) -> None:
+def _check_member(path: Path, name: str, count: int, *, is_link: bool) -> None:
     parts = name.replace("\\", "/").split("/")
     if is_link:
         raise _unsafe(path, "a link or device", name)
     if parts[0] == "" or ".." in parts or ":" in parts[0] or "\0" in name:
         raise _unsafe(path, "a name that leads out of the archive", name)
+    if count >= MAX_MEMBERS:
+        raise _unsafe(path, f"over {MAX_MEMBERS:,} members", name)
 
 
 def _check_size(name: str, size: int, limit: int) -> None:
     if size > limit:
         raise DatasetError(
-            f"{name} is too large; received {size / 1e6:,.0f} MB; "
+            f"{name} is too large; received {size / 1e6:,.0f} MB or more; "
             f"give a file of at most {limit / 1e6:,.0f} MB"
         )
 
@@ -341,23 +289,14 @@ def _unsafe(path: Path, what: str, name: str) -> DatasetError:
     )
 
 
-def _no_table(path: Path, columns: Sequence[str], names: Sequence[str]) -> DatasetError:
-    shown = ", ".join(names[:5]) or "no files"
-    return DatasetError(
-        f"archive {path.name} holds no csv file with the columns {', '.join(columns)}; "
-        f"received {shown}; give fer2013.csv or the archive that holds it"
-    )
-
-
 @contextmanager
-def _damage_named(path: Path, member: str = "") -> Iterator[None]:
+def _damage_named(path: Path) -> Iterator[None]:
     """Turn what the archive modules raise on a damaged file into one error of ours."""
     try:
         yield
     except (*_DAMAGED, OSError) as error:
-        if not isinstance(error, _DAMAGED) and error.errno != errno.EINVAL:
+        if not isinstance(error, _DAMAGED) and error.errno not in (None, errno.EINVAL):
             raise  # no permission, for example; a place before the file's beginning is damage
-        where = f"{member} in {path.name}" if member else path.name
         raise DatasetError(
-            f"archive {where} is damaged or cut short; received: {error}; get the file again"
+            f"archive {path.name} is damaged or cut short; received: {error}; get the file again"
         ) from error

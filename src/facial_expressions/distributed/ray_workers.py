@@ -18,7 +18,7 @@ from facial_expressions.distributed.work import (
     answer,
     open_recognizer,
 )
-from facial_expressions.errors import FacialExpressionsError, MissingExtraError
+from facial_expressions.errors import FacialExpressionsError, MissingExtraError, first_line
 from facial_expressions.inference.contracts import RowRecognizer
 
 __all__ = ["RayWorkers"]
@@ -120,7 +120,7 @@ class RayWorkers:
             ready, _ = self._ray.wait(awaited, num_returns=len(awaited), timeout=0)
         except self._ray.exceptions.RayError as error:
             raise ChildProcessError(
-                f"Ray is gone; received {_first_line(error)}; start it, then run the same command "
+                f"Ray is gone; received {first_line(error)}; start it, then run the same command "
                 "with --resume"
             ) from error
         is_ready = set(ready)
@@ -154,7 +154,7 @@ class RayWorkers:
             try:
                 content = self._ray.get(reference)
             except self._ray.exceptions.RayError as error:
-                death = death or _first_line(error)
+                death = death or first_line(error)
                 continue
             del handle.awaited[reference]
             if isinstance(content, FacialExpressionsError):
@@ -216,8 +216,3 @@ def _import_ray() -> Any:  # noqa: ANN401 - a module
     except ImportError as error:
         raise MissingExtraError.of("ray", "ray") from error
     return ray
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0][:200]

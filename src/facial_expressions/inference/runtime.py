@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.errors import ModelError, suggest
+from facial_expressions.errors import ModelError, first_line, suggest
 from facial_expressions.inference.onnx_bytes import check_onnx_bytes
 
 if TYPE_CHECKING:
@@ -121,11 +121,11 @@ class ModelSession:
             device = self.providers[0]
             if device != _CPU_PROVIDER:
                 raise ModelError(
-                    f"{self.path.name} fails on {device}; received {_first_line(error)}; "
+                    f"{self.path.name} fails on {device}; received {first_line(error)}; "
                     "run it with --device cpu"
                 ) from error
             raise ModelError(
-                f"{self.path.name} cannot be run; received inputs {shapes}: {_first_line(error)}; "
+                f"{self.path.name} cannot be run; received inputs {shapes}: {first_line(error)}; "
                 "check the model with 'facial-expressions models verify'"
             ) from error
 
@@ -273,7 +273,7 @@ def _start(
         other = "use --device cpu" if providers[0] != _CPU_PROVIDER else "update onnxruntime"
         raise ModelError(
             f"{path.name} cannot be opened by ONNX Runtime {runtime.__version__}; received "
-            f"{len(data)} bytes: {_first_line(error)}; export it again, or {other}"
+            f"{len(data)} bytes: {first_line(error)}; export it again, or {other}"
         ) from error
     _check_started(session, providers[0], device)
     return session
@@ -321,7 +321,3 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
 def _spec(node: onnxruntime.NodeArg) -> TensorSpec:
     sizes = tuple(size if isinstance(size, int) else None for size in node.shape)
     return TensorSpec(node.name, node.type, sizes)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -20,6 +20,7 @@ from keras import layers
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from facial_expressions.architectures.direct_layers import same_padding
 from facial_expressions.errors import ExportError
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
 from facial_expressions.training.onnx_calibration import set_top_label_map
@@ -207,12 +208,6 @@ def _activate(graph: _Graph, layer: layers.Layer, value: str) -> str:
     return graph.add(kind, [value], f"{layer.name}/{name}")
 
 
-def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Return how many zeros ``same`` padding puts before and after a side of ``size``."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
 def kept_taps(layer: layers.Conv2D, axis: int) -> range:
     """Return which taps of a kernel are in the file; the others only ever meet padding.
 
@@ -222,7 +217,7 @@ def kept_taps(layer: layers.Conv2D, axis: int) -> range:
     """
     size, length = layer.input.shape[1 + axis], layer.kernel_size[axis]
     stride = layer.strides[axis]
-    before, after = _same_padding(size, length, stride) if layer.padding == "same" else (0, 0)
+    before, after = same_padding(size, length, stride) if layer.padding == "same" else (0, 0)
     last_start = (size + before + after - length) // stride * stride
     first = next(t for t in range(length) if last_start + t >= before)
     stop = next(t for t in range(length, 0, -1) if t - 1 < before + size)
@@ -235,7 +230,7 @@ def _trim(
     """Cut off the taps along one axis that only meet padding; return the rest and its padding."""
     kept = kept_taps(layer, axis)
     size, length, stride = layer.input.shape[1 + axis], kernel.shape[axis], layer.strides[axis]
-    before, after = _same_padding(size, length, stride) if layer.padding == "same" else (0, 0)
+    before, after = same_padding(size, length, stride) if layer.padding == "same" else (0, 0)
     trimmed = np.take(kernel, kept, axis=axis)
     return trimmed, (before - kept.start, after - (length - kept.stop))
 
@@ -278,7 +273,7 @@ def _pool(kind: str) -> _Converter:
         pads = [(0, 0), (0, 0)]
         if layer.padding == "same":
             sizes = zip(layer.input.shape[1:3], layer.pool_size, layer.strides, strict=True)
-            pads = [_same_padding(*one) for one in sizes]
+            pads = [same_padding(*one) for one in sizes]
         return graph.add(
             kind,
             inputs,
