@@ -184,7 +184,6 @@ def _convolve_in_tensorflow(
     import tensorflow as tf
 
     steps = [1, *strides, 1]
-    around = [*map(same_padding, inputs.shape[1:3], kernel.shape[:2], strides)]
 
     def convolve(x: Any, weight: Any) -> tuple[Any, Any]:  # noqa: ANN401 - TensorFlow has no types
         def gradients(upstream: Any) -> tuple[Any, Any]:  # noqa: ANN401
