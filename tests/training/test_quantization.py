@@ -1,7 +1,8 @@
-"""The script that makes int8 model files: what it keeps, what it refuses."""
+"""Int8 model files: what quantization keeps, what it refuses."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,21 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from facial_expressions.cli.main import main
+from facial_expressions.data.dataset import Dataset
+from facial_expressions.errors import ExportError
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.onnx_bytes import seal_model
-from scripts.quantize_model import Verdict, merge_pools, quantize, with_accuracy
+from facial_expressions.labels import FER2013
+from facial_expressions.training import quantization
+from facial_expressions.training.quantization import (
+    Verdict,
+    merge_pools,
+    quantize,
+    quantize_file,
+    with_accuracy,
+)
+from tests.builders import draw_face, jpeg, write_folder
 from tests.tiny_model import METADATA, tiny_graph, write_mapped_model
 
 
@@ -50,7 +63,7 @@ def test_an_int8_file_says_the_same_of_itself_and_nearly_the_same_of_faces(
     original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     path = tmp_path / "int8.onnx"
-    path.write_bytes(quantize(original, crops, tmp_path))
+    path.write_bytes(quantize(original, crops, tmp_path, keep_first=0))
     int8 = ExpressionClassifier.load(path)
     assert int8.metadata == replace(original.metadata, name="tiny-int8")
     answers, expected = int8.predict_proba(crops), original.predict_proba(crops)
@@ -61,7 +74,7 @@ def test_an_int8_file_says_the_same_of_itself_and_nearly_the_same_of_faces(
 def test_its_convolutions_have_seven_bit_weights(
     original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
 ) -> None:
-    graph = onnx.load_from_string(quantize(original, crops, tmp_path)).graph
+    graph = onnx.load_from_string(quantize(original, crops, tmp_path, keep_first=0)).graph
     kernels = [numpy_helper.to_array(one) for one in graph.initializer if len(one.dims) == 4]
     assert [one.dtype for one in kernels] == [np.int8]
     assert 60 < np.abs(kernels[0].astype(int)).max() <= 64
@@ -74,10 +87,11 @@ def test_one_odd_picture_does_not_coarsen_the_ranges_of_all(
     grey = np.tile(crops // 16 + 120, (13, 1, 1))
     odd = np.concatenate([grey, crops[:1]])
     steps = [
-        _step_of_activations(quantize(original, pictures, tmp_path)) for pictures in (grey, odd)
+        _step_of_activations(quantize(original, pictures, tmp_path, keep_first=0))
+        for pictures in (grey, odd)
     ]
     assert steps[0] < steps[1] < 2 * steps[0]
-    assert _step_of_activations(quantize(original, crops, tmp_path)) > 8 * steps[0]
+    assert _step_of_activations(quantize(original, crops, tmp_path, keep_first=0)) > 8 * steps[0]
 
 
 def _step_of_activations(content: bytes) -> float:
@@ -114,7 +128,7 @@ def test_a_network_without_maps_has_its_matrix_products_in_8_bits(
     path = tmp_path / "two.onnx"
     path.write_bytes(seal_model(graph.SerializeToString()))
     original = ExpressionClassifier.load(path)
-    made = onnx.load_from_string(quantize(original, crops, tmp_path))
+    made = onnx.load_from_string(quantize(original, crops, tmp_path, keep_first=0))
     whole = {one.name for one in made.graph.initializer if one.data_type == TensorProto.INT8}
     assert any(name.startswith("turn") for name in whole)
 
@@ -171,9 +185,70 @@ def test_a_file_can_be_given_its_own_accuracy(
 def test_maps_are_computed_as_before(crops: NDArray[np.uint8], tmp_path: Path) -> None:
     original = ExpressionClassifier.load(write_mapped_model(tmp_path / "mapped.onnx"))
     path = tmp_path / "int8.onnx"
-    path.write_bytes(quantize(original, crops, tmp_path))
+    path.write_bytes(quantize(original, crops, tmp_path, keep_first=0))
     int8 = ExpressionClassifier.load(path)
     assert int8.explain(crops) == pytest.approx(original.explain(crops), abs=1e-5)
+
+
+def test_a_file_that_is_worth_it_is_written_with_its_own_accuracy(
+    original: ExpressionClassifier,
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quantization, "_times_as_fast", lambda *_: 1.5)
+    done = quantize_file(original.path, tmp_path / "new" / "int8.onnx", dataset)
+    int8 = ExpressionClassifier.load(done.path)
+    answers = int8.predict_proba(dataset.validation.images).argmax(axis=1)
+    accuracy = float((answers == dataset.validation.labels).mean())
+    assert done.verdict.int8_accuracy == accuracy
+    assert int8.metadata.figures["validation_accuracy"] == accuracy
+    assert int8.metadata.name == "tiny-int8"
+
+
+def test_a_file_that_is_slower_is_not_written(
+    original: ExpressionClassifier,
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quantization, "_times_as_fast", lambda *_: 0.9)
+    with pytest.raises(ExportError, match=r"is not written.*speed times 0\.90 on 1 crops"):
+        quantize_file(original.path, tmp_path / "int8.onnx", dataset)
+    assert not (tmp_path / "int8.onnx").exists()
+
+
+def test_the_verb_makes_an_int8_file_of_a_model_file(
+    original: ExpressionClassifier,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(quantization, "_times_as_fast", lambda *_: 1.5)
+    faces = {f"{name}/1.jpg": jpeg(draw_face(name, 1)) for name in FER2013}
+    halves = {f"{part}/{name}": face for part in ("train", "val") for name, face in faces.items()}
+    data, out = write_folder(tmp_path / "faces", halves), tmp_path / "int8.onnx"
+    words = ["export", str(original.path), "--int8", "--out", str(out)]
+    assert main(words) == 2
+    assert "for --int8: needs --data" in " ".join(capsys.readouterr().err.split())
+    only_tests = str(write_folder(tmp_path / "tests", faces))
+    assert main([*words, "--data", only_tests]) == 1
+    assert "received 0 and 0" in capsys.readouterr().err
+    assert main([*words, "--data", str(data)]) == 0
+    assert "speed times 1.50 on 1 crops and 1.50 on 256 crops" in capsys.readouterr().out
+    assert ExpressionClassifier.load(out).metadata.name == "tiny-int8"
+
+
+def test_speed_is_that_of_the_first_over_that_of_the_second() -> None:
+    """One that waits a millisecond, one that waits five."""
+
+    class Slow:
+        def __init__(self, seconds: float) -> None:
+            self.predict_proba = lambda _: time.sleep(seconds)
+
+    pictures = np.zeros((100, 48, 48), np.uint8)
+    ratio = quantization._times_as_fast(Slow(0.001), Slow(0.005), pictures)  # type: ignore[arg-type]
+    assert 2 < ratio < 6
 
 
 @pytest.mark.parametrize(
