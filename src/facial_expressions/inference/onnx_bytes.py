@@ -22,7 +22,6 @@ Field = tuple[int, int, memoryview]
 """Field number, wire type (0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes), content."""
 
 _MODEL_GRAPH: Final = 7
-_MODEL_METADATA: Final = 14
 _MODEL_FUNCTIONS: Final = 25
 _GRAPH_NODE: Final = 1
 _GRAPH_INITIALIZER: Final = 5
@@ -37,9 +36,11 @@ _ATTRIBUTE_SPARSE_TENSORS: Final = (22, 23)
 _TENSOR_EXTERNAL_DATA: Final = 13
 _TENSOR_DATA_LOCATION: Final = 14
 _MAX_DEPTH: Final = 8
-_SEAL: Final = b"content_sha256"
-"""Metadata entry with the digest of all bytes before it; it is the last of the file."""
+_SEAL: Final = b"\x72\x52\x0a\x0econtent_sha256\x12\x40"
+"""What stands before the digest at the end of a sealed file: field 14 of the model (metadata, 82
+bytes), in it field 1 (key, 14 bytes) and field 2 (value, 64 bytes)."""
 
+_DIGEST_BYTES: Final = 64
 _HEX_DIGEST: Final = re.compile(rb"[0-9a-f]{64}")
 
 _CONTROL_FLOW: Final = frozenset({b"Loop", b"Scan", b"If"})
@@ -78,7 +79,7 @@ def check_onnx_bytes(data: bytes, *, source: str) -> None:
     """
     try:
         top = list(_fields(memoryview(data)))
-        _check_seal(data, top, source)
+        _check_seal(data, source)
         graphs = [content for number, wire, content in top if (number, wire) == (_MODEL_GRAPH, 2)]
         if len(graphs) != 1:
             raise _malformed(source, f"{len(graphs)} graphs in {len(data)} bytes")
@@ -99,24 +100,21 @@ def seal_model(data: bytes) -> bytes:
     Args:
         data: Content of a whole ONNX file, not sealed before.
     """
-    digest = hashlib.sha256(data).hexdigest().encode()
-    entry = _encode(1, 2, _SEAL) + _encode(2, 2, digest)
-    return data + _encode(_MODEL_METADATA, 2, entry)
+    return data + _SEAL + hashlib.sha256(data).hexdigest().encode()
 
 
-def _check_seal(data: bytes, top: list[Field], source: str) -> None:
+def _check_seal(data: bytes, source: str) -> None:
     """Compare a sealed file with its seal; a file that ends in no digest is not sealed."""
-    number, _, content = top[-1] if top else (0, 0, memoryview(b""))
-    is_sealed = number == _MODEL_METADATA and _children(content, (1,)) == [_SEAL]
-    if not is_sealed and not _HEX_DIGEST.fullmatch(data[-64:]):
+    before = len(data) - len(_SEAL) - _DIGEST_BYTES
+    is_sealed = data[before:-_DIGEST_BYTES] == _SEAL
+    written = data[-_DIGEST_BYTES:]
+    if not is_sealed and not _HEX_DIGEST.fullmatch(written):
         return
-    written = b"".join(_children(content, (2,)))
-    before = len(data) - len(_encode(_MODEL_METADATA, 2, content))
-    found = hashlib.sha256(memoryview(data)[:before]).hexdigest().encode()
+    found = hashlib.sha256(memoryview(data)[: max(before, 0)]).hexdigest().encode()
     if not is_sealed or found != written:
         raise ModelError(
             f"{source} was changed after it was written; received content with SHA-256 "
-            f"{found.decode()}, expected {bytes(written).decode(errors='replace')}; "
+            f"{found.decode()}, expected {written.decode(errors='replace')}; "
             "copy the file again, or export the model again"
         )
 
@@ -215,17 +213,3 @@ def _check_tensors(tensors: list[memoryview], source: str) -> None:
                     f"{source} keeps a tensor in another file, which is refused; received a tensor "
                     "with external data; save the model as one file"
                 )
-
-
-def _encode(number: int, wire: int, content: bytes | memoryview) -> bytes:
-    length = _encode_varint(len(content)) if wire == 2 else b""
-    return _encode_varint(number << 3 | wire) + length + bytes(content)
-
-
-def _encode_varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
