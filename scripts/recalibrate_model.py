@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from facial_expressions.data.ferplus import ferplus_votes, strict_majority
 from facial_expressions.data.load import load_dataset
 from facial_expressions.evaluation.fit_top_label import fit_top_label_map, gain_on_halves
+from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.probabilities import log_probabilities
 from facial_expressions.labels import FERPLUS
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
     if content is None:
         print("not worth it: nothing is written", file=sys.stderr)
         return 1
-    options.out.write_bytes(content)
+    write_file(options.out, content)
     return 0
 
 

@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.model_metadata import Head, ModelMetadata
 
@@ -66,7 +67,7 @@ def main(arguments: list[str], models: Path = MODELS) -> int:
     models.mkdir(exist_ok=True)
     shutil.copyfile(options.file, old)
     index = _updated_index(models / "index.json", old, metadata, options)
-    (models / "index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    write_file(models / "index.json", json.dumps(index, indent=2) + "\n")
     print(f"released {old.name}, {old.stat().st_size} bytes")
     return 0
 
