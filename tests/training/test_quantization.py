@@ -202,7 +202,7 @@ def test_a_file_that_is_worth_it_is_written_with_its_own_accuracy(
     answers = int8.predict_proba(dataset.validation.images).argmax(axis=1)
     accuracy = float((answers == dataset.validation.labels).mean())
     assert done.verdict.int8_accuracy == accuracy
-    assert int8.metadata.figures["validation_accuracy"] == accuracy
+    assert int8.head.figures["validation_accuracy"] == accuracy
     assert int8.metadata.name == "tiny-int8"
 
 
