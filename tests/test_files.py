@@ -112,7 +112,6 @@ def test_each_error_is_said_in_words(tmp_path: Path, code: int, said: str, call:
         write_file(path, "new")
     assert str(caught.value).startswith(f"{path} cannot be written: ")
     assert "Errno" not in str(caught.value)
-    assert str(code) not in str(caught.value).replace(str(path), "").partition(" MB")[0]
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file"]
 
