@@ -2,9 +2,9 @@
 
 A checkpoint is one ``.npz`` file with every number that training needs to go on. It is written to a
 temporary name, its length checked, flushed to disk and renamed; then its manifest, with the
-payload's SHA-256 and a digest of itself, is written in the same way; the pointer ``latest.json``
-comes last. A kill, a full disk or a power cut at any moment leaves the previous one usable. Random
-numbers are not stored: they are derived from the seed and the epoch.
+payload's SHA-256 and a digest of itself, is written in the same way. A kill, a full disk or a power
+cut at any moment leaves the previous one usable. Random numbers are not stored: they are derived
+from the seed and the epoch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import CheckpointError, StorageError
-from facial_expressions.training.identity import describe_differences
 
 __all__ = ["KEPT", "Checkpoint", "load_latest", "save", "write_atomically"]
 
@@ -35,8 +34,6 @@ KEPT: Final = 3
 
 _CHUNK_BYTES: Final = 1024 * 1024
 _CHECK: Final = "manifest_sha256"
-_OLD_KEYS: Final = {"file", "epochs", "sha256", "identity"}
-"""What a manifest held before it had a digest of itself."""
 
 _DAMAGED: Final = (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile)
 _LOGGER = logging.getLogger(__name__)
@@ -81,7 +78,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint, point to it, and delete those that are neither among the newest nor best.
+    """Write a checkpoint, and delete those that are neither among the newest nor the best.
 
     Args:
         folder: The run's folder of checkpoints; made if absent.
@@ -108,9 +105,8 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         "score": checkpoint.score,
     }
     entry[_CHECK] = _digest_of_entry(entry)
-    text = memoryview((json.dumps(entry, indent=1) + "\n").encode())
-    _write_whole(path.with_suffix(".json"), text)
-    _write_whole(folder / "latest.json", text)
+    text = json.dumps(entry, indent=1) + "\n"
+    _write_whole(path.with_suffix(".json"), memoryview(text.encode()))
     _prune(folder)
     return path
 
@@ -161,13 +157,8 @@ def load_latest(
 
 
 def _as_texts(found: str, expected: str) -> list[str]:
-    """Return what differs between two identities, key by key where both are JSON."""
-    if found == expected:
-        return []
-    try:
-        return describe_differences(json.loads(found), json.loads(expected))
-    except (ValueError, AttributeError):
-        return [f"{found}, expected {expected}"]
+    """Return what differs between two identities that nobody explains."""
+    return [] if found == expected else [f"{found}, expected {expected}"]
 
 
 def _temporary(path: Path) -> Path:
@@ -226,8 +217,7 @@ def _read_manifest(path: Path) -> Entry:
         ValueError: It is not what was written.
     """
     entry = json.loads(path.read_text(encoding="utf-8"))
-    check = entry.pop(_CHECK, None)
-    is_whole = check == _digest_of_entry(entry) if check else set(entry) == _OLD_KEYS
+    is_whole = entry.pop(_CHECK, None) == _digest_of_entry(entry)
     if not is_whole or entry["file"] != f"epoch-{entry['epochs']:05d}.npz":
         raise ValueError(f"{path.name} is cut or changed")
     return dict(entry)
