@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import os
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
 
+import grimp
 import pytest
 
 import facial_expressions
@@ -41,6 +43,20 @@ def test_verbs_never_import_verbs() -> None:
         if module.name in verbs and (others := _imported(module, verbs) - {module.name})
     }
     assert importing == {}
+
+
+def test_training_has_at_most_seven_storeys() -> None:
+    """The longest chain of imports inside ``training/``: whoever reads it holds so many files."""
+    graph = grimp.build_graph("facial_expressions", cache_dir=None)
+    storeys = graph.find_descendants("facial_expressions.training")
+
+    @functools.cache
+    def longest_from(module: str) -> tuple[str, ...]:
+        below = graph.find_modules_directly_imported_by(module) & storeys
+        return (module, *max((longest_from(one) for one in below), key=len, default=()))
+
+    chain = max(map(longest_from, storeys), key=len)
+    assert len(chain) <= 7, " -> ".join(chain)
 
 
 def test_import_loads_nothing_heavy_and_has_no_side_effects() -> None:

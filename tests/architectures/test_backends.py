@@ -1,4 +1,4 @@
-"""The same network with the same weights gives the same logits on every Keras backend installed."""
+"""The networks with the same weights give the same logits on every Keras backend installed."""
 
 from __future__ import annotations
 

@@ -1,12 +1,6 @@
-"""The direct layers against Keras' own, on whichever backend runs, and on PyTorch where it is."""
+"""The direct layers against Keras' own."""
 
 from __future__ import annotations
-
-import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -148,19 +142,3 @@ def test_a_frozen_normalisation_keeps_its_statistics() -> None:
     inputs = np.random.default_rng(7).normal(size=(4, 3, 3, 2)).astype(np.float32)
     layer(inputs, training=True)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.moving_mean), [0, 0])
-
-
-@pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch runs them already")
-def test_all_of_this_holds_on_pytorch() -> None:
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("PyTorch is not installed")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-cov", __file__]
-    done = subprocess.run(
-        command,
-        cwd=Path(__file__).resolve().parents[2],
-        env=os.environ | {"KERAS_BACKEND": "torch"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout

@@ -67,13 +67,13 @@ def test_brightness_adds_and_contrast_spreads_about_the_mean() -> None:
 def test_erasing_overwrites_one_rectangle_of_the_longest_side_or_less(
     crops: NDArray[np.uint8],
 ) -> None:
-    recipe = dataclasses.replace(STILL, erase=1.0, erase_fraction=0.25)
+    recipe = dataclasses.replace(STILL, erase=1.0)
     draws = draw_epoch(5, seed=3, epoch=0)
     changed = np.abs(augment(crops, draws, recipe) - crops) > 1e-3
     for mask in changed:
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        assert 4 <= np.ptp(rows) + 1 <= 12
-        assert 4 <= np.ptp(columns) + 1 <= 12
+        assert 6 <= np.ptp(rows) + 1 <= 17  # 0.4 to 1 times 0.35 of 48
+        assert 6 <= np.ptp(columns) + 1 <= 17
 
 
 def test_values_stay_within_grey_levels(crops: NDArray[np.uint8]) -> None:
@@ -114,12 +114,6 @@ def test_the_first_twelve_columns_are_those_of_the_first_release() -> None:
     by_hand = np.random.default_rng([7, 2, 1]).random((10, 12), dtype=np.float32)
     draws = draw_epoch(10, seed=7, epoch=2)
     np.testing.assert_array_equal(draws[:, :12], by_hand)
-
-
-def test_each_view_has_draws_of_its_own() -> None:
-    views = [draw_epoch(20, seed=1, epoch=2, view=view) for view in range(3)]
-    for one, other in ((0, 1), (0, 2), (1, 2)):
-        assert not np.isclose(views[one], views[other], atol=1e-4).all(axis=1).any()
 
 
 def test_draws_repeat_for_a_seed_and_epoch_and_differ_between_them() -> None:

@@ -72,21 +72,13 @@ def test_the_best_is_kept_beside_them(tmp_path: Path) -> None:
 def test_what_kills_have_left_behind_is_removed_by_the_next_save(tmp_path: Path) -> None:
     (tmp_path / ".epoch-00001.npz.part").write_bytes(b"half")
     save(tmp_path, _checkpoint(1))
-    assert sorted(_files(tmp_path)) == ["epoch-00001.json", "epoch-00001.npz", "latest.json"]
-
-
-def test_a_run_folder_of_before_the_manifests_digest_is_resumed(tmp_path: Path) -> None:
-    manifest = save(tmp_path, _checkpoint(3)).with_suffix(".json")
-    entry = json.loads(manifest.read_text())
-    del entry["manifest_sha256"], entry["score"]
-    manifest.write_text(json.dumps(entry))
-    assert _epochs(tmp_path) == 3
+    assert sorted(_files(tmp_path)) == ["epoch-00001.json", "epoch-00001.npz"]
 
 
 @pytest.mark.parametrize(
     "damage",
     ["cut", "one byte", "gone", "swapped", "zero page", "longer", "manifest", "other epoch",
-     "pointer to a missing one"],
+     "no digest"],
 )  # fmt: skip
 def test_m15_a_damaged_newest_checkpoint_is_passed_over_and_kept(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
@@ -114,12 +106,13 @@ def test_m15_a_damaged_newest_checkpoint_is_passed_over_and_kept(
     elif damage == "other epoch":
         manifest.write_text(manifest.read_text().replace('"epochs": 2', '"epochs": 3'))
     else:
-        (tmp_path / "latest.json").write_text('{"file": "epoch-00009.npz"}')
+        entry = json.loads(manifest.read_text())
+        del entry["manifest_sha256"]
+        manifest.write_text(json.dumps(entry))
     before = _files(tmp_path)
-    expected = 2 if damage == "pointer to a missing one" else 1
-    assert _epochs(tmp_path) == expected
+    assert _epochs(tmp_path) == 1
     assert _files(tmp_path) == before, "nothing is deleted"
-    assert ("using an older one" in caplog.text) == (expected == 1)
+    assert "using an older one" in caplog.text
     save(tmp_path, _checkpoint(2))
     assert _epochs(tmp_path) == 2
 
@@ -134,13 +127,11 @@ def test_m16_when_all_are_damaged_it_says_so_and_deletes_nothing(tmp_path: Path)
 
 
 def test_m17_another_runs_checkpoint_is_refused_and_the_differences_named(tmp_path: Path) -> None:
-    save(tmp_path, _checkpoint(1, json.dumps({"recipe": {"seed": 1, "epochs": 9}, "data": "a"})))
-    with pytest.raises(
-        CheckpointError,
-        match=r"other data; received recipe.seed is 1 there, 2 here; data is 'a' there, 'b' here; "
-        r"give another",
-    ):
-        load_latest(tmp_path, json.dumps({"recipe": {"seed": 2, "epochs": 9}, "data": "b"}))
+    save(tmp_path, _checkpoint(1, "a"))
+    with pytest.raises(CheckpointError, match="other data; received a, expected b; give another"):
+        load_latest(tmp_path, "b")
+    with pytest.raises(CheckpointError, match="received b after a; give another"):
+        load_latest(tmp_path, "b", lambda found, expected: [f"{expected} after {found}"])
 
 
 def test_every_flipped_bit_and_every_cut_is_noticed(tmp_path: Path) -> None:
@@ -173,7 +164,7 @@ def test_a_kill_at_every_call_of_a_save_leaves_a_whole_checkpoint(tmp_path: Path
 
     counted = _prepared(tmp_path / "counted")
     n_calls = count_calls(lambda: work(counted))
-    assert n_calls > 15, "open, write, check, flush, rename, flush: three times, and deleting"
+    assert n_calls > 15, "open, write, check, flush, rename, flush: twice, and deleting"
     seen = set()
     for number in itertools.count(1):
         folder = _prepared(tmp_path / str(number))
@@ -229,7 +220,7 @@ def test_d14_f2_a_call_that_fails_leaves_the_checkpoint_before(
         assert _epochs(folder) == 6
         if not failing.has_failed:
             break
-    assert number > 3, "it has failed at three calls at least"
+    assert number > 2, "it has failed at two calls at least"
 
 
 def test_a_short_write_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +283,7 @@ def test_f3_after_a_power_cut_a_whole_checkpoint_loads(
     steps = _record_steps(tmp_path / "run", monkeypatch)
     random = np.random.default_rng(0)
     kinds = [step[0] for step in steps]
-    assert kinds.count("fsync file") == kinds.count("rename") == kinds.count("fsync folder") == 3
+    assert kinds.count("fsync file") == kinds.count("rename") == kinds.count("fsync folder") == 2
     start = _files(tmp_path / "run.before")
     n_new = 0
     for case in range(300):

@@ -12,9 +12,10 @@ from facial_expressions.errors import ModelError
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.preprocessing import to_batch
-from facial_expressions.training.first_weights import open_first_weights
+from facial_expressions.training.first_weights import copy_weights
 from facial_expressions.training.network import build_network, preprocessing_of
 from facial_expressions.training.recipe import Recipe
+from facial_expressions.training.trained_networks import open_network
 from tests.tiny_model import write_tiny_model
 
 pytestmark = [pytest.mark.train]
@@ -49,15 +50,15 @@ def test_the_network_answers_as_the_shipped_file_but_for_its_calibration(
     But for temperature and a constant a picture; the map of confidences moves the answer only.
     """
     recipe = _recipe(architecture, augmentation={"sizes": list(sizes)})
-    model = build_network(recipe, 7, any_size=bool(sizes))
-    open_first_weights(name).copy_to(model, recipe, FER2013)
+    model = build_network(recipe, {"fer2013": FER2013}, any_size=bool(sizes))
+    copy_weights(open_network(name), model, recipe, FER2013)
     _check_logits(_logits(model, recipe)[0], ExpressionClassifier.load(name))
 
 
 def test_the_second_head_is_taken_over_too() -> None:
     recipe = _recipe("compact_resnet", optimization={"ferplus_weight": 0.3})
-    model = build_network(recipe, 7)
-    open_first_weights("compact").copy_to(model, recipe, FER2013)
+    model = build_network(recipe, {"fer2013": FER2013, "ferplus": FERPLUS})
+    copy_weights(open_network("compact"), model, recipe, FER2013)
     _check_logits(_logits(model, recipe)[1], ExpressionClassifier.load("compact", labels="ferplus"))
 
 
@@ -75,8 +76,8 @@ def test_a_larger_network_grown_from_a_smaller_one_answers_as_it_does() -> None:
     outputs = []
     for architecture in ("compact_resnet", "compact_resnet_wide"):
         recipe = _recipe(architecture, optimization={"ferplus_weight": 0.3})
-        model = build_network(recipe, 7)
-        open_first_weights("compact").copy_to(model, recipe, FER2013)
+        model = build_network(recipe, {"fer2013": FER2013, "ferplus": FERPLUS})
+        copy_weights(open_network("compact"), model, recipe, FER2013)
         outputs.append(_logits(model, recipe))
     for smaller, larger in zip(*outputs, strict=True):
         np.testing.assert_allclose(larger, smaller, atol=1e-5)
@@ -85,8 +86,8 @@ def test_a_larger_network_grown_from_a_smaller_one_answers_as_it_does() -> None:
 def test_what_a_grown_network_has_more_can_learn() -> None:
     """New channels carry something, and the weights that will listen to them start at zero."""
     recipe = _recipe("compact_resnet_wide")
-    model = build_network(recipe, 7)
-    open_first_weights("compact").copy_to(model, recipe, FER2013)
+    model = build_network(recipe, {"fer2013": FER2013})
+    copy_weights(open_network("compact"), model, recipe, FER2013)
     kernel = np.asarray(model.get_layer("stage2_2_1_conv").get_weights()[0])
     assert (kernel[:, :, 96:, :96] == 0).all()
     assert (kernel[:, :, :, 96:].std(axis=(0, 1, 2)) > 0).all()
@@ -94,33 +95,33 @@ def test_what_a_grown_network_has_more_can_learn() -> None:
 
 def test_standardised_kernels_keep_their_variance() -> None:
     recipe = _recipe("standardized_cnn")
-    model = build_network(recipe, 7)
-    open_first_weights("standardized-cnn").copy_to(model, recipe, FER2013)
+    model = build_network(recipe, {"fer2013": FER2013})
+    copy_weights(open_network("standardized-cnn"), model, recipe, FER2013)
     kernel = np.asarray(keras.ops.convert_to_numpy(model.get_layer("standardized_conv2d").kernel))
     np.testing.assert_allclose(kernel.mean(axis=(0, 1, 2)), 0, atol=1e-4)
     np.testing.assert_allclose(kernel.var(axis=(0, 1, 2)), 1, atol=1e-3)
 
 
 def test_a_file_of_another_network_is_refused_with_what_differs(tmp_path: Path) -> None:
-    weights = open_first_weights("compact")
+    weights = open_network("compact")
     recipe = _recipe("standardized_cnn")
     expected = r"architecture is 'compact_resnet' there, 'standardized_cnn' here"
     with pytest.raises(ModelError, match=expected):
-        weights.copy_to(build_network(recipe, 7), recipe, FER2013)
+        copy_weights(weights, build_network(recipe, {"fer2013": FER2013}), recipe, FER2013)
     recipe = _recipe("compact_resnet")
     with pytest.raises(ModelError, match=r"label set is .*angry.* there, .*contempt.* here"):
-        weights.copy_to(build_network(recipe, 8), recipe, FERPLUS)
-    other = build_network(recipe, 6)
+        copy_weights(weights, build_network(recipe, {"ferplus": FERPLUS}), recipe, FERPLUS)
+    other = build_network(recipe, {"ferplus": FERPLUS})
     with pytest.raises(ModelError, match=r"logits has weights \[\(192, 7\), \(7,\)\] there"):
-        weights.copy_to(other, recipe, FER2013)
+        copy_weights(weights, other, recipe, FER2013)
     with pytest.raises(ModelError, match="no model of that name or path"):
-        open_first_weights(str(tmp_path / "absent"))
-    made = write_tiny_model(tmp_path / "tiny.onnx")
+        open_network(str(tmp_path / "absent"))
+    made = open_network(write_tiny_model(tmp_path / "tiny.onnx"))
     with pytest.raises(ModelError, match=r"the weights of .*tiny\.onnx do not fit this network"):
-        open_first_weights(made).copy_to(build_network(recipe, 7), recipe, FER2013)
+        copy_weights(made, build_network(recipe, {"fer2013": FER2013}), recipe, FER2013)
 
 
 def test_what_starts_a_run_is_written_down() -> None:
-    described = open_first_weights("compact").describe()
+    described = open_network("compact").describe()
     assert described["name"] == "compact.onnx"
     assert len(str(described["sha256"])) == 64

@@ -14,20 +14,38 @@ from facial_expressions.training.identity import (
 from facial_expressions.training.recipe import Recipe
 
 RECIPE = Recipe.parse("[augmentation]\nsizes = [24, 32]")
+DATA = {"digest": "d"}
 
 
 def test_the_same_run_has_no_differences() -> None:
-    first, second = (identity_text(RECIPE, data="d", parts={"votes": "v"}) for _ in range(2))
+    first, second = (
+        identity_text(RECIPE, {"digest": "d", "ferplus_digest": "v"}) for _ in range(2)
+    )
     assert run_differences(first, second) == []
 
 
 def test_a_key_that_is_newer_than_the_run_has_its_default() -> None:
-    old = json.loads(identity_text(RECIPE, data="d"))
+    old = json.loads(identity_text(RECIPE, DATA))
     del old["recipe"]["distillation"], old["recipe"]["augmentation"]["blur"]
-    assert run_differences(json.dumps(old), identity_text(RECIPE, data="d")) == []
+    assert run_differences(json.dumps(old), identity_text(RECIPE, DATA)) == []
     other = Recipe.parse("[augmentation]\nsizes = [24, 32]\nblur = 0.5")
-    differences = run_differences(json.dumps(old), identity_text(other, data="d"))
+    differences = run_differences(json.dumps(old), identity_text(other, DATA))
     assert differences == ["recipe.augmentation.blur is 0.0 there, 0.5 here"]
+
+
+def test_a_key_that_is_no_more_does_not_count_where_it_had_no_effect() -> None:
+    old = json.loads(identity_text(RECIPE, DATA))
+    old["recipe"]["optimization"]["views"] = 1
+    assert run_differences(json.dumps(old), identity_text(RECIPE, DATA)) == []
+    old["recipe"]["optimization"]["views"] = 2
+    differences = run_differences(json.dumps(old), identity_text(RECIPE, DATA))
+    assert differences == ["it was written by another version"]
+
+
+def test_other_votes_are_another_run() -> None:
+    found = identity_text(RECIPE, DATA | {"ferplus_digest": "v", "name": "does not count"})
+    other = identity_text(RECIPE, DATA | {"ferplus_digest": "w"})
+    assert run_differences(found, other) == ["votes is 'v' there, 'w' here"]
 
 
 @pytest.mark.parametrize(
@@ -38,13 +56,13 @@ def test_a_key_that_is_newer_than_the_run_has_its_default() -> None:
     ],
 )
 def test_other_first_weights_are_another_run(parts: dict[str, object], expected: str) -> None:
-    found = identity_text(RECIPE, data="d", parts={"start": {"weights_sha256": "a"}})
-    assert run_differences(found, identity_text(RECIPE, data="d", parts=parts)) == [expected]
+    found = identity_text(RECIPE, DATA, {"start": {"weights_sha256": "a"}})
+    assert run_differences(found, identity_text(RECIPE, DATA, parts)) == [expected]
 
 
 @pytest.mark.parametrize("found", ["", "{}", '{"recipe": {"colour": {}}}', '{"recipe": 3}'])
 def test_what_cannot_be_read_is_of_another_version(found: str) -> None:
-    assert run_differences(found, identity_text(RECIPE, data="d")) == [
+    assert run_differences(found, identity_text(RECIPE, DATA)) == [
         "it was written by another version"
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from facial_expressions.errors import RecipeError
+from facial_expressions.labels import FER2013
 from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import Recipe
 
@@ -15,16 +16,16 @@ def _recipe(architecture: str, sizes: list[int]) -> Recipe:
 
 
 def test_a_network_that_pools_takes_pictures_of_every_size_of_the_recipe() -> None:
-    model = build_network(_recipe("compact_resnet", [32, 40]), 7, any_size=True)
+    model = build_network(_recipe("compact_resnet", [32, 40]), {"fer2013": FER2013}, any_size=True)
     assert model.input_shape == (None, None, None, 1)
 
 
 def test_a_network_that_flattens_its_map_is_refused_several_sizes() -> None:
     message = r"'tiny_for_tests' cannot take its pictures; received size 48 and sizes \[32\]"
     with pytest.raises(RecipeError, match=message):
-        build_network(_recipe("tiny_for_tests", [32]), 7, any_size=True)
+        build_network(_recipe("tiny_for_tests", [32]), {"fer2013": FER2013}, any_size=True)
 
 
 def test_a_size_that_does_not_suit_the_network_is_refused_before_training() -> None:
     with pytest.raises(RecipeError, match=r"sizes \[36\].*give sides that suit the network"):
-        build_network(_recipe("compact_resnet", [36]), 7, any_size=True)
+        build_network(_recipe("compact_resnet", [36]), {"fer2013": FER2013}, any_size=True)

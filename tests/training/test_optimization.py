@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from facial_expressions.training.optimization import build_optimizer, cosine_schedule
+from facial_expressions.training.optimization import FusedAdamW, build_optimizer, cosine_schedule
 from facial_expressions.training.recipe import OptimizationRecipe
 
 
@@ -61,3 +61,30 @@ def test_averaged_weights_follow_the_recipes_momentum() -> None:
         average = weights[-1] if average is None else 0.9 * average + 0.1 * weights[-1]
     optimizer.finalize_variable_values(model.trainable_variables)
     assert float(model.get_weights()[0][0, 0]) == pytest.approx(average, rel=1e-5)
+
+
+def _steps(kind: type[keras.optimizers.AdamW], decay: float) -> list[np.ndarray]:
+    """Return weights, moments, averaged weights and their final values after 25 steps."""
+    random = np.random.default_rng(0)
+    inputs = keras.layers.Input((5,))
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Dense(4)(inputs)))
+    model.set_weights([random.normal(size=w.shape) for w in model.get_weights()])
+    rate = keras.optimizers.schedules.CosineDecay(0.0, 50, warmup_target=0.01, warmup_steps=5)
+    optimizer = kind(rate, weight_decay=decay, use_ema=True, ema_momentum=0.9)
+    variables = model.trainable_variables
+    optimizer.exclude_from_weight_decay(var_list=[v for v in variables if v.name == "bias"])
+    optimizer.build(variables)
+    for step in range(25):
+        size = [1e-4, 1.0][step % 2]
+        gradients = [random.normal(size=v.shape).astype(np.float32) * size for v in variables]
+        optimizer.apply([keras.ops.convert_to_tensor(g) for g in gradients], variables)
+    arrays = [keras.ops.convert_to_numpy(one) + 0 for one in [*variables, *optimizer.variables]]
+    optimizer.finalize_variable_values(variables)
+    return [*arrays, *model.get_weights()]
+
+
+@pytest.mark.parametrize("decay", [0.1, 0.0])
+def test_the_steps_of_the_fused_adamw_are_those_of_keras(decay: float) -> None:
+    plain, fused = _steps(keras.optimizers.AdamW, decay), _steps(FusedAdamW, decay)
+    for one, other in zip(plain, fused, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6)

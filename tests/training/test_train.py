@@ -17,17 +17,18 @@ import pytest
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import CheckpointError, DatasetError
+from facial_expressions.labels import FER2013
 from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.preprocessing import to_batch
+from facial_expressions.training.devices import choose_precision, has_fast_bfloat16
 from facial_expressions.training.network import build_network, preprocessing_of
-from facial_expressions.training.precision import choose_precision, has_fast_bfloat16
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.train import TrainingProgress, TrainingRun, train
 from tests.builders import make_rows, write_competition_csv
 
 
 def _weights(run: TrainingRun, recipe: Recipe) -> list[np.ndarray]:
-    network = build_network(recipe, 7)
+    network = build_network(recipe, {"fer2013": FER2013})
     network.load_weights(run.folder.weights)
     return [np.asarray(weight) for weight in network.get_weights()]
 
@@ -71,7 +72,7 @@ def test_a_run_in_bfloat16_keeps_the_validation_logits_of_float32(
     recipe = dataclasses.replace(recipe, optimization=optimization)
     folder = train(recipe, dataset, tmp_path / "run").folder
     assert json.loads(folder.environment.read_text())["precision"] == "mixed_bfloat16"
-    network = build_network(recipe, 7)
+    network = build_network(recipe, {"fer2013": FER2013})
     network.load_weights(folder.weights)
     split = dataset.validation
     expected = network.predict_on_batch(to_batch(split.images, preprocessing_of(recipe)))
@@ -102,10 +103,7 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_to_the_bit(
     for first, second in zip(_weights(whole, recipe), _weights(resumed, recipe), strict=True):
         np.testing.assert_array_equal(first, second)
     for one, other in zip(whole.history, resumed.history, strict=True):
-        left, right = (
-            dataclasses.astuple(dataclasses.replace(row, seconds=0)) for row in (one, other)
-        )
-        np.testing.assert_array_equal(left, right)  # two that are no number are the same
+        assert dataclasses.replace(one, seconds=0) == dataclasses.replace(other, seconds=0)
 
 
 def test_another_seed_gives_another_network(
@@ -170,14 +168,13 @@ def test_a_killed_command_resumes_where_it_was(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    pointer = out / "checkpoints" / "latest.json"
+    first = out / "checkpoints" / "epoch-00001.json"
     deadline = time.monotonic() + 240
-    while not pointer.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not first.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert pointer.exists()
-    saved = json.loads(pointer.read_text())["epochs"]
+    assert first.exists()
     done = subprocess.run(
         command, cwd=repository, env=environment, capture_output=True, text=True, check=False
     )
@@ -185,4 +182,3 @@ def test_a_killed_command_resumes_where_it_was(tmp_path: Path) -> None:
     assert "after 3 epochs" in done.stdout
     rows = (out / "history.csv").read_text().splitlines()
     assert len(rows) == 4
-    assert 1 <= saved <= 3

@@ -1,10 +1,9 @@
-"""Keras layers that reach the backend's own kernels without detours.
+"""Keras layers that reach TensorFlow's own kernels without detours.
 
 Keras composes ``BatchNormalization`` from elementwise operations, which on a processor took a third
-of a training step of the compact network, and in bfloat16 more than half of an answer's time;
-PyTorch has one kernel for it. Keras copies the input of every convolution to channels-first order
-and back, a tenth of a step. TensorFlow has a kernel for normalisation too; its weight gradient of a
-convolution in bfloat16 is slow on small maps, where another convolution gives the same.
+of a training step of the compact network; TensorFlow has one kernel for it. Its weight gradient of
+a convolution in bfloat16 is slow on small maps, where another convolution gives the same. On JAX
+and PyTorch both layers are Keras' own.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ _SMALL_MAP: Final = 8
 
 @keras.saving.register_keras_serializable(package="facial_expressions")
 class FusedBatchNormalization(layers.BatchNormalization):
-    """``keras.layers.BatchNormalization`` over the last axis, in one kernel of the backend.
+    """``keras.layers.BatchNormalization`` over the last axis, in one kernel of TensorFlow.
 
     Same variables, same result (Ioffe and Szegedy 2015, arXiv:1502.03167); the moving variance is
-    Keras' one, of the whole batch and without Bessel's correction. On JAX, and on TensorFlow but
-    for training with gain and offset, it is Keras' layer unchanged.
+    Keras' one, of the whole batch and without Bessel's correction. On another backend, and but for
+    training with gain and offset, it is Keras' layer unchanged.
 
     Input shape and output shape: ``(N, H, W, C)``.
 
@@ -43,54 +42,19 @@ class FusedBatchNormalization(layers.BatchNormalization):
         mask: keras.KerasTensor | None = None,
     ) -> keras.KerasTensor:
         """Normalise ``inputs``; in training by the batch, which also moves the statistics."""
-        learns = bool(training) and self.trainable
-        backend = keras.backend.backend()
-        known = backend == "torch" or (backend == "tensorflow" and learns and self._is_fusable())
-        if not known or mask is not None or isinstance(inputs, keras.KerasTensor):
+        learns = bool(training) and self.trainable and self._is_fusable()
+        if not learns or mask is not None or isinstance(inputs, keras.KerasTensor):
             return super().call(inputs, training=training, mask=mask)
-        if not learns:
-            return self._with_known_statistics(inputs)
-        in_backend = self._in_torch if backend == "torch" else self._in_tensorflow
-        outputs, mean, variance = in_backend(inputs)
+        outputs, mean, variance = self._in_tensorflow(inputs)
         for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving.value * self.momentum + now * (1 - self.momentum))
         return outputs
 
     def _is_fusable(self) -> bool:
-        return bool(self.scale and self.center) and self.compute_dtype in {"float32", "bfloat16"}
+        known = self.compute_dtype in {"float32", "bfloat16"}
+        return keras.backend.backend() == "tensorflow" and known and self.scale and self.center
 
-    def _with_known_statistics(self, inputs: Any) -> Any:  # noqa: ANN401 - backends have no types
-        import torch
-
-        outputs = torch.nn.functional.batch_norm(
-            inputs.permute(0, 3, 1, 2),
-            self.moving_mean.value,
-            self.moving_variance.value,
-            self.gamma.value if self.scale else None,
-            self.beta.value if self.center else None,
-            eps=self.epsilon,
-        )
-        return outputs.permute(0, 2, 3, 1)
-
-    def _in_torch(self, inputs: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401
-        """Return the outputs, and the batch's mean and variance."""
-        import torch
-
-        outputs, mean, inverse = torch.native_batch_norm(
-            inputs.permute(0, 3, 1, 2),
-            self.gamma.value if self.scale else None,
-            self.beta.value if self.center else None,
-            None,
-            None,
-            True,
-            0.0,
-            self.epsilon,
-        )
-        with torch.no_grad():
-            variance = inverse.square().reciprocal() - self.epsilon
-        return outputs.permute(0, 2, 3, 1), mean, variance
-
-    def _in_tensorflow(self, inputs: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401
+    def _in_tensorflow(self, inputs: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 - untyped
         """Return the outputs, and the batch's mean and variance."""
         import tensorflow as tf
 
@@ -109,11 +73,11 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
 @keras.saving.register_keras_serializable(package="facial_expressions")
 class DirectConv2D(layers.Conv2D):
-    """``keras.layers.Conv2D``, quicker where its padding is ``same``.
+    """``keras.layers.Conv2D``, faster in bfloat16 on small maps.
 
-    Same variables, same result. On PyTorch it copies nothing; on TensorFlow in bfloat16 its weight
-    gradient on maps of at most 8x8 is a convolution forwards. On JAX, and for groups, dilation or
-    another padding, it is Keras' layer unchanged.
+    Same variables, same result. On TensorFlow in bfloat16 its weight gradient on maps of at most
+    8x8 is a convolution forwards. On another backend, and for groups, dilation or a padding other
+    than ``same``, it is Keras' layer unchanged.
 
     Input shape: ``(N, H, W, C)``. Output shape: ``(N, ceil(H / stride), ceil(W / stride), F)``.
 
@@ -126,20 +90,18 @@ class DirectConv2D(layers.Conv2D):
         self, inputs: keras.KerasTensor, kernel: keras.KerasTensor
     ) -> keras.KerasTensor:
         """Convolve ``inputs`` with ``kernel``."""
-        plain = self.padding == "same" and self.groups == 1 and max(self.dilation_rate) == 1
-        backend = keras.backend.backend()
-        if plain and not isinstance(inputs, keras.KerasTensor):
-            if backend == "torch":
-                return _convolve_in_torch(inputs, kernel, self.strides)
-            if backend == "tensorflow" and self._small_in_bfloat16(inputs):
-                return _convolve_in_tensorflow(inputs, kernel, self.strides)
+        if self._is_slow_in_tensorflow(inputs):
+            return _convolve_in_tensorflow(inputs, kernel, self.strides)
         return super().convolution_op(inputs, kernel)
 
-    def _small_in_bfloat16(self, inputs: keras.KerasTensor) -> bool:
+    def _is_slow_in_tensorflow(self, inputs: keras.KerasTensor) -> bool:
         """Say whether TensorFlow's own weight gradient is slower than the one here."""
-        sides = inputs.shape[1:3]
-        known = all(side is not None and side <= _SMALL_MAP for side in sides)
-        return known and max(self.kernel_size) > 1 and self.compute_dtype == "bfloat16"
+        plain = self.padding == "same" and self.groups == 1 and max(self.dilation_rate) == 1
+        if not plain or max(self.kernel_size) == 1 or isinstance(inputs, keras.KerasTensor):
+            return False
+        small = all(side is not None and side <= _SMALL_MAP for side in inputs.shape[1:3])
+        in_bfloat16 = self.compute_dtype == "bfloat16"
+        return small and in_bfloat16 and keras.backend.backend() == "tensorflow"
 
 
 def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -156,21 +118,6 @@ def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
     """
     total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
     return total // 2, total - total // 2
-
-
-def _convolve_in_torch(
-    inputs: keras.KerasTensor, kernel: keras.KerasTensor, strides: tuple[int, int]
-) -> keras.KerasTensor:
-    import torch
-
-    x = inputs.permute(0, 3, 1, 2)
-    weight = keras.ops.convert_to_tensor(kernel).permute(3, 2, 0, 1)
-    weight = weight.contiguous(memory_format=torch.channels_last)
-    (top, bottom), (left, right) = map(same_padding, x.shape[2:], weight.shape[2:], strides)
-    before = [top, left]
-    if (top, left) != (bottom, right):
-        x, before = torch.nn.functional.pad(x, (left, right, top, bottom)), [0, 0]
-    return torch.conv2d(x, weight, None, strides, before).permute(0, 2, 3, 1)
 
 
 def _convolve_in_tensorflow(

@@ -100,7 +100,7 @@ class SmallMapConv2D(DirectConv2D):
     Same variables, same result. On so small a map a padded 3x3 convolution mostly multiplies
     padding: 16 of its 36 products touch a 2x2 map, and one of nine a 1x1 map. Here those taps are
     gathered into one matrix ``(H*W*C, H'*W'*filters)``, which makes a training step of the whole
-    network 1.5 times faster on a processor (212 to 320 images a second, PyTorch, two cores).
+    network 1.5 times faster on a processor (212 to 320 images a second on two cores).
 
     Input shape: ``(N, H, W, C)``. Output shape: ``(N, H', W', filters)``.
 

@@ -35,7 +35,7 @@ def command(
 
     import_training("facial_expressions.training.averaging")
     from facial_expressions.training.averaging import average_runs
-    from facial_expressions.training.finished_run import read_finished_run
+    from facial_expressions.training.trained_networks import read_finished_run
 
     recipe = read_finished_run(runs[0]).recipe
     dataset, votes = load_training_data(

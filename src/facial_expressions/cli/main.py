@@ -50,7 +50,6 @@ VERBS: Final = {
     "video": "video clip.mp4 --out rows.jsonl --out marked.mp4 --smooth 0.5",
     "serve": "serve --port 8000",
     "train": "train recipes/standardized-cnn.toml --data archive.zip --out runs/mine",
-    "bank": "bank recipes/mine.toml --data archive.zip --teacher runs/first --out bank",
     "average": "average runs/first runs/second --data archive.zip --out runs/average",
     "evaluate": "evaluate standardized-cnn --data archive.zip --split test --out report",
     "compare": "compare report report-tta",

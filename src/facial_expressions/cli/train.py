@@ -49,9 +49,6 @@ def command(  # noqa: PLR0913 - one argument an option
             "from (distillation.weight); may be repeated."
         ),
     ] = None,
-    bank: Annotated[
-        Path | None, typer.Option(help="Answers of teachers, written by the verb bank.")
-    ] = None,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Folder for TensorBoard's event files.")
     ] = None,
@@ -87,7 +84,7 @@ def command(  # noqa: PLR0913 - one argument an option
     dataset, votes = load_training_data(
         loaded, data, ferplus=ferplus, competition=competition, allow_partial=allow_partial
     )
-    earlier = EarlierWork(start=start, teachers=tuple(teacher or ()), bank=bank)
+    earlier = EarlierWork(start=start, teachers=tuple(teacher or ()))
     callbacks = [] if tensorboard is None else [tensorboard_callback(tensorboard)]
     with progress_bar("reading") as bar:
         run = train(

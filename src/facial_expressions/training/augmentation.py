@@ -1,9 +1,8 @@
 """Random changes to training pictures, whole batches at a time, the same on every backend.
 
-What happens to a picture depends only on the seed, the epoch, the picture's row number and which of
-its views in the epoch it is, never on the batch: a run can stop and resume, and a teacher's answers
-can be replayed. All of a batch is sampled by one bilinear gather in NumPy; the picture's edge is
-repeated outside it.
+What happens to a picture depends only on the seed, the epoch and the picture's row number, never on
+the batch: a run can stop and resume. All of a batch is sampled by one bilinear gather in NumPy; the
+picture's edge is repeated outside it.
 """
 
 from __future__ import annotations
@@ -24,25 +23,27 @@ _N_FIRST: Final = 12
 N_DRAWS: Final = _N_FIRST + N_DEGRADATION_DRAWS
 """Uniform numbers drawn for each picture."""
 
+_LONGEST_ERASED: Final = 0.35
+"""Longest side of an erased rectangle, as a fraction of the picture's side."""
+
 _AT_ONCE: Final = 32
 """Pictures changed together: their arrays come from memory at hand. Those of a whole batch are
 given back to the system and asked for anew at every step: two thirds of the time."""
 
 
-def draw_epoch(n: int, *, seed: int, epoch: int, view: int = 0) -> NDArray[np.float32]:
+def draw_epoch(n: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
     """Draw the random numbers that decide what happens to each picture in one epoch.
 
     Args:
         n: Number of training pictures.
         seed: Seed of the run.
         epoch: Epoch, from 0.
-        view: Which time the picture is shown in this epoch, from 0.
 
     Returns:
         Uniform numbers in 0..1, ``float32 (n, N_DRAWS)``; row i belongs to picture i.
     """
     draws = np.empty((n, N_DRAWS), np.float32)
-    first, later = (np.random.default_rng([seed, epoch, stream, view]) for stream in (1, 5))
+    first, later = (np.random.default_rng([seed, epoch, stream]) for stream in (1, 5))
     draws[:, :_N_FIRST] = first.random((n, _N_FIRST), dtype=np.float32)
     # Column by column, so that a new one leaves those before it as they are.
     draws[:, _N_FIRST:] = later.random((N_DRAWS - _N_FIRST, n), dtype=np.float32).T
@@ -130,7 +131,7 @@ def _erase(
     """Overwrite a rectangle of some pictures with one grey value, in place."""
     size = images.shape[1]
     for row in np.flatnonzero(draws[:, 0] < recipe.erase):
-        longest = recipe.erase_fraction * size
+        longest = _LONGEST_ERASED * size
         height, width = (max(1, round(float(v) * longest)) for v in (0.4 + 0.6 * draws[row, 1:3]))
         top = int(draws[row, 3] * (size - height + 1))
         left = int(draws[row, 4] * (size - width + 1))

@@ -21,15 +21,13 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import CheckpointError, ModelError
 from facial_expressions.files import write_file
 from facial_expressions.training.final_weights import save_final_weights
-from facial_expressions.training.finished_run import FinishedRun, read_finished_run
+from facial_expressions.training.heads import Votes
 from facial_expressions.training.identity import describe_differences
-from facial_expressions.training.material import EarlierWork, Material, Votes, gather
+from facial_expressions.training.material import Material, gather
+from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import DistillationRecipe
-from facial_expressions.training.run_folder import (
-    RunFolder,
-    describe_dataset,
-    describe_environment,
-)
+from facial_expressions.training.run_folder import RunFolder, describe_environment
+from facial_expressions.training.trained_networks import FinishedRun, read_finished_run
 
 __all__ = ["AveragedRun", "average_runs"]
 
@@ -70,7 +68,7 @@ def average_runs(
 
     Raises:
         ModelError: There are fewer than two runs, one is not finished, or they differ in network,
-            label set, left-out part or data; the message says in what.
+            label set or data; the message says in what.
         DatasetError: The FER+ votes are needed and not given.
         CheckpointError: ``out`` holds a run already, or cannot be written.
     """
@@ -82,20 +80,17 @@ def average_runs(
             f"{folder.path} holds a run already; received it as --out; give another folder"
         )
     recipe = replace(runs[0].recipe, distillation=DistillationRecipe())
-    material = gather(recipe, dataset, votes, EarlierWork())
-    model = runs[0].build(any_size=bool(recipe.augmentation.sizes))
+    material = gather(recipe, dataset, votes)
+    model = build_network(recipe, runs[0].heads, any_size=bool(recipe.augmentation.sizes))
     model.set_weights(_mean_weights(runs))
     _measure_statistics(model, material, n_batches=n_batches)
     folder.path.mkdir(parents=True, exist_ok=True)
     write_file(folder.recipe, runs[0].recipe.to_toml())
-    facts = describe_dataset(material.dataset) | {"digest": material.digest}
-    if material.votes is not None:
-        facts["ferplus_digest"] = material.origins()["votes"]
-    folder.write_json(folder.dataset, facts)
+    folder.write_json(folder.dataset, material.facts)
     environment = describe_environment(precision=keras.config.dtype_policy().name)
     folder.write_json(folder.environment, environment)
     folder.write_json(folder.origins, {"average_of": [run.describe() for run in runs]})
-    logits = save_final_weights(folder, model, material)
+    logits = save_final_weights(folder, model, dataset.validation, material.truths())
     right = logits[0].argmax(axis=1) == dataset.validation.labels
     return AveragedRun(folder=folder, val_accuracy=float(right.mean()))
 
@@ -129,14 +124,10 @@ def _check_alike(runs: Sequence[FinishedRun], digest: str) -> None:
 
 def _essence(run: FinishedRun) -> dict[str, object]:
     """Return what runs to be averaged must have in common."""
-    network, data = run.recipe.network, run.recipe.data
     return {
-        "architecture": network.architecture,
-        "size": network.size,
-        "mean": network.mean,
-        "std": network.std,
+        "architecture": run.architecture,
+        "size": run.preprocessing.size,
         "label sets": list(run.heads),
-        "fold": f"{data.fold} of {data.folds}",
         "data": run.data_digest,
     }
 

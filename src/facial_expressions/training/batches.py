@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.data.duplicates import duplicate_groups
 from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.augmentation import augment, draw_epoch
-from facial_expressions.training.epoch_plan import plan_epoch
 from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.teaching import Lesson, Teacher, soften
 
-__all__ = ["Batch", "TrainingBatches", "class_weights", "one_hot"]
+__all__ = ["Batch", "Teacher", "TrainingBatches", "add_answers", "soften"]
+
+
+class Teacher(Protocol):
+    """Answers on the very images that the network sees."""
+
+    def answer(self, crops: NDArray[np.float32]) -> Mapping[int, NDArray[np.float32]]:
+        """Return probabilities for grey crops of 0 to 255, by the place of the head taught."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,10 +33,10 @@ class Batch:
 
     Attributes:
         inputs: ``float32 (N, S, S, C)``.
-        targets: For each head a distribution over its label set for each picture, ``float32
+        targets: For each head a distribution over its label set for each image, ``float32
             (N, K)``; all zeros where nothing is known. A head that is taught has K more columns,
             the teacher's distribution at the recipe's temperature.
-        weights: Weight of each picture in the loss, ``float32 (N,)``.
+        weights: Weight of each image in the loss, ``float32 (N,)``.
     """
 
     inputs: NDArray[np.float32]
@@ -50,17 +56,19 @@ class TrainingBatches:
     """The batches of every epoch of one run; any of them can be asked for, in any order.
 
     Args:
-        split: Training pictures.
-        targets: For each head a distribution over its label set, ``float32 (N, K)``.
-        recipe: Seed, batch size, sampling, augmentation and class weights.
+        split: Training images.
+        targets: For each head what it learns from each image, as in ``Batch``.
+        weights: Weight of each image in the loss, ``float32 (N,)``.
+        recipe: Seed, batch size and augmentation.
         preprocessing: How crops become input.
-        teacher: Gives further distributions to learn from.
+        teacher: Answers on each batch before it is mixed, at the network's full size.
     """
 
     def __init__(
         self,
         split: Split,
-        targets: tuple[NDArray[np.float32], ...],
+        targets: Sequence[NDArray[np.float32]],
+        weights: NDArray[np.float32],
         *,
         recipe: Recipe,
         preprocessing: Preprocessing,
@@ -70,22 +78,15 @@ class TrainingBatches:
         self._recipe = recipe
         self._preprocessing = preprocessing
         self._targets = targets
+        self._weights = weights
         self._teacher = teacher
-        if recipe.data.average_duplicates:
-            groups = duplicate_groups(split.images)
-            self._targets = tuple(_averaged(one, groups) for one in targets)
-        n_classes = targets[0].shape[1]
-        by_class = np.ones(n_classes, np.float32)
-        if recipe.optimization.class_weights == "balanced":
-            by_class = class_weights(split.labels, n_classes)
-        self._weights = by_class[split.labels]
         self._epoch = -1
 
     def __len__(self) -> int:
         return math.ceil(len(self._split) / self._recipe.optimization.batch_size)
 
     def size_of(self, epoch: int) -> int:
-        """Return the side of the pictures in one epoch, from 0."""
+        """Return the side of the images in one epoch, from 0."""
         sizes = (*self._recipe.augmentation.sizes, self._preprocessing.size)
         return sizes[epoch * len(sizes) // self._recipe.optimization.epochs]
 
@@ -96,7 +97,7 @@ class TrainingBatches:
             epoch: Epoch, from 0.
         """
         steps = range(len(self))
-        if self._teacher is not None and self._teacher.computes:
+        if self._teacher is not None:
             # The teacher is a network; two threads in one Keras backend are asking for trouble.
             yield from (self.load(epoch, step) for step in steps)
             return
@@ -115,122 +116,77 @@ class TrainingBatches:
             epoch: Epoch, from 0.
             step: Step in the epoch, from 0.
         """
-        rows, views = self._inputs_of(epoch, step)
-        crops = self._augmented(rows, views, self.size_of(epoch))
+        self._begin(epoch)
+        batch_size = self._recipe.optimization.batch_size
+        rows = self._order[step * batch_size : (step + 1) * batch_size]
+        size = self.size_of(epoch)
+        crops = self._augmented(rows, size)
         targets = [one[rows] for one in self._targets]
         if self._teacher is not None:
-            lesson = self.lesson(epoch, step)
-            if self.size_of(epoch) == self._preprocessing.size:
-                lesson = replace(lesson, crops=lambda: crops)
-            targets = self._taught(targets, lesson, self._teacher)
+            full = self._preprocessing.size
+            shown = crops if size == full else self._augmented(rows, full)
+            temperature = self._recipe.distillation.temperature
+            targets = add_answers(targets, self._teacher.answer(shown), temperature)
         if self._recipe.augmentation.mixup > 0:
-            share = self._by_view(self._shares_of, rows, views)
+            share = self._shares[rows]
             crops = _mixed(crops, share)
             targets = [_mixed(one, share) for one in targets]
         inputs = to_batch(crops, self._preprocessing)
         return Batch(inputs=inputs, targets=tuple(targets), weights=self._weights[rows])
 
-    def lesson(self, epoch: int, step: int) -> Lesson:
-        """Return what a teacher is shown in one step, at the network's own size.
+    def _begin(self, epoch: int) -> None:
+        """Draw an epoch's order, changes and shares of mixed images."""
+        if epoch == self._epoch:
+            return
+        n, seed, mixup = len(self._split), self._recipe.run.seed, self._recipe.augmentation.mixup
+        self._order = np.random.default_rng([seed, epoch, 0]).permutation(n)
+        self._draws = draw_epoch(n, seed=seed, epoch=epoch)
+        if mixup > 0:  # the larger share is kept: at least a half
+            share = np.random.default_rng([seed, epoch, 4]).beta(mixup, mixup, n)
+            self._shares = np.maximum(share, 1 - share).astype(np.float32)
+        self._epoch = epoch
 
-        Args:
-            epoch: Epoch, from 0.
-            step: Step in the epoch, from 0.
-        """
-        rows, views = self._inputs_of(epoch, step)
-        optimization = self._recipe.optimization
-        return Lesson(
-            epoch=epoch,
-            start=step * optimization.batch_size,
-            rows=rows,
-            crops=lambda: self._augmented(rows, views, self._preprocessing.size),
-        )
+    def _augmented(self, rows: NDArray[np.int64], size: int) -> NDArray[np.float32]:
+        images, draws = self._split.images[rows], self._draws[rows]
+        return augment(images, draws, self._recipe.augmentation, size=size)
 
-    def _inputs_of(self, epoch: int, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return row and view of each input of a step."""
-        optimization = self._recipe.optimization
-        if epoch != self._epoch:
-            self._plan = plan_epoch(
-                self._split.labels,
-                seed=self._recipe.run.seed,
-                epoch=epoch,
-                balance=self._recipe.data.balance,
-            )
-            self._draws: dict[int, NDArray[np.float32]] = {}
-            self._shares: dict[int, NDArray[np.float32]] = {}
-            self._epoch = epoch
-        return self._plan.step(step, batch_size=optimization.batch_size, views=optimization.views)
 
-    def _augmented(
-        self, rows: NDArray[np.int64], views: NDArray[np.int64], size: int
-    ) -> NDArray[np.float32]:
-        draws = self._by_view(self._draws_of, rows, views)
-        return augment(self._split.images[rows], draws, self._recipe.augmentation, size=size)
+def add_answers(
+    targets: Sequence[NDArray[np.float32]],
+    answers: Mapping[int, NDArray[np.float32]],
+    temperature: float,
+) -> list[NDArray[np.float32]]:
+    """Append the teachers' distributions to the targets of the heads that they teach.
 
-    def _by_view(
-        self,
-        values_of: Callable[[int], NDArray[np.float32]],
-        rows: NDArray[np.int64],
-        views: NDArray[np.int64],
-    ) -> NDArray[np.float32]:
-        """Return for each input the value that its row has in its view."""
-        values = values_of(0)[rows]
-        for view in np.unique(views[views > 0]):
-            values[views == view] = values_of(int(view))[rows[views == view]]
-        return values
+    Args:
+        targets: For each head ``(N, K)``.
+        answers: The teachers' probabilities, ``(N, K)``, by the place of the head.
+        temperature: That of the recipe's section ``[distillation]``.
+    """
+    return [
+        np.concatenate([one, soften(answers[head], temperature)], axis=1)
+        if head in answers
+        else one
+        for head, one in enumerate(targets)
+    ]
 
-    def _draws_of(self, view: int) -> NDArray[np.float32]:
-        if view not in self._draws:
-            n, seed = len(self._split), self._recipe.run.seed
-            self._draws[view] = draw_epoch(n, seed=seed, epoch=self._epoch, view=view)
-        return self._draws[view]
 
-    def _shares_of(self, view: int) -> NDArray[np.float32]:
-        """Return the share that each row keeps when it is mixed; at least a half."""
-        if view not in self._shares:
-            mixup = self._recipe.augmentation.mixup
-            rng = np.random.default_rng([self._recipe.run.seed, self._epoch, 4, view])
-            share = rng.beta(mixup, mixup, len(self._split))
-            self._shares[view] = np.maximum(share, 1 - share).astype(np.float32)
-        return self._shares[view]
+def soften(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Return the distributions with their logits divided by a temperature.
 
-    def _taught(
-        self, targets: list[NDArray[np.float32]], lesson: Lesson, teacher: Teacher
-    ) -> list[NDArray[np.float32]]:
-        """Append the teacher's distributions to the targets of the heads that it teaches."""
-        answers = iter(teacher.answer(lesson))
-        temperature = self._recipe.distillation.temperature
-        return [
-            np.concatenate([one, soften(next(answers), temperature)], axis=1) if is_taught else one
-            for one, is_taught in zip(targets, teacher.taught, strict=True)
-        ]
+    Args:
+        probabilities: ``(N, K)``.
+        temperature: Divisor; over 1 evens out.
+
+    Examples:
+        >>> soften(np.array([[0.8, 0.2]], np.float32), 2.0).round(3)  # 2 to 1
+        array([[0.667, 0.333]], dtype=float32)
+    """
+    powers = np.maximum(probabilities, 1e-12) ** np.float32(1 / temperature)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
 def _mixed(values: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mix each row with the one that stands as far from the batch's other end."""
     weight = share.reshape(-1, *[1] * (values.ndim - 1))
     return values * weight + values[::-1] * (1 - weight)
-
-
-def _averaged(targets: NDArray[np.float32], groups: list[NDArray[np.int64]]) -> NDArray[np.float32]:
-    """Return targets in which the rows of each group have their common mean."""
-    out = targets.copy()
-    for rows in groups:
-        out[rows] = targets[rows].mean(axis=0)
-    return out
-
-
-def one_hot(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
-    """Return each label as a row of zeros with a one at its id, ``float32 (N, K)``."""
-    return np.eye(n_classes, dtype=np.float32)[labels]
-
-
-def class_weights(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
-    """Return N / (K * count) for each class, so that all classes weigh the same; ``float32 (K,)``.
-
-    Examples:
-        >>> class_weights(np.array([0, 0, 0, 1]), 2)
-        array([0.6666667, 2.       ], dtype=float32)
-    """
-    counts = np.bincount(labels, minlength=n_classes)
-    return (len(labels) / (n_classes * np.maximum(counts, 1))).astype(np.float32)

@@ -1,9 +1,9 @@
 """Checkpoints: whole or absent.
 
 A checkpoint is one ``.npz`` file with every number that training needs to go on. It is written by
-``files``; then its manifest, with the payload's SHA-256 and a digest of itself; the pointer
-``latest.json`` comes last. A kill, a full disk or a power cut at any moment leaves the previous one
-usable. Random numbers are not stored: they are derived from the seed and the epoch.
+``files``; then its manifest, with the payload's SHA-256 and a digest of itself. A kill, a full disk
+or a power cut at any moment leaves the previous one usable. Random numbers are not stored: they are
+derived from the seed and the epoch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import CheckpointError
 from facial_expressions.files import remove_leftovers, storage_errors, write_file
-from facial_expressions.training.identity import describe_differences
 
 __all__ = ["KEPT", "Checkpoint", "load_latest", "save"]
 
@@ -32,8 +31,6 @@ KEPT: Final = 3
 """Number of newest checkpoints kept, beside the best; others are deleted once a newer is whole."""
 
 _CHECK: Final = "manifest_sha256"
-_OLD_KEYS: Final = {"file", "epochs", "sha256", "identity"}
-"""What a manifest held before it had a digest of itself."""
 
 _DAMAGED: Final = (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile)
 _LOGGER = logging.getLogger(__name__)
@@ -59,7 +56,7 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint, point to it, and delete those that are neither among the newest nor best.
+    """Write a checkpoint, and delete those that are neither among the newest nor the best.
 
     Args:
         folder: The run's folder of checkpoints; made if absent.
@@ -88,7 +85,6 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     entry[_CHECK] = _digest_of_entry(entry)
     text = json.dumps(entry, indent=1) + "\n"
     write_file(path.with_suffix(".json"), text)
-    write_file(folder / "latest.json", text)
     _prune(folder)
     return path
 
@@ -139,13 +135,8 @@ def load_latest(
 
 
 def _as_texts(found: str, expected: str) -> list[str]:
-    """Return what differs between two identities, key by key where both are JSON."""
-    if found == expected:
-        return []
-    try:
-        return describe_differences(json.loads(found), json.loads(expected))
-    except (ValueError, AttributeError):
-        return [f"{found}, expected {expected}"]
+    """Return what differs between two identities that nobody explains."""
+    return [] if found == expected else [f"{found}, expected {expected}"]
 
 
 def _read_manifest(path: Path) -> Entry:
@@ -155,8 +146,7 @@ def _read_manifest(path: Path) -> Entry:
         ValueError: It is not what was written.
     """
     entry = json.loads(path.read_text(encoding="utf-8"))
-    check = entry.pop(_CHECK, None)
-    is_whole = check == _digest_of_entry(entry) if check else set(entry) == _OLD_KEYS
+    is_whole = entry.pop(_CHECK, None) == _digest_of_entry(entry)
     if not is_whole or entry["file"] != f"epoch-{entry['epochs']:05d}.npz":
         raise ValueError(f"{path.name} is cut or changed")
     return dict(entry)

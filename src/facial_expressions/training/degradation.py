@@ -21,8 +21,21 @@ __all__ = ["N_DEGRADATION_DRAWS", "degrade"]
 N_DEGRADATION_DRAWS: Final = 10
 """Columns of random numbers: whether and how far for each change, and the noise's own seed."""
 
+_MAX_SIGMA: Final = 1.5
+"""Largest standard deviation of the blur, in pixels of a picture whose side is ``_SIGMA_SIDE``."""
+
 _SIGMA_SIDE: Final = 48
-"""Side of the pictures that ``blur_sigma`` is given for."""
+_MAX_REDUCTION: Final = 3.0
+"""Largest reduction of resolution; 2 is half the side."""
+
+_MAX_GAMMA: Final = 2.0
+"""Largest power that grey values in 0..1 are raised to in the dark."""
+
+_MAX_DARKENING: Final = 0.5
+"""Largest share of the light that is then lost."""
+
+_MAX_NOISE: Final = 0.08
+"""Largest standard deviation of the noise, as a fraction of full white."""
 
 
 def degrade(
@@ -33,44 +46,41 @@ def degrade(
     Args:
         images: Grey values 0 to 255, ``float32 (N, S, S)``; may be changed in place.
         draws: Uniform numbers in 0..1, ``float32 (N, N_DEGRADATION_DRAWS)``.
-        recipe: Probabilities and largest strengths.
+        recipe: Probabilities.
 
     Returns:
         Grey values 0 to 255, ``float32 (N, S, S)``.
 
     Examples:
         >>> images = np.full((1, 4, 4), 255, np.float32)
-        >>> recipe = AugmentationRecipe(low_light=1.0, low_light_darkening=0.6)
+        >>> recipe = AugmentationRecipe(low_light=1.0)
         >>> float(degrade(images, np.full((1, 10), 0.5, np.float32), recipe)[0, 0, 0])
-        178.5
+        191.25
     """
     hit = draws[:, 0] < recipe.low_light
     if hit.any():
-        images[hit] = _darken(images[hit], draws[hit, 1], draws[hit, 2], recipe)
+        images[hit] = _darken(images[hit], draws[hit, 1], draws[hit, 2])
     hit = draws[:, 3] < recipe.blur
     if hit.any():
-        images[hit] = _blur(images[hit], draws[hit, 4] * recipe.blur_sigma)
+        images[hit] = _blur(images[hit], draws[hit, 4] * _MAX_SIGMA)
     hit = draws[:, 5] < recipe.low_resolution
     if hit.any():
-        factors = 1 + draws[hit, 6] * (recipe.low_resolution_factor - 1)
+        factors = 1 + draws[hit, 6] * (_MAX_REDUCTION - 1)
         images[hit] = _coarsen(images[hit], factors)
     hit = draws[:, 7] < recipe.noise
     if hit.any():
         noise = _gaussian(draws[hit, 9], images[0].size).reshape(-1, *images.shape[1:])
-        strength = 255 * draws[hit, 8, None, None] * np.float32(recipe.noise_std)
+        strength = 255 * draws[hit, 8, None, None] * np.float32(_MAX_NOISE)
         images[hit] = np.clip(images[hit] + noise * strength, 0, 255)
     return images
 
 
 def _darken(
-    images: NDArray[np.float32],
-    power: NDArray[np.float32],
-    loss: NDArray[np.float32],
-    recipe: AugmentationRecipe,
+    images: NDArray[np.float32], power: NDArray[np.float32], loss: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Raise grey values in 0..1 to a power, then take away a share of the light."""
-    gamma = 1 + power[:, None, None] * np.float32(recipe.low_light_gamma - 1)
-    light = 255 * (1 - loss[:, None, None] * np.float32(recipe.low_light_darkening))
+    gamma = 1 + power[:, None, None] * np.float32(_MAX_GAMMA - 1)
+    light = 255 * (1 - loss[:, None, None] * np.float32(_MAX_DARKENING))
     return np.asarray((images / 255) ** gamma * light, np.float32)
 
 

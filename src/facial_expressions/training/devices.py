@@ -1,28 +1,71 @@
-"""The devices of a run: several that part each batch, and sums in one order on each of them."""
+"""The devices of a run: number format, several that part each batch, sums in one order."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import keras
 
 from facial_expressions.errors import RecipeError
 
-__all__ = ["count_devices", "make_deterministic", "spread_over_devices"]
+__all__ = [
+    "choose_precision",
+    "has_fast_bfloat16",
+    "list_devices",
+    "make_deterministic",
+    "spread_over_devices",
+]
+
+_BFLOAT16_FLAGS: Final = ("avx512_bf16", "amx_bf16")
 
 
-def count_devices() -> int:
-    """Return how many devices a run takes: all that JAX sees, or one with another backend."""
-    if keras.backend.backend() != "jax":
-        return 1  # Keras distributes on JAX alone
-    return len(keras.distribution.list_devices())
+def list_devices() -> list[str]:
+    """Return the devices that the Keras backend computes on, for example ``["cuda:0"]``."""
+    if keras.backend.backend() == "torch":  # keras.distribution knows no devices of PyTorch
+        import torch
+
+        return [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cpu:0"]
+    return list(keras.distribution.list_devices())
+
+
+def has_fast_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Say whether this machine multiplies bfloat16 faster than float32.
+
+    True on a machine with an accelerator that Keras sees, and on processors with AVX-512-BF16 or
+    AMX. Only Linux tells which instructions a processor has; elsewhere the answer is False.
+
+    Args:
+        cpuinfo: Where Linux lists the processor's features.
+    """
+    if not all(name.lower().startswith("cpu") for name in list_devices()):
+        return True
+    if not sys.platform.startswith("linux") or not cpuinfo.is_file():
+        return False
+    words = set(cpuinfo.read_text(encoding="ascii", errors="ignore").split())
+    return any(flag in words for flag in _BFLOAT16_FLAGS)
+
+
+def choose_precision(wanted: str) -> str:
+    """Return the Keras dtype policy for a recipe's ``precision``.
+
+    Args:
+        wanted: ``auto``, ``float32`` or ``mixed_bfloat16``.
+    """
+    if wanted != "auto":
+        return wanted
+    return "mixed_bfloat16" if has_fast_bfloat16() else "float32"
 
 
 @contextlib.contextmanager
 def spread_over_devices(batch_size: int) -> Iterator[int]:
     """Hold a copy of every network made inside on each device, and part batches among them.
+
+    Keras distributes on JAX alone: with another backend a run takes one device.
 
     Args:
         batch_size: Inputs in a step, at least one for each device.
@@ -38,7 +81,7 @@ def spread_over_devices(batch_size: int) -> Iterator[int]:
         ...     n_devices >= 1
         True
     """
-    n_devices = count_devices()
+    n_devices = len(list_devices()) if keras.backend.backend() == "jax" else 1
     if n_devices == 1:
         yield 1
         return

@@ -37,10 +37,10 @@ from facial_expressions.files import write_file
 from facial_expressions.inference.probabilities import softmax
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
 from facial_expressions.preprocessing import to_batch
-from facial_expressions.training.finished_run import FinishedRun, read_finished_run
 from facial_expressions.training.model_files import model_bytes, open_content
 from facial_expressions.training.network import preprocessing_of
 from facial_expressions.training.onnx_graph import build_onnx, to_half_weights
+from facial_expressions.training.trained_networks import FinishedRun, read_finished_run
 
 __all__ = [
     "MAX_DIFFERENCE",

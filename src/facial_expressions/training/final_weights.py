@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,17 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.data.ferplus import strict_majority
+from facial_expressions.data.dataset import Split
 from facial_expressions.files import atomic_write, write_file
-from facial_expressions.labels import FERPLUS
-from facial_expressions.training.material import Material
-from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
+from facial_expressions.training.network import predict_logits
 from facial_expressions.training.run_folder import RunFolder
+from facial_expressions.training.trained_networks import FinishedRun, read_finished_run
 
 __all__ = ["save_final_weights"]
 
 
 def save_final_weights(
-    folder: RunFolder, model: keras.Model, material: Material
+    folder: RunFolder, model: keras.Model, split: Split, truths: Mapping[str, NDArray[np.int64]]
 ) -> list[NDArray[np.float32]]:
     """Write what ``export`` reads: weights, and on validation crops and each head's answers.
 
@@ -29,40 +29,34 @@ def save_final_weights(
     trained in: in bfloat16 every five-hundredth answer is another one.
 
     Args:
-        folder: The run's folder.
+        folder: The run's folder, with recipe and data.
         model: The network with its final weights.
-        material: What it learnt from.
+        split: The validation images.
+        truths: By each head's name the label ids of these images, -1 where there is none.
 
     Returns:
         For each head the logits on validation, ``float32 (N, K)``.
     """
-    split = material.dataset.validation
     with tempfile.TemporaryDirectory() as name:  # Keras writes to nothing but a path
         temporary = Path(name) / folder.weights.name
         model.save_weights(temporary)
         write_file(folder.weights, temporary.read_bytes())
-    exact = _in_float32(model, folder, material)
-    logits = predict_logits(exact, split, preprocessing_of(material.recipe))
-    truths = {material.dataset.labels.name: split.labels}
-    if material.votes is not None:
-        truths[FERPLUS.name] = strict_majority(material.votes[split.name])
+    run = read_finished_run(folder.path)
+    is_exact = keras.config.dtype_policy().compute_dtype == "float32"
+    logits = predict_logits(model if is_exact else _in_float32(run), split, run.preprocessing)
     arrays: dict[str, NDArray[Any]] = {"crops": split.images}
-    for (name, truth), rows in zip(truths.items(), logits, strict=True):
-        arrays |= {f"{name}_labels": truth, f"{name}_logits": rows}
+    for (name, truth), answers in zip(truths.items(), logits, strict=True):
+        arrays |= {f"{name}_labels": truth, f"{name}_logits": answers}
     with atomic_write(folder.validation) as file:
         np.savez(file, allow_pickle=False, **arrays)
     return logits
 
 
-def _in_float32(model: keras.Model, folder: RunFolder, material: Material) -> keras.Model:
-    """Return the network with its saved weights, computing in float32."""
+def _in_float32(run: FinishedRun) -> keras.Model:
+    """Return a run's network, computing in float32."""
     previous = keras.config.dtype_policy()
-    if previous.compute_dtype == "float32":
-        return model
     keras.config.set_dtype_policy("float32")
     try:
-        exact = build_network(material.recipe, len(material.dataset.labels))
+        return run.build()
     finally:
         keras.config.set_dtype_policy(previous)
-    exact.load_weights(folder.weights)
-    return exact

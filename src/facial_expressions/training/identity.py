@@ -12,30 +12,35 @@ from facial_expressions.training.recipe import Recipe
 __all__ = ["describe_differences", "identity_text", "run_differences"]
 
 
-def identity_text(recipe: Recipe, *, data: str, parts: Mapping[str, object] | None = None) -> str:
+def identity_text(
+    recipe: Recipe, facts: Mapping[str, Any], origins: Mapping[str, object] | None = None
+) -> str:
     """Return the text that says which run this is.
 
     Args:
         recipe: The recipe.
-        data: Digest of the data set.
-        parts: What else decides the run, as plain values: digests of votes, weights, teachers.
+        facts: What the run's ``dataset.json`` says; ``digest`` and ``ferplus_digest`` count.
+        origins: What the run's ``origins.json`` says of weights and teachers.
     """
-    return json.dumps({"recipe": recipe.to_dict(), "data": data, **(parts or {})}, sort_keys=True)
+    parts: dict[str, object] = {"recipe": recipe.to_dict(), "data": facts["digest"]}
+    if "ferplus_digest" in facts:
+        parts["votes"] = facts["ferplus_digest"]
+    return json.dumps(parts | dict(origins or {}), sort_keys=True)
 
 
 def run_differences(found: str, expected: str) -> list[str]:
     """Return in words what differs between two runs; nothing when they are the same.
 
     Recipe keys that did not exist when ``found`` was written have their defaults, which train as
-    before.
+    before; those that are no more do not count where they had no effect.
 
     Args:
         found: Identity of the run in a folder.
         expected: Identity of the run that is asked for.
 
     Examples:
-        >>> first = identity_text(Recipe(), data="a1")
-        >>> run_differences(first, identity_text(Recipe(), data="b2"))
+        >>> first = identity_text(Recipe(), {"digest": "a1"})
+        >>> run_differences(first, identity_text(Recipe(), {"digest": "b2"}))
         ["data is 'a1' there, 'b2' here"]
     """
     if found == expected:

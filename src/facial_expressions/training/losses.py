@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
-
-from facial_expressions.training.recipe import DistillationRecipe, OptimizationRecipe
 
 __all__ = [
     "Distillation",
     "SoftmaxBinaryCrossEntropy",
     "VotesCrossEntropy",
-    "build_losses",
-    "build_training_losses",
     "first_columns_accuracy",
 ]
 
 
-@keras.saving.register_keras_serializable(package="facial_expressions")
 class SoftmaxBinaryCrossEntropy(keras.losses.Loss):
     """Binary cross-entropy over the softmax outputs, mean over classes.
 
@@ -34,7 +27,6 @@ class SoftmaxBinaryCrossEntropy(keras.losses.Loss):
         return -ops.mean(y_true * ops.log(p) + (1 - y_true) * ops.log(1 - p), axis=-1)
 
 
-@keras.saving.register_keras_serializable(package="facial_expressions")
 class VotesCrossEntropy(keras.losses.Loss):
     """Cross-entropy with targets that need not sum to 1: a row of zeros has no say at all.
 
@@ -47,7 +39,6 @@ class VotesCrossEntropy(keras.losses.Loss):
         return -ops.sum(y_true * ops.log_softmax(y_pred), axis=-1)
 
 
-@keras.saving.register_keras_serializable(package="facial_expressions")
 class Distillation(keras.losses.Loss):
     """``(1 - weight) * hard + weight * T**2 * KL(teacher || student)`` at temperature T.
 
@@ -79,51 +70,6 @@ class Distillation(keras.losses.Loss):
         soft = self.temperature**2 * ops.sum(apart, axis=-1)
         hard = self.hard.call(y_true[..., :n_classes], y_pred)
         return (1 - self.weight) * hard + self.weight * soft
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        hard = keras.saving.serialize_keras_object(self.hard)
-        return {"hard": hard, "weight": self.weight, "temperature": self.temperature}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Distillation:
-        """Return the loss of what ``get_config`` returned."""
-        return cls(keras.saving.deserialize_keras_object(config.pop("hard")), **config)
-
-
-def build_losses(recipe: OptimizationRecipe) -> list[keras.losses.Loss]:
-    """Return for each head the loss of ``(targets, logits)``.
-
-    The FER+ head learns the votes as they are: they are soft already, so nothing smooths them, and
-    a picture without votes has an all-zero target, which has no say.
-    """
-    if recipe.loss == "binary_cross_entropy":
-        first = SoftmaxBinaryCrossEntropy()
-    else:
-        first = keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=recipe.label_smoothing
-        )
-    return [first] if recipe.ferplus_weight == 0 else [first, VotesCrossEntropy()]
-
-
-def build_training_losses(
-    losses: list[keras.losses.Loss],
-    recipe: DistillationRecipe,
-    taught: tuple[bool, ...],
-) -> list[keras.losses.Loss]:
-    """Return the losses to train with: those of the heads that a teacher teaches learn from it too.
-
-    Args:
-        losses: What ``build_losses`` returned.
-        recipe: Weight and temperature of the teacher.
-        taught: For each head whether there is a teacher for it.
-    """
-    return [
-        Distillation(one, weight=recipe.weight, temperature=recipe.temperature)
-        if is_taught
-        else one
-        for one, is_taught in zip(losses, taught, strict=True)
-    ]
 
 
 def first_columns_accuracy() -> keras.metrics.Metric:

@@ -1,32 +1,28 @@
-"""What a run learns from, checked against its recipe: pictures, votes, teachers, first weights."""
+"""What a run learns from, checked against its recipe: images, votes, teachers, first weights."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.data.dataset import Dataset
-from facial_expressions.data.ferplus import labels_from_votes, soft_labels
-from facial_expressions.data.folds import content_folds
+from facial_expressions.data.dataset import Dataset, Split
+from facial_expressions.data.duplicates import duplicate_groups
 from facial_expressions.errors import DatasetError, RecipeError
-from facial_expressions.labels import FERPLUS
-from facial_expressions.training.batches import TrainingBatches, one_hot
-from facial_expressions.training.first_weights import FirstWeights, open_first_weights
+from facial_expressions.training.batches import TrainingBatches, add_answers
+from facial_expressions.training.heads import TrainingHead, Votes, heads_of
 from facial_expressions.training.network import preprocessing_of
 from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.teacher_bank import TeacherBank
-from facial_expressions.training.teachers import open_teachers
-from facial_expressions.training.teaching import Pupil, Teacher
+from facial_expressions.training.run_folder import describe_dataset
+from facial_expressions.training.teachers import Teachers, open_teachers
+from facial_expressions.training.trained_networks import TrainedNetwork, open_network
 
-__all__ = ["EarlierWork", "Material", "Votes", "gather"]
-
-Votes = Mapping[str, NDArray[np.uint8]]
-"""For each split the FER+ votes on its pictures, as ``data.ferplus_votes`` returns them."""
+__all__ = ["EarlierWork", "Material", "class_weights", "gather"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +32,11 @@ class EarlierWork:
     Attributes:
         start: Whose weights are the first ones: folder of a finished run, model file, or name of a
             shipped model; None draws them.
-        teachers: Folders of finished runs and exported model files to learn from.
-        bank: Folder with answers of teachers, instead of these themselves.
+        teachers: Folders of finished runs, model files and names of shipped models to learn from.
     """
 
     start: str | Path | None = None
     teachers: tuple[Path, ...] = ()
-    bank: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,83 +45,79 @@ class Material:
 
     Attributes:
         recipe: The recipe.
-        dataset: The pictures; its training split is without the part that the recipe leaves out.
-        digest: Digest of the data set, all parts of it.
-        votes: FER+ votes on the pictures; None without a FER+ head.
+        dataset: The images.
+        heads: What each head of the network learns.
+        votes: FER+ votes on the images; empty when no head needs them.
+        facts: What the run's ``dataset.json`` says.
         start: Gives the first weights.
-        teacher: Gives further distributions to learn from.
+        teachers: Give further distributions to learn from.
     """
 
     recipe: Recipe
     dataset: Dataset
-    digest: str
-    votes: Votes | None = None
-    start: FirstWeights | None = None
-    teacher: Teacher | None = None
-
-    @property
-    def pupil(self) -> Pupil:
-        """The run's network, as its teachers know it."""
-        labels = self.dataset.labels
-        return Pupil(
-            recipe=self.recipe,
-            label_sets=(labels,) if self.votes is None else (labels, FERPLUS),
-            images=self.dataset.train.images,
-            data_digest=self.digest,
-        )
-
-    @property
-    def taught(self) -> tuple[bool, ...]:
-        """For each head whether there is a teacher for it."""
-        if self.teacher is None:
-            return (False,) if self.votes is None else (False, False)
-        return self.teacher.taught
+    heads: tuple[TrainingHead, ...]
+    votes: Votes
+    facts: Mapping[str, Any]
+    start: TrainedNetwork | None = None
+    teachers: Teachers | None = None
 
     def batches(self) -> TrainingBatches:
-        """Return the run's training batches."""
-        split = self.dataset.train
-        targets = [one_hot(split.labels, len(self.dataset.labels))]
-        if self.votes is not None:
-            shares = soft_labels(self.votes[split.name])
-            targets.append(shares)
-            if share := self.recipe.data.votes_in_labels:
-                said = labels_from_votes(shares, targets[0])
-                targets[0] = (1 - share) * targets[0] + share * said
+        """Return the run's training batches; teachers that answer once for each image do so now."""
+        split, teachers, distillation = self.dataset.train, self.teachers, self.recipe.distillation
+        targets = [head.targets(split, self.votes) for head in self.heads]
+        if self.recipe.data.average_duplicates:
+            groups = duplicate_groups(split.images)
+            targets = [_averaged(one, groups) for one in targets]
+        if teachers is not None and distillation.per_picture:
+            answers = teachers.answer_each(split.images)
+            targets, teachers = add_answers(targets, answers, distillation.temperature), None
         return TrainingBatches(
             split,
-            tuple(targets),
+            targets,
+            self._weights(split),
             recipe=self.recipe,
             preprocessing=preprocessing_of(self.recipe),
-            teacher=self.teacher,
+            teacher=teachers,
         )
+
+    def truths(self) -> dict[str, NDArray[np.int64]]:
+        """Return by each head's name the label ids of the validation images, -1 for none."""
+        split = self.dataset.validation
+        return {head.name: head.truth(split, self.votes) for head in self.heads}
+
+    def _weights(self, split: Split) -> NDArray[np.float32]:
+        """Return the weight of each image in the loss."""
+        if self.recipe.optimization.class_weights == "none":
+            return np.ones(len(split), np.float32)
+        return class_weights(split.labels, len(self.dataset.labels))[split.labels]
 
     def origins(self) -> dict[str, object]:
         """Return what decides the run beside recipe and data, as plain values."""
         parts: dict[str, object] = {}
-        if self.votes is not None:
-            parts["votes"] = _digest(self.votes)
         if self.start is not None:
             parts["start"] = self.start.describe()
-        if self.teacher is not None:
-            parts |= self.teacher.identity
+        if self.teachers is not None:
+            parts["teachers"] = self.teachers.describe()
         return parts
 
 
-def gather(recipe: Recipe, dataset: Dataset, votes: Votes | None, earlier: EarlierWork) -> Material:
+def gather(
+    recipe: Recipe, dataset: Dataset, votes: Votes | None = None, earlier: EarlierWork | None = None
+) -> Material:
     """Check what a run is to learn from, and open it.
 
     Args:
         recipe: The recipe.
-        dataset: Needs train and validation pictures.
-        votes: FER+ votes; needed when the recipe has a ``ferplus_weight``, ignored otherwise.
+        dataset: Needs train and validation images.
+        votes: FER+ votes; needed when a head learns them, ignored otherwise.
         earlier: Weights and teachers of earlier runs.
 
     Raises:
-        DatasetError: There are no training or no validation pictures, or the FER+ votes that the
-            recipe asks for are not given or are not for these pictures.
+        DatasetError: There are no training or no validation images, or the FER+ votes that the
+            recipe asks for are not given or are not for these images.
         RecipeError: The recipe asks for teachers and there are none, or the other way round, or it
             has votes in its labels and no FER+ head.
-        ModelError: A run, model file or bank is damaged, or does not fit the recipe or the data.
+        ModelError: A run or model file is damaged, or does not fit the recipe or the data.
     """
     if not len(dataset.train) or not len(dataset.validation):
         raise DatasetError(
@@ -140,14 +130,21 @@ def gather(recipe: Recipe, dataset: Dataset, votes: Votes | None, earlier: Earli
             f"{recipe.data.votes_in_labels:g} with optimization.ferplus_weight=0; give both or "
             "neither"
         )
-    material = Material(recipe, dataset, dataset.digest())
-    if recipe.optimization.ferplus_weight > 0:
-        material = replace(material, votes=_checked_votes(dataset, votes))
-    material = _without_fold(material)
-    if earlier.start is not None:
-        material = replace(material, start=open_first_weights(earlier.start))
-    teacher = _open_teacher(material.pupil, earlier)
-    return replace(material, teacher=teacher)
+    heads, facts = heads_of(recipe, dataset.labels), describe_dataset(dataset)
+    used: Votes = {}
+    if any(head.needs_votes for head in heads):
+        used = _checked_votes(dataset, votes)
+        facts["ferplus_digest"] = _digest(used)
+    earlier = earlier or EarlierWork()
+    return Material(
+        recipe,
+        dataset,
+        heads,
+        used,
+        facts,
+        start=None if earlier.start is None else open_network(earlier.start),
+        teachers=_open_teachers(recipe, heads, earlier.teachers),
+    )
 
 
 def _checked_votes(dataset: Dataset, votes: Votes | None) -> Votes:
@@ -162,35 +159,39 @@ def _checked_votes(dataset: Dataset, votes: Votes | None) -> Votes:
     return votes
 
 
-def _without_fold(material: Material) -> Material:
-    """Leave out the part of the training pictures that the recipe does not learn from."""
-    data, train = material.recipe.data, material.dataset.train
-    if data.folds == 1:
-        return material
-    kept = content_folds(train.images, data.folds) != data.fold
-    votes = material.votes
-    if votes is not None:
-        votes = {**votes, train.name: votes[train.name][kept]}
-    return replace(material, dataset=replace(material.dataset, train=train.take(kept)), votes=votes)
-
-
-def _open_teacher(pupil: Pupil, earlier: EarlierWork) -> Teacher | None:
-    given = [*earlier.teachers, *([earlier.bank] if earlier.bank else [])]
-    weight = pupil.recipe.distillation.weight
-    if (weight > 0) != bool(given):
+def _open_teachers(
+    recipe: Recipe, heads: tuple[TrainingHead, ...], sources: tuple[Path, ...]
+) -> Teachers | None:
+    weight = recipe.distillation.weight
+    if (weight > 0) != bool(sources):
         raise RecipeError(
             f"distillation.weight and the teachers do not go together; received {weight:g} and "
-            f"{[str(path) for path in given]}; give teachers (--teacher or --bank) with a weight "
-            "above 0, or neither"
+            f"{[str(path) for path in sources]}; give teachers (--teacher) with a weight above 0, "
+            "or neither"
         )
-    if earlier.bank and earlier.teachers:
-        raise RecipeError(
-            f"a run learns from teachers or from a bank; received {len(earlier.teachers)} teachers "
-            f"and the bank {earlier.bank}; give one of the two"
-        )
-    if earlier.bank:
-        return TeacherBank(earlier.bank, pupil)
-    return open_teachers(earlier.teachers, pupil) if given else None
+    if not sources:
+        return None
+    label_sets = {head.name: head.labels for head in heads}
+    return open_teachers(sources, label_sets, size=recipe.network.size)
+
+
+def _averaged(targets: NDArray[np.float32], groups: list[NDArray[np.int64]]) -> NDArray[np.float32]:
+    """Return targets in which the rows of each group have their common mean."""
+    out = targets.copy()
+    for rows in groups:
+        out[rows] = targets[rows].mean(axis=0)
+    return out
+
+
+def class_weights(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
+    """Return N / (K * count) for each class, so that all classes weigh the same; ``float32 (K,)``.
+
+    Examples:
+        >>> class_weights(np.array([0, 0, 0, 1]), 2)
+        array([0.6666667, 2.       ], dtype=float32)
+    """
+    counts = np.bincount(labels, minlength=n_classes)
+    return (len(labels) / (n_classes * np.maximum(counts, 1))).astype(np.float32)
 
 
 def _digest(votes: Votes) -> str:

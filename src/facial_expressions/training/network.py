@@ -1,8 +1,8 @@
-"""The network of a recipe: its architecture, its input, and the second head where it has one."""
+"""The network of a recipe: its architecture, its input, and its further heads."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -12,45 +12,53 @@ from numpy.typing import NDArray
 from facial_expressions.architectures import build_architecture, get_architecture
 from facial_expressions.data.dataset import Split
 from facial_expressions.errors import RecipeError
-from facial_expressions.labels import FERPLUS
+from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.recipe import Recipe
 
-__all__ = ["FERPLUS_HEAD", "build_network", "predict_logits", "preprocessing_of"]
+__all__ = ["build_network", "layer_of_head", "predict_logits", "preprocessing_of"]
 
-FERPLUS_HEAD: Final = "ferplus_logits"
-"""Name of the layer that learns the FER+ votes."""
+
+def layer_of_head(name: str) -> str:
+    """Return the name of the layer that gives a further head's logits, in weights and model files.
+
+    Examples:
+        >>> layer_of_head("ferplus")
+        'ferplus_logits'
+    """
+    return f"{name}_logits"
 
 
 def preprocessing_of(recipe: Recipe) -> Preprocessing:
     """Return how the recipe's network wants its input."""
-    network = recipe.network
-    channels = get_architecture(network.architecture).channels
-    return Preprocessing(size=network.size, channels=channels, mean=network.mean, std=network.std)
+    channels = get_architecture(recipe.network.architecture).channels
+    return Preprocessing(size=recipe.network.size, channels=channels)
 
 
-def build_network(recipe: Recipe, n_classes: int, *, any_size: bool = False) -> keras.Model:
+def build_network(
+    recipe: Recipe, heads: Mapping[str, LabelSet], *, any_size: bool = False
+) -> keras.Model:
     """Return the recipe's network, untrained, with its initial weights drawn from the seed.
 
-    A recipe with a ``ferplus_weight`` gets a second output, logits over the eight FER+ classes,
-    from the same features as the first.
+    Each further head is one linear layer over the features that the first one has.
 
     Args:
         recipe: The recipe.
-        n_classes: Length of the label set.
-        any_size: Leave the sides of the input open, for pictures of ``augmentation.sizes``; only
+        heads: Label set of each head by its name, as ``heads.label_sets_of`` returns them.
+        any_size: Leave the sides of the input open, for images of ``augmentation.sizes``; only
             networks that pool over the map can.
 
     Raises:
-        RecipeError: The architecture cannot take pictures of the sizes asked for.
+        RecipeError: The architecture cannot take images of the sizes asked for.
     """
     keras.utils.set_random_seed(recipe.run.seed)
     preprocessing = preprocessing_of(recipe)
     side = None if any_size else preprocessing.size
-    network = recipe.network
+    network, (first, *further) = recipe.network, heads
     shape = (side, side, preprocessing.channels)
     try:
-        model = build_architecture(network.architecture, shape, n_classes, dropout=network.dropout)
+        n_classes, dropout = len(heads[first]), network.dropout
+        model = build_architecture(network.architecture, shape, n_classes, dropout=dropout)
         for size in recipe.augmentation.sizes if any_size else ():
             model.compute_output_spec(keras.KerasTensor((1, size, size, preprocessing.channels)))
     except RecipeError:
@@ -61,23 +69,26 @@ def build_network(recipe: Recipe, n_classes: int, *, any_size: bool = False) -> 
             f"{network.size} and sizes {list(recipe.augmentation.sizes)}: {error}; leave "
             "augmentation.sizes empty, or give sides that suit the network"
         ) from error
-    if recipe.optimization.ferplus_weight == 0:
+    if not further:
         return model
-    head = layers.Dense(len(FERPLUS), dtype="float32", name=FERPLUS_HEAD)
     features = model.layers[-1].input
-    return keras.Model(model.inputs[0], [model.outputs[0], head(features)], name=model.name)
+    logits = [
+        layers.Dense(len(heads[name]), dtype="float32", name=layer_of_head(name))(features)
+        for name in further
+    ]
+    return keras.Model(model.inputs[0], [model.outputs[0], *logits], name=model.name)
 
 
 def predict_logits(
     model: keras.Model, split: Split, preprocessing: Preprocessing, *, batch_size: int = 256
 ) -> list[NDArray[np.float32]]:
-    """Return the logits of each of the network's heads for every picture of a split.
+    """Return the logits of each of the network's heads for every image of a split.
 
     Args:
         model: The network.
-        split: Pictures.
+        split: Images.
         preprocessing: How crops become input.
-        batch_size: Pictures at a time.
+        batch_size: Images at a time.
 
     Returns:
         For each head ``float32 (N, K)``.

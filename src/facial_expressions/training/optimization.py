@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
-from facial_expressions.training.fused_optimizers import FusedAdamW
 from facial_expressions.training.recipe import OptimizationRecipe
 
-__all__ = ["build_optimizer", "cosine_schedule"]
+__all__ = ["FusedAdamW", "build_optimizer", "cosine_schedule"]
 
 
 def cosine_schedule(
@@ -50,3 +52,63 @@ def build_optimizer(
     optimizer.exclude_from_weight_decay(var_list=without_decay)
     optimizer.build(model.trainable_variables)
     return optimizer
+
+
+@keras.saving.register_keras_serializable(package="facial_expressions")
+class FusedAdamW(keras.optimizers.AdamW):
+    """``keras.optimizers.AdamW`` in TensorFlow's own kernels: the same result in one pass.
+
+    Keras updates each weight tensor by a dozen separate operations, each a pass over memory: a
+    sixth of a training step of the 6-million-parameter network on a processor. On another backend,
+    and for ``amsgrad``, it is Keras' optimiser unchanged. Loshchilov and Hutter 2019,
+    arXiv:1711.05101.
+
+    Examples:
+        >>> FusedAdamW(1e-3, weight_decay=0.05).get_config()["weight_decay"]
+        0.05
+    """
+
+    def _is_fused(self) -> bool:
+        return keras.backend.backend() == "tensorflow" and not self.amsgrad
+
+    def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
+        if not self._is_fused() or not self.weight_decay:
+            super()._apply_weight_decay(variables)
+            return
+        import tensorflow as tf
+
+        share = self.weight_decay * self.learning_rate
+        for variable in variables:
+            if self._use_weight_decay(variable):
+                value = variable.value
+                tf.raw_ops.ResourceApplyGradientDescent(
+                    var=value.handle, alpha=tf.cast(share, value.dtype), delta=value
+                )
+
+    def _backend_update_step(
+        self,
+        grads: Sequence[Any],
+        trainable_variables: Sequence[keras.Variable],
+        learning_rate: keras.KerasTensor | float,
+    ) -> None:
+        """Add the step to TensorFlow's graph: Keras' formula, epsilon included, in one kernel."""
+        if not self._is_fused():
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        import tensorflow as tf
+
+        step = tf.cast(self.iterations.value + 1, tf.float32)
+        for variable, gradient in zip(trainable_variables, grads, strict=True):
+            index, dtype = self._get_variable_index(variable), variable.value.dtype
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.value.handle,
+                m=self._momentums[index].value.handle,
+                v=self._velocities[index].value.handle,
+                beta1_power=tf.cast(self.beta_1**step, dtype),
+                beta2_power=tf.cast(self.beta_2**step, dtype),
+                lr=tf.cast(learning_rate, dtype),
+                beta1=tf.cast(self.beta_1, dtype),
+                beta2=tf.cast(self.beta_2, dtype),
+                epsilon=tf.cast(self.epsilon, dtype),
+                grad=tf.convert_to_tensor(gradient),
+            )

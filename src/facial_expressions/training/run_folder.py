@@ -23,10 +23,9 @@ import json
 import math
 import platform
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,9 @@ import keras
 import numpy as np
 
 from facial_expressions.data.dataset import Dataset
+from facial_expressions.evaluation.provenance import source_commit
 from facial_expressions.files import write_file
-from facial_expressions.training.precision import list_devices
+from facial_expressions.training.devices import list_devices
 
 __all__ = ["EpochRow", "RunFolder", "describe_dataset", "describe_environment"]
 
@@ -53,8 +53,8 @@ class EpochRow:
         val_accuracy: Accuracy on validation, of the averaged weights, 0 to 1.
         learning_rate: Rate after the epoch's last step.
         seconds: Wall time of the epoch, validation included.
-        val_ferplus: Accuracy of the FER+ head on the validation pictures with a strict majority;
-            not a number without that head.
+        further: Accuracy of each further head on the validation images that it has a truth for, by
+            the head's name, 0 to 1; for FER+ those with a strict majority.
     """
 
     epoch: int
@@ -64,75 +64,67 @@ class EpochRow:
     val_accuracy: float
     learning_rate: float
     seconds: float
-    val_ferplus: float = math.nan
+    further: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the row's numbers by column; those of further heads are ``val_`` and the name."""
+        values = asdict(self)
+        further = values.pop("further")
+        return values | {f"val_{name}": value for name, value in further.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, str]) -> EpochRow:
+        """Return the row that a line of the file holds."""
+        numbers = {name: float(value) for name, value in values.items()}
+        epoch = int(numbers.pop("epoch"))
+        own = {one.name: numbers.pop(one.name) for one in fields(cls) if one.name in numbers}
+        further = {name.removeprefix("val_"): value for name, value in numbers.items()}
+        known = {name: value for name, value in further.items() if not math.isnan(value)}
+        return cls(epoch, **own, further=known)
 
 
-@dataclass(frozen=True, slots=True)
 class RunFolder:
     """Names and files of one run.
 
+    Args:
+        path: The folder; it need not be there.
+
     Attributes:
         path: The folder.
+        recipe: The resolved recipe.
+        dataset: What the run learnt from.
+        environment: Where and with what the run was made.
+        origins: Weights and teachers of earlier runs; there only where the run had any.
+        history: One row an epoch.
+        checkpoints: State to resume from.
+        weights: Final weights; there only when the run is finished.
+        validation: Crops, labels and logits of the validation split.
     """
 
-    path: Path
-
-    @property
-    def recipe(self) -> Path:
-        """The resolved recipe."""
-        return self.path / "recipe.toml"
-
-    @property
-    def dataset(self) -> Path:
-        """What the run learnt from."""
-        return self.path / "dataset.json"
-
-    @property
-    def environment(self) -> Path:
-        """Where and with what the run was made."""
-        return self.path / "environment.json"
-
-    @property
-    def origins(self) -> Path:
-        """Weights and teachers of earlier runs; there only where the run had any."""
-        return self.path / "origins.json"
-
-    @property
-    def history(self) -> Path:
-        """One row an epoch."""
-        return self.path / "history.csv"
-
-    @property
-    def checkpoints(self) -> Path:
-        """State to resume from."""
-        return self.path / "checkpoints"
-
-    @property
-    def weights(self) -> Path:
-        """Final weights; there only when the run is finished."""
-        return self.path / "model.weights.h5"
-
-    @property
-    def validation(self) -> Path:
-        """Crops, labels and logits of the validation split."""
-        return self.path / "validation.npz"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recipe = path / "recipe.toml"
+        self.dataset = path / "dataset.json"
+        self.environment = path / "environment.json"
+        self.origins = path / "origins.json"
+        self.history = path / "history.csv"
+        self.checkpoints = path / "checkpoints"
+        self.weights = path / "model.weights.h5"
+        self.validation = path / "validation.npz"
 
     def read_history(self) -> list[EpochRow]:
         """Return the rows of the history; none when there is no file."""
         if not self.history.is_file():
             return []
         with self.history.open(newline="", encoding="utf-8") as file:
-            return [
-                EpochRow(int(row.pop("epoch")), **{key: float(value) for key, value in row.items()})
-                for row in csv.DictReader(file)
-            ]
+            return [EpochRow.from_dict(row) for row in csv.DictReader(file)]
 
     def write_history(self, rows: Sequence[EpochRow]) -> None:
-        """Replace the history by these rows."""
+        """Replace the history by these rows, at least one."""
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, [one.name for one in fields(EpochRow)])
+        writer = csv.DictWriter(text, list(rows[-1].to_dict()))
         writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+        writer.writerows(row.to_dict() for row in rows)
         write_file(self.history, text.getvalue())
 
     def write_json(self, path: Path, data: Mapping[str, Any]) -> None:
@@ -166,7 +158,7 @@ def describe_environment(*, precision: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in packages},
-        "commit": _commit(),
+        "commit": source_commit(),
         "command": shlex.join(["facial-expressions", *sys.argv[1:]]),
     }
 
@@ -178,19 +170,3 @@ def _version(package: str) -> str:
         except metadata.PackageNotFoundError:
             continue
     return "unknown"
-
-
-def _commit() -> str:
-    """Return the commit of the source tree, or an empty text outside of one."""
-    try:
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return answer.stdout.strip()

@@ -6,40 +6,30 @@ resumed takes the same steps as one that was not.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from facial_expressions.data.dataset import Dataset
-from facial_expressions.data.ferplus import strict_majority
 from facial_expressions.files import remove_leftovers, storage_errors, write_file
 from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.training import checkpoints
-from facial_expressions.training.batches import Batch, one_hot
-from facial_expressions.training.devices import spread_over_devices
+from facial_expressions.training.batches import Batch
+from facial_expressions.training.devices import choose_precision, spread_over_devices
 from facial_expressions.training.final_weights import save_final_weights
+from facial_expressions.training.first_weights import copy_weights
+from facial_expressions.training.heads import Votes
 from facial_expressions.training.identity import identity_text, run_differences
-from facial_expressions.training.losses import (
-    build_losses,
-    build_training_losses,
-    first_columns_accuracy,
-)
-from facial_expressions.training.material import EarlierWork, Material, Votes, gather
+from facial_expressions.training.losses import Distillation, first_columns_accuracy
+from facial_expressions.training.material import EarlierWork, Material, gather
 from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
 from facial_expressions.training.optimization import build_optimizer
-from facial_expressions.training.precision import choose_precision
 from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.run_folder import (
-    EpochRow,
-    RunFolder,
-    describe_dataset,
-    describe_environment,
-)
+from facial_expressions.training.run_folder import EpochRow, RunFolder, describe_environment
 
 __all__ = ["TrainingProgress", "TrainingRun", "train"]
 
@@ -94,7 +84,7 @@ def train(
 
     Args:
         recipe: Everything that decides the run.
-        dataset: Needs train and validation pictures; its test pictures are not touched.
+        dataset: Needs train and validation images; its test images are not touched.
         run_dir: The run's folder; made if absent. The same folder resumes.
         votes: FER+ votes on each split, as ``data.ferplus_votes`` returns them; needed when the
             recipe has a ``ferplus_weight``, ignored otherwise.
@@ -111,16 +101,15 @@ def train(
             the recipe asks for are not given or are not for these pictures.
         RecipeError: The recipe asks for teachers and there are none, or the other way round, or its
             architecture cannot take its pictures.
-        ModelError: First weights, a teacher or a bank of answers do not fit; it says what differs.
+        ModelError: First weights or a teacher do not fit; it says what differs.
         CheckpointError: The folder cannot be written, or belongs to another run.
     """
     precision = choose_precision(recipe.optimization.precision)
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        optimization = recipe.optimization
-        with spread_over_devices(optimization.batch_size * optimization.views) as n_devices:
-            material = gather(recipe, dataset, votes, earlier or EarlierWork())
+        with spread_over_devices(recipe.optimization.batch_size) as n_devices:
+            material = gather(recipe, dataset, votes, earlier)
             trainer = _Trainer(material, RunFolder(Path(run_dir)), callbacks, n_devices)
             return trainer.run(precision, on_progress or (lambda progress: None))
     finally:
@@ -139,22 +128,21 @@ class _Trainer:
     ) -> None:
         recipe, self.n_devices = material.recipe, n_devices
         self.material, self.recipe, self.folder = material, recipe, folder
-        self.dataset, self.votes = material.dataset, material.votes
-        self.n_classes = len(self.dataset.labels)
+        self.validation, self.truths = material.dataset.validation, material.truths()
         self.preprocessing = preprocessing_of(recipe)
         self.batches = material.batches()
         any_size = bool(recipe.augmentation.sizes)
-        self.model = build_network(recipe, self.n_classes, any_size=any_size)
+        heads = {head.name: head.labels for head in material.heads}
+        self.model = build_network(recipe, heads, any_size=any_size)
         if material.start is not None:
-            material.start.copy_to(self.model, recipe, self.dataset.labels)
+            copy_weights(material.start, self.model, recipe, material.dataset.labels)
         optimization = recipe.optimization
         self.optimizer = build_optimizer(optimization, self.model, len(self.batches))
-        self.losses = build_losses(optimization)
         self.model.compile(
             optimizer=self.optimizer,
-            loss=build_training_losses(self.losses, recipe.distillation, material.taught),
-            loss_weights=[1.0, optimization.ferplus_weight][: len(self.losses)],
-            weighted_metrics=[[first_columns_accuracy()], *[[] for _ in self.losses[1:]]],
+            loss=[self._training_loss(place) for place in range(len(material.heads))],
+            loss_weights=[head.weight for head in material.heads],
+            weighted_metrics=[[first_columns_accuracy()], *[[] for _ in material.heads[1:]]],
             jit_compile=keras.backend.backend() == "jax",
         )
         self.swap = keras.callbacks.SwapEMAWeights() if optimization.ema else None
@@ -162,10 +150,18 @@ class _Trainer:
             self.swap.set_model(self.model)
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.model)
 
+    def _training_loss(self, place: int) -> keras.losses.Loss:
+        """Return a head's loss; one that is taught learns from its teachers too."""
+        loss, teachers = self.material.heads[place].loss, self.material.teachers
+        if teachers is None or place not in teachers.taught:
+            return loss
+        distillation = self.recipe.distillation
+        weight, temperature = distillation.weight, distillation.temperature
+        return Distillation(loss, weight=weight, temperature=temperature)
+
     def run(self, precision: str, on_progress: Callable[[TrainingProgress], None]) -> TrainingRun:
-        origins = self.material.origins()
-        digest = self.material.digest
-        identity = identity_text(self.recipe, data=digest, parts=origins)
+        origins, facts = self.material.origins(), self.material.facts
+        identity = identity_text(self.recipe, facts, origins)
         with storage_errors(self.folder.path):
             self.folder.path.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder.path)
@@ -177,9 +173,6 @@ class _Trainer:
             write_file(self.folder.recipe, self.recipe.to_toml())
             environment = describe_environment(precision=precision)
             self.folder.write_json(self.folder.environment, environment)
-        facts = describe_dataset(self.dataset) | {"digest": digest}
-        if self.votes is not None:
-            facts["ferplus_digest"] = origins.pop("votes")
         self.folder.write_json(self.folder.dataset, facts)
         if origins:
             self.folder.write_json(self.folder.origins, origins)
@@ -222,7 +215,7 @@ class _Trainer:
                     last=last,
                 )
             )
-        val_loss, val_accuracy, val_ferplus = self._validate()
+        val_loss, val_accuracy, further = self._validate()
         row = EpochRow(
             epoch=epoch + 1,
             loss=loss,
@@ -231,9 +224,9 @@ class _Trainer:
             val_accuracy=val_accuracy,
             learning_rate=float(self.optimizer.learning_rate),
             seconds=time.perf_counter() - started,
-            val_ferplus=val_ferplus,
+            further=further,
         )
-        self.callbacks.on_epoch_end(epoch, asdict(row))
+        self.callbacks.on_epoch_end(epoch, row.to_dict())
         return row
 
     def _step(self, batch: Batch) -> dict[str, float]:
@@ -248,21 +241,21 @@ class _Trainer:
         )
         return logs
 
-    def _validate(self) -> tuple[float, float, float]:
-        """Return loss, accuracy and FER+ accuracy of the averaged weights on validation."""
+    def _validate(self) -> tuple[float, float, dict[str, float]]:
+        """Return loss and accuracy of the averaged weights, and accuracy of each further head."""
         if self.swap:
             self.swap.on_test_begin()
-        logits = predict_logits(self.model, self.dataset.validation, self.preprocessing)
+        logits = predict_logits(self.model, self.validation, self.preprocessing)
         if self.swap:
             self.swap.on_test_end()
-        labels = self.dataset.validation.labels
-        loss = self.losses[0](one_hot(labels, self.n_classes), logits[0])
-        accuracy = float((logits[0].argmax(axis=1) == labels).mean())
-        if self.votes is None:
-            return float(loss), accuracy, math.nan
-        majority = strict_majority(self.votes["validation"])
-        right = logits[1].argmax(axis=1)[majority >= 0] == majority[majority >= 0]
-        return float(loss), accuracy, float(right.mean())
+        labels = self.validation.labels
+        one_hot = np.eye(logits[0].shape[1], dtype=np.float32)[labels]
+        loss = self.material.heads[0].loss(one_hot, logits[0])
+        accuracies = {
+            name: float((head.argmax(axis=1) == truth)[truth >= 0].mean())
+            for (name, truth), head in zip(self.truths.items(), logits, strict=True)
+        }
+        return float(loss), accuracies.pop(self.material.heads[0].name), accuracies
 
     def _seed_dropout(self, epoch: int) -> None:
         """Set every source of chance in the network from seed and epoch."""
@@ -302,7 +295,7 @@ class _Trainer:
             for variable in self.model.trainable_variables:
                 # On JAX both now have one buffer, which is freed with the first of them.
                 variable.assign(keras.ops.copy(variable))
-        save_final_weights(self.folder, self.model, self.material)
+        save_final_weights(self.folder, self.model, self.validation, self.truths)
         write_run_page(self.folder.path)
 
 

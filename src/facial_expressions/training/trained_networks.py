@@ -1,0 +1,247 @@
+"""Networks that are trained already, on which later runs build: finished runs and model files.
+
+A model file holds every trained number of its network, by the names of its layers, so that training
+can go on from what ships. Three things are put back that ``onnx_graph`` changed: weights of 16 bits
+are widened; taps that only ever meet padding are zeros; and a standardised kernel, of which the
+file has the sum over repeated grey channels, becomes one with that very sum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import keras
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from facial_expressions.errors import ModelError
+from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.runtime import file_sha256
+from facial_expressions.labels import LabelSet
+from facial_expressions.preprocessing import Preprocessing
+from facial_expressions.training.heads import label_sets_of
+from facial_expressions.training.network import build_network, preprocessing_of
+from facial_expressions.training.onnx_graph import HALF, kept_taps
+from facial_expressions.training.recipe import NetworkRecipe, Recipe
+from facial_expressions.training.run_folder import RunFolder
+
+__all__ = ["FinishedRun", "ModelFile", "TrainedNetwork", "open_network", "read_finished_run"]
+
+_PARTS: Final = {"moving_mean": "mean", "moving_variance": "variance"}
+"""What a file calls a layer's variables, where it is not Keras' own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A finished run.
+
+    Attributes:
+        folder: Its files.
+        recipe: What it was trained by.
+        labels: Label set of its first head.
+        data: What it learnt from, in words.
+        data_digest: Digest of the data set that it learnt from.
+        sha256: SHA-256 of its final weights, as hexadecimal digits.
+    """
+
+    folder: RunFolder
+    recipe: Recipe
+    labels: LabelSet
+    data: str
+    data_digest: str
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.folder.path
+
+    @property
+    def architecture(self) -> str:
+        """Name of its architecture."""
+        return self.recipe.network.architecture
+
+    @property
+    def heads(self) -> dict[str, LabelSet]:
+        """Label set of each head, by the head's name, in the order of the network's outputs."""
+        return label_sets_of(self.recipe, self.labels)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How crops become its input."""
+        return preprocessing_of(self.recipe)
+
+    def describe(self) -> dict[str, object]:
+        """Return what identifies its weights, as plain values."""
+        return {"name": self.path.name, "weights_sha256": self.sha256}
+
+    def build(self) -> keras.Model:
+        """Return the run's network with its final weights.
+
+        Raises:
+            ModelError: The weights are damaged, or not of this version's architecture.
+        """
+        model = build_network(self.recipe, self.heads)
+        try:
+            model.load_weights(self.folder.weights)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"weights {self.folder.weights} cannot be read into {self.architecture!r}; "
+                f"received: {error}; train the run again"
+            ) from error
+        return model
+
+
+def read_finished_run(path: str | Path) -> FinishedRun:
+    """Read a finished run's folder.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        ModelError: It is no run's folder, the run is not finished, or a file is damaged.
+    """
+    folder = RunFolder(Path(path))
+    needed = (folder.recipe, folder.dataset, folder.weights)
+    missing = [one.name for one in needed if not one.is_file()]
+    if missing:
+        raise ModelError(
+            f"{path} is not the folder of a finished run; missing {missing}; give one that "
+            "'facial-expressions train' has finished"
+        )
+    try:
+        facts = json.loads(folder.dataset.read_text(encoding="utf-8"))
+        labels = LabelSet(facts["labels"]["name"], tuple(facts["labels"]["names"]))
+        data = f"{facts['name']} ({facts['protocol']}, train {facts['counts']['train']})"
+        digest = str(facts["digest"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{folder.dataset} is damaged; received: {error!r}; train the run again"
+        ) from error
+    with folder.weights.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return FinishedRun(folder, Recipe.load(folder.recipe), labels, data, digest, sha256)
+
+
+class ModelFile:
+    """An exported model file.
+
+    Args:
+        source: Its path, or the name of a shipped model.
+
+    Raises:
+        ModelError: There is no such file, or it is damaged.
+
+    Attributes:
+        path: The file.
+        architecture: Name of its architecture.
+        heads: Label set of each head, by the head's name, in the order of the network's outputs.
+        preprocessing: How crops become its input, of one channel in the file.
+    """
+
+    def __init__(self, source: str | Path) -> None:
+        classifier = ExpressionClassifier.load(str(source))
+        self.path = classifier.path
+        self.architecture = classifier.metadata.architecture
+        self.heads = {head.name: head.labels for head in classifier.metadata.heads}
+        self.preprocessing = classifier.metadata.preprocessing
+
+    def describe(self) -> dict[str, object]:
+        """Return what identifies its weights, as plain values."""
+        return {"name": self.path.name, "sha256": file_sha256(self.path)}
+
+    def build(self) -> keras.Model:
+        """Return the file's network, without its calibration.
+
+        Raises:
+            ModelError: A layer has other weights in the file, or none.
+        """
+        network = NetworkRecipe(self.architecture, self.preprocessing.size)
+        model = build_network(Recipe(network=network), self.heads)
+        arrays = {
+            tensor.name.removesuffix(HALF): numpy_helper.to_array(tensor)
+            for tensor in onnx.load(self.path).graph.initializer
+        }
+        for layer in model.layers:
+            weights = _weights_of(layer, arrays)
+            received, wanted = ([tuple(w.shape) for w in some] for some in (weights, layer.weights))
+            if received != wanted:
+                raise ModelError(
+                    f"model file {self.path} does not hold the weights of {self.architecture!r}; "
+                    f"received {received} for {layer.name}, not {wanted}; choose a file with "
+                    "weights of 16 or 32 bits"
+                )
+            layer.set_weights(weights)
+        return model
+
+
+TrainedNetwork = FinishedRun | ModelFile
+
+
+def open_network(source: str | Path) -> TrainedNetwork:
+    """Open a trained network.
+
+    Args:
+        source: Folder of a finished run, path of a model file, or name of a shipped model.
+
+    Raises:
+        ModelError: There is no such thing, it is damaged, or the run is not finished.
+    """
+    if Path(source).is_dir():
+        return read_finished_run(source)
+    return ModelFile(source)
+
+
+def _weights_of(
+    layer: keras.Layer, arrays: dict[str, NDArray[np.generic]]
+) -> list[NDArray[np.float32]]:
+    """Return a layer's weights, in Keras' order; those that the file lacks are left out."""
+    values = []
+    for variable in layer.weights:
+        array = arrays.get(f"{layer.name}/{_PARTS.get(variable.name, variable.name)}")
+        if array is not None:
+            value = array.astype(np.float32)
+            is_kernel = isinstance(layer, keras.layers.Conv2D) and variable.name == "kernel"
+            values.append(_whole_kernel(value, layer) if is_kernel else value)
+    return values
+
+
+def _whole_kernel(kernel: NDArray[np.float32], layer: keras.layers.Conv2D) -> NDArray[np.float32]:
+    """Return a file's kernel ``(F, C, h, w)`` as Keras has it, ``(kh, kw, C, F)``."""
+    kernel = kernel.transpose(2, 3, 1, 0)
+    if kernel.shape[:2] != layer.kernel_size:
+        whole = np.zeros((*layer.kernel_size, *kernel.shape[2:]), np.float32)
+        kept = kept_taps(layer, 0), kept_taps(layer, 1)
+        if kernel.shape[:2] != tuple(map(len, kept)):
+            return kernel
+        whole[np.ix_(*kept)] = kernel
+        kernel = whole
+    if hasattr(layer, "standardized_kernel") and kernel.shape[2:3] == (1,):
+        kernel = _spread_over_channels(kernel, layer.kernel.shape[2])
+    return kernel
+
+
+def _spread_over_channels(total: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """Return a kernel of mean 0 and variance 1 a filter whose channels add up to ``total``.
+
+    Each channel gets an equal part, and the first two what is missing to the variance, with
+    opposite signs, so that the sum stays. That can be done because adding up channels of a kernel
+    of variance 1 gives at most ``channels`` times what an equal part is.
+
+    Args:
+        total: ``(kh, kw, 1, F)``, of mean 0 a filter.
+        channels: Number of channels C, at least 2.
+    """
+    part = total / channels
+    power = np.mean(np.square(part), axis=(0, 1, 2), keepdims=True)
+    missing = np.sqrt(np.maximum(1 - power, 0) * channels / 2 / np.maximum(power, 1e-12))
+    kernel: NDArray[np.float32] = np.repeat(part, channels, axis=2)
+    kernel[:, :, :1] += missing * part
+    kernel[:, :, 1:2] -= missing * part
+    return kernel
