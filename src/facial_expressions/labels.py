@@ -17,6 +17,7 @@ __all__ = [
     "FERPLUS",
     "FERPLUS_COLUMNS",
     "LABEL_SETS",
+    "PEOPLE",
     "LabelSet",
     "canonical_label",
 ]
@@ -79,7 +80,10 @@ FERPLUS: Final = LabelSet(
 )
 """The eight expressions of FER+, in alphabetical order."""
 
-LABEL_SETS: Final = {labels.name: labels for labels in (FER2013, FERPLUS)}
+PEOPLE: Final = LabelSet("people", FER2013.names)
+"""The seven expressions of FER-2013 as people see them: the truth is FER+'s votes."""
+
+LABEL_SETS: Final = {labels.name: labels for labels in (FER2013, FERPLUS, PEOPLE)}
 """Label sets by name."""
 
 COMPETITION_ORDER: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

@@ -30,12 +30,14 @@ from facial_expressions.data.dataset import Dataset, Split
 from facial_expressions.data.load import load_reading
 from facial_expressions.data.matching import match_rows
 from facial_expressions.errors import DatasetError
-from facial_expressions.labels import FERPLUS, FERPLUS_COLUMNS, canonical_label
+from facial_expressions.labels import FERPLUS, FERPLUS_COLUMNS, PEOPLE, canonical_label
 
 __all__ = [
     "FerPlusVotes",
     "ferplus_votes",
     "labels_from_votes",
+    "people_majority",
+    "people_shares",
     "read_ferplus",
     "soft_labels",
     "strict_majority",
@@ -44,6 +46,7 @@ __all__ = [
 
 _COLUMN_OF: Final = {"unknown": "unknown", "nf": "not a face"}
 _EXPRESSION_COLUMNS: Final = [FERPLUS_COLUMNS.index(name) for name in FERPLUS]
+_PEOPLE_COLUMNS: Final = [FERPLUS_COLUMNS.index(name) for name in PEOPLE]
 _MAX_VOTES: Final = 100
 _MAX_BYTES: Final = 256 * 1024**2
 
@@ -127,7 +130,30 @@ def soft_labels(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
         >>> dict(zip(FERPLUS, soft_labels(votes)[0].tolist()))["neutral"]
         0.75
     """
-    counts = votes[:, _EXPRESSION_COLUMNS].astype(np.float32)
+    return _shares(votes, _EXPRESSION_COLUMNS)
+
+
+def people_shares(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Turn votes into distributions over the seven expressions of FER-2013.
+
+    Args:
+        votes: ``uint8 (N, 10)``, in the order of ``labels.FERPLUS_COLUMNS``.
+
+    Returns:
+        Votes for each expression divided by the votes for all seven, ``float32 (N, 7)`` in the
+        order of ``labels.PEOPLE``. A row nobody gave any of them to is all zeros.
+
+    Examples:
+        >>> votes = np.array([[3, 0, 0, 1, 0, 0, 0, 4, 2, 0], [0, 0, 0, 0, 0, 0, 0, 9, 1, 0]])
+        >>> people_shares(votes.astype(np.uint8))[:, 3:6].tolist()  # happy, neutral, sad
+        [[0.0, 0.75, 0.25], [0.0, 0.0, 0.0]]
+    """
+    return _shares(votes, _PEOPLE_COLUMNS)
+
+
+def _shares(votes: NDArray[np.uint8], columns: list[int]) -> NDArray[np.float32]:
+    """Return the votes of some columns divided by their sum; zeros where nobody voted for them."""
+    counts = votes[:, columns].astype(np.float32)
     totals: NDArray[np.float32] = np.maximum(counts.sum(axis=1, keepdims=True), np.float32(1))
     return counts / totals
 
@@ -185,6 +211,26 @@ def strict_majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
     id_of_column = np.full(len(FERPLUS_COLUMNS), -1, np.int64)
     id_of_column[_EXPRESSION_COLUMNS] = np.arange(len(FERPLUS))
     return np.where(wins, id_of_column[top], -1)
+
+
+def people_majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the strict majority among the seven expressions of FER-2013, or -1 without one.
+
+    Args:
+        votes: ``uint8 (N, 10)``, in the order of ``labels.FERPLUS_COLUMNS``.
+
+    Returns:
+        Ids in ``labels.PEOPLE``, ``int64 (N,)``; -1 where ``strict_majority`` gives none, and where
+        it is contempt, which is none of the seven.
+
+    Examples:
+        >>> votes = np.array([[6, 2, 0, 0, 0, 0, 0, 2, 0, 0], [0, 1, 0, 0, 0, 0, 0, 9, 0, 0]])
+        >>> people_majority(votes.astype(np.uint8))  # neutral, then contempt
+        array([ 4, -1])
+    """
+    # The last entry is what -1, no majority, is looked up at.
+    in_people = [PEOPLE.names.index(name) if name in PEOPLE.names else -1 for name in FERPLUS]
+    return np.array([*in_people, -1], np.int64)[strict_majority(votes)]
 
 
 def ferplus_votes(
