@@ -230,7 +230,7 @@ def test_the_verb_makes_an_int8_file_of_a_model_file(
     data, out = write_folder(tmp_path / "faces", halves), tmp_path / "int8.onnx"
     words = ["export", str(original.path), "--int8", "--out", str(out)]
     assert main(words) == 2
-    assert "for --int8: needs --data" in " ".join(capsys.readouterr().err.split())
+    assert "--int8 and --people need --data" in " ".join(capsys.readouterr().err.split())
     only_tests = str(write_folder(tmp_path / "tests", faces))
     assert main([*words, "--data", only_tests]) == 1
     assert "received 0 and 0" in capsys.readouterr().err

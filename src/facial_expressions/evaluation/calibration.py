@@ -54,7 +54,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
 
     Args:
         logits: ``(N, K)``; or ``log_probabilities`` of the network's output.
-        y_true: Label ids, ``(N,)``.
+        y_true: Label ids, ``(N,)``; or the share of votes that each class got, ``(N, K)``.
 
     Returns:
         T, between 0.05 and 20: above 1 the network was too sure, below 1 too timid.
@@ -67,7 +67,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
         3.641
     """
     z, truth = checked_logits(logits, y_true, for_what="a temperature")
-    true_logit = z[np.arange(len(z)), truth]
+    true_logit = (truth * z).sum(axis=1)
 
     def slope(inverse: float) -> float:
         """Derivative of the mean NLL by 1/T: mean logit under the softmax, less the true one."""
@@ -110,15 +110,14 @@ def fit_class_bias(
         >>> round(float(np.exp(scaled[0] - scaled[1])), 2)
         4.0
     """
-    z, truth = checked_logits(logits, y_true, for_what="a bias of each class")
+    z, target = checked_logits(logits, y_true, for_what="a bias of each class")
     n, k = z.shape
-    target = np.eye(k)[truth]
     penalty = np.concatenate([[0.0], np.full(k, 1 / (n * prior_std**2))])  # on a, then on b
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Return the mean NLL with the prior, and its gradient."""
         p = softmax(weights[0] * z + weights[1:])
-        nll = -np.log(np.maximum(p[np.arange(n), truth], 1e-300)).mean()
+        nll = -(target * np.log(np.maximum(p, 1e-300))).sum(axis=1).mean()
         gradient = np.concatenate([[((p - target) * z).sum() / n], (p - target).mean(axis=0)])
         return nll + (penalty * weights**2).sum() / 2, gradient + penalty * weights
 

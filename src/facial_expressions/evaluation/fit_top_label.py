@@ -13,10 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from facial_expressions.calibration import TopLabelMap, log_odds
 from facial_expressions.evaluation.logits import checked_logits, minimum_of
-from facial_expressions.evaluation.probability_metrics import (
-    calibration_error,
-    negative_log_likelihood,
-)
 from facial_expressions.inference.probabilities import softmax
 
 __all__ = ["HalvesGain", "fit_top_label_map", "gain_on_halves"]
@@ -34,7 +30,8 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike, *, tie: float = 20.0
 
     Args:
         logits: Of validation pictures, ``(N, K)``, after the temperature.
-        y_true: Their label ids, ``(N,)``.
+        y_true: Their label ids, ``(N,)``; or the share of votes that each class got, ``(N, K)``: an
+            answer is then as right as its share.
         tie: Weight of the prior, in pictures.
 
     Raises:
@@ -48,7 +45,7 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike, *, tie: float = 20.0
     """
     z, truth = checked_logits(logits, y_true, for_what="a map of confidences")
     answers, (odds, _) = z.argmax(axis=1), log_odds(z)
-    right = (answers == truth).astype(np.float64)
+    right = truth[np.arange(len(z)), answers]
     nothing = np.array([1.0, 0.0])
     shared = _fit_line(odds, right, towards=nothing, tie=1.0)
     lines = [
@@ -66,12 +63,10 @@ class HalvesGain:
     Attributes:
         nll: By how much the mean negative log-likelihood falls, nats.
         nll_spread: Standard deviation of it over the halves.
-        ece: By how much the expected calibration error falls.
     """
 
     nll: float
     nll_spread: float
-    ece: float
 
     @property
     def is_clear(self) -> bool:
@@ -84,7 +79,7 @@ def gain_on_halves(logits: ArrayLike, y_true: ArrayLike) -> HalvesGain:
 
     Args:
         logits: ``(N, K)``, after the temperature.
-        y_true: Label ids, ``(N,)``.
+        y_true: Label ids, ``(N,)``, or shares of votes, ``(N, K)``.
 
     Raises:
         ValueError: As for ``fit_top_label_map``.
@@ -94,20 +89,20 @@ def gain_on_halves(logits: ArrayLike, y_true: ArrayLike) -> HalvesGain:
         >>> gain_on_halves(honest, [1] * 800 + [0] * 200).is_clear
         False
     """
-    z, truth = np.asarray(logits, np.float64), np.asarray(y_true, np.int64)
+    z, truth = checked_logits(logits, y_true, for_what="a gain")
     found = []
     for seed in range(_ROUNDS):
         order = np.random.default_rng(seed).permutation(len(truth))
         halves = order[::2], order[1::2]
         for fit, judge in (halves, halves[::-1]):
             mapped = fit_top_label_map(z[fit], truth[fit]).apply(z[judge])
-            before, after = (
-                (negative_log_likelihood(truth[judge], rows), calibration_error(truth[judge], rows))
-                for rows in (softmax(z[judge]), softmax(mapped))
-            )
-            found.append(np.subtract(before, after))
-    nll, ece = np.transpose(found)
-    return HalvesGain(float(nll.mean()), float(nll.std()), float(ece.mean()))
+            before, after = (_nll(truth[judge], softmax(rows)) for rows in (z[judge], mapped))
+            found.append(before - after)
+    return HalvesGain(float(np.mean(found)), float(np.std(found)))
+
+
+def _nll(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> float:
+    return float(-(truth * np.log(np.maximum(probabilities, 1e-15))).sum(axis=1).mean())
 
 
 def _fit_line(
@@ -124,7 +119,9 @@ def _fit_line(
     def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Return the NLL with the prior, and its gradient."""
         said, off = features @ line, line - towards
-        nll = np.logaddexp(0, np.where(right, -said, said)).sum() + tie / 2 * (off**2).sum()
+        # -log of what is said of being right, and of not being so
+        nll = (right * np.logaddexp(0, -said) + (1 - right) * np.logaddexp(0, said)).sum()
+        nll += tie / 2 * (off**2).sum()
         # 1 / (1 + exp(-said)), which overflows nowhere
         gradient = features.T @ (np.exp(-np.logaddexp(0, -said)) - right) + tie * off
         return nll * scale, gradient * scale

@@ -21,26 +21,33 @@ Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 
 def checked_logits(
     logits: ArrayLike, y_true: ArrayLike, *, for_what: str
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return both as arrays after checking shapes and ranges.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return logits and the share of the truth that each class has, after checking both.
 
     Args:
         logits: ``(N, K)``.
-        y_true: Label ids, ``(N,)``.
+        y_true: Label ids, ``(N,)``; or the share of votes that each class got, ``(N, K)``.
         for_what: What is fitted on them, for the message.
 
+    Returns:
+        Logits and shares, ``float64 (N, K)``; a label's share is 1.
+
     Raises:
-        ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
+        ValueError: Shapes do not fit, a logit or share is not finite, or an id is outside the label
+            set.
     """
-    z = np.asarray(logits, dtype=np.float64)
-    truth = np.asarray(y_true, dtype=np.int64)
-    if z.ndim != 2 or len(z) == 0 or truth.shape != (len(z),) or not np.all(np.isfinite(z)):
+    z, truth = np.asarray(logits, dtype=np.float64), np.asarray(y_true)
+    fits = z.ndim == 2 and len(z) > 0 and truth.shape in ((len(z),), z.shape)
+    if not fits or not np.all(np.isfinite(z)) or not np.all(np.isfinite(truth)):
         raise ValueError(
-            f"{for_what} is fitted on finite logits (N, K) and N labels; received shapes "
-            f"{z.shape} and {truth.shape}; pass log_probabilities(...) when there are no logits"
+            f"{for_what} is fitted on finite logits (N, K) and N labels or rows of shares; "
+            f"received shapes {z.shape} and {truth.shape}; pass log_probabilities(...) when there "
+            "are no logits"
         )
-    check_ids("labels", truth, lowest=0, n_classes=z.shape[1])
-    return z, truth
+    if truth.ndim == 2:
+        return z, truth.astype(np.float64)
+    check_ids("labels", truth.astype(np.int64), lowest=0, n_classes=z.shape[1])
+    return z, np.eye(z.shape[1])[truth.astype(np.int64)]
 
 
 def minimum_of(loss: Loss, start: ArrayLike) -> NDArray[np.float64]:

@@ -124,15 +124,16 @@ def quantize_file(model: str | Path, out: str | Path, dataset: Dataset) -> Quant
             "quantization needs pictures to learn ranges from and to validate on; received "
             f"{len(dataset.train)} and {len(dataset.validation)}; give the data set of the training"
         )
-    original = ExpressionClassifier.load(model, threads=1)
+    original = _by_first_head(model)
     rows = np.random.default_rng(0).permutation(len(dataset.train))[:CALIBRATION]
     path = Path(out)
     with tempfile.TemporaryDirectory() as folder:
         content = quantize(original, dataset.train.images[rows], Path(folder))
         trial = Path(folder) / "trial.onnx"
         trial.write_bytes(content)
-        found = ExpressionClassifier.load(trial, threads=1)
-        verdict = judge(original, found, dataset.validation.images, dataset.validation.labels)
+        verdict = judge(
+            original, _by_first_head(trial), dataset.validation.images, dataset.validation.labels
+        )
     if not verdict.is_worth_it:
         raise ExportError(
             f"{path} is not written: in 8 bits the model loses more than {MAX_LOSS:.1%} or is not "
@@ -141,6 +142,12 @@ def quantize_file(model: str | Path, out: str | Path, dataset: Dataset) -> Quant
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, with_accuracy(content, verdict.int8_accuracy))
     return Quantized(path, verdict)
+
+
+def _by_first_head(model: str | Path) -> ExpressionClassifier:
+    """Open a model at the head that learnt the data set's labels, by which it is judged."""
+    classifier = ExpressionClassifier.load(model, threads=1)
+    return classifier.for_labels(classifier.metadata.head_names[0])
 
 
 def quantize(
@@ -243,8 +250,8 @@ def with_accuracy(content: bytes, accuracy: float) -> bytes:
         content: The file.
         accuracy: Share of right answers, 0 to 1.
     """
-    classifier = ExpressionClassifier(open_content(content))
-    head, metadata = classifier.head, classifier.metadata
+    metadata = ExpressionClassifier(open_content(content)).metadata
+    head = metadata.heads[0]
     head = replace(head, figures={**head.figures, "validation_accuracy": accuracy})
     return model_bytes(onnx.load_from_string(content), metadata.with_head(head))
 
