@@ -10,11 +10,10 @@ import pytest
 from scripts.house import LIMITS, count_code, longest_chain, measure, names_columns
 
 SO_FAR = {
-    "lines of Python in `src/`": 26_717,
-    "lines of code": 16_248,
-    "lines in `scripts/`": 1_619,
+    "lines of Python in `src/`": 25_799,
+    "lines of code": 15_358,
+    "lines in `scripts/`": 1_620,
     "longest chain of imports in `training/`": 11,
-    "writers of a face's row": 6,
 }
 """Where a limit is not reached yet; a figure may fall, and then its entry goes."""
 
