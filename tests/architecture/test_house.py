@@ -1,4 +1,4 @@
-"""The size of the house: what ``scripts/house.py`` prints, and how it is measured."""
+"""The size of the house: what ``tests/architecture/house.py`` prints, and how it is measured."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.house import LIMITS, count_code, longest_chain, measure, names_columns
+from tests.architecture.house import LIMITS, count_code, longest_chain, measure, names_columns
 
-SO_FAR = {
-    "lines of Python in `src/`": 25_799,
-    "lines of code": 15_358,
-    "lines in `scripts/`": 1_620,
-    "longest chain of imports in `training/`": 11,
-}
+SO_FAR = {"lines of code": 14_700, "lines in `scripts/`": 1_270}
 """Where a limit is not reached yet; a figure may fall, and then its entry goes."""
 
 

@@ -6,7 +6,7 @@ A line of code holds more than a comment or part of a constant that stands by it
 columns ``detection_score`` and ``confidence``, as strings or as fields of a schema.
 
 Example:
-    python -m scripts.house
+    python -m tests.architecture.house
 """
 
 from __future__ import annotations
