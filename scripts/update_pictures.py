@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from benchmarks.fuzz import serving
 from PIL import Image
 
 import facial_expressions as fx
 from benchmarks.page import browser, wait_for
+from benchmarks.server_process import serving
 from facial_expressions.media.heat import blend_heat
 from scripts.pages import ROOT
 
