@@ -55,7 +55,7 @@ bench: $(VENV)/dev.stamp  ## Measure speed, memory and size into benchmarks/resu
 		echo "--- $$name"; \
 		$(BIN)/python -m benchmarks.$$name $$([ $$name = batch_scaling ] && echo --photos $(PHOTOS)) || exit 1; \
 	done
-	@$(BIN)/python scripts/update_benchmarks.py --print
+	@$(BIN)/python -m scripts.update_benchmarks --print
 
 fuzz: $(VENV)/dev.stamp  ## Feed 20,000 spoilt pictures to the loader and 2,000 to a server
 	$(BIN)/python -m tests.trials.fuzz
@@ -76,12 +76,11 @@ docs: $(VENV)/dev.stamp  ## Build the documentation into site/; a broken link fa
 	$(BIN)/mkdocs build --strict --quiet
 
 reference: $(VENV)/dev.stamp  ## Write docs/cli.md and docs/http.md anew from the program itself
-	$(BIN)/python scripts/write_cli_reference.py
-	$(BIN)/python scripts/write_http_reference.py
+	$(BIN)/python -m scripts.write_reference
 
 figures: $(VENV)/dev.stamp  ## Fill the measured figures into README, model card, index and pages of speed
-	$(BIN)/python scripts/update_figures.py
-	$(BIN)/python scripts/update_benchmarks.py
+	$(BIN)/python -m scripts.update_figures
+	$(BIN)/python -m scripts.update_benchmarks
 
 format: $(VENV)/dev.stamp  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix $(CODE)

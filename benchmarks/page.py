@@ -89,11 +89,14 @@ def write_film(path: Path) -> Path:
 
 
 @contextmanager
-def browser(film: Path) -> Iterator[WebDriver]:
-    """Open a headless Chromium whose camera shows a film.
+def browser(
+    film: Path | None = None, *, window: tuple[int, int] = (1280, 900)
+) -> Iterator[WebDriver]:
+    """Open a headless Chromium.
 
     Args:
-        film: JPEG pictures, one after the other.
+        film: What its camera shows, JPEG pictures one after the other; None leaves it without one.
+        window: Width and height in pixels.
 
     Raises:
         SystemExit: There is no browser, or no Selenium to drive it.
@@ -107,10 +110,13 @@ def browser(film: Path) -> Iterator[WebDriver]:
 
     options = ChromeOptions()
     options.binary_location = chromium
+    camera = (
+        "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=fps=30",
+        f"--use-file-for-fake-video-capture={film}",
+    )  # fmt: skip
     for argument in (
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-        "--window-size=1280,900", "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream=fps=30", f"--use-file-for-fake-video-capture={film}",
+        f"--window-size={window[0]},{window[1]}", *(camera if film else ()),
     ):  # fmt: skip
         options.add_argument(argument)
     page = Chrome(options=options, service=Service(driver))

@@ -5,7 +5,7 @@ pictures that the network learned from, our crop must lie around our box as FER-
 This script enlarges training pictures, repeats their border, runs our detector, and prints medians
 and spreads as JSON, with the values of ``Framing`` that follow. Numbers only: no picture leaves it.
 
-    python scripts/measure_framing.py fer2013/archive.zip > docs/measurements/framing.json
+    python -m scripts.measure_framing fer2013/archive.zip > docs/measurements/framing.json
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import json
 import math
 import random
 import statistics
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +39,7 @@ MIN_SCORE = 0.5
 NAMES = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
 
 
-def read_training_pictures(archive: Path, n: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+def draw_training_pictures(archive: Path, n: int, seed: int) -> Iterator[NDArray[np.uint8]]:
     """Yield ``n`` training pictures of the Kaggle archive, drawn without order."""
     with zipfile.ZipFile(archive) as file:
         names = sorted(name for name in file.namelist() if "train/" in name and name.endswith("g"))
@@ -75,14 +74,10 @@ def summarise(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
     """Return median, standard deviation, 5th and 95th percentile of each quantity."""
     summary = {}
     for name in rows[0]:
-        values = [row[name] for row in rows]
-        low, high = np.percentile(values, [5, 95])
-        summary[name] = {
-            "median": round(statistics.median(values), 4),
-            "sd": round(statistics.stdev(values), 4),
-            "p05": round(float(low), 4),
-            "p95": round(float(high), 4),
-        }
+        values = np.array([row[name] for row in rows])
+        low, median, high = np.percentile(values, [5, 50, 95])
+        figures = {"median": median, "sd": values.std(ddof=1), "p05": low, "p95": high}
+        summary[name] = {key: round(float(value), 4) for key, value in figures.items()}
     return summary
 
 
@@ -105,26 +100,23 @@ def derive(rows: list[dict[str, float]]) -> dict[str, float]:
 def measure(archive: Path, n: int, seed: int) -> dict[str, object]:
     """Run the detector over ``n`` training pictures and summarise what it finds."""
     detector = CenterFaceDetector(min_score=MIN_SCORE)
-    rows, seen = [], 0
-    for crop in read_training_pictures(archive, n, seed):
-        seen += 1
-        canvas, side, border = enlarge(crop)
+    rows = []
+    pictures = [*draw_training_pictures(archive, n, seed)]
+    for picture in pictures:
+        canvas, side, border = enlarge(picture)
         faces = detector.detect(canvas)
         if faces:
             rows.append(describe(max(faces, key=lambda face: face.box.width), side, border))
-        if seen % 200 == 0:
-            sys.stderr.write(f"{seen} pictures, {len(rows)} faces\n")
-    settings = {
-        "enlarged": ENLARGED,
-        "border_fraction": BORDER_FRACTION,
-        "min_score": MIN_SCORE,
-        "seed": seed,
-    }
     return {
         "data": "FER-2013 training pictures",
         "detector": "CenterFace",
-        "settings": settings,
-        "pictures": seen,
+        "settings": {
+            "enlarged": ENLARGED,
+            "border_fraction": BORDER_FRACTION,
+            "min_score": MIN_SCORE,
+            "seed": seed,
+        },
+        "pictures": len(pictures),
         "faces": len(rows),
         "fractions_of_side": summarise(rows),
         "framing": derive(rows),
@@ -137,10 +129,8 @@ def main() -> None:
     parser.add_argument("archive", type=Path, help="FER-2013 in Kaggle's layout, as a zip")
     parser.add_argument("--pictures", type=int, default=2000, help="how many training pictures")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
-    arguments = parser.parse_args()
-    result = measure(arguments.archive, arguments.pictures, arguments.seed)
-    json.dump(result, sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    options = parser.parse_args()
+    print(json.dumps(measure(options.archive, options.pictures, options.seed), indent=2))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ Example:
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import sys
@@ -22,7 +21,8 @@ from typing import Any, Final
 
 from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import ExpressionClassifier
-from facial_expressions.model_metadata import Head, ModelMetadata
+from facial_expressions.inference.runtime import file_sha256
+from facial_expressions.model_metadata import ModelMetadata
 
 MODELS: Final = Path(__file__).resolve().parents[1] / "src" / "facial_expressions" / "models"
 
@@ -48,58 +48,42 @@ def main(arguments: list[str], models: Path = MODELS) -> int:
     options = parser.parse_args(arguments)
     new = ExpressionClassifier.load(options.file)
     metadata = new.metadata
-    old = models / f"{metadata.name}.onnx"
-    if options.variant_of:
-        base = ExpressionClassifier.load(models / f"{options.variant_of}.onnx")
-        loss = _validation_accuracy(base.head) - _validation_accuracy(new.head)
-        if loss > MAX_LOSS:
-            print(
-                f"{metadata.name} loses {loss:.4f} to {options.variant_of} on validation, more "
-                f"than {MAX_LOSS}",
-                file=sys.stderr,
-            )
-            return 1
-    elif old.is_file():
-        complaint = _compare(new.head, ExpressionClassifier.load(old).head, options)
-        if complaint:
-            print(f"{metadata.name} stays as it is: {complaint}", file=sys.stderr)
-            return 1
+    complaint = _compare(new, models, options)
+    if complaint:
+        print(f"{metadata.name} is not released: {complaint}", file=sys.stderr)
+        return 1
     models.mkdir(exist_ok=True)
-    shutil.copyfile(options.file, old)
-    index = _updated_index(models / "index.json", old, metadata, options)
-    write_file(models / "index.json", json.dumps(index, indent=2) + "\n")
-    print(f"released {old.name}, {old.stat().st_size} bytes")
+    file = Path(shutil.copyfile(options.file, models / f"{metadata.name}.onnx"))
+    _update_index(models / "index.json", file, metadata, options)
+    print(f"released {file.name}, {file.stat().st_size} bytes")
     return 0
 
 
-def _compare(new: Head, old: Head, options: argparse.Namespace) -> str:
-    """Return why a file does not replace the one before it; nothing when it does."""
-    gain = _validation_accuracy(new) - _validation_accuracy(old)
-    nll, before = (one.figures["validation_nll"] for one in (new, old))
-    if not options.recalibrated:
-        surer = gain >= 0 and before - nll >= MIN_NLL_GAIN
-        if gain >= MIN_GAIN or surer:
-            return ""
-        return (
-            f"the new file gains {gain:+.4f} on validation, which is less than {MIN_GAIN}, and its "
-            f"negative log-likelihood falls by {before - nll:.4f}, where {MIN_NLL_GAIN} would count"
-        )
-    if abs(gain) < 1e-3 and nll < before:
+def _compare(new: ExpressionClassifier, models: Path, options: argparse.Namespace) -> str:
+    """Return why a file does not go with its model or replace the one before it, or nothing."""
+    path = models / f"{options.variant_of or new.metadata.name}.onnx"
+    if not (options.variant_of or path.is_file()):
         return ""
-    return (
-        f"a recalibrated file has the same answers and a higher likelihood; received {gain:+.4f} "
-        f"of accuracy and a log-likelihood of {-nll:.4f}, which was {-before:.4f}"
-    )
+    before, after = ExpressionClassifier.load(path).head.figures, new.head.figures
+    gain = after["validation_accuracy"] - before["validation_accuracy"]
+    surer = before["validation_nll"] - after["validation_nll"]
+    found = f"validation accuracy {gain:+.4f}, negative log-likelihood {-surer:+.4f}"
+    if options.variant_of:
+        is_right = gain >= -MAX_LOSS
+        rule = f"a variant of {options.variant_of} loses no more than {MAX_LOSS} of accuracy"
+    elif options.recalibrated:
+        is_right = abs(gain) < 1e-3 and surer > 0
+        rule = "a recalibrated file has the same answers and a higher likelihood"
+    else:
+        is_right = gain >= MIN_GAIN or (gain >= 0 and surer >= MIN_NLL_GAIN)
+        rule = f"a new file gains {MIN_GAIN} of accuracy, or {MIN_NLL_GAIN} of the other"
+    return "" if is_right else f"received {found}; {rule}"
 
 
-def _validation_accuracy(head: Head) -> float:
-    return head.figures["validation_accuracy"]
-
-
-def _updated_index(
+def _update_index(
     path: Path, file: Path, metadata: ModelMetadata, options: argparse.Namespace
-) -> dict[str, Any]:
-    """Return the index with the model's entry; the first model becomes the default."""
+) -> None:
+    """Write the model's entry into the index; the first model becomes the default."""
     index: dict[str, Any] = {"default": metadata.name, "models": {}}
     if path.is_file():
         index = json.loads(path.read_text(encoding="utf-8"))
@@ -107,14 +91,14 @@ def _updated_index(
         index["default"] = metadata.name
     index["models"][metadata.name] = {
         "file": file.name,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": file_sha256(file),
         "bytes": file.stat().st_size,
         "labels": ", ".join(metadata.head_names),
         "licence": metadata.licence,
         "summary": options.summary,
         **({"variant_of": options.variant_of} if options.variant_of else {}),
     }
-    return index
+    write_file(path, json.dumps(index, indent=2) + "\n")
 
 
 if __name__ == "__main__":

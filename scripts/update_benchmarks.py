@@ -1,35 +1,30 @@
 """Fill the measured speeds into the pages from the files in ``benchmarks/results``.
 
 The tables stand between ``<!-- benchmarks: KIND -->`` and ``<!-- /benchmarks -->``; nothing else in
-the pages is touched. What has no result says so.
+the pages is touched. What has no result says so. The rows of the tables of targets and of trust are
+those of ``benchmarks/targets.csv``: what is measured, the file of results that has it and where in
+its figures, how the number is written, what it has to be and what it is meant to become.
 
 Example:
-    python scripts/update_benchmarks.py
-    python scripts/update_benchmarks.py --check
-    python scripts/update_benchmarks.py --print
+    python -m scripts.update_benchmarks
+    python -m scripts.update_benchmarks --check
+    python -m scripts.update_benchmarks --print
 """
 
 from __future__ import annotations
 
+import csv
 import json
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # for the scripts beside this one, when it is run as a file
+from scripts.pages import ROOT, fill_blocks, markdown_table, write_or_check
 
-from scripts.benchmark_rows import ROWS, TRUST, Row  # noqa: E402
-from scripts.card_tables import markdown_table  # noqa: E402
-
-RESULTS: Final = ROOT / "benchmarks" / "results"
+BENCHMARKS: Final = ROOT / "benchmarks"
 PAGES: Final = tuple(
     ROOT / "docs" / page for page in ("benchmarks.md", "concepts/cost.md", "security.md")
 )
-BLOCK: Final = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 MISSING: Final = "not measured"
 
 PRICE_PER_CORE_HOUR: Final = 0.05
@@ -37,8 +32,18 @@ PRICE_PER_CORE_HOUR: Final = 0.05
 
 CLUSTER_CORES: Final = 64
 PICTURES: Final = 10_000_000
-HOURS_OF_VIDEO: Final = 1000
-FRAMES_PER_S: Final = 25
+FRAMES: Final = 1000 * 3600 * 25
+"""A thousand hours of video."""
+
+RATES: Final = {
+    "pictures, own processes": ("batch_scaling", "runs", "2 processes", "photos_per_s"),
+    "pictures, Ray": ("batch_scaling", "runs", "Ray, 2 workers", "photos_per_s"),
+    "video, a detection on every frame":
+        ("peer", "video 640x480", "detection on every 1", "frames_per_s"),
+    "video, a detection on every fifth":
+        ("peer", "video 640x480", "detection on every 5", "frames_per_s"),
+}  # fmt: skip
+"""What large amounts consist of, and where its rate is."""
 
 Result = dict[str, Any]
 Results = Mapping[str, Result]
@@ -46,129 +51,106 @@ Results = Mapping[str, Result]
 
 def main(arguments: Sequence[str]) -> int:
     """Fill the blocks; ``--check`` says whether they are filled, ``--print`` shows the table."""
-    results = read_results(RESULTS)
+    results = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((BENCHMARKS / "results").glob("*.json"))
+    }
     if "--print" in arguments:
         print("\n".join(targets(results)))
         return 0
-    stale = []
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        if fill(text, results) != text:
-            stale.append(page.name)
-            if "--check" not in arguments:
-                page.write_text(fill(text, results), encoding="utf-8")
-    if "--check" in arguments and stale:
-        print(f"speeds are stale in {', '.join(stale)}; run: make figures", file=sys.stderr)
-        return 1
-    print(f"changed: {', '.join(stale) or 'nothing'}")
-    return 0
-
-
-def read_results(folder: Path) -> dict[str, Result]:
-    """Return what benchmarks wrote, by their names.
-
-    Args:
-        folder: Their files; it need not be there.
-    """
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(folder.glob("*.json"))
-    }
+    filled = {page: fill(page.read_text(encoding="utf-8"), results) for page in PAGES}
+    return write_or_check(filled, arguments, task="figures")
 
 
 def fill(text: str, results: Results) -> str:
-    """Return a page with its blocks filled.
-
-    Args:
-        text: The page.
-        results: What benchmarks wrote, by their names.
-
-    Raises:
-        KeyError: A block is of a kind that is not in ``BLOCKS``.
-    """
-    return BLOCK.sub(lambda m: m[1] + "\n".join([*BLOCKS[m[2]](results), m[3]]), text)
+    """Return a page with its blocks filled; an unknown kind is a ``KeyError``."""
+    return fill_blocks(text, "benchmarks", lambda kind, _: BLOCKS[kind](results))
 
 
-def number(results: Results, benchmark: str, *keys: str) -> float | None:
-    """Return one measured figure; None when there is none.
-
-    Args:
-        results: What benchmarks wrote, by their names.
-        benchmark: Name of a benchmark.
-        *keys: Where in its figures.
-    """
-    value: Any = results.get(benchmark, {}).get("figures")
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, int | float) else None
+def read_targets(table: str) -> list[dict[str, str]]:
+    """Return the rows of ``benchmarks/targets.csv`` that stand in a table."""
+    with (BENCHMARKS / "targets.csv").open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file, delimiter=";") if row["table"] == table]
 
 
 def targets(results: Results) -> list[str]:
     """Return the table of what was aimed at and what is measured."""
-    rows = [_cells(row, results) for row in ROWS]
-    rows.append(("same labels in every mode", "`same_labels`", *_same_labels(results)))
+    rows = [_cells(row, results) for row in read_targets("targets")]
+    found = _settings(results, "same_labels").values()
+    same, faces = (sum(one[key] for one in found) for key in ("same", "faces"))
+    written = f"{same:,} of {faces:,} faces, {len(found)} modes" if found else MISSING
+    rows.append(("same labels in every mode", "`same_labels`", written, "100 %", "100 %"))
     return markdown_table(("what", "benchmark", "measured", "must", "aim"), rows, left=2)
 
 
 def trust(results: Results) -> list[str]:
     """Return the table of what is promised under load, on spoilt input and after kills."""
-    rows = [_cells(row, results)[:4] for row in TRUST]
+    rows = [_cells(row, results)[:4] for row in read_targets("trust")]
     return markdown_table(("what", "benchmark", "measured", "must"), rows, left=2)
 
 
-def _cells(row: Row, results: Results) -> tuple[str, str, str, str, str]:
-    value = number(results, row.benchmark, *row.keys)
-    written = MISSING if value is None else row.form.format(value)
-    return row.what, f"`{row.benchmark}`", written, row.must, row.aim
+def _cells(row: dict[str, str], results: Results) -> tuple[str, str, str, str, str]:
+    value = _number(results, row["benchmark"], *row["keys"].split(" > "))
+    written = MISSING if value is None else row["form"].format(value)
+    return row["what"], f"`{row['benchmark']}`", written, row["must"], row["aim"]
 
 
-def _same_labels(results: Results) -> tuple[str, str, str]:
-    modes = results.get("same_labels", {}).get("figures", {})
-    found = [one for one in modes.values() if isinstance(one, dict)]
-    if not found:
-        return MISSING, "100 %", "100 %"
-    same, faces = (sum(one[key] for one in found) for key in ("same", "faces"))
-    return f"{same:,} of {faces:,} faces, {len(found)} modes", "100 %", "100 %"
+def _number(results: Results, benchmark: str, *keys: str) -> float | None:
+    """Return one measured figure; None when there is none."""
+    value: Any = _figures(results, benchmark)
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, int | float) else None
+
+
+def _figures(results: Results, benchmark: str) -> dict[str, Any]:
+    figures: dict[str, Any] = results.get(benchmark, {}).get("figures", {})
+    return figures
+
+
+def _settings(results: Results, benchmark: str) -> dict[str, dict[str, Any]]:
+    """Return the figures of a benchmark that are groups of figures."""
+    figures = _figures(results, benchmark)
+    return {name: one for name, one in figures.items() if isinstance(one, dict)}
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
+    """Return a table that says so when it has no rows."""
+    return markdown_table(header, rows or [(MISSING, *[""] * (len(header) - 1))], left=left)
 
 
 def times(results: Results) -> list[str]:
     """Return the table of the times on both sides of every comparison with the peer."""
     rows = [
         (f"{what}: {pair}".removesuffix(": "), f"{one['ours_ms']:.2f}", f"{one['theirs_ms']:.2f}")
-        for what, pairs in results.get("peer", {}).get("figures", {}).items()
+        for what, pairs in _figures(results, "peer").items()
         for pair, one in ({"": pairs} if "ours_ms" in pairs else pairs).items()
         if isinstance(one, dict)
     ]
-    return markdown_table(
-        ("ms per crop, photo or frame", "ours", "`fer`"), rows or [(MISSING, "", "")]
-    )
+    return _table(("ms per crop, photo or frame", "ours", "`fer`"), rows)
 
 
 def faults(results: Results) -> list[str]:
     """Return what the broken batches gave, in a sentence."""
-    figures = results.get("batch_faults", {}).get("figures")
-    if figures is None:
+    figures = _figures(results, "batch_faults")
+    if not figures:
         return [f"Broken batches: {MISSING}."]
-    runs = figures["runs"]
+    runs, photos = figures["runs"], figures["photos"]
+    n = len(runs)
     workers, commands = (sum(one[who]["kills"] for one in runs) for who in ("workers", "command"))
     same = sum(one["workers"]["same"] and one["command"]["same"] for one in runs)
-    times = [one["workers"]["times_as_long"] for one in runs]
-    n, photos = len(runs), figures["photos"]
+    times_as_long = [one["workers"]["times_as_long"] for one in runs]
     return [
         f"Published of `batch_faults`: {n} runs over {photos:,} photos, in which",
         f"{workers} workers and {commands} commands were killed. {same} of {n} gave exactly",
         "the rows of the undisturbed batch; with workers killed it took",
-        f"{min(times):.2f} to {max(times):.2f} times its time.",
+        f"{min(times_as_long):.2f} to {max(times_as_long):.2f} times its time.",
     ]
 
 
 def detection(results: Results) -> list[str]:
     """Return the table of the faces that the detector finds, by their width."""
-    settings = {
-        name: one
-        for name, one in results.get("detection", {}).get("figures", {}).items()
-        if isinstance(one, dict)
-    }
+    settings = _settings(results, "detection")
     widths = sorted({int(width) for one in settings.values() for width in one["found"]})
     rows = [
         (
@@ -179,20 +161,18 @@ def detection(results: Results) -> list[str]:
         )
         for name, one in settings.items()
     ]
-    header = ("picture, searched in", "ms", *(f"{width} px" for width in widths), "false")
-    return markdown_table(header, rows or [(MISSING, *[""] * (len(header) - 1))])
+    return _table(("picture, searched in", "ms", *(f"{w} px" for w in widths), "false"), rows)
 
 
 def install(results: Results) -> list[str]:
     """Return the table of what the base install is made of."""
-    sizes = results.get("footprint", {}).get("figures", {}).get("install_mb", {})
+    sizes: dict[str, float] = _figures(results, "footprint").get("install_mb", {})
+    parts = {name: size for name, size in sizes.items() if size >= 1}
+    if sizes:
+        parts["all others"] = sum(size for size in sizes.values() if size < 1)
     whole = sum(sizes.values())
-    rows = [
-        (name, f"{size:.1f}", f"{size / whole:.1%}") for name, size in sizes.items() if size >= 1
-    ]
-    small = sum(size for size in sizes.values() if size < 1)
-    rows += [("all others", f"{small:.1f}", f"{small / whole:.1%}")] if sizes else []
-    return markdown_table(("distribution", "MB", "share"), rows or [(MISSING, "", "")])
+    rows = [(name, f"{size:.1f}", f"{size / whole:.1%}") for name, size in parts.items()]
+    return _table(("distribution", "MB", "share"), rows)
 
 
 def origins(results: Results) -> list[str]:
@@ -207,75 +187,30 @@ def origins(results: Results) -> list[str]:
         )
         for name, one in results.items()
     ]
-    header = ("benchmark", "day", "commit", "machine", "version")
-    return markdown_table(header, rows or [(MISSING, "", "", "", "")], left=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One line of the table of costs.
-
-    Attributes:
-        what: What is worked on.
-        amount: How many pictures or frames.
-        benchmark: The file of results that has the rate.
-        keys: Where in its figures the rate is, per second.
-    """
-
-    what: str
-    amount: int
-    benchmark: str
-    keys: tuple[str, ...]
-
-
-_FRAMES: Final = HOURS_OF_VIDEO * 3600 * FRAMES_PER_S
-LOADS: Final = (
-    Load("pictures, own processes", PICTURES, "batch_scaling",
-         ("runs", "2 processes", "photos_per_s")),
-    Load("pictures, Ray", PICTURES, "batch_scaling", ("runs", "Ray, 2 workers", "photos_per_s")),
-    Load("video, a detection on every frame", _FRAMES, "peer",
-         ("video 640x480", "detection on every 1", "frames_per_s")),
-    Load("video, a detection on every fifth", _FRAMES, "peer",
-         ("video 640x480", "detection on every 5", "frames_per_s")),
-)  # fmt: skip
+    return _table(("benchmark", "day", "commit", "machine", "version"), rows, left=5)
 
 
 def cost(results: Results) -> list[str]:
     """Return the table of what large amounts cost."""
     rows = []
-    for load in LOADS:
-        rate = number(results, load.benchmark, *load.keys)
+    for what, keys in RATES.items():
+        rate = _number(results, *keys)
         if rate is None:
-            rows.append((load.what, MISSING, "", "", ""))
+            rows.append((what, MISSING, "", "", ""))
             continue
-        per_core = rate / busy_cores(results[load.benchmark])
-        hours = load.amount / per_core / 3600
-        price = f"${hours * PRICE_PER_CORE_HOUR:,.0f}"
-        wall = f"{hours / CLUSTER_CORES:,.1f} h"
-        rows.append((load.what, f"{per_core:.1f}/s", f"{hours:,.0f}", price, wall))
+        # Two workers were measured, and videos with the whole machine.
+        is_batch = keys[0] == "batch_scaling"
+        rate /= 2 if is_batch else results[keys[0]]["machine"]["cores"]
+        hours = (PICTURES if is_batch else FRAMES) / rate / 3600
+        price, wall = hours * PRICE_PER_CORE_HOUR, hours / CLUSTER_CORES
+        rows.append((what, f"{rate:.1f}/s", f"{hours:,.0f}", f"${price:,.0f}", f"{wall:,.1f} h"))
     header = ("what", "one core", "core-hours", "price", f"on {CLUSTER_CORES} cores")
     return markdown_table(header, rows)
 
 
-def busy_cores(result: Result) -> int:
-    """Return how many cores a rate was measured with: two workers, or a video's whole machine.
-
-    Args:
-        result: What a benchmark wrote.
-    """
-    return 2 if result["benchmark"] == "batch_scaling" else int(result["machine"]["cores"])
-
-
-Block = Callable[[Results], list[str]]
-BLOCKS: Final[dict[str, Block]] = {
-    "targets": targets,
-    "trust": trust,
-    "times": times,
-    "detection": detection,
-    "faults": faults,
-    "install": install,
-    "origins": origins,
-    "cost": cost,
+BLOCKS: Final[dict[str, Callable[[Results], list[str]]]] = {
+    block.__name__: block
+    for block in (targets, trust, times, detection, faults, install, origins, cost)
 }
 
 

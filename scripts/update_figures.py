@@ -9,45 +9,48 @@ In the index a model that has a report gets the figures that ``models list`` sho
 another file than the one that ships is refused.
 
 Example:
-    python scripts/update_figures.py
-    python scripts/update_figures.py --check
+    python -m scripts.update_figures
+    python -m scripts.update_figures --check
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # for the script beside this one, when it is run as a file
-
-from scripts.card_tables import (  # noqa: E402
-    calibration_lines,
-    coverage_lines,
-    markdown_table,
-    percent,
-    robustness_lines,
-)
+from scripts.pages import ROOT, fill_blocks, markdown_table, percent, write_or_check
 
 REPORTS: Final = ROOT / "docs" / "reports"
 INDEX: Final = ROOT / "src" / "facial_expressions" / "models" / "index.json"
 PAGES: Final = (ROOT / "README.md", ROOT / "docs" / "model-card.md")
-BLOCK: Final = re.compile(
-    r"(<!-- figures: (\w+) ([\w -]+?) -->\n).*?(<!-- /figures -->)", re.DOTALL
-)
 
 SEED: Final = {"accuracy": 0.4585, "macro_f1": 0.36}
 """What the project's starting point reports on the same 7,178 pictures."""
+
+SUBSETS: Final = {
+    "public": "PublicTest",
+    "private": "PrivateTest",
+    "no_train_duplicate": "without copies of training pictures",
+}
+OTHER_REPORTS: Final = {
+    "views": "accuracy, mean of ten views, all 7,178",
+    "ferplus": "accuracy on FER+ strict majority, eight expressions, 3,153 pictures of PrivateTest",
+}
+PER_CLASS: Final = ("precision", "recall", "f1")
+CALIBRATION: Final = {
+    "ece": "expected calibration error, 15 bins",
+    "nll": "negative log-likelihood",
+    "brier": "Brier score",
+}
+COVERAGES: Final = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 Report = dict[str, Any]
 Reports = Mapping[str, Report]
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Fill the blocks, or with ``--check`` say whether they are as the reports have them."""
     reports = {
         path.parent.name: json.loads(path.read_text(encoding="utf-8"))
@@ -56,31 +59,12 @@ def main(arguments: list[str]) -> int:
     index = INDEX.read_text(encoding="utf-8")
     check_digests(json.loads(index), reports)
     filled = {page: fill(page.read_text(encoding="utf-8"), reports) for page in PAGES}
-    filled[INDEX] = fill_index(index, reports)
-    stale = []
-    for path, text in filled.items():
-        if text != path.read_text(encoding="utf-8"):
-            stale.append(path.name)
-            if "--check" not in arguments:
-                path.write_text(text, encoding="utf-8")
-    if "--check" in arguments and stale:
-        print(f"figures are stale in {', '.join(stale)}; run: make figures", file=sys.stderr)
-        return 1
-    print(f"changed: {', '.join(stale) or 'nothing'}")
-    return 0
+    return write_or_check(filled | {INDEX: fill_index(index, reports)}, arguments, task="figures")
 
 
 def fill(text: str, reports: Reports) -> str:
-    """Return a page with its blocks filled.
-
-    Args:
-        text: The page.
-        reports: By name what ``evaluate`` wrote as ``report.json``.
-
-    Raises:
-        KeyError: A block is of a kind that is not in ``BLOCKS``, or of a model without a report.
-    """
-    return BLOCK.sub(lambda m: f"{m[1]}{BLOCKS[m[2]](m[3].split(), reports)}\n{m[4]}", text)
+    """Return a page with its blocks filled; an unknown kind or model is a ``KeyError``."""
+    return fill_blocks(text, "figures", lambda kind, names: BLOCKS[kind](names, reports))
 
 
 def fill_index(text: str, reports: Reports) -> str:
@@ -93,8 +77,13 @@ def fill_index(text: str, reports: Reports) -> str:
     index: dict[str, Any] = json.loads(text)
     for name, entry in index["models"].items():
         entry.pop("measured", None)
-        if name in reports:
-            entry["measured"] = _measured(reports[name])
+        if report := reports.get(name):
+            entry["measured"] = {
+                "on": f"{report['dataset']}, protocol {report['protocol']}, {report['split']}",
+                "n": report["n"],
+                **{key: round(report[key], 4) for key in ("accuracy", "macro_f1", "ece")},
+                "ms_per_crop": round(report["latency_ms"]["per_crop"], 2),
+            }
     return json.dumps(index, indent=2) + "\n"
 
 
@@ -114,56 +103,56 @@ def check_digests(index: Mapping[str, Any], reports: Reports) -> None:
             if digest != entry["sha256"]:
                 raise ValueError(
                     f"docs/reports/{kind} is the report of another file; received SHA-256 "
-                    f"{digest}, expected {entry['sha256']}; run: python scripts/write_reports.py"
+                    f"{digest}, expected {entry['sha256']}; run: python -m scripts.write_reports"
                 )
 
 
-def summary(names: Sequence[str], reports: Reports) -> str:
-    """Return a table with a column for the seed and one for each model."""
-    first = reports[names[0]]
-    seed = (percent(SEED["accuracy"]), f"{SEED['macro_f1']:.2f}")
+def summary(names: Sequence[str], reports: Reports) -> list[str]:
+    """Return a table with a column for the seed and one for each model, and its origin."""
+    own = [reports[name] for name in names]
+    all_pictures = f"all {own[0]['n']:,}"
+    f1 = [f"{one['macro_f1']:.3f}" for one in own]
     rows = [
-        (f"accuracy, all {first['n']:,}", seed[0], *_each(names, reports, _accuracy)),
-        (
-            f"macro F1, all {first['n']:,}",
-            seed[1],
-            *_each(names, reports, lambda one: f"{one['macro_f1']:.3f}"),
-        ),
+        (f"accuracy, {all_pictures}", percent(SEED["accuracy"]), *map(_accuracy, own)),
+        (f"macro F1, {all_pictures}", f"{SEED['macro_f1']:.2f}", *f1),
     ]
     for key, title in SUBSETS.items():
-        if subset := first["subsets"].get(key):
-            cells = [_accuracy(reports[name]["subsets"][key]) for name in names]
+        if subset := own[0]["subsets"].get(key):
+            cells = [_accuracy(one["subsets"][key]) for one in own]
             rows.append((f"accuracy, {title} ({subset['n']:,})", "", *cells))
-    rows.append(
-        ("expected calibration error", "", *_each(names, reports, lambda one: percent(one["ece"])))
-    )
-    for title, cell in MORE_ROWS.items():
-        cells = _each(names, reports, cell)
-        if any(cells):
-            rows.append((title, "", *cells))
+    rows.append(("expected calibration error", "", *(percent(one["ece"]) for one in own)))
+    robustness = [one.get("robustness") for one in own]
+    if any(robustness):
+        kept = [f"{one['relative_accuracy']:.3f}" if one else "" for one in robustness]
+        lost = [f"{100 * one['box_loss']:.2f} points" if one else "" for one in robustness]
+        rows.append(("mean accuracy under 11 corruptions, share of the clean", "", *kept))
+        rows.append(("mean loss when the detector's box lies off", "", *lost))
     for kind, title in OTHER_REPORTS.items():
         others = [reports.get(f"{name}-{kind}") for name in names]
         if any(others):
-            rows.append((title, "", *("" if one is None else _accuracy(one) for one in others)))
-    return "\n".join(
-        [
-            *markdown_table(("FER-2013 test pictures", "seed", *names), rows),
-            "",
-            *_origin(names, reports),
-        ]
-    )
+            rows.append((title, "", *(_accuracy(one) if one else "" for one in others)))
+    kinds = ("", *(f"-{kind}" for kind in OTHER_REPORTS))
+    return [
+        *markdown_table(("FER-2013 test pictures", "seed", *names), rows),
+        "",
+        "One view of each crop where nothing else is said; protocol "
+        f"`{own[0]['protocol']}`; intervals are Wilson's at 95 %. Made by:",
+        "",
+        "```console",
+        *(f"$ {reports[n + k]['command']}" for n in names for k in kinds if n + k in reports),
+        "```",
+    ]
 
 
-def details(names: Sequence[str], reports: Reports) -> str:
+def details(names: Sequence[str], reports: Reports) -> list[str]:
     """Return the tables of one model for the model card."""
     report = reports[names[0]]
+    groups = {name: (row, f"{row['support']:,}") for name, row in report["per_class"].items()} | {
+        f"{kind} average": (row, "") for kind, row in report["averages"].items()
+    }
     classes = [
-        (name, *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")), f"{row['support']:,}")
-        for name, row in report["per_class"].items()
-    ]
-    averages = [
-        (f"{kind} average", *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")), "")
-        for kind, row in report["averages"].items()
+        (name, *(f"{row[key]:.3f}" for key in PER_CLASS), support)
+        for name, (row, support) in groups.items()
     ]
     confusion = [
         (name, *(f"{count:,}" for count in row))
@@ -173,55 +162,75 @@ def details(names: Sequence[str], reports: Reports) -> str:
         ("balanced accuracy", percent(report["balanced_accuracy"])),
         ("weighted F1", f"{report['weighted_f1']:.3f}"),
     ]
-    return "\n".join(
-        [
-            *markdown_table(
-                ("class", "precision", "recall", "F1", "pictures"), [*classes, *averages]
-            ),
-            "",
-            "Confusion matrix; rows are the truth, columns the answer.",
-            "",
-            *markdown_table(("", *report["labels"]), confusion),
-            "",
-            *markdown_table(("figure", report["model"]), rest),
-            "",
-            *calibration_lines(report),
-            "",
-            *coverage_lines(report),
-            "",
-            *robustness_lines(report),
-        ]
-    ).rstrip()
-
-
-SUBSETS: Final = {
-    "public": "PublicTest",
-    "private": "PrivateTest",
-    "no_train_duplicate": "without copies of training pictures",
-}
-OTHER_REPORTS: Final = {
-    "views": "accuracy, mean of ten views, all 7,178",
-    "ferplus": "accuracy on FER+ strict majority, eight expressions, 3,153 pictures of PrivateTest",
-}
-Block = Callable[[Sequence[str], Reports], str]
-BLOCKS: Final[dict[str, Block]] = {"summary": summary, "details": details}
-
-
-def _each(names: Sequence[str], reports: Reports, cell: Callable[[Report], str]) -> list[str]:
-    return [cell(reports[name]) for name in names]
-
-
-def _origin(names: Sequence[str], reports: Reports) -> list[str]:
-    kinds = ("", *(f"-{kind}" for kind in OTHER_REPORTS))
-    found = [f"{name}{kind}" for name in names for kind in kinds if f"{name}{kind}" in reports]
-    return [
-        "One view of each crop where nothing else is said; protocol "
-        f"`{reports[names[0]]['protocol']}`; intervals are Wilson's at 95 %. Made by:",
-        "",
-        "```console",
-        *(f"$ {reports[name]['command']}" for name in found),
-        "```",
+    parts = [
+        markdown_table(("class", "precision", "recall", "F1", "pictures"), classes),
+        ["Confusion matrix; rows are the truth, columns the answer."],
+        markdown_table(("", *report["labels"]), confusion),
+        markdown_table(("figure", report["model"]), rest),
+        calibration_lines(report),
+        coverage_lines(report),
+        robustness_lines(report),
     ]
+    return "\n\n".join("\n".join(part) for part in parts if part).splitlines()
+
+
+def calibration_lines(report: Report) -> list[str]:
+    """Return the figures of the probabilities, before and after the file's own calibration.
+
+    Args:
+        report: What ``evaluate`` wrote; without the key ``uncalibrated`` there is no "before".
+    """
+    raw = report.get("uncalibrated")
+    header, kinds = (("before", "after"), (raw, report)) if raw else (("value",), (report,))
+    rows = [(title, *(f"{one[key]:.4f}" for one in kinds)) for key, title in CALIBRATION.items()]
+    return markdown_table(("calibration", *header), rows)
+
+
+def coverage_lines(report: Report) -> list[str]:
+    """Return how accurate the surest answers are, and the model's own threshold in bold.
+
+    Args:
+        report: What ``evaluate`` wrote.
+    """
+    points = {
+        f"{100 * share:.0f} %": next(p for p in report["coverage"] if p["coverage"] >= share - 1e-9)
+        for share in COVERAGES
+    }
+    own = report["uncertain"]
+    if own["threshold"] > 0:
+        points[f"**{100 * own['coverage']:.1f} %, not `uncertain`**"] = own
+    rows = [
+        (kept, f"{point['threshold']:.3f}", percent(point["accuracy"]))
+        for kept, point in points.items()
+    ]
+    return markdown_table(("answers kept, the surest", "confidence from", "accuracy"), rows)
+
+
+def robustness_lines(report: Report) -> list[str]:
+    """Return the corruption table with its summary; nothing when it was not measured.
+
+    Args:
+        report: What ``evaluate`` wrote.
+    """
+    found = report.get("robustness")
+    if not found:
+        return []
+    rows = [
+        (
+            name.replace("_", " "),
+            f"{kind['levels'][0]:g} to {kind['levels'][-1]:g} {kind['unit']}",
+            *(f"{accuracy:.3f}" for accuracy in (*kind["accuracy"], kind["mean"])),
+        )
+        for name, kind in found["kinds"].items()
+    ]
+    header = ("corruption", "amount", *map(str, found["severities"]), "mean")
+    text = (
+        "Accuracy under [corruptions](how-to/evaluate.md#imperfect-crops) of growing severity. "
+        f"Clean {found['clean_accuracy']:.3f}, mean of the table {found['mean_accuracy']:.3f}: "
+        f"{found['relative_accuracy']:.3f} of the clean. A box that lies off costs "
+        f"{100 * found['box_loss']:.2f} points on average."
+    )
+    return [text, "", *markdown_table(header, rows, left=2)]
 
 
 def _accuracy(figures: Report) -> str:
@@ -229,32 +238,7 @@ def _accuracy(figures: Report) -> str:
     return f"{percent(figures['accuracy'])} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def _relative(report: Report) -> str:
-    robustness = report.get("robustness")
-    return f"{robustness['relative_accuracy']:.3f}" if robustness else ""
-
-
-def _box_loss(report: Report) -> str:
-    robustness = report.get("robustness")
-    return f"{100 * robustness['box_loss']:.2f} points" if robustness else ""
-
-
-def _measured(report: Report) -> dict[str, Any]:
-    """Return what the index holds of a report."""
-    return {
-        "on": f"{report['dataset']}, protocol {report['protocol']}, {report['split']}",
-        "n": report["n"],
-        "accuracy": round(report["accuracy"], 4),
-        "macro_f1": round(report["macro_f1"], 4),
-        "ece": round(report["ece"], 4),
-        "ms_per_crop": round(report["latency_ms"]["per_crop"], 2),
-    }
-
-
-MORE_ROWS: Final[dict[str, Callable[[Report], str]]] = {
-    "mean accuracy under 11 corruptions, share of the clean": _relative,
-    "mean loss when the detector's box lies off": _box_loss,
-}
+BLOCKS: Final = {"summary": summary, "details": details}
 
 
 if __name__ == "__main__":

@@ -4,19 +4,15 @@
 ``docs/assets/page.jpg`` the web page with it, in a headless Chromium (skipped where there is none).
 
 Example:
-    python scripts/update_pictures.py
+    python -m scripts.update_pictures
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
-import re
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -24,23 +20,22 @@ import numpy as np
 from PIL import Image
 
 import facial_expressions as fx
+from benchmarks.page import browser, wait_for
+from benchmarks.server_process import serving
 from facial_expressions.media.heat import blend_heat
+from scripts.pages import ROOT
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 PHOTO: Final = ROOT / "examples" / "astronaut.jpg"
 ASSETS: Final = ROOT / "docs" / "assets"
 PART: Final = (70, 0, 450, 330)
 WINDOW: Final = (1100, 880)
-PATIENCE_S: Final = 60
 
 
 def main() -> int:
     """Make both pictures."""
     triptych().save(ASSETS / "astronaut.jpg", quality=85, optimize=True)
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser and driver:
-        with served() as address:
-            photograph_page(address, ASSETS / "page.jpg", browser, driver)
+    if shutil.which("chromium") and shutil.which("chromedriver"):
+        photograph_page(ASSETS / "page.jpg")
     else:
         print("no chromium with chromedriver here: page.jpg stays as it is", file=sys.stderr)
     return 0
@@ -60,53 +55,19 @@ def triptych() -> Image.Image:
     return whole
 
 
-@contextlib.contextmanager
-def served() -> Iterator[str]:
-    """Run the server; yield its address."""
-    words = [sys.executable, "-m", "facial_expressions", "serve", "--port", "0"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, encoding="utf-8") as process:
-        assert process.stderr
-        try:
-            for line in process.stderr:
-                address = re.search(r"http://\S+:\d+", line)
-                if address:
-                    yield address.group()
-                    return
-            raise SystemExit("the server did not start")
-        finally:
-            process.terminate()
-
-
-def photograph_page(address: str, path: Path, browser: str, driver: str) -> None:
-    """Give the page the photograph and save what it shows.
+def photograph_page(path: Path) -> None:
+    """Give the page of a server the photograph and save what it shows.
 
     Args:
-        address: Of the server.
         path: Where the picture goes.
-        browser: Chromium.
-        driver: Its driver.
     """
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", f"--window-size={WINDOW[0]},{WINDOW[1]}"):
-        options.add_argument(argument)
-    page = Chrome(options=options, service=Service(driver))
-    try:
-        page.get(address)
+    with serving() as (_, port), browser(window=WINDOW) as page:
+        page.get(f"http://127.0.0.1:{port}")
         page.find_element("id", "files").send_keys(str(PHOTO))
-        until = time.monotonic() + PATIENCE_S
-        while not page.find_elements("css selector", ".box"):
-            if time.monotonic() > until:
-                raise SystemExit("the page found no face")
-            time.sleep(0.1)
+        wait_for(page, "return document.querySelectorAll('.box').length > 0")
         time.sleep(1)  # bars grow
         shot = Image.open(io.BytesIO(page.get_screenshot_as_png())).convert("RGB")
         shot.save(path, quality=88, optimize=True)
-    finally:
-        page.quit()
 
 
 if __name__ == "__main__":

@@ -10,19 +10,19 @@ The corruption table takes 55 times as long as the plain report: about ten minut
 idle cores.
 
 Example:
-    python scripts/write_reports.py --data shared/data/fer2013
-    python scripts/write_reports.py --data shared/data/fer2013 compact --only plain views
+    python -m scripts.write_reports --data shared/data/fer2013
+    python -m scripts.write_reports --data shared/data/fer2013 compact --only plain views
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,8 +30,9 @@ from facial_expressions.cli.main import main as run
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.model_store import list_models
 from facial_expressions.labels import FERPLUS
+from scripts.pages import ROOT
 
-REPORTS: Final = Path(__file__).resolve().parents[1] / "docs" / "reports"
+REPORTS: Final = ROOT / "docs" / "reports"
 OUT: Final = "report"
 COMMANDS: Final = {
     "plain": "--data archive.zip --split test --robustness",
@@ -53,38 +54,34 @@ def main(arguments: list[str], reports: Path = REPORTS) -> int:
     parser.add_argument("--add", default="", help="further options of evaluate, as one text")
     options = parser.parse_args(arguments)
     names = options.models or [model.name for model in list_models()]
-    for name in names:
-        for kind in options.only:
-            if kind == "ferplus" and not answers_in_ferplus(name):
-                continue
-            folder = reports / name if kind == "plain" else reports / f"{name}-{kind}"
-            code = write_report(name, kind, options.data, folder, shlex.split(options.add))
-            if code != 0:
-                print(f"{name}, {kind}: evaluate ended with code {code}", file=sys.stderr)
-                return code
-            print(f"wrote {folder}")
+    for name, kind in itertools.product(names, options.only):
+        if kind == "ferplus" and not answers_in_ferplus(name):
+            continue
+        folder = reports / (name if kind == "plain" else f"{name}-{kind}")
+        words = ["evaluate", name, *shlex.split(f"{COMMANDS[kind]} {options.add}"), "--out", OUT]
+        code = write_report(words, options.data, folder)
+        if code != 0:
+            print(f"{name}, {kind}: evaluate ended with code {code}", file=sys.stderr)
+            return code
+        print(f"wrote {folder}")
     return 0
 
 
-def write_report(name: str, kind: str, data: Path, folder: Path, more: Sequence[str]) -> int:
+def write_report(words: list[str], data: Path, folder: Path) -> int:
     """Run ``evaluate`` in a folder of its own, so that the report's command names no other.
 
     Args:
-        name: The model.
-        kind: A key of ``COMMANDS``.
+        words: The command; it writes the report into ``OUT``.
         data: Folder of the data files.
-        folder: Where the report goes.
-        more: Further options.
+        folder: Where what may be published of the report goes.
 
     Returns:
         The exit code.
     """
     with tempfile.TemporaryDirectory() as workplace:
         for file in NEEDS:
-            if (data / file).exists():
-                Path(workplace, file).symlink_to((data / file).resolve())
+            Path(workplace, file).symlink_to((data / file).resolve())
         with contextlib.chdir(workplace):
-            words = ["evaluate", name, *shlex.split(COMMANDS[kind]), *more, "--out", OUT]
             code = run(words)
         if code == 0:
             keep(Path(workplace, OUT), folder)

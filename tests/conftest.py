@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -23,6 +24,10 @@ for _number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
             _number,
             signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL,
         )
+
+# How long an example takes says how busy the machine is, not whether a property holds.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 SHARED_DATA: Final = REPOSITORY.parent / "shared" / "data" / "fer2013"

@@ -285,7 +285,6 @@ def test_formats_that_pillow_reads_and_we_do_not(kind: str) -> None:
         load_image(encode(PHOTO.resize((32, 32)), kind))
 
 
-@settings(deadline=None)
 @given(data=st.binary(min_size=1, max_size=64))
 def test_random_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ImageError):
@@ -315,7 +314,7 @@ def test_flipped_bits_give_a_picture_or_an_image_error(name: str) -> None:
             assert load_image(bytes(changed)).ndim == 3
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     name=st.sampled_from(sorted(LOSSLESS)),
     start=st.integers(0, 400),

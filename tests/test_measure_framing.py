@@ -43,7 +43,7 @@ def test_real_pictures_pasted_into_larger_ones_are_cut_out_again(fer2013_archive
     """Over 60 faces the crop lies where the picture was: medians within 3 % of its side."""
     detector = CenterFaceDetector(threads=1)
     shifts, scales, differences = [], [], []
-    for picture in measure_framing.read_training_pictures(fer2013_archive, 60, seed=1):
+    for picture in measure_framing.draw_training_pictures(fer2013_archive, 60, seed=1):
         canvas, side, border = measure_framing.enlarge(picture)
         for face in detector.detect(canvas)[:1]:
             row = measure_framing.describe(face, side, border)

@@ -137,7 +137,7 @@ def test_mirrored_pictures_give_mirrored_crops() -> None:
     assert np.array_equal(result, crop(image, Box(150, 100, 246, 196))[:, ::-1])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     left=st.floats(-60, 380), top=st.floats(-60, 280), side=st.floats(1, 500),
     degrees=st.floats(-180, 180),
@@ -238,7 +238,6 @@ def test_a_batch_is_scaled_and_repeated_over_channels() -> None:
     assert batch[0, :, :, 2].ravel().tolist() == pytest.approx([-2, -1.2, 2, 2], abs=1e-6)
 
 
-@settings(deadline=None)
 @given(
     size=st.integers(8, 512), channels=st.sampled_from([1, 3]), mean=st.floats(-1, 1),
     std=st.floats(0.01, 9),

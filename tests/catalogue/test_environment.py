@@ -247,4 +247,4 @@ def test_e15_a_server_that_was_frozen_goes_on(tiny_model: Path, tmp_path: Path) 
         process.send_signal(signal.SIGCONT)
         start = time.monotonic()
         assert post(port, png()) == 200
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30

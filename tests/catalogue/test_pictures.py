@@ -149,23 +149,23 @@ def outcome(data: bytes) -> str:
 
 @pytest.mark.parametrize(("data", "expected"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_refused_is_refused_for_its_reason_and_soon(data: bytes, expected: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     assert outcome(data) == expected
-    assert time.process_time() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 @pytest.mark.parametrize("data", READ.values(), ids=READ.keys())
 def test_what_is_odd_but_whole_is_read(data: bytes) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     assert outcome(data) == "ok"
-    assert time.process_time() - start < 1
+    assert time.thread_time() - start < 1
 
 
 @pytest.mark.parametrize("data", EITHER.values(), ids=EITHER.keys())
 def test_what_decoders_differ_about_is_read_or_refused_and_soon(data: bytes) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     assert outcome(data) in ("ok", "damaged")
-    assert time.process_time() - start < 1
+    assert time.thread_time() - start < 1
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])

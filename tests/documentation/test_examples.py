@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 import subprocess
@@ -14,11 +15,11 @@ from PIL import Image
 
 from facial_expressions.cli.main import main
 from tests import builders
-from tests.documentation.pages import ROOT, blocks, commands, pages
+from tests.documentation.pages import ROOT, blocks, chains, link, pages
 from tests.media.videos import even_times, face_picture, scene, write_video
 
 PYTHON_PAGES = [page for page in pages() if blocks(page, "python")]
-COMMAND_PAGES = [page for page in pages() if any(c.startswith("facial-") for c in commands(page))]
+CHAINS = chains()
 
 SHORTER = {
     "train": ["--set", "optimization.epochs=1", "--set", "optimization.batch_size=14"],
@@ -26,28 +27,36 @@ SHORTER = {
 """Options added to a verb, so that a page's run takes seconds instead of hours."""
 
 
-@pytest.fixture
-def workplace(tmp_path: Path, astronaut: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory, astronaut: Path) -> Path:
     """A folder with the files that the pages speak of; the data set is a tiny synthetic one."""
-    Image.open(astronaut).save(tmp_path / "photo.jpg", quality=95)
-    (tmp_path / "photos" / "inner").mkdir(parents=True)
-    shutil.copy(tmp_path / "photo.jpg", tmp_path / "photos" / "inner" / "one.jpg")
-    (tmp_path / "list.csv").write_text("path\nphotos/inner/one.jpg\n", encoding="utf-8")
+    folder = tmp_path_factory.mktemp("files")
+    Image.open(astronaut).save(folder / "photo.jpg", quality=95)
+    (folder / "photos" / "inner").mkdir(parents=True)
+    shutil.copy(folder / "photo.jpg", folder / "photos" / "inner" / "one.jpg")
+    (folder / "list.csv").write_text("path\nphotos/inner/one.jpg\n", encoding="utf-8")
     shown = [scene(face_picture(astronaut), [(40 + 5 * index, 60)]) for index in range(6)]
-    write_video(tmp_path / "clip.mp4", shown, even_times(6), sound="aac")
+    write_video(folder / "clip.mp4", shown, even_times(6), sound="aac")
     rows = builders.make_rows(train=4, public=1, private=1)
-    builders.write_kaggle_zip(tmp_path / "archive.zip", rows)
-    builders.write_competition_tar(tmp_path / "fer2013.tar.gz", rows)
-    builders.write_ferplus_csv(tmp_path / "fer2013new.csv", rows)
+    builders.write_kaggle_zip(folder / "archive.zip", rows)
+    builders.write_competition_tar(folder / "fer2013.tar.gz", rows)
+    builders.write_ferplus_csv(folder / "fer2013new.csv", rows)
     builders.write_folder(
-        tmp_path / "my-faces",
+        folder / "my-faces",
         {
             f"{folder}/{number}.jpg": builders.jpeg(builders.draw_face(label, number))
             for folder, label in {"anger": "angry", "happiness": "happy"}.items()
             for number in range(3)
         },
     )
-    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    shutil.copytree(ROOT / "recipes", folder / "recipes")
+    return folder
+
+
+@pytest.fixture
+def workplace(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of those files, which is the present folder."""
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -61,8 +70,8 @@ def test_python_blocks_run(page: Path, workplace: Path) -> None:
         exec(code, names)
 
 
-@pytest.fixture
-def _steps_without_a_graph() -> Iterator[None]:
+@contextlib.contextmanager
+def steps_without_a_graph() -> Iterator[None]:
     """Train without making a graph of a step: a page's runs take too few of them to pay for it.
 
     Runs as a user has them are in ``tests/test_end_to_end.py`` and ``tests/cli/test_train.py``.
@@ -70,20 +79,45 @@ def _steps_without_a_graph() -> Iterator[None]:
     import tensorflow
 
     tensorflow.config.run_functions_eagerly(True)
-    yield
-    tensorflow.config.run_functions_eagerly(False)
+    try:
+        yield
+    finally:
+        tensorflow.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def _made_for_the_tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the tiny data set for FER-2013, and what is made of it for worth making.
+
+    To see where a network without maps looks, 9 places of a picture are covered instead of 144.
+    """
+    monkeypatch.setattr("facial_expressions.data.load.check_fer2013_counts", lambda reading: None)
+    monkeypatch.setattr("facial_expressions.evaluation.samples._STRIDE_FRACTION", 1 / 3)
+    monkeypatch.setattr("facial_expressions.training.quantization._times_as_fast", lambda *_: 2.0)
+    monkeypatch.setattr("facial_expressions.training.quantization.MAX_LOSS", 1.0)
 
 
 @pytest.mark.train
-@pytest.mark.usefixtures("_steps_without_a_graph")
-@pytest.mark.parametrize("page", COMMAND_PAGES, ids=lambda page: page.name)
-def test_commands_run(page: Path, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The commands of a page run in their order, each to exit code 0."""
-    for command in commands(page):
-        words = shlex.split(command)
-        if words[0] == "facial-expressions":
-            code = main([*words[1:], *additions(words)])
+@pytest.mark.usefixtures("workplace", "_made_for_the_tiny_data")
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain[-1].partition(" ")[2])
+def test_commands_run(chain: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands that need one another run in their order, each to exit code 0."""
+    has_training = any(shlex.split(command)[1] == "train" for command in chain)
+    with steps_without_a_graph() if has_training else contextlib.nullcontext():
+        for command in chain:
+            words = shlex.split(command)
+            code = main([*words[1:], *SHORTER.get(words[1], [])])
             assert code == 0, f"{command}\n{capsys.readouterr().err}"
+
+
+def test_commands_that_need_one_another_are_found() -> None:
+    """A comparison needs two reports; the last run of a name counts. Resuming needs the start."""
+    report, other = "x evaluate a --out report", "x evaluate b --out other"
+    again, both = "x evaluate c --out report", "x compare report other --out page"
+    assert link([report, other, both]) == [[report, other, both]]
+    assert link([report, again, other, both]) == [[report], [again, other, both]]
+    start, rest, resume = "x batch a rows", "x batch a more", "x batch a rows --resume"
+    assert link([start, rest, resume]) == [[start, resume], [rest]]
 
 
 def test_example_scripts_run(workplace: Path) -> None:
@@ -95,9 +129,3 @@ def test_example_scripts_run(workplace: Path) -> None:
         )
         assert done.returncode == 0, f"{script.name}\n{done.stderr}"
         assert done.stdout
-
-
-def additions(words: list[str]) -> list[str]:
-    """Return what a page's command needs to take the tiny data set instead of FER-2013."""
-    partial = ["--allow-partial"] if {"archive.zip", "fer2013.tar.gz"} & {*words} else []
-    return [*partial, *SHORTER.get(words[1], [])]

@@ -12,8 +12,16 @@ from numpy.typing import NDArray
 from facial_expressions.data.dataset import Split
 from facial_expressions.evaluation.report import EvaluationSettings, evaluate
 from facial_expressions.labels import FER2013
-from scripts.card_tables import calibration_lines, coverage_lines, robustness_lines
-from scripts.update_figures import Report, Reports, check_digests, fill, fill_index
+from scripts.update_figures import (
+    Report,
+    Reports,
+    calibration_lines,
+    check_digests,
+    coverage_lines,
+    fill,
+    fill_index,
+    robustness_lines,
+)
 from scripts.write_reports import answers_in_ferplus, keep
 from tests.tiny_model import write_tiny_model
 

@@ -111,7 +111,7 @@ def test_interval_ends_where_the_score_test_rejects(
     assert received == pytest.approx(tuple(expected), abs=1e-9)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(n=st.integers(1, 5000), share=st.floats(0, 1))
 def test_interval_holds_the_share_and_stays_in_0_to_1(n: int, share: float) -> None:
     n_right = round(share * n)
@@ -120,7 +120,7 @@ def test_interval_holds_the_share_and_stays_in_0_to_1(n: int, share: float) -> N
     assert n_right / n - 1e-12 <= high <= 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(only_first=st.integers(0, 60), only_second=st.integers(0, 60), both=st.integers(0, 5))
 def test_mcnemar_counts_the_falls_of_coins(only_first: int, only_second: int, both: int) -> None:
     first = [True] * only_first + [False] * only_second + [True] * both + [False]

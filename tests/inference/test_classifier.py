@@ -65,7 +65,7 @@ def test_answers_do_not_depend_on_the_batch_size(
     assert np.allclose(rows, classifier.predict_proba(CROPS), atol=1e-6)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(order=st.permutations(range(8)), n=st.integers(1, 8))
 def test_answers_do_not_depend_on_order_or_neighbours(
     tiny_model: Path, order: list[int], n: int

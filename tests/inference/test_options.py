@@ -84,7 +84,7 @@ def test_a_detector_without_framing_is_refused() -> None:
         RecognizerOptions(detector=WithoutFraming())  # type: ignore[arg-type]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     model=st.text(), labels=st.none() | st.text(), tta=st.booleans(),
     threads=st.none() | st.integers(1, 512), device=st.text(), small_faces=st.booleans(),

@@ -74,7 +74,7 @@ def test_the_label_is_large_enough_to_see(size: tuple[int, int]) -> None:
     assert above.sum() >= height / 40
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     width=st.integers(1, 300), height=st.integers(1, 300),
     boxes=st.lists(

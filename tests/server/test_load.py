@@ -66,23 +66,23 @@ def test_h06_a_length_over_the_limit_is_refused_before_the_body(server: RunningS
 
 
 def test_a_request_that_trickles_in_is_cut(recognizer: ExpressionRecognizer) -> None:
-    limits = ServerLimits(receive_s=0.6, answer_s=60)
+    limits = ServerLimits(receive_s=1.5, answer_s=60)
     with run_server(recognizer, limits) as server:
         start = time.monotonic()
         assert server.send_raw(*[b"G"] * 40, pause_s=0.1) == b""  # no request: no answer
         body = server.send_raw(HEAD + b"Content-Length: 100\r\n\r\n", *[b"x"] * 40, pause_s=0.1)
         assert body.startswith(b"HTTP/1.1 408")
         assert server.send_raw() == b""  # connected, and never said a word
-        assert time.monotonic() - start < 12
+        assert time.monotonic() - start < 25  # each would be waited for for 30 s
         assert server.post(png()).status == 200
 
 
 def test_a_kept_connection_has_the_deadline_for_each_request(
     recognizer: ExpressionRecognizer,
 ) -> None:
-    with run_server(recognizer, ServerLimits(receive_s=0.6, answer_s=60)) as server:
+    with run_server(recognizer, ServerLimits(receive_s=1.5, answer_s=60)) as server:
         whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        received = server.send_raw(whole, whole, *[b"G"] * 15, pause_s=0.1)
+        received = server.send_raw(whole, whole, *[b"G"] * 40, pause_s=0.1)
         assert received.count(b"HTTP/1.1 200") == 2
 
 
@@ -92,12 +92,9 @@ def test_a_full_queue_answers_at_once_and_health_goes_on(
     with run_server(held_recognizer, SHORT) as server, ThreadPoolExecutor(3) as pool:
         accepted = [pool.submit(server.post, png()) for _ in range(3)]
         until(lambda: server.metric("work_admitted") == 3)
-        start = time.monotonic()
-        refused = server.post(png())
-        took_s = time.monotonic() - start
+        refused = server.post(png())  # answered before the others, which are held
         assert (refused.status, refused.json["code"]) == (503, "overloaded")
         assert int(refused.headers["retry-after"]) >= 1
-        assert took_s < 2
         assert server.ask("GET", "/healthz").status == 200
         assert server.ask("GET", "/").status == 200
         held.may_go.set()

@@ -59,7 +59,7 @@ def test_only_the_own_page_is_an_own_origin(
 WHOLE = form((FILE, png()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.binary(max_size=80),
     st.integers(0, len(WHOLE)),
