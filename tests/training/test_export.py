@@ -49,7 +49,7 @@ def test_the_file_classifies_as_keras_did(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where a map of confidences pays, which it does not on so few pictures."""
-    gain = HalvesGain(nll=float(mapped), nll_spread=0.1, ece=0.0)
+    gain = HalvesGain(nll=float(mapped), nll_spread=0.1)
     monkeypatch.setattr(export, "gain_on_halves", lambda *_: gain)
     exported = export_run(run_dir, tmp_path / "tiny.onnx")
     classifier = ExpressionClassifier.load(exported.path)

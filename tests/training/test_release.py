@@ -11,7 +11,7 @@ import pytest
 
 from facial_expressions.architectures import build_architecture
 from facial_expressions.inference.onnx_bytes import seal_model
-from facial_expressions.labels import FER2013
+from facial_expressions.labels import FER2013, PEOPLE
 from facial_expressions.model_metadata import Head
 from facial_expressions.training.onnx_graph import build_onnx
 from scripts import release_model
@@ -93,3 +93,21 @@ def test_a_variant_goes_with_its_model_and_loses_little_to_it(
     index = json.loads((models / "index.json").read_text())
     variants = {name: entry.get("variant_of") for name, entry in index["models"].items()}
     assert variants == {"tiny": None} | ({"tiny-int8": "tiny"} if released else {})
+
+
+def test_a_file_with_a_head_more_replaces_one_whose_answers_it_keeps(
+    tmp_path: Path, network: keras.Model
+) -> None:
+    models = tmp_path / "models"
+    release_model.main([str(_file(tmp_path, network, 0.6)), "--summary", "One."], models)
+    figures = {"validation_accuracy": 0.6, "validation_nll": 1.0}
+    heads = [Head("fer2013", FER2013, figures=figures), Head("people", PEOPLE)]
+    both = keras.Model(network.inputs, [network.outputs[0], network.outputs[0]])
+    file = tmp_path / "two.onnx"
+    content = build_onnx(both, metadata_of(*heads, name="tiny"))
+    file.write_bytes(seal_model(content.SerializeToString()))
+    command = [str(file), "--summary", "Two."]
+    assert release_model.main(command, models) == 1
+    assert release_model.main([*command, "--recalibrated"], models) == 0
+    index = json.loads((models / "index.json").read_text())
+    assert index["models"]["tiny"]["labels"] == "fer2013, people"
