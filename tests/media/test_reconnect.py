@@ -9,8 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from facial_expressions.errors import CameraError
-from facial_expressions.media.camera import CameraDevice
-from facial_expressions.media.reconnect import ReconnectingCamera
+from facial_expressions.media.camera import CameraDevice, ReconnectingCamera
 
 SHORT = "testsrc=size=64x48:rate=20:duration=0.2,realtime"
 LONG = "testsrc=size=64x48:rate=20,realtime"

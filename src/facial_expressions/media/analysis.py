@@ -16,7 +16,7 @@ from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.media.look_ahead import detect_ahead
-from facial_expressions.media.schedule import EVERY_AUTO, Every, choose_schedule
+from facial_expressions.media.schedule import EVERY_AUTO, Every, Schedule
 from facial_expressions.media.smoothing import ExponentialSmoother
 from facial_expressions.media.tracking import Tracker
 from facial_expressions.results import FrameResult, Prediction, TrackedFace
@@ -77,7 +77,7 @@ def analyze_video(
         >>> for frame in analyze_video("clip.mp4", smooth_s=0.5):  # doctest: +SKIP
         ...     print(frame.time_s, [(face.track_id, face.expression) for face in frame.faces])
     """
-    choose_schedule(every, interval_s=1.0)
+    Schedule(every, interval_s=1.0)
     ExponentialSmoother(smooth_s)
     return _analyze_source(source, recognizer, every, smooth_s, reconnect=reconnect)
 
@@ -200,8 +200,7 @@ def open_source(
         MissingExtraError: PyAV is not installed.
     """
     if is_camera(source):
-        from facial_expressions.media.camera import Camera, find_camera
-        from facial_expressions.media.reconnect import ReconnectingCamera
+        from facial_expressions.media.camera import Camera, ReconnectingCamera, find_camera
 
         find = functools.partial(find_camera, str(source).partition(":")[2])
         return ReconnectingCamera(find) if reconnect else Camera(find())
@@ -235,7 +234,7 @@ class FrameAnalyzer:
         interval_s: float = 0.04,
     ) -> None:
         self._recognizer = recognizer
-        self._schedule = choose_schedule(every, interval_s=interval_s)
+        self._schedule = Schedule(every, interval_s=interval_s)
         ExponentialSmoother(smooth_s)  # checks the option
         self._smooth_s = smooth_s
         self._tracker = Tracker()

@@ -2,18 +2,20 @@
 
 A thread of its own reads the camera, because a read can block for ever. Frames wait in a short
 queue; when it is full the oldest is dropped, so the picture stays live. A camera that gives no new
-picture for three seconds (none at all, or the same one over and over) counts as stuck.
+picture for three seconds (none at all, or the same one over and over) counts as stuck. Where that
+is asked for, a camera that gives none any more (unplugged, stuck, taken away) is looked for again.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,15 +23,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import CameraError
-from facial_expressions.media.frames import ClosedAtExit, Frame
+from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
 
-__all__ = ["Camera", "CameraDevice", "LiveSource", "camera_position", "find_camera"]
+__all__ = ["Camera", "CameraDevice", "ReconnectingCamera", "camera_position", "find_camera"]
 
 _STUCK_S: Final = 3.0
 _QUEUE: Final = 3
 _INTERVAL_S: Final = 1 / 30
+"""Most cameras give thirty frames a second."""
+
+_PATIENCE_S: Final = 30.0
+_PAUSE_S: Final = 2.0
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +114,7 @@ def _no_camera(name: str, found: list[str]) -> CameraError:
     )
 
 
-class LiveSource(ClosedAtExit):
-    """What every camera has in common."""
-
-    @property
-    def duration_s(self) -> None:
-        """A camera has no end."""
-        return
-
-    @property
-    def note(self) -> str:
-        """Nothing: a camera that fails raises."""
-        return ""
-
-
-class Camera(LiveSource):
+class Camera(FrameSource):
     """The frames of a camera, live, in a ``with`` block.
 
     Args:
@@ -131,7 +125,10 @@ class Camera(LiveSource):
         CameraError: The camera cannot be opened.
     """
 
+    frame_interval_s = _INTERVAL_S
+
     def __init__(self, device: CameraDevice, *, stuck_s: float = _STUCK_S) -> None:
+        self.name = device.name
         self._device = device
         self._stuck_s = stuck_s
         self._waiting: deque[tuple[float, NDArray[np.uint8]]] = deque(maxlen=_QUEUE)
@@ -140,16 +137,6 @@ class Camera(LiveSource):
         self._is_closed = False
         self._fresh_s = time.monotonic()
         threading.Thread(target=self._read, name=device.name, daemon=True).start()
-
-    @property
-    def name(self) -> str:
-        """``webcam:0`` and so on."""
-        return self._device.name
-
-    @property
-    def frame_interval_s(self) -> float:
-        """Seconds from frame to frame; most cameras give thirty a second."""
-        return _INTERVAL_S
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames as they come; times count from the first.
@@ -214,3 +201,77 @@ class Camera(LiveSource):
                     self._waiting.append((now_s, image))
                     self._changed.notify()
                 last_sum = check_sum
+
+
+class ReconnectingCamera(FrameSource):
+    """The frames of a camera, live, in a ``with`` block, also after it was away for a while.
+
+    Numbers of frames and their times go on over the gap, so rows and tracks do as well.
+
+    Args:
+        find: Finds the camera; asked again each time, for it may come back under another name.
+        patience_s: After so many seconds without a picture it is given up.
+        pause_s: Seconds from one attempt to the next.
+
+    Raises:
+        CameraError: There is no such camera at the start.
+    """
+
+    frame_interval_s = _INTERVAL_S
+
+    def __init__(
+        self,
+        find: Callable[[], CameraDevice],
+        *,
+        patience_s: float = _PATIENCE_S,
+        pause_s: float = _PAUSE_S,
+    ) -> None:
+        self._find = find
+        self._patience_s = patience_s
+        self._pause_s = pause_s
+        self._camera = Camera(find())
+        self.name = self._camera.name
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames as they come; times count from the first.
+
+        Raises:
+            CameraError: The camera never gave a picture, or was away for too long.
+        """
+        start_s: float | None = None
+        lost_s, index = 0.0, 0
+        while True:
+            offset_s: float | None = None
+            try:
+                for frame in self._camera:
+                    lost_s = 0.0
+                    now_s = time.monotonic()
+                    start_s = now_s if start_s is None else start_s
+                    offset_s = now_s - start_s if offset_s is None else offset_s
+                    yield replace(frame, index=index, time_s=offset_s + frame.time_s)
+                    index += 1
+            except CameraError as error:
+                if start_s is None:
+                    raise
+                lost_s = lost_s or time.monotonic()
+                self._wait(lost_s, error)
+
+    def close(self) -> None:
+        """Let the camera go."""
+        self._camera.close()
+
+    def _wait(self, lost_s: float, error: CameraError) -> None:
+        """Open the camera again, or raise when it has been away for too long."""
+        self._camera.close()
+        _LOGGER.warning("%s; looking for it again", error)
+        while time.monotonic() - lost_s < self._patience_s:
+            time.sleep(self._pause_s)
+            try:
+                self._camera = Camera(self._find())
+            except CameraError:
+                continue
+            return
+        raise CameraError(
+            f"the camera did not come back; received no picture for {self._patience_s:g} s after: "
+            f"{error}"
+        ) from error
