@@ -25,8 +25,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -75,15 +74,6 @@ _INPUT_FAILED = 1
 _USAGE = 2
 _ENVIRONMENT = 4
 _INTERRUPTED = 130
-
-
-class LogLevel(StrEnum):
-    """Least serious kind of message that is shown."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -147,9 +137,9 @@ def _common_options(
         typer.Option("-v", "--verbose", help="With --version: also what a bug report needs."),
     ] = False,
     log_level: Annotated[
-        LogLevel,
+        Literal["debug", "info", "warning", "error"],
         typer.Option(help="Least serious message to show.", envvar=LOG_LEVEL_VARIABLE),
-    ] = LogLevel.WARNING,
+    ] = "warning",
 ) -> None:
     _configure_logging(log_level)
     if version:
@@ -171,7 +161,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     return 0
 
 
-def _configure_logging(level: LogLevel) -> None:
+def _configure_logging(level: str) -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     logging.getLogger("facial_expressions").setLevel(level.upper())
 

@@ -104,10 +104,10 @@ def convert(
 
     Its outputs get other names; its answers stay the same. Needs the extra train.
     """
-    from facial_expressions.cli.training_inputs import import_training
+    from facial_expressions.errors import needs_extra
 
-    import_training("facial_expressions.training.convert_model")
-    from facial_expressions.training.convert_model import convert_model
+    with needs_extra("train"):
+        from facial_expressions.training.convert_model import convert_model
 
     metadata = convert_model(old, new)
     print(f"{new}: heads {', '.join(metadata.head_names)}; default {metadata.default_head}")

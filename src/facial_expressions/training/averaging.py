@@ -9,7 +9,7 @@ arXiv:1803.05407).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -29,20 +29,7 @@ from facial_expressions.training.recipe import DistillationRecipe
 from facial_expressions.training.run_folder import RunFolder, describe_environment
 from facial_expressions.training.trained_networks import FinishedRun, read_finished_run
 
-__all__ = ["AveragedRun", "average_runs"]
-
-
-@dataclass(frozen=True, slots=True)
-class AveragedRun:
-    """The average of several runs.
-
-    Attributes:
-        folder: Its files; ``export`` takes them like a finished run's.
-        val_accuracy: Accuracy of the first head on validation, 0 to 1.
-    """
-
-    folder: RunFolder
-    val_accuracy: float
+__all__ = ["average_runs"]
 
 
 def average_runs(
@@ -52,19 +39,19 @@ def average_runs(
     *,
     votes: Votes | None = None,
     n_batches: int = 100,
-) -> AveragedRun:
-    """Average the final weights of finished runs.
+) -> float:
+    """Average the final weights of finished runs, with the first run's recipe.
 
     Args:
         run_dirs: Folders of two or more finished runs of one network on one data set.
-        out: Folder to write; must not hold a run yet.
+        out: Folder to write, which ``export`` takes like a finished run's; must not hold a run yet.
         dataset: The data set of the runs.
         votes: FER+ votes; needed when the runs have a FER+ head.
         n_batches: Training batches that the statistics of normalisation layers are measured on, at
             most one epoch; as the first run's recipe makes them in its last epoch.
 
     Returns:
-        The average, with the first run's recipe.
+        Accuracy of the first head of the average on validation, 0 to 1.
 
     Raises:
         ModelError: There are fewer than two runs, one is not finished, or they differ in network,
@@ -92,7 +79,7 @@ def average_runs(
     folder.write_json(folder.origins, {"average_of": [run.describe() for run in runs]})
     logits = save_final_weights(folder, model, dataset.validation, material.truths())
     right = logits[0].argmax(axis=1) == dataset.validation.labels
-    return AveragedRun(folder=folder, val_accuracy=float(right.mean()))
+    return float(right.mean())
 
 
 def _measure_statistics(model: keras.Model, material: Material, *, n_batches: int) -> None:
