@@ -96,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _run(arguments)
             sys.stdout.flush()
     except FacialExpressionsError as error:
-        return _explain(error, _exit_code(error))
+        codes = (code for kind, code in _EXIT_CODES if isinstance(error, kind))
+        return _explain(error, next(codes, _INPUT_FAILED))
     except BrokenPipeError:
         return _leave_pipe()
     except OSError as error:
@@ -171,13 +172,6 @@ def _write_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-
-
-def _exit_code(error: FacialExpressionsError) -> int:
-    for kind, code in _EXIT_CODES:
-        if isinstance(error, kind):
-            return code
-    return _INPUT_FAILED
 
 
 def _explain(error: Exception, code: int) -> int:

@@ -39,6 +39,9 @@ MOST_AHEAD: Final = 8
 """Frames that are read ahead; each is held in memory until its turn."""
 
 _WEBCAM: Final = "webcam"
+_PATIENCE_S: Final = 30.0
+"""A camera that went away is looked for so long, where that is asked for."""
+
 _LOGGER: Final = logging.getLogger(__name__)
 
 
@@ -200,10 +203,10 @@ def open_source(
         MissingExtraError: PyAV is not installed.
     """
     if is_camera(source):
-        from facial_expressions.media.camera import Camera, ReconnectingCamera, find_camera
+        from facial_expressions.media.camera import Camera, find_camera
 
         find = functools.partial(find_camera, str(source).partition(":")[2])
-        return ReconnectingCamera(find) if reconnect else Camera(find())
+        return Camera(find, patience_s=_PATIENCE_S if reconnect else 0.0)
     from facial_expressions.media.video_file import VideoFile
 
     return VideoFile(source, max_pixels=max_pixels)

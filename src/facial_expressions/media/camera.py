@@ -15,7 +15,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -27,14 +27,10 @@ from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
 
-__all__ = ["Camera", "CameraDevice", "ReconnectingCamera", "camera_position", "find_camera"]
+__all__ = ["Camera", "CameraDevice", "camera_position", "find_camera"]
 
 _STUCK_S: Final = 3.0
 _QUEUE: Final = 3
-_INTERVAL_S: Final = 1 / 30
-"""Most cameras give thirty frames a second."""
-
-_PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 2.0
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -117,57 +113,106 @@ def _no_camera(name: str, found: list[str]) -> CameraError:
 class Camera(FrameSource):
     """The frames of a camera, live, in a ``with`` block.
 
+    Numbers of frames and their times go on when it comes back, so rows and tracks do as well.
+
     Args:
-        device: The camera, see ``find_camera``.
-        stuck_s: After so many seconds without a new picture the camera counts as stuck.
+        find: Finds the camera; asked again each time, for it may come back under another name.
+        patience_s: When it gives no more pictures it is looked for again, so many seconds long.
+        pause_s: Seconds from one attempt to the next.
+        stuck_s: After so many seconds without a new picture it counts as stuck.
 
     Raises:
-        CameraError: The camera cannot be opened.
+        CameraError: There is no such camera.
     """
 
-    frame_interval_s = _INTERVAL_S
+    frame_interval_s = 1 / 30  # most cameras give thirty frames a second
 
-    def __init__(self, device: CameraDevice, *, stuck_s: float = _STUCK_S) -> None:
-        self.name = device.name
-        self._device = device
+    def __init__(
+        self,
+        find: Callable[[], CameraDevice],
+        *,
+        patience_s: float = 0.0,
+        pause_s: float = _PAUSE_S,
+        stuck_s: float = _STUCK_S,
+    ) -> None:
+        self._find = find
+        self._patience_s = patience_s
+        self._pause_s = pause_s
         self._stuck_s = stuck_s
-        self._waiting: deque[tuple[float, NDArray[np.uint8]]] = deque(maxlen=_QUEUE)
-        self._changed = threading.Condition()
-        self._failure = ""
-        self._is_closed = False
-        self._fresh_s = time.monotonic()
-        threading.Thread(target=self._read, name=device.name, daemon=True).start()
+        device = find()
+        self.name = device.name
+        self._reader = _Reader(device, stuck_s)
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames as they come; times count from the first.
 
         Raises:
-            CameraError: The camera cannot be opened, ends, or is stuck.
+            CameraError: The camera cannot be opened, ends, or is stuck, or was away for too long.
         """
         start_s: float | None = None
-        index = 0
+        lost_s, index = 0.0, 0
         while True:
-            taken_s, image = self._take()
+            try:
+                taken_s, image = self._reader.take()
+            except CameraError as error:
+                if start_s is None or not self._patience_s:
+                    raise
+                lost_s = lost_s or time.monotonic()
+                self._find_again(lost_s, error)
+                continue
+            lost_s = 0.0
             start_s = taken_s if start_s is None else start_s
             yield Frame(index, taken_s - start_s, image)
             index += 1
 
     def close(self) -> None:
         """Let the camera go."""
-        self._is_closed = True
+        self._reader.is_closed = True
 
-    def _take(self) -> tuple[float, NDArray[np.uint8]]:
+    def _find_again(self, lost_s: float, error: CameraError) -> None:
+        """Open the camera again, or raise when it has been away for too long."""
+        self.close()
+        _LOGGER.warning("%s; looking for it again", error)
+        while time.monotonic() - lost_s < self._patience_s:
+            time.sleep(self._pause_s)
+            try:
+                self._reader = _Reader(self._find(), self._stuck_s)
+            except CameraError:
+                continue
+            return
+        raise CameraError(
+            f"the camera did not come back; received no picture for {self._patience_s:g} s after: "
+            f"{error}"
+        ) from error
+
+
+class _Reader:
+    """Reads an open camera in a thread, until it ends or ``is_closed`` is set."""
+
+    def __init__(self, device: CameraDevice, stuck_s: float) -> None:
+        self._device = device
+        self._stuck_s = stuck_s
+        self._waiting: deque[tuple[float, NDArray[np.uint8]]] = deque(maxlen=_QUEUE)
+        self._changed = threading.Condition()
+        self._failure = ""
+        self.is_closed = False
+        self._fresh_s = time.monotonic()
+        threading.Thread(target=self._read, name=device.name, daemon=True).start()
+
+    def take(self) -> tuple[float, NDArray[np.uint8]]:
+        """Return the oldest picture that waits, and when it was taken."""
+        name = self._device.name
         with self._changed:
             while True:
                 left_s = self._fresh_s + self._stuck_s - time.monotonic()
                 if self._failure and not self._waiting:
                     raise CameraError(
-                        f"the camera gives no pictures; received from {self.name}: "
+                        f"the camera gives no pictures; received from {name}: "
                         f"{self._failure}; check that it is plugged in, allowed and not in use"
                     )
                 if left_s <= 0:
                     raise CameraError(
-                        f"the camera is stuck; received no new picture from {self.name} for "
+                        f"the camera is stuck; received no new picture from {name} for "
                         f"{self._stuck_s:g} s; plug it in again, or end the program that uses it"
                     )
                 if self._waiting:
@@ -190,7 +235,7 @@ class Camera(FrameSource):
         last_sum, upright = None, Upright()
         with av.open(device.file, format=device.format, options=device.options) as container:
             for picture in container.decode(video=0):
-                if self._is_closed:
+                if self.is_closed:
                     return
                 image = upright(picture)
                 check_sum = zlib.adler32(image.data)
@@ -201,77 +246,3 @@ class Camera(FrameSource):
                     self._waiting.append((now_s, image))
                     self._changed.notify()
                 last_sum = check_sum
-
-
-class ReconnectingCamera(FrameSource):
-    """The frames of a camera, live, in a ``with`` block, also after it was away for a while.
-
-    Numbers of frames and their times go on over the gap, so rows and tracks do as well.
-
-    Args:
-        find: Finds the camera; asked again each time, for it may come back under another name.
-        patience_s: After so many seconds without a picture it is given up.
-        pause_s: Seconds from one attempt to the next.
-
-    Raises:
-        CameraError: There is no such camera at the start.
-    """
-
-    frame_interval_s = _INTERVAL_S
-
-    def __init__(
-        self,
-        find: Callable[[], CameraDevice],
-        *,
-        patience_s: float = _PATIENCE_S,
-        pause_s: float = _PAUSE_S,
-    ) -> None:
-        self._find = find
-        self._patience_s = patience_s
-        self._pause_s = pause_s
-        self._camera = Camera(find())
-        self.name = self._camera.name
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames as they come; times count from the first.
-
-        Raises:
-            CameraError: The camera never gave a picture, or was away for too long.
-        """
-        start_s: float | None = None
-        lost_s, index = 0.0, 0
-        while True:
-            offset_s: float | None = None
-            try:
-                for frame in self._camera:
-                    lost_s = 0.0
-                    now_s = time.monotonic()
-                    start_s = now_s if start_s is None else start_s
-                    offset_s = now_s - start_s if offset_s is None else offset_s
-                    yield replace(frame, index=index, time_s=offset_s + frame.time_s)
-                    index += 1
-            except CameraError as error:
-                if start_s is None:
-                    raise
-                lost_s = lost_s or time.monotonic()
-                self._wait(lost_s, error)
-
-    def close(self) -> None:
-        """Let the camera go."""
-        self._camera.close()
-
-    def _wait(self, lost_s: float, error: CameraError) -> None:
-        """Open the camera again, or raise when it has been away for too long."""
-        self._camera.close()
-        _LOGGER.warning("%s; looking for it again", error)
-        while time.monotonic() - lost_s < self._patience_s:
-            time.sleep(self._pause_s)
-            try:
-                self._camera = Camera(self._find())
-            except CameraError:
-                continue
-            return
-        raise CameraError(
-            f"the camera did not come back; received no picture for {self._patience_s:g} s after: "
-            f"{error}"
-        ) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -27,13 +26,8 @@ _INK: Final = (28, 30, 34)
 _FAINT: Final = (96, 100, 108)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Card:
-    """One picture with two lines under it."""
-
-    image: NDArray[np.uint8]
-    title: str
-    note: str
+_Card = tuple[NDArray[np.uint8], str, str]
+"""One picture and two lines under it."""
 
 
 def draw_audit(report: AuditReport, dataset: Dataset) -> Image.Image:
@@ -62,12 +56,11 @@ def draw_audit(report: AuditReport, dataset: Dataset) -> Image.Image:
         return dataset.labels.names[int(split.labels[row])]
 
     conflicts = [
-        _Card(image_of(group.sources[0]), _votes(group), _where(report, group))
+        (image_of(group.sources[0]), _votes(group), _where(report, group))
         for group in report.conflicting
     ]
     blank = [
-        _Card(image_of(source), label_of(source), source.rpartition("/")[2])
-        for source in report.blank
+        (image_of(source), label_of(source), source.rpartition("/")[2]) for source in report.blank
     ]
     sections = [
         (f"{len(conflicts):,} pictures that are there with different labels", conflicts),
@@ -109,13 +102,12 @@ def _draw_card(
     sheet: Image.Image, draw: ImageDraw.ImageDraw, card: _Card, corner: tuple[int, int]
 ) -> None:
     left, top = corner
-    picture = Image.fromarray(card.image).resize(
-        (_PICTURE_PX, _PICTURE_PX), Image.Resampling.BICUBIC
-    )
+    image, title, note = card
+    picture = Image.fromarray(image).resize((_PICTURE_PX, _PICTURE_PX), Image.Resampling.BICUBIC)
     sheet.paste(picture.convert("RGB"), corner)
     frame = (left - 1, top - 1, left + _PICTURE_PX, top + _PICTURE_PX)
     draw.rectangle(frame, outline=(190, 192, 196))
-    for text, offset, color in ((card.title, 4, _INK), (card.note, 20, _FAINT)):
+    for text, offset, color in ((title, 4, _INK), (note, 20, _FAINT)):
         font = ImageFont.load_default(13)
         shown = text
         while draw.textlength(shown, font=font) > _CARD_PX[0] - 10:
