@@ -54,7 +54,6 @@ def command(
     The answer names what people would see in a face, not what the person feels.
     """
     from facial_expressions.cli.picture_inputs import list_inputs
-    from facial_expressions.images import PICTURE_SUFFIXES
     from facial_expressions.inference.recognizer import load_recognizer
     from facial_expressions.media.drawn_folder import DrawnFolder
 
@@ -62,7 +61,7 @@ def command(
     if explain and draw is None and output != "json":
         raise typer.BadParameter("--explain needs --draw DIR or --format json to show it")
     recognizer = load_recognizer(options)
-    inputs = list_inputs(images, PICTURE_SUFFIXES)
+    inputs = list_inputs(images)
     folder = None if draw is None else DrawnFolder(draw, max_pixels=options.max_pixels)
     if explain:
         recognizer.check_explains()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import keras
 import numpy as np
@@ -31,6 +32,10 @@ from facial_expressions.training.trained_networks import FinishedRun, read_finis
 
 __all__ = ["average_runs"]
 
+_N_BATCHES: Final = 100
+"""Training batches that the statistics of normalisation layers are measured on, at most one epoch;
+as the first run's recipe makes them in its last epoch."""
+
 
 def average_runs(
     run_dirs: Sequence[str | Path],
@@ -38,7 +43,6 @@ def average_runs(
     dataset: Dataset,
     *,
     votes: Votes | None = None,
-    n_batches: int = 100,
 ) -> float:
     """Average the final weights of finished runs, with the first run's recipe.
 
@@ -47,8 +51,6 @@ def average_runs(
         out: Folder to write, which ``export`` takes like a finished run's; must not hold a run yet.
         dataset: The data set of the runs.
         votes: FER+ votes; needed when the runs have a FER+ head.
-        n_batches: Training batches that the statistics of normalisation layers are measured on, at
-            most one epoch; as the first run's recipe makes them in its last epoch.
 
     Returns:
         Accuracy of the first head of the average on validation, 0 to 1.
@@ -70,7 +72,7 @@ def average_runs(
     material = gather(recipe, dataset, votes)
     model = build_network(recipe, runs[0].heads, any_size=bool(recipe.augmentation.sizes))
     model.set_weights(_mean_weights(runs))
-    _measure_statistics(model, material, n_batches=n_batches)
+    _measure_statistics(model, material)
     folder.path.mkdir(parents=True, exist_ok=True)
     write_file(folder.recipe, runs[0].recipe.to_toml())
     folder.write_json(folder.dataset, material.facts)
@@ -82,13 +84,13 @@ def average_runs(
     return float(right.mean())
 
 
-def _measure_statistics(model: keras.Model, material: Material, *, n_batches: int) -> None:
+def _measure_statistics(model: keras.Model, material: Material) -> None:
     """Set the statistics of normalisation layers to their mean over training batches."""
     norms = [one for one in model._flatten_layers() if isinstance(one, layers.BatchNormalization)]
     momenta = [layer.momentum for layer in norms]
     batches, last = material.batches(), material.recipe.optimization.epochs - 1
     keras.utils.set_random_seed(material.recipe.run.seed)
-    for step in range(min(n_batches, len(batches)) if norms else 0):
+    for step in range(min(_N_BATCHES, len(batches)) if norms else 0):
         for layer in norms:
             layer.momentum = 1 - 1 / (step + 1)  # makes the moving average a plain mean
         model(batches.load(last, step).inputs, training=True)
