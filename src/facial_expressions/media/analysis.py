@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +17,6 @@ from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.limits import MAX_PIXELS
-from facial_expressions.media.look_ahead import detect_ahead
 from facial_expressions.media.schedule import EVERY_AUTO, Every, Schedule
 from facial_expressions.media.smoothing import ExponentialSmoother
 from facial_expressions.media.tracking import Tracker
@@ -29,6 +30,7 @@ __all__ = [
     "FrameAnalyzer",
     "analyze_frames",
     "analyze_video",
+    "detect_ahead",
     "frames_ahead",
     "is_camera",
     "load_video_recognizer",
@@ -134,6 +136,52 @@ def analyze_frames(
         return
     for frame, detections in detect_ahead(frames, analyzer.detect, ahead):
         yield frame, analyzer.follow(frame, detections)
+
+
+def detect_ahead(
+    frames: Iterable[Frame],
+    searches: Callable[[Frame], Callable[[], list[Detection]] | None],
+    ahead: int,
+) -> Iterator[tuple[Frame, list[Detection] | None]]:
+    """Give each frame with its detections, while the next frames are being searched.
+
+    Frames are read in the caller's thread and come out in order.
+
+    Args:
+        frames: In order; read by whoever takes the results, at most ``ahead`` in advance.
+        searches: Asked once for each frame, in order: what finds its faces, called in a thread;
+            None where nothing is to be searched.
+        ahead: Frames in advance, and threads.
+
+    Yields:
+        Frame and detections, in order; None for detections where nothing was searched.
+
+    Raises:
+        ValueError: ``ahead`` is under 1.
+        Exception: What reading or searching a frame raises comes when it is that frame's turn.
+    """
+    if ahead < 1:
+        raise ValueError(f"frames are searched 1 or more ahead; received {ahead}; use 0 for none")
+    waiting: deque[tuple[Frame, Future[list[Detection]] | None]] = deque()
+    reader, trouble = iter(frames), None
+    executor = ThreadPoolExecutor(ahead, thread_name_prefix="detect")
+    try:
+        while trouble is None or waiting:
+            while trouble is None and len(waiting) <= ahead:
+                try:
+                    frame = next(reader)
+                except Exception as error:  # noqa: BLE001 - comes after the frames before it
+                    trouble = error
+                    break
+                search = searches(frame)
+                waiting.append((frame, executor.submit(search) if search else None))
+            if waiting:
+                frame, future = waiting.popleft()
+                yield frame, future.result() if future else None
+        if not isinstance(trouble, StopIteration):
+            raise trouble
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def frames_ahead(source: str | Path, every: Every, *, threads: int | None = None) -> int:
