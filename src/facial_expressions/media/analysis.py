@@ -354,8 +354,6 @@ class FrameAnalyzer:
         )
 
     def _smoothed(self, number: int, prediction: Prediction, time_s: float) -> Prediction:
-        if self._smooth_s == 0:
-            return prediction
         smoother = self._smoothers.setdefault(number, ExponentialSmoother(self._smooth_s))
         values = smoother.update(prediction.values, time_s=time_s)
         return Prediction(prediction.labels, tuple(values.tolist()), prediction.uncertain_below)

@@ -83,5 +83,5 @@ class DrawnFolder:
             path = self._folder / f"{stem}-faces{extra}{suffix}"
             with contextlib.suppress(FileExistsError):
                 write_file(path, content, overwrite=False)
-                return path
-        raise AssertionError("the numbers never end")
+                break
+        return path

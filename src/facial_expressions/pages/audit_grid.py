@@ -40,28 +40,16 @@ def draw_audit(report: AuditReport, dataset: Dataset) -> Image.Image:
     Returns:
         An RGB picture, each kind under its own heading; at most 100 pictures of either.
     """
-    place = {
-        source: (split, row)
+    found: dict[str, tuple[NDArray[np.uint8], str]] = {
+        source: (split.images[row], dataset.labels.names[int(split.labels[row])])
         for split in dataset.splits()
         for row, source in enumerate(split.sources)
     }
-
-    def image_of(source: str) -> NDArray[np.uint8]:
-        split, row = place[source]
-        image: NDArray[np.uint8] = split.images[row]
-        return image
-
-    def label_of(source: str) -> str:
-        split, row = place[source]
-        return dataset.labels.names[int(split.labels[row])]
-
     conflicts = [
-        (image_of(group.sources[0]), _votes(group), _where(report, group))
+        (found[group.sources[0]][0], _votes(group), _where(report, group))
         for group in report.conflicting
     ]
-    blank = [
-        (image_of(source), label_of(source), source.rpartition("/")[2]) for source in report.blank
-    ]
+    blank = [(*found[source], source.rpartition("/")[2]) for source in report.blank]
     sections = [
         (f"{len(conflicts):,} pictures that are there with different labels", conflicts),
         (f"{len(blank):,} blank pictures", blank),
@@ -75,8 +63,7 @@ def _votes(group: DuplicateGroup) -> str:
 
 
 def _where(report: AuditReport, group: DuplicateGroup) -> str:
-    names = sorted({report.split_names[split] for split in group.splits})
-    return ", ".join(names)
+    return ", ".join(sorted({report.split_names[split] for split in group.splits}))
 
 
 def _draw_sections(sections: Sequence[tuple[str, Sequence[_Card]]]) -> Image.Image:
