@@ -7,7 +7,12 @@ import pickle
 import pytest
 
 from facial_expressions import errors
-from facial_expressions.errors import FacialExpressionsError, MissingExtraError, first_line
+from facial_expressions.errors import (
+    FacialExpressionsError,
+    MissingExtraError,
+    first_line,
+    needs_extra,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,16 @@ def test_missing_extra_names_package_and_install_line() -> None:
     message = str(MissingExtraError.of("train", "keras"))
     assert "'keras'" in message
     assert message.endswith('run: pip install "facial-expressions[train]"')
+
+
+def test_a_failed_import_names_package_and_extra() -> None:
+    with pytest.raises(MissingExtraError, match=r"'no_such'.*\[train\]"), needs_extra("train"):
+        import no_such.part  # type: ignore[import-not-found]  # noqa: F401
+
+
+def test_a_failed_import_of_our_own_stays_what_it_is() -> None:
+    with pytest.raises(ModuleNotFoundError, match="no_such"), needs_extra("train"):
+        import facial_expressions.no_such  # type: ignore[import-not-found]  # noqa: F401
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ A message has three parts: what is wrong with which thing, what was received, wh
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 __all__ = [
     "BatchError",
@@ -114,6 +115,25 @@ class MissingExtraError(FacialExpressionsError, ImportError):
             f"this needs the package {package!r}, which is not installed; "
             f'run: pip install "facial-expressions[{extra}]"'
         )
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Turn the failed import of a block into the line that installs what is missing.
+
+    Args:
+        extra: Name of the extra that installs it.
+
+    Raises:
+        MissingExtraError: A package of the block is not installed, or cannot be imported.
+    """
+    try:
+        yield
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "facial_expressions"):
+            raise
+        raise MissingExtraError.of(extra, package) from error
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from facial_expressions.errors import MissingExtraError
+from facial_expressions.errors import needs_extra
 from facial_expressions.rows import Column
 
 __all__ = ["ParquetRows", "import_pyarrow"]
@@ -23,11 +23,9 @@ def import_pyarrow(extra: str) -> Any:  # noqa: ANN401 - pyarrow publishes no ty
     Raises:
         MissingExtraError: pyarrow is not installed.
     """
-    try:
+    with needs_extra(extra):
         import pyarrow
         import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError.of(extra, "pyarrow") from error
     return pyarrow
 
 

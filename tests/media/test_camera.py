@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -11,8 +12,8 @@ from facial_expressions.errors import CameraError
 from facial_expressions.media.camera import Camera, CameraDevice, find_camera
 
 
-def device(source: str) -> CameraDevice:
-    return CameraDevice("webcam:0", source, "lavfi")
+def device(source: str, kind: str = "lavfi") -> Callable[[], CameraDevice]:
+    return lambda: CameraDevice("webcam:0", source, kind)
 
 
 def test_live_frames_come_in_order_and_on_time() -> None:
@@ -60,7 +61,7 @@ def test_camera_that_ends_or_cannot_be_opened_says_why() -> None:
     ):
         list(camera)
     with (
-        Camera(CameraDevice("webcam:0", "/dev/null", "v4l2")) as camera,
+        Camera(device("/dev/null", "v4l2")) as camera,
         pytest.raises(CameraError, match="gives no pictures"),
     ):
         list(camera)

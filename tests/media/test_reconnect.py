@@ -9,8 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from facial_expressions.errors import CameraError
-from facial_expressions.media.camera import CameraDevice
-from facial_expressions.media.reconnect import ReconnectingCamera
+from facial_expressions.media.camera import Camera, CameraDevice
 
 SHORT = "testsrc=size=64x48:rate=20:duration=0.2,realtime"
 LONG = "testsrc=size=64x48:rate=20,realtime"
@@ -33,7 +32,7 @@ class Finder:
 
 def test_f11_frames_and_times_go_on_when_it_comes_back() -> None:
     find = Finder(SHORT, None, None, LONG)
-    with ReconnectingCamera(find, pause_s=0.2) as camera:
+    with Camera(find, patience_s=30, pause_s=0.2) as camera:
         frames = list(itertools.islice(camera, 10))
     assert find.asked == 4
     assert [frame.index for frame in frames] == list(range(10))
@@ -45,7 +44,7 @@ def test_f11_frames_and_times_go_on_when_it_comes_back() -> None:
 
 
 def test_f11_it_may_go_more_than_once() -> None:
-    with ReconnectingCamera(Finder(SHORT, SHORT, LONG), pause_s=0.05) as camera:
+    with Camera(Finder(SHORT, SHORT, LONG), patience_s=30, pause_s=0.05) as camera:
         assert len(list(itertools.islice(camera, 12))) == 12
 
 
@@ -54,7 +53,7 @@ def test_f11_a_camera_that_stays_away_is_given_up(caplog: pytest.LogCaptureFixtu
     start = time.monotonic()
     seen: list[int] = []
     with (
-        ReconnectingCamera(find, patience_s=0.5, pause_s=0.1) as camera,
+        Camera(find, patience_s=0.5, pause_s=0.1) as camera,
         pytest.raises(CameraError, match=r"did not come back.*for 0\.5 s after: .*it ended"),
     ):
         seen.extend(frame.index for frame in camera)
@@ -69,7 +68,7 @@ def test_f11_one_that_comes_back_without_pictures_is_given_up_too() -> None:
     """What is found again ends at once, over and over: the time away is counted in one."""
     nothing = "testsrc=size=64x48:rate=20:duration=0"
     with (
-        ReconnectingCamera(Finder(SHORT, *[nothing] * 99), patience_s=0.6, pause_s=0.1) as camera,
+        Camera(Finder(SHORT, *[nothing] * 99), patience_s=0.6, pause_s=0.1) as camera,
         pytest.raises(CameraError, match="did not come back"),
     ):
         list(camera)
@@ -77,11 +76,11 @@ def test_f11_one_that_comes_back_without_pictures_is_given_up_too() -> None:
 
 def test_a_camera_that_is_not_there_at_the_start_is_said_at_once() -> None:
     with pytest.raises(CameraError, match="no camera webcam:0"):
-        ReconnectingCamera(Finder())
+        Camera(Finder(), patience_s=30)
     start = time.monotonic()
     broken = CameraDevice("webcam:0", "/dev/null", "v4l2")
     with (
-        ReconnectingCamera(lambda: broken) as camera,
+        Camera(lambda: broken, patience_s=30) as camera,
         pytest.raises(CameraError, match="gives no pictures"),
     ):
         list(camera)

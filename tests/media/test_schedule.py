@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from facial_expressions.media.schedule import AutoSchedule, choose_schedule
+from facial_expressions.media.schedule import Schedule
 
 
 def run_auto(work_s: float, detection_s: float, *, n_frames: int = 250) -> tuple[int, float]:
     """Play a video of 25 frames a second on a made clock; return detections and seconds behind."""
     now_s = 0.0
-    schedule = AutoSchedule(0.04, clock=lambda: now_s)
+    schedule = Schedule("auto", interval_s=0.04, clock=lambda: now_s)
     n_detections = 0
     for index in range(n_frames):
         if schedule.is_due(index, index * 0.04):
@@ -37,4 +37,4 @@ def test_auto_still_detects_twice_a_second_when_all_is_too_slow() -> None:
 
 def test_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="received 0"):
-        choose_schedule(0, interval_s=0.04)
+        Schedule(0, interval_s=0.04)

@@ -80,7 +80,7 @@ def test_crossing_faces_keep_their_numbers_while_one_hides_the_other() -> None:
 
 
 def test_number_survives_a_gap_shorter_than_the_limit_and_no_longer_one() -> None:
-    tracker = Tracker(max_gap_s=1.0)
+    tracker = Tracker()
     assert numbers(tracker, [detection(100)], 0.0) == [1]
     assert numbers(tracker, [], 0.5) == []
     assert numbers(tracker, [detection(104)], 0.96) == [1]
@@ -111,8 +111,3 @@ def test_face_that_was_missed_or_has_left_is_not_carried() -> None:
     tracker.update([detection(100)], time_s=0.1)
     assert [number for number, _ in tracker.carry(time_s=0.2, size=(640, 480))] == [1]
     assert tracker.carry(time_s=0.2, size=(90, 480)) == []
-
-
-def test_negative_gap_is_refused() -> None:
-    with pytest.raises(ValueError, match="received -1"):
-        Tracker(max_gap_s=-1)

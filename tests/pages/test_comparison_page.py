@@ -5,11 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from facial_expressions.evaluation.comparison import read_report
-from facial_expressions.pages.comparison_page import (
-    comparison_markdown,
-    comparison_page,
-    comparison_text,
-)
+from facial_expressions.pages.comparison_page import comparison_page, comparison_text
 from tests.evaluation.fakes import PAIR, predictions_of, store_report
 from tests.pages.page_checker import look_at
 
@@ -30,7 +26,7 @@ def test_the_text_says_what_is_chance(tmp_path: Path) -> None:
 def test_markdown_has_the_best_of_each_row_in_bold_and_every_pair(tmp_path: Path) -> None:
     first = store_report(tmp_path / "a", predictions_of(PAIR, [0] * 4, [WRONG] * 4))
     second = store_report(tmp_path / "b", predictions_of(PAIR, [0] * 4, [RIGHT] * 4))
-    text = comparison_markdown([read_report(first), read_report(second)])
+    text = comparison_page([read_report(first), read_report(second)], ".md")
     assert "| Figure | m (a) | m (b) |" in text
     assert "| Pictures | 4 | 4 |" in text
     assert "| Accuracy | 0.0000 | **1.0000** |" in text
@@ -45,7 +41,7 @@ def test_page_is_whole_and_holds_no_markup_of_a_name(tmp_path: Path) -> None:
         read_report(store_report(tmp_path / name, predictions_of(PAIR, [0, 1], [RIGHT, right])))
         for name, right in (("<b>a", RIGHT), ("b", WRONG))
     ]
-    page = comparison_page(reports)
+    page = comparison_page(reports, ".html")
     checker = look_at(page)
     assert "b" not in checker.tags
     assert "m (<b>a)" in checker.texts
@@ -74,4 +70,4 @@ def test_the_text_says_why_nothing_was_tested(tmp_path: Path) -> None:
         for name in ("a", "b")
     ]
     assert "no paired test" in comparison_text(reports)
-    assert "no paired test" in comparison_markdown(reports)
+    assert "no paired test" in comparison_page(reports, ".md")

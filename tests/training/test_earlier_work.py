@@ -291,8 +291,9 @@ def test_a_run_learns_from_its_teachers_and_says_which(
 def test_an_average_has_the_mean_weights_and_its_own_statistics(
     dataset: Dataset, runs: Path, tmp_path: Path
 ) -> None:
-    average = average_runs([runs / "one", runs / "again"], tmp_path / "average", dataset)
-    model = read_finished_run(average.folder.path).build()
+    folder = tmp_path / "average"
+    val_accuracy = average_runs([runs / "one", runs / "again"], folder, dataset)
+    model = read_finished_run(folder).build()
     sources = [read_finished_run(runs / name).build() for name in ("one", "again")]
     for index, variable in enumerate(model.trainable_variables):
         parts = [np.asarray(source.trainable_variables[index]) for source in sources]
@@ -307,11 +308,11 @@ def test_an_average_has_the_mean_weights_and_its_own_statistics(
     variances = [one.var(axis=(0, 1, 2)) for one in maps]
     expected = np.mean(variances, axis=0)
     np.testing.assert_allclose(np.asarray(norm.moving_variance), expected, rtol=1e-3)
-    origins = json.loads(average.folder.origins.read_text())
+    origins = json.loads((folder / "origins.json").read_text())
     assert [one["name"] for one in origins["average_of"]] == ["one", "again"]
-    exported = export_run(average.folder.path, tmp_path / "average.onnx")
+    exported = export_run(folder, tmp_path / "average.onnx")
     accuracy = exported.metadata.head().figures["validation_accuracy"]
-    assert accuracy == pytest.approx(average.val_accuracy, abs=0.2)  # after class biases
+    assert accuracy == pytest.approx(val_accuracy, abs=0.2)  # after class biases
 
 
 def test_runs_that_do_not_go_together_are_refused_with_what_differs(

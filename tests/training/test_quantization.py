@@ -197,11 +197,12 @@ def test_a_file_that_is_worth_it_is_written_with_its_own_accuracy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(quantization, "_times_as_fast", lambda *_: 1.5)
-    done = quantize_file(original.path, tmp_path / "new" / "int8.onnx", dataset)
-    int8 = ExpressionClassifier.load(done.path)
+    path = tmp_path / "new" / "int8.onnx"
+    verdict = quantize_file(original.path, path, dataset)
+    int8 = ExpressionClassifier.load(path)
     answers = int8.predict_proba(dataset.validation.images).argmax(axis=1)
     accuracy = float((answers == dataset.validation.labels).mean())
-    assert done.verdict.int8_accuracy == accuracy
+    assert verdict.int8_accuracy == accuracy
     assert int8.head.figures["validation_accuracy"] == accuracy
     assert int8.metadata.name == "tiny-int8"
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from facial_expressions.cli.options import CompetitionOption, PartialOption
+
 __all__ = ["command"]
 
 
@@ -18,29 +20,25 @@ def command(
     ferplus: Annotated[
         Path | None, typer.Option(help="FER+ votes, fer2013new.csv, for runs with a FER+ head.")
     ] = None,
-    competition: Annotated[
-        Path | None,
-        typer.Option(help="The competition file; FER+ needs it when DATA is the Kaggle layout."),
-    ] = None,
-    allow_partial: Annotated[
-        bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
-    ] = False,
+    competition: CompetitionOption = None,
+    allow_partial: PartialOption = False,
 ) -> None:
     """Average the weights of runs of one network, for example of runs from the same weights.
 
     The statistics of normalisation layers are measured anew on training pictures. The folder holds
     what export needs, and the SHA-256 of each run's weights.
     """
-    from facial_expressions.cli.training_inputs import import_training, load_training_data
+    from facial_expressions.cli.training_inputs import load_training_data
+    from facial_expressions.errors import needs_extra
 
-    import_training("facial_expressions.training.averaging")
-    from facial_expressions.training.averaging import average_runs
-    from facial_expressions.training.trained_networks import read_finished_run
+    with needs_extra("train"):
+        from facial_expressions.training.averaging import average_runs
+        from facial_expressions.training.trained_networks import read_finished_run
 
     recipe = read_finished_run(runs[0]).recipe
     dataset, votes = load_training_data(
         recipe, data, ferplus=ferplus, competition=competition, allow_partial=allow_partial
     )
-    average = average_runs(runs, out, dataset, votes=votes)
-    typer.echo(f"validation accuracy {average.val_accuracy:.4f}, the average of {len(runs)} runs")
+    accuracy = average_runs(runs, out, dataset, votes=votes)
+    typer.echo(f"validation accuracy {accuracy:.4f}, the average of {len(runs)} runs")
     typer.echo(out)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,20 +18,6 @@ if TYPE_CHECKING:
     from facial_expressions.distributed.batch import BatchProgress, BatchSummary
 
 __all__ = ["command"]
-
-
-class RowFormat(StrEnum):
-    """How shards are written."""
-
-    JSONL = "jsonl"
-    PARQUET = "parquet"
-
-
-class EngineName(StrEnum):
-    """Where the workers are."""
-
-    LOCAL = "local"
-    RAY = "ray"
 
 
 @takes_recognizer_options(threads=1)
@@ -48,15 +33,17 @@ def command(  # noqa: PLR0913 - one argument per option
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder for the shards.")],
     *,
     row_format: Annotated[
-        RowFormat, typer.Option("--format", help="JSON Lines, or Parquet (needs pyarrow).")
-    ] = RowFormat.JSONL,
+        Literal["jsonl", "parquet"],
+        typer.Option("--format", help="JSON Lines, or Parquet (needs pyarrow)."),
+    ] = "jsonl",
     shard_size: Annotated[int, typer.Option(min=1, help="Rows per shard.")] = 1000,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the batch in OUTPUT, if there is one.")
     ] = False,
     engine: Annotated[
-        EngineName, typer.Option(help="Processes of this machine, or Ray (needs the extra ray).")
-    ] = EngineName.LOCAL,
+        Literal["local", "ray"],
+        typer.Option(help="Processes of this machine, or Ray (needs the extra ray)."),
+    ] = "local",
     workers: Annotated[
         int | None, typer.Option(min=1, help="How many; without it, one per core.")
     ] = None,
@@ -71,7 +58,7 @@ def command(  # noqa: PLR0913 - one argument per option
     Rows are those of predict --format json. The answer names what people would see in a face, not
     what the person feels.
     """
-    if address is not None and engine is not EngineName.RAY:
+    if address is not None and engine != "ray":
         raise typer.BadParameter("is for --engine ray only.", param_hint="--address")
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.distributed.batch import BatchOptions, WorkerOptions, run_batch
@@ -79,8 +66,8 @@ def command(  # noqa: PLR0913 - one argument per option
     model = Path(options.model)
     if model.suffix == ".onnx":  # workers of a cluster start in folders of their own
         options = replace(options, model=model.absolute())
-    rows = BatchOptions(options, file_format=row_format.value, shard_size=shard_size)
-    crew = WorkerOptions(engine.value, workers, address)
+    rows = BatchOptions(options, file_format=row_format, shard_size=shard_size)
+    crew = WorkerOptions(engine, workers, address)
     try:
         with progress_bar("listing", is_logged=True) as bar:
             summary = run_batch(

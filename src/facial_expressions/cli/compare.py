@@ -22,19 +22,18 @@ def command(
     """Set reports side by side; every two are compared picture by picture."""
     from facial_expressions.evaluation.comparison import read_report
     from facial_expressions.files import write_file
-    from facial_expressions.pages import comparison_page as forms
+    from facial_expressions.pages.comparison_page import comparison_page, comparison_text
 
-    forms_by_suffix = {".md": forms.comparison_markdown, ".html": forms.comparison_page}
     if len(reports) < 2:
         raise typer.BadParameter(f"give two reports or more; received {len(reports)}")
     for path in out or []:
-        if path.suffix not in forms_by_suffix:
+        if path.suffix not in (".md", ".html"):
             raise typer.BadParameter(
                 f"--out writes .md or .html; received {path.name}; choose one of these endings"
             )
     stored = [read_report(path) for path in reports]
-    print(forms.comparison_text(stored), end="")
+    print(comparison_text(stored), end="")
     for path in out or []:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, forms_by_suffix[path.suffix](stored))
+        write_file(path, comparison_page(stored, path.suffix))
         typer.echo(f"wrote {path}", err=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from facial_expressions.cli.options import CompetitionOption, PartialOption
 
 if TYPE_CHECKING:
     from facial_expressions.data.audit import AuditReport
@@ -17,24 +18,18 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Fetch FER-2013, say what a data set holds, audit it.", no_args_is_help=True)
 
-
-class OutputFormat(StrEnum):
-    """How the answer is written."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 DataPath = Annotated[
-    Path, typer.Argument(help="FER-2013 as csv, zip, tar.gz or folder, or any class folders.")
+    Path,
+    typer.Argument(
+        metavar="DATA", help="FER-2013 as csv, zip, tar.gz or folder, or any class folders."
+    ),
 ]
-FormatOption = Annotated[OutputFormat, typer.Option("--format", help="How the answer is written.")]
+FormatOption = Annotated[
+    Literal["text", "json"], typer.Option("--format", help="How the answer is written.")
+]
 ProtocolOption = Annotated[
     str | None,
     typer.Option(help="competition, kaggle or folder; without it, what fits the data set."),
-]
-PartialOption = Annotated[
-    bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
 ]
 
 
@@ -42,12 +37,12 @@ PartialOption = Annotated[
 def info(
     path: DataPath,
     protocol: ProtocolOption = None,
-    output: FormatOption = OutputFormat.TEXT,
+    output: FormatOption = "text",
     allow_partial: PartialOption = False,
 ) -> None:
     """Say what a data set holds: splits, classes, counts, digest."""
     dataset = _load(path, protocol, allow_partial=allow_partial)
-    if output is OutputFormat.JSON:
+    if output == "json":
         print(json.dumps(_info(dataset)))
     else:
         print(_info_text(dataset))
@@ -62,11 +57,8 @@ def audit(
     ferplus: Annotated[
         Path | None, typer.Option(help="fer2013new.csv: compare the labels with FER+ votes.")
     ] = None,
-    competition: Annotated[
-        Path | None,
-        typer.Option(help="The competition file; FER+ needs it when PATH is the Kaggle layout."),
-    ] = None,
-    output: FormatOption = OutputFormat.TEXT,
+    competition: CompetitionOption = None,
+    output: FormatOption = "text",
     out: Annotated[
         Path | None, typer.Option(help="Folder for audit.json, audit.txt and audit.png.")
     ] = None,
@@ -83,7 +75,7 @@ def audit(
         with progress_bar(f"finding the votes of {ferplus.name}"):
             votes = ferplus_votes(dataset, ferplus, competition=competition)
     report = audit_dataset(dataset, votes=votes)
-    print(json.dumps(report.to_dict()) if output is OutputFormat.JSON else report.to_text())
+    print(json.dumps(report.to_dict()) if output == "json" else report.to_text())
     if out is not None:
         _write_audit(report, dataset, out)
     if _has_unreadable(dataset):

@@ -54,10 +54,10 @@ def command(
         raise typer.BadParameter("--people needs --ferplus, and nothing else does.")
     if int8 and people:
         raise typer.BadParameter("--people comes after --int8, as a command of its own.")
-    from facial_expressions.cli.training_inputs import import_training
+    from facial_expressions.errors import needs_extra
 
-    import_training("facial_expressions.training.export")
-    from facial_expressions.training.export import export_run
+    with needs_extra("train"):
+        from facial_expressions.training.export import export_run
 
     if data is not None and ferplus is not None:
         _export_people(run, out, data, ferplus, half=half)
@@ -80,9 +80,8 @@ def _export_int8(run: str, out: Path, data: Path, *, half: bool) -> None:
 
     dataset = load_dataset(data)
     with _as_model(run, half=half) as model:
-        result = quantize_file(model, out, dataset)
-    size = result.path.stat().st_size / 1e6
-    typer.echo(f"{result.path}: {size:.1f} MB, {result.verdict.describe()}")
+        verdict = quantize_file(model, out, dataset)
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {verdict.describe()}")
 
 
 def _export_people(run: str, out: Path, data: Path, ferplus: Path, *, half: bool) -> None:

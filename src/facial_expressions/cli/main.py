@@ -25,8 +25,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -77,15 +76,6 @@ _ENVIRONMENT = 4
 _INTERRUPTED = 130
 
 
-class LogLevel(StrEnum):
-    """Least serious kind of message that is shown."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -106,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _run(arguments)
             sys.stdout.flush()
     except FacialExpressionsError as error:
-        return _explain(error, _exit_code(error))
+        codes = (code for kind, code in _EXIT_CODES if isinstance(error, kind))
+        return _explain(error, next(codes, _INPUT_FAILED))
     except BrokenPipeError:
         return _leave_pipe()
     except OSError as error:
@@ -147,9 +138,9 @@ def _common_options(
         typer.Option("-v", "--verbose", help="With --version: also what a bug report needs."),
     ] = False,
     log_level: Annotated[
-        LogLevel,
+        Literal["debug", "info", "warning", "error"],
         typer.Option(help="Least serious message to show.", envvar=LOG_LEVEL_VARIABLE),
-    ] = LogLevel.WARNING,
+    ] = "warning",
 ) -> None:
     _configure_logging(log_level)
     if version:
@@ -171,7 +162,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     return 0
 
 
-def _configure_logging(level: LogLevel) -> None:
+def _configure_logging(level: str) -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     logging.getLogger("facial_expressions").setLevel(level.upper())
 
@@ -181,13 +172,6 @@ def _write_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-
-
-def _exit_code(error: FacialExpressionsError) -> int:
-    for kind, code in _EXIT_CODES:
-        if isinstance(error, kind):
-            return code
-    return _INPUT_FAILED
 
 
 def _explain(error: Exception, code: int) -> int:

@@ -104,10 +104,10 @@ def convert(
 
     Its outputs get other names; its answers stay the same. Needs the extra train.
     """
-    from facial_expressions.cli.training_inputs import import_training
+    from facial_expressions.errors import needs_extra
 
-    import_training("facial_expressions.training.convert_model")
-    from facial_expressions.training.convert_model import convert_model
+    with needs_extra("train"):
+        from facial_expressions.training.convert_model import convert_model
 
     metadata = convert_model(old, new)
     print(f"{new}: heads {', '.join(metadata.head_names)}; default {metadata.default_head}")
@@ -166,17 +166,6 @@ def _facts(classifier: CropClassifier) -> dict[str, Any]:
 
     from facial_expressions.inference.runtime import file_sha256
 
-    metadata = classifier.metadata
-    return {
-        "name": metadata.name,
-        "path": str(classifier.path),
-        "sha256": file_sha256(classifier.path),
-        "architecture": metadata.architecture,
-        "heads": [asdict(head) for head in metadata.heads],
-        "default_head": metadata.default_head,
-        "preprocessing": metadata.preprocessing.to_dict(),
-        "licence": metadata.licence,
-        "data": metadata.data,
-        "data_digest": metadata.data_digest,
-        "created_with": metadata.created_with,
-    }
+    facts = asdict(classifier.metadata)
+    file = {"path": str(classifier.path), "sha256": file_sha256(classifier.path)}
+    return {"name": facts["name"], **file, **facts}

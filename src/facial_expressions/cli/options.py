@@ -1,4 +1,4 @@
-"""The options of a recognizer on the command line, the same for every verb that opens one."""
+"""Options that several verbs have: those of a recognizer, and of how a data set is read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from inspect import Parameter
+from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Final, get_args, get_type_hints
 
@@ -14,7 +15,15 @@ import typer
 
 from facial_expressions.inference.options import RecognizerOptions
 
-__all__ = ["takes_recognizer_options"]
+__all__ = ["CompetitionOption", "PartialOption", "takes_recognizer_options"]
+
+CompetitionOption = Annotated[
+    Path | None,
+    typer.Option(help="The competition file; FER+ needs it when DATA is the Kaggle layout."),
+]
+PartialOption = Annotated[
+    bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
+]
 
 _PLAIN: Final = {bool, int, float, str, NoneType}
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from facial_expressions.images import PICTURE_SUFFIXES
+
 __all__ = ["STDIN", "PictureInput", "list_inputs"]
 
 STDIN: Final = "-"
@@ -40,12 +42,11 @@ class PictureInput:
         return sys.stdin.buffer.read() if self.path is None else self.path
 
 
-def list_inputs(arguments: Iterable[str], suffixes: frozenset[str]) -> list[PictureInput]:
+def list_inputs(arguments: Iterable[str]) -> list[PictureInput]:
     """Turn arguments into inputs, in the order given and sorted within folders.
 
     Args:
         arguments: Files, folders, or ``-`` for standard input.
-        suffixes: Endings, in lower case, of the files that are pictures in a folder.
 
     Returns:
         One entry per picture. A folder is walked with all folders inside it; hidden files and
@@ -54,7 +55,7 @@ def list_inputs(arguments: Iterable[str], suffixes: frozenset[str]) -> list[Pict
     """
     seen: set[str] = set()
     entries = []
-    for entry in itertools.chain.from_iterable(_expand(one, suffixes) for one in arguments):
+    for entry in itertools.chain.from_iterable(map(_expand, arguments)):
         key = STDIN if entry.path is None else str(entry.path.absolute())
         again = key in seen and not entry.skipped
         entries.append(replace(entry, skipped="it was named before") if again else entry)
@@ -62,16 +63,16 @@ def list_inputs(arguments: Iterable[str], suffixes: frozenset[str]) -> list[Pict
     return entries
 
 
-def _expand(argument: str, suffixes: frozenset[str]) -> Iterator[PictureInput]:
+def _expand(argument: str) -> Iterator[PictureInput]:
     if argument == STDIN:
         yield PictureInput(STDIN, None)
         return
     path = Path(argument)
-    if not _is_folder(path):
+    if not os.path.isdir(path):  # noqa: PTH112 - also says no to a name that is too long
         yield PictureInput(argument, path)
         return
     files = list(_walk(path))
-    pictures = sorted(one for one in files if one.suffix.lower() in suffixes)
+    pictures = sorted(one for one in files if one.suffix.lower() in PICTURE_SUFFIXES)
     for picture in pictures:
         yield PictureInput(str(picture), picture)
     if not pictures:
@@ -80,13 +81,6 @@ def _expand(argument: str, suffixes: frozenset[str]) -> Iterator[PictureInput]:
             "kinds; name one that holds some"
         )
         yield PictureInput(argument, path, skipped=reason)
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # for example a name that is too long; reading the file says so
-        return False
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -6,9 +6,8 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -27,13 +26,7 @@ _BATCH: Final = 16
 _MANY: Final = 5
 """From this many pictures on there is a progress bar."""
 
-
-class OutputFormat(StrEnum):
-    """How the answer is written."""
-
-    TEXT = "text"
-    JSON = "json"
-    CSV = "csv"
+OutputFormat = Literal["text", "json", "csv"]
 
 
 @takes_recognizer_options()
@@ -44,7 +37,7 @@ def command(
     *,
     output: Annotated[
         OutputFormat, typer.Option("--format", help="Text, one JSON object a picture, or CSV.")
-    ] = OutputFormat.TEXT,
+    ] = "text",
     draw: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for pictures with the faces marked.")
     ] = None,
@@ -61,15 +54,14 @@ def command(
     The answer names what people would see in a face, not what the person feels.
     """
     from facial_expressions.cli.picture_inputs import list_inputs
-    from facial_expressions.images import PICTURE_SUFFIXES
     from facial_expressions.inference.recognizer import load_recognizer
     from facial_expressions.media.drawn_folder import DrawnFolder
 
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that is ignored anyway
-    if explain and draw is None and output is not OutputFormat.JSON:
+    if explain and draw is None and output != "json":
         raise typer.BadParameter("--explain needs --draw DIR or --format json to show it")
     recognizer = load_recognizer(options)
-    inputs = list_inputs(images, PICTURE_SUFFIXES)
+    inputs = list_inputs(images)
     folder = None if draw is None else DrawnFolder(draw, max_pixels=options.max_pixels)
     if explain:
         recognizer.check_explains()
@@ -122,12 +114,12 @@ def _write(
     from facial_expressions.rows import IMAGE, csv_header, to_csv, to_json
 
     write: dict[OutputFormat, Callable[[ImageResult], str]] = {
-        OutputFormat.TEXT: to_text,
-        OutputFormat.JSON: lambda row: to_json(IMAGE, row.to_dict()),
-        OutputFormat.CSV: lambda row: to_csv(IMAGE, row.to_dict(), labels),
+        "text": to_text,
+        "json": lambda row: to_json(IMAGE, row.to_dict()),
+        "csv": lambda row: to_csv(IMAGE, row.to_dict(), labels),
     }
     counts: Counter[str] = Counter()
-    if output is OutputFormat.CSV:
+    if output == "csv":
         print_row(csv_header(IMAGE, labels))
     for row in rows:
         counts.update({row.status: 1, "faces": len(row.faces)})

@@ -48,16 +48,14 @@ def command(
     Answers name what people would see in a face, not what the person feels. Nothing is stored and
     nothing leaves the machine. Not for use at work or in education (EU AI Act, Art. 5(1)(f)).
     """
-    from facial_expressions.errors import MissingExtraError
+    from facial_expressions.errors import needs_extra
     from facial_expressions.inference.recognizer import load_recognizer
 
-    try:
+    with needs_extra("serve"):
         from facial_expressions.server.app import create_app
         from facial_expressions.server.connections import build_server, open_listener, url_of
         from facial_expressions.server.limits import MEBIBYTE, ServerLimits
         from facial_expressions.server.origins import HostNames, is_loopback
-    except ModuleNotFoundError as error:
-        raise MissingExtraError.of("serve", error.name or "fastapi") from error
 
     limits = ServerLimits(
         body_bytes=max_upload_mb * MEBIBYTE,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facial_expressions.cli.options import CompetitionOption, PartialOption
+
 if TYPE_CHECKING:
     from facial_expressions.cli.progress import ProgressBar
     from facial_expressions.training.train import TrainingProgress
@@ -30,10 +32,7 @@ def command(  # noqa: PLR0913 - one argument an option
         Path | None,
         typer.Option(help="FER+ votes, fer2013new.csv, for a recipe with a ferplus_weight."),
     ] = None,
-    competition: Annotated[
-        Path | None,
-        typer.Option(help="The competition file; FER+ needs it when DATA is the Kaggle layout."),
-    ] = None,
+    competition: CompetitionOption = None,
     start: Annotated[
         str | None,
         typer.Option(
@@ -58,9 +57,7 @@ def command(  # noqa: PLR0913 - one argument an option
             "--deterministic", help="The same bits at every run on this machine; may be slower."
         ),
     ] = False,
-    allow_partial: Annotated[
-        bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
-    ] = False,
+    allow_partial: PartialOption = False,
 ) -> None:
     """Train one network, or go on with a run that was stopped.
 
@@ -69,15 +66,16 @@ def command(  # noqa: PLR0913 - one argument an option
     torch or jax.
     """
     from facial_expressions.cli.progress import progress_bar
-    from facial_expressions.cli.training_inputs import import_training, load_training_data
+    from facial_expressions.cli.training_inputs import load_training_data
+    from facial_expressions.errors import needs_extra
     from facial_expressions.training.recipe import Recipe
 
     loaded = Recipe.load(recipe, settings or [])
-    import_training("facial_expressions.training.train")
-    from facial_expressions.training.devices import make_deterministic
-    from facial_expressions.training.event_files import tensorboard_callback
-    from facial_expressions.training.material import EarlierWork
-    from facial_expressions.training.train import train
+    with needs_extra("train"):
+        from facial_expressions.training.devices import make_deterministic
+        from facial_expressions.training.event_files import tensorboard_callback
+        from facial_expressions.training.material import EarlierWork
+        from facial_expressions.training.train import train
 
     if deterministic:
         make_deterministic()

@@ -1,8 +1,7 @@
-"""What the verbs that train share: importing the training part, and loading what is learnt from."""
+"""What a recipe learns from, for the verbs that train."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from facial_expressions.data.dataset import Dataset
     from facial_expressions.training.recipe import Recipe
 
-__all__ = ["import_training", "load_training_data"]
+__all__ = ["load_training_data"]
 
 
 def load_training_data(
@@ -42,22 +41,3 @@ def load_training_data(
     if ferplus is None or recipe.optimization.ferplus_weight == 0:
         return dataset, None
     return dataset, ferplus_votes(dataset, ferplus, competition=competition)
-
-
-def import_training(module: str) -> None:
-    """Import a module of ``training``, turning a missing dependency into its install line.
-
-    Args:
-        module: Full name of the module.
-
-    Raises:
-        MissingExtraError: Keras, its backend or another package of the extra is not installed.
-    """
-    from facial_expressions.errors import MissingExtraError
-
-    try:
-        importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("facial_expressions"):
-            raise
-        raise MissingExtraError.of("train", error.name or "keras") from error

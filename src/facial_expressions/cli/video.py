@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -18,7 +18,6 @@ from facial_expressions.inference.options import RecognizerOptions
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame, FrameSource
     from facial_expressions.media.schedule import Every
-    from facial_expressions.media.sinks import Sink
     from facial_expressions.media.summary import Summary, VideoSummary
     from facial_expressions.results import FrameResult
 
@@ -163,24 +162,21 @@ def _write(
 ) -> None:
     """Hand every frame to every sink as it comes; closes the sinks whatever happens."""
     from facial_expressions.cli.result_rows import print_row
+    from facial_expressions.media.sinks import open_sink
     from facial_expressions.rows import FRAME, to_json
 
     with ExitStack() as stack:
-        sinks: list[Sink] = [stack.enter_context(one) for one in _open_sinks(files, source, labels)]
+        sinks = [
+            stack.enter_context(open_sink(file, source=source, labels=labels, overwrite=True))
+            for file in files
+            if file.suffix.lower() in _ROWS
+        ]
         for frame, result in results:
             collected.add(result)
             for sink in sinks:
                 sink.write(frame, result)
             if is_printing:
                 print_row(to_json(FRAME, result.to_dict(source)))
-
-
-def _open_sinks(files: Sequence[Path], source: str, labels: Sequence[str]) -> Iterator[Sink]:
-    from facial_expressions.media.sinks import open_sink
-
-    for file in files:
-        if file.suffix.lower() in _ROWS:
-            yield open_sink(file, source=source, labels=labels, overwrite=True)
 
 
 def _with_progress(frames: FrameSource, is_printing: bool) -> Iterator[Frame]:
@@ -199,13 +195,12 @@ def _write_summaries(whole: Summary, files: Sequence[Path], labels: Sequence[str
     from facial_expressions.pages.drawing import png_of
     from facial_expressions.pages.video_page import timeline_chart, video_page
 
+    make: dict[str, Callable[[], str | bytes]] = {
+        ".json": whole.to_json,
+        ".txt": whole.to_text,
+        ".png": lambda: png_of(timeline_chart(whole, labels)),
+        ".html": lambda: video_page(whole, labels),
+    }
     for file in files:
-        suffix = file.suffix.lower()
-        if suffix == ".json":
-            write_file(file, whole.to_json())
-        elif suffix == ".txt":
-            write_file(file, whole.to_text())
-        elif suffix == ".png":
-            write_file(file, png_of(timeline_chart(whole, labels)))
-        elif suffix == ".html":
-            write_file(file, video_page(whole, labels))
+        if file.suffix.lower() in _SUMMARIES:
+            write_file(file, make[file.suffix.lower()]())

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from facial_expressions.errors import DatasetError, MissingExtraError
+from facial_expressions.errors import DatasetError, needs_extra
 
 __all__ = ["KAGGLE_DATASET", "fetch_fer2013"]
 
@@ -28,10 +28,8 @@ def fetch_fer2013() -> Path:
         MissingExtraError: kagglehub is not installed.
         DatasetError: The download failed.
     """
-    try:
+    with needs_extra("fetch"):
         kagglehub = importlib.import_module("kagglehub")
-    except ImportError as error:
-        raise MissingExtraError.of("fetch", "kagglehub") from error
     _log.info("fetching %s from Kaggle", KAGGLE_DATASET)
     unavailable: tuple[type[Exception], ...] = (OSError, ValueError, *_own_errors(kagglehub))
     try:

@@ -18,7 +18,7 @@ from facial_expressions.distributed.work import (
     answer,
     open_recognizer,
 )
-from facial_expressions.errors import FacialExpressionsError, MissingExtraError, first_line
+from facial_expressions.errors import FacialExpressionsError, first_line, needs_extra
 from facial_expressions.inference.contracts import RowRecognizer
 
 __all__ = ["RayWorkers"]
@@ -211,8 +211,6 @@ def _import_ray() -> Any:  # noqa: ANN401 - a module
     """Import Ray with its reports of use switched off: nothing leaves the machine."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a notice
-    try:
+    with needs_extra("ray"):
         import ray
-    except ImportError as error:
-        raise MissingExtraError.of("ray", "ray") from error
     return ray

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,8 +17,7 @@ from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.limits import MAX_PIXELS
-from facial_expressions.media.look_ahead import detect_ahead
-from facial_expressions.media.schedule import EVERY_AUTO, Every, choose_schedule
+from facial_expressions.media.schedule import EVERY_AUTO, Every, Schedule
 from facial_expressions.media.smoothing import ExponentialSmoother
 from facial_expressions.media.tracking import Tracker
 from facial_expressions.results import FrameResult, Prediction, TrackedFace
@@ -29,6 +30,7 @@ __all__ = [
     "FrameAnalyzer",
     "analyze_frames",
     "analyze_video",
+    "detect_ahead",
     "frames_ahead",
     "is_camera",
     "load_video_recognizer",
@@ -39,6 +41,9 @@ MOST_AHEAD: Final = 8
 """Frames that are read ahead; each is held in memory until its turn."""
 
 _WEBCAM: Final = "webcam"
+_PATIENCE_S: Final = 30.0
+"""A camera that went away is looked for so long, where that is asked for."""
+
 _LOGGER: Final = logging.getLogger(__name__)
 
 
@@ -77,7 +82,7 @@ def analyze_video(
         >>> for frame in analyze_video("clip.mp4", smooth_s=0.5):  # doctest: +SKIP
         ...     print(frame.time_s, [(face.track_id, face.expression) for face in frame.faces])
     """
-    choose_schedule(every, interval_s=1.0)
+    Schedule(every, interval_s=1.0)
     ExponentialSmoother(smooth_s)
     return _analyze_source(source, recognizer, every, smooth_s, reconnect=reconnect)
 
@@ -131,6 +136,52 @@ def analyze_frames(
         return
     for frame, detections in detect_ahead(frames, analyzer.detect, ahead):
         yield frame, analyzer.follow(frame, detections)
+
+
+def detect_ahead(
+    frames: Iterable[Frame],
+    searches: Callable[[Frame], Callable[[], list[Detection]] | None],
+    ahead: int,
+) -> Iterator[tuple[Frame, list[Detection] | None]]:
+    """Give each frame with its detections, while the next frames are being searched.
+
+    Frames are read in the caller's thread and come out in order.
+
+    Args:
+        frames: In order; read by whoever takes the results, at most ``ahead`` in advance.
+        searches: Asked once for each frame, in order: what finds its faces, called in a thread;
+            None where nothing is to be searched.
+        ahead: Frames in advance, and threads.
+
+    Yields:
+        Frame and detections, in order; None for detections where nothing was searched.
+
+    Raises:
+        ValueError: ``ahead`` is under 1.
+        Exception: What reading or searching a frame raises comes when it is that frame's turn.
+    """
+    if ahead < 1:
+        raise ValueError(f"frames are searched 1 or more ahead; received {ahead}; use 0 for none")
+    waiting: deque[tuple[Frame, Future[list[Detection]] | None]] = deque()
+    reader, trouble = iter(frames), None
+    executor = ThreadPoolExecutor(ahead, thread_name_prefix="detect")
+    try:
+        while trouble is None or waiting:
+            while trouble is None and len(waiting) <= ahead:
+                try:
+                    frame = next(reader)
+                except Exception as error:  # noqa: BLE001 - comes after the frames before it
+                    trouble = error
+                    break
+                search = searches(frame)
+                waiting.append((frame, executor.submit(search) if search else None))
+            if waiting:
+                frame, future = waiting.popleft()
+                yield frame, future.result() if future else None
+        if not isinstance(trouble, StopIteration):
+            raise trouble
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def frames_ahead(source: str | Path, every: Every, *, threads: int | None = None) -> int:
@@ -201,10 +252,9 @@ def open_source(
     """
     if is_camera(source):
         from facial_expressions.media.camera import Camera, find_camera
-        from facial_expressions.media.reconnect import ReconnectingCamera
 
         find = functools.partial(find_camera, str(source).partition(":")[2])
-        return ReconnectingCamera(find) if reconnect else Camera(find())
+        return Camera(find, patience_s=_PATIENCE_S if reconnect else 0.0)
     from facial_expressions.media.video_file import VideoFile
 
     return VideoFile(source, max_pixels=max_pixels)
@@ -235,7 +285,7 @@ class FrameAnalyzer:
         interval_s: float = 0.04,
     ) -> None:
         self._recognizer = recognizer
-        self._schedule = choose_schedule(every, interval_s=interval_s)
+        self._schedule = Schedule(every, interval_s=interval_s)
         ExponentialSmoother(smooth_s)  # checks the option
         self._smooth_s = smooth_s
         self._tracker = Tracker()
@@ -304,8 +354,6 @@ class FrameAnalyzer:
         )
 
     def _smoothed(self, number: int, prediction: Prediction, time_s: float) -> Prediction:
-        if self._smooth_s == 0:
-            return prediction
         smoother = self._smoothers.setdefault(number, ExponentialSmoother(self._smooth_s))
         values = smoother.update(prediction.values, time_s=time_s)
         return Prediction(prediction.labels, tuple(values.tolist()), prediction.uncertain_below)

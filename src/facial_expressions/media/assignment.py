@@ -26,16 +26,12 @@ def assign(costs: Sequence[Sequence[float]], limit: float) -> list[tuple[int, in
         >>> assign([[1.0, 2.0], [0.5, 9.0]], limit=3.0)
         [(0, 1), (1, 0)]
     """
-    n_rows, n_columns = len(costs), len(costs[0]) if costs else 0
-    if not n_columns:
+    if not costs:
         return []
-    gains = [[min(cost - limit, 0.0) for cost in row] for row in costs]
-    if n_rows > n_columns:
-        flipped = [list(column) for column in zip(*gains, strict=True)]
-        pairs = [(row, column) for column, row in enumerate(_solve(flipped))]
-    else:
-        pairs = list(enumerate(_solve(gains)))
-    return sorted((row, column) for row, column in pairs if gains[row][column] < 0)
+    # Each row has a further column of its own, at no gain: it stands for no pair.
+    gains = [[min(cost - limit, 0.0) for cost in row] + [0.0] * len(costs) for row in costs]
+    pairs = enumerate(_solve(gains))
+    return [(row, column) for row, column in pairs if gains[row][column] < 0]
 
 
 def _solve(costs: list[list[float]]) -> list[int]:

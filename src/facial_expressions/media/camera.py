@@ -2,17 +2,19 @@
 
 A thread of its own reads the camera, because a read can block for ever. Frames wait in a short
 queue; when it is full the oldest is dropped, so the picture stays live. A camera that gives no new
-picture for three seconds (none at all, or the same one over and over) counts as stuck.
+picture for three seconds (none at all, or the same one over and over) counts as stuck. Where that
+is asked for, a camera that gives none any more (unplugged, stuck, taken away) is looked for again.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -21,15 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import CameraError
-from facial_expressions.media.frames import ClosedAtExit, Frame
+from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
 
-__all__ = ["Camera", "CameraDevice", "LiveSource", "camera_position", "find_camera"]
+__all__ = ["Camera", "CameraDevice", "camera_position", "find_camera"]
 
 _STUCK_S: Final = 3.0
 _QUEUE: Final = 3
-_INTERVAL_S: Final = 1 / 30
+_PAUSE_S: Final = 2.0
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,81 +110,109 @@ def _no_camera(name: str, found: list[str]) -> CameraError:
     )
 
 
-class LiveSource(ClosedAtExit):
-    """What every camera has in common."""
-
-    @property
-    def duration_s(self) -> None:
-        """A camera has no end."""
-        return
-
-    @property
-    def note(self) -> str:
-        """Nothing: a camera that fails raises."""
-        return ""
-
-
-class Camera(LiveSource):
+class Camera(FrameSource):
     """The frames of a camera, live, in a ``with`` block.
 
+    Numbers of frames and their times go on when it comes back, so rows and tracks do as well.
+
     Args:
-        device: The camera, see ``find_camera``.
-        stuck_s: After so many seconds without a new picture the camera counts as stuck.
+        find: Finds the camera; asked again each time, for it may come back under another name.
+        patience_s: When it gives no more pictures it is looked for again, so many seconds long.
+        pause_s: Seconds from one attempt to the next.
+        stuck_s: After so many seconds without a new picture it counts as stuck.
 
     Raises:
-        CameraError: The camera cannot be opened.
+        CameraError: There is no such camera.
     """
 
-    def __init__(self, device: CameraDevice, *, stuck_s: float = _STUCK_S) -> None:
-        self._device = device
+    frame_interval_s = 1 / 30  # most cameras give thirty frames a second
+
+    def __init__(
+        self,
+        find: Callable[[], CameraDevice],
+        *,
+        patience_s: float = 0.0,
+        pause_s: float = _PAUSE_S,
+        stuck_s: float = _STUCK_S,
+    ) -> None:
+        self._find = find
+        self._patience_s = patience_s
+        self._pause_s = pause_s
         self._stuck_s = stuck_s
-        self._waiting: deque[tuple[float, NDArray[np.uint8]]] = deque(maxlen=_QUEUE)
-        self._changed = threading.Condition()
-        self._failure = ""
-        self._is_closed = False
-        self._fresh_s = time.monotonic()
-        threading.Thread(target=self._read, name=device.name, daemon=True).start()
-
-    @property
-    def name(self) -> str:
-        """``webcam:0`` and so on."""
-        return self._device.name
-
-    @property
-    def frame_interval_s(self) -> float:
-        """Seconds from frame to frame; most cameras give thirty a second."""
-        return _INTERVAL_S
+        device = find()
+        self.name = device.name
+        self._reader = _Reader(device, stuck_s)
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames as they come; times count from the first.
 
         Raises:
-            CameraError: The camera cannot be opened, ends, or is stuck.
+            CameraError: The camera cannot be opened, ends, or is stuck, or was away for too long.
         """
         start_s: float | None = None
-        index = 0
+        lost_s, index = 0.0, 0
         while True:
-            taken_s, image = self._take()
+            try:
+                taken_s, image = self._reader.take()
+            except CameraError as error:
+                if start_s is None or not self._patience_s:
+                    raise
+                lost_s = lost_s or time.monotonic()
+                self._find_again(lost_s, error)
+                continue
+            lost_s = 0.0
             start_s = taken_s if start_s is None else start_s
             yield Frame(index, taken_s - start_s, image)
             index += 1
 
     def close(self) -> None:
         """Let the camera go."""
-        self._is_closed = True
+        self._reader.is_closed = True
 
-    def _take(self) -> tuple[float, NDArray[np.uint8]]:
+    def _find_again(self, lost_s: float, error: CameraError) -> None:
+        """Open the camera again, or raise when it has been away for too long."""
+        self.close()
+        _LOGGER.warning("%s; looking for it again", error)
+        while time.monotonic() - lost_s < self._patience_s:
+            time.sleep(self._pause_s)
+            try:
+                self._reader = _Reader(self._find(), self._stuck_s)
+            except CameraError:
+                continue
+            return
+        raise CameraError(
+            f"the camera did not come back; received no picture for {self._patience_s:g} s after: "
+            f"{error}"
+        ) from error
+
+
+class _Reader:
+    """Reads an open camera in a thread, until it ends or ``is_closed`` is set."""
+
+    def __init__(self, device: CameraDevice, stuck_s: float) -> None:
+        self._device = device
+        self._stuck_s = stuck_s
+        self._waiting: deque[tuple[float, NDArray[np.uint8]]] = deque(maxlen=_QUEUE)
+        self._changed = threading.Condition()
+        self._failure = ""
+        self.is_closed = False
+        self._fresh_s = time.monotonic()
+        threading.Thread(target=self._read, name=device.name, daemon=True).start()
+
+    def take(self) -> tuple[float, NDArray[np.uint8]]:
+        """Return the oldest picture that waits, and when it was taken."""
+        name = self._device.name
         with self._changed:
             while True:
                 left_s = self._fresh_s + self._stuck_s - time.monotonic()
                 if self._failure and not self._waiting:
                     raise CameraError(
-                        f"the camera gives no pictures; received from {self.name}: "
+                        f"the camera gives no pictures; received from {name}: "
                         f"{self._failure}; check that it is plugged in, allowed and not in use"
                     )
                 if left_s <= 0:
                     raise CameraError(
-                        f"the camera is stuck; received no new picture from {self.name} for "
+                        f"the camera is stuck; received no new picture from {name} for "
                         f"{self._stuck_s:g} s; plug it in again, or end the program that uses it"
                     )
                 if self._waiting:
@@ -203,7 +235,7 @@ class Camera(LiveSource):
         last_sum, upright = None, Upright()
         with av.open(device.file, format=device.format, options=device.options) as container:
             for picture in container.decode(video=0):
-                if self._is_closed:
+                if self.is_closed:
                     return
                 image = upright(picture)
                 check_sum = zlib.adler32(image.data)

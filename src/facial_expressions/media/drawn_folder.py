@@ -70,13 +70,11 @@ class DrawnFolder:
         """
         picture = draw_faces(load_image(image, max_pixels=self._max_pixels), faces, explanations)
         is_jpeg = PurePath(name).suffix.lower() in _JPEG_SUFFIXES
+        kind, suffix = ("JPEG", ".jpg") if is_jpeg else ("PNG", ".png")
         stem = PurePath(name).stem[:_LONGEST_STEM] if name != "-" else "stdin"
         content = io.BytesIO()
-        if is_jpeg:
-            picture.save(content, "JPEG", quality=92)
-        else:
-            picture.save(content, "PNG")
-        return self._write(stem, ".jpg" if is_jpeg else ".png", content.getbuffer())
+        picture.save(content, kind, quality=92)  # that of a JPEG; a PNG has none
+        return self._write(stem, suffix, content.getbuffer())
 
     def _write(self, stem: str, suffix: str, content: memoryview) -> Path:
         """Write the first of ``stem-faces``, ``stem-faces-2``, ... that does not exist."""
@@ -85,5 +83,5 @@ class DrawnFolder:
             path = self._folder / f"{stem}-faces{extra}{suffix}"
             with contextlib.suppress(FileExistsError):
                 write_file(path, content, overwrite=False)
-                return path
-        raise AssertionError("the numbers never end")
+                break
+        return path

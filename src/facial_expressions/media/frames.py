@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,41 +38,6 @@ class Frame:
         return int(self.image.shape[0])
 
 
-class FrameSource(Protocol):
-    """Anything that gives frames one by one and has to be closed."""
-
-    @property
-    def name(self) -> str:
-        """What rows call the source."""
-        ...
-
-    @property
-    def duration_s(self) -> float | None:
-        """Length in seconds; None where there is no end or nobody knows it."""
-        ...
-
-    @property
-    def frame_interval_s(self) -> float:
-        """Seconds from frame to frame, on average."""
-        ...
-
-    @property
-    def note(self) -> str:
-        """After the last frame: what was wrong with the source; empty when nothing was."""
-        ...
-
-    def __iter__(self) -> Iterator[Frame]: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-
 class ClosedAtExit(ABC):
     """Something with ``close`` that a ``with`` block closes at its end."""
 
@@ -84,10 +48,28 @@ class ClosedAtExit(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
+
+
+class FrameSource(ClosedAtExit):
+    """Anything that gives frames one by one and has to be closed.
+
+    Attributes:
+        name: What rows call the source.
+        frame_interval_s: Seconds from frame to frame, on average.
+        duration_s: Length in seconds; None where there is no end or nobody knows it.
+    """
+
+    name: str
+    frame_interval_s: float
+    duration_s: float | None = None
+
+    @property
+    def note(self) -> str:
+        """After the last frame: what was wrong with the source; empty when nothing was."""
+        return ""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames, in order."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from facial_expressions.errors import MissingExtraError
+from facial_expressions.errors import needs_extra
 
-try:
+with needs_extra("video"):
     import av
-except ImportError as error:
-    raise MissingExtraError.of("video", "av") from error
 
 __all__ = ["av"]

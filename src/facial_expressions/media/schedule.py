@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
-__all__ = ["EVERY_AUTO", "AutoSchedule", "Every", "FixedSchedule", "Schedule", "choose_schedule"]
+__all__ = ["EVERY_AUTO", "Every", "Schedule"]
 
 Every = int | Literal["auto"]
 """Every how many frames the detector runs; ``auto`` holds real time."""
@@ -17,8 +17,43 @@ _LONGEST_REST_S: Final = 0.5
 """With ``auto`` the detector runs at least twice in a second of video, however slow it is."""
 
 
-class Schedule(Protocol):
-    """Says whether the detector is to run on a frame; asked once for each, in order."""
+class Schedule:
+    """Says whether the detector is to run on a frame; asked once for each, in order.
+
+    With n it runs on frames 0, n, 2n, ... With ``auto`` it runs whenever there is time for it: as
+    long as the work is not behind the video. Which frames those are depends on the machine and its
+    load; a number repeats.
+
+    Args:
+        every: A number of frames, 1 or more, or ``auto``.
+        interval_s: Seconds from frame to frame; with ``auto`` the work may be one of them behind.
+        clock: Gives the time in seconds.
+
+    Raises:
+        ValueError: The number is under 1.
+
+    Examples:
+        >>> schedule = Schedule(3, interval_s=0.04)
+        >>> [schedule.is_due(index, index * 0.04) for index in range(4)]
+        [True, False, False, True]
+        >>> clock = iter([0.0, 0.03, 0.2, 0.21]).__next__
+        >>> schedule = Schedule("auto", interval_s=0.04, clock=clock)
+        >>> [schedule.is_due(index, index * 0.04) for index in range(4)]
+        [True, True, False, False]
+    """
+
+    def __init__(
+        self, every: Every, *, interval_s: float, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._every = None if every == EVERY_AUTO else int(every)
+        if self._every is not None and self._every < 1:
+            raise ValueError(
+                f"the detector runs every 1 or more frames; received {every}; use 1 or 'auto'"
+            )
+        self._interval_s = interval_s
+        self._clock = clock
+        self._start_s: float | None = None
+        self._last_run_s = 0.0
 
     def is_due(self, index: int, time_s: float) -> bool:
         """Return whether the detector is to run.
@@ -27,72 +62,8 @@ class Schedule(Protocol):
             index: Number of the frame, counted from 0.
             time_s: Its time in seconds.
         """
-        ...
-
-
-class FixedSchedule:
-    """The detector runs on frames 0, n, 2n, ...
-
-    Args:
-        every: n, 1 or more.
-
-    Raises:
-        ValueError: n is under 1.
-
-    Examples:
-        >>> schedule = FixedSchedule(3)
-        >>> [schedule.is_due(index, 0.0) for index in range(4)]
-        [True, False, False, True]
-    """
-
-    def __init__(self, every: int) -> None:
-        if every < 1:
-            raise ValueError(
-                f"the detector runs every 1 or more frames; received {every}; use 1 or 'auto'"
-            )
-        self._every = every
-
-    def is_due(self, index: int, time_s: float) -> bool:
-        """Return whether the frame's number is a multiple of n.
-
-        Args:
-            index: Number of the frame, counted from 0.
-            time_s: Not looked at.
-        """
-        return index % self._every == 0
-
-
-class AutoSchedule:
-    """The detector runs whenever there is time for it: as long as the work is not behind the video.
-
-    Which frames it runs on depends on the machine and its load; a fixed schedule repeats.
-
-    Args:
-        interval_s: Seconds from frame to frame; the work may be one of them behind.
-        clock: Gives the time in seconds.
-
-    Examples:
-        >>> clock = iter([0.0, 0.03, 0.2, 0.21]).__next__
-        >>> schedule = AutoSchedule(0.04, clock=clock)
-        >>> [schedule.is_due(index, index * 0.04) for index in range(4)]
-        [True, True, False, False]
-    """
-
-    def __init__(
-        self, interval_s: float, *, clock: Callable[[], float] = time.perf_counter
-    ) -> None:
-        self._interval_s = interval_s
-        self._clock = clock
-        self._start_s: float | None = None
-        self._last_run_s = 0.0
-
-    def is_due(self, index: int, time_s: float) -> bool:
-        """Return whether the work is in time, or the detector has rested for half a second.
-
-        Args:
-            index: Not looked at.
-            time_s: The frame's time in seconds.
-        """
+        if self._every is not None:
+            return index % self._every == 0
         now_s = self._clock()
         if self._start_s is None:
             self._start_s, self._last_run_s = now_s - time_s, time_s
@@ -102,18 +73,3 @@ class AutoSchedule:
         if is_due:
             self._last_run_s = time_s
         return is_due
-
-
-def choose_schedule(every: Every, *, interval_s: float) -> Schedule:
-    """Return the schedule that an option asks for.
-
-    Args:
-        every: A number of frames, or ``auto``.
-        interval_s: Seconds from frame to frame.
-
-    Raises:
-        ValueError: The number is under 1.
-    """
-    if every == EVERY_AUTO:
-        return AutoSchedule(interval_s)
-    return FixedSchedule(int(every))

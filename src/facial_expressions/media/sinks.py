@@ -1,8 +1,13 @@
-"""Where results go: what every sink has, and the choice of one by a file's ending.
+"""Where results go: rows as JSON Lines, CSV or Parquet, or a marked video.
 
 Sinks are context managers with ``write``; any number of them can stand in one ``with`` block or an
 ``ExitStack``. Leaving the block closes the file, also after Ctrl-C, so that what was written until
 then is valid.
+
+JSON Lines has one line per frame. CSV and Parquet have one row per face, and one row with those
+columns empty for a frame without a face. A line is on the disk as soon as its frame is done;
+Parquet is written in groups of rows and readable once it is closed. What is no UTF-8 in a video's
+name is escaped.
 """
 
 from __future__ import annotations
@@ -12,7 +17,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from facial_expressions.media.row_sinks import CsvSink, JsonLinesSink, ParquetSink
+from facial_expressions.media.frames import ClosedAtExit
+from facial_expressions.parquet_rows import ParquetRows
+from facial_expressions.rows import FRAME, csv_header, table_columns, table_rows, to_csv, to_json
 
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
@@ -73,6 +80,45 @@ def open_sink(
     return build(file, source=source, labels=tuple(labels))
 
 
+class _TextSink(ClosedAtExit):
+    """A text file of rows: CSV under a line of column names, or one line of JSON per frame."""
+
+    def __init__(self, path: Path, *, source: str, labels: Sequence[str]) -> None:
+        self._source, self._labels = source, labels
+        self._is_csv = path.suffix.lower() == ".csv"
+        self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
+        if self._is_csv:
+            self._file.write(csv_header(FRAME, labels) + "\n")
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Write a frame's lines, at once."""
+        row = result.to_dict(self._source)
+        lines = to_csv(FRAME, row, self._labels) if self._is_csv else to_json(FRAME, row)
+        self._file.write(lines + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class _ParquetSink(ClosedAtExit):
+    """The rows of a CSV with types, for data frames."""
+
+    def __init__(self, path: Path, *, source: str, labels: Sequence[str]) -> None:
+        self._source, self._labels = source, labels
+        self._rows = ParquetRows(path, table_columns(FRAME, labels), labels, extra="video")
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Take a frame's rows; they are written in groups."""
+        for row in table_rows(FRAME, result.to_dict(self._source), self._labels):
+            self._rows.write(row)
+
+    def close(self) -> None:
+        """Write what still waits, and close the file."""
+        self._rows.close()
+
+
 def _open_video(path: Path, *, source: str, labels: Sequence[str]) -> Sink:
     from facial_expressions.media.video_sink import VideoSink  # needs PyAV
 
@@ -80,8 +126,8 @@ def _open_video(path: Path, *, source: str, labels: Sequence[str]) -> Sink:
 
 
 _SINKS: Final[dict[str, Callable[..., Sink]]] = {
-    ".jsonl": JsonLinesSink,
-    ".csv": CsvSink,
-    ".parquet": ParquetSink,
+    ".jsonl": _TextSink,
+    ".csv": _TextSink,
+    ".parquet": _ParquetSink,
     ".mp4": _open_video,
 }

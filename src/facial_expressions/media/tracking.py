@@ -32,6 +32,9 @@ _LARGEST_RATIO: Final = 2.0
 _LIMIT: Final = _LONGEST_REACH + 1 + log(_LARGEST_RATIO) + 0.1
 """More than any possible pair costs: as many as possible are matched."""
 
+_LONGEST_GAP_S: Final = 1.0
+"""A face that was not seen for longer than this gets a new number."""
+
 _SPEED_MEMORY_S: Final = 0.15
 _SPEED_DECAY_S: Final = 1.0
 
@@ -76,12 +79,6 @@ class _Track:
 class Tracker:
     """Gives detections numbers that stay with the face.
 
-    Args:
-        max_gap_s: A face that was not seen for longer than this gets a new number.
-
-    Raises:
-        ValueError: The gap is negative.
-
     Examples:
         >>> tracker = Tracker()
         >>> tracker.update([Detection(Box(0, 0, 10, 10), 0.9)], time_s=0.0)[0][0]
@@ -90,12 +87,7 @@ class Tracker:
         1
     """
 
-    def __init__(self, *, max_gap_s: float = 1.0) -> None:
-        if not max_gap_s >= 0:
-            raise ValueError(
-                f"a gap is 0 seconds or longer; received {max_gap_s}; use for example 1.0"
-            )
-        self._max_gap_s = max_gap_s
+    def __init__(self) -> None:
         self._tracks: list[_Track] = []
         self._n_given = 0
         self._last_time_s = -inf
@@ -117,7 +109,7 @@ class Tracker:
         Returns:
             The detections in the order given, each with its track's number.
         """
-        oldest_s = time_s - self._max_gap_s
+        oldest_s = time_s - _LONGEST_GAP_S
         self._tracks = [track for track in self._tracks if track.time_s >= oldest_s]
         costs = [[_cost(track, found, time_s) for found in detections] for track in self._tracks]
         numbers = {}

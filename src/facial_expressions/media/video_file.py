@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from facial_expressions.errors import VideoError
 from facial_expressions.images import MAX_SIDE
 from facial_expressions.limits import MAX_PIXELS
-from facial_expressions.media.frames import ClosedAtExit, Frame
+from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
 
@@ -37,7 +37,7 @@ _RATES: Final = (0.01, 1000.0)
 _MICROSECOND: Final = 1e-6
 
 
-class VideoFile(ClosedAtExit):
+class VideoFile(FrameSource):
     """The frames of a video file, to be read once, in a ``with`` block.
 
     Args:
@@ -57,6 +57,7 @@ class VideoFile(ClosedAtExit):
 
     def __init__(self, path: str | Path, *, max_pixels: int = MAX_PIXELS) -> None:
         self._path = Path(path)
+        self.name = str(self._path)
         self._max_pixels = max_pixels
         self._container = open_container(path)
         try:
@@ -66,27 +67,15 @@ class VideoFile(ClosedAtExit):
             self._container.close()
             raise
         self._stream.thread_type = "AUTO"
+        rate = float(self._stream.average_rate or 0)
+        self.frame_interval_s = 1 / (rate if _RATES[0] <= rate <= _RATES[1] else _FALLBACK_RATE)
+        duration = self._container.duration
+        if duration is not None and duration > 0:
+            self.duration_s = duration * _MICROSECOND
         self._is_cut = _reaches_past_end(self._stream, self._path)
         self._upright = Upright()
         self._n_damaged = 0
         self._end_s = 0.0
-
-    @property
-    def name(self) -> str:
-        """The path as it was given."""
-        return str(self._path)
-
-    @property
-    def duration_s(self) -> float | None:
-        """Length in seconds that the file claims; None where it claims none."""
-        duration = self._container.duration
-        return None if duration is None or duration <= 0 else duration * _MICROSECOND
-
-    @property
-    def frame_interval_s(self) -> float:
-        """Seconds from frame to frame, on average, as the file says."""
-        rate = float(self._stream.average_rate or 0)
-        return 1 / (rate if _RATES[0] <= rate <= _RATES[1] else _FALLBACK_RATE)
 
     @property
     def note(self) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
@@ -105,12 +105,7 @@ class VideoSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         try:
             if self._stream is not None:
                 self._output.mux(self._stream.encode())
@@ -132,41 +127,29 @@ class _Sound:
         self._output = output
         self.start_s = (self._container.start_time or 0) * _MICROSECOND
         self._target: AudioStream | None = None
-        self._is_copied = False
         self._packets: Iterator[Packet[AudioStream]] = iter(())
-        self._waiting: Packet[AudioStream] | None = None
-        if self._container.streams.audio:
-            self._open(self._container.streams.audio[0])
+        for source in self._container.streams.audio[:1]:
+            context = source.codec_context
+            self._is_copied = context.name in _COPIED
+            if self._is_copied:
+                self._target = output.add_stream_from_template(source)
+            else:
+                self._target = output.add_stream("aac", rate=context.sample_rate)
+            self._packets = self._read(source)
+        self._next = next(self._packets, None)
 
-    def _open(self, source: AudioStream) -> None:
-        context = source.codec_context
-        self._is_copied = context.name in _COPIED
-        if self._is_copied:
-            self._target = self._output.add_stream_from_template(source)
-        else:
-            self._target = self._output.add_stream("aac", rate=context.sample_rate)
-        self._packets = self._container.demux(source)
+    def _read(self, source: AudioStream) -> Iterator[Packet[AudioStream]]:
+        """Yield the packets that have a time and a content, as far as the file can be read."""
+        with contextlib.suppress(av.error.FFmpegError):
+            for packet in self._container.demux(source):
+                if packet.pts is not None and packet.size:
+                    yield packet
 
     def copy(self, *, until_s: float, start_s: float) -> None:
         """Write the sound up to a time; damaged packets are left out."""
-        while self._target is not None:
-            packet = self._next() if self._waiting is None else self._waiting
-            self._waiting = None
-            if packet is None:
-                return
-            if packet.pts is None or not packet.size:
-                continue
-            if float(packet.pts * packet.time_base) > until_s:
-                self._waiting = packet
-                return
-            self._write(packet, start_s)
-
-    def _next(self) -> Packet[AudioStream] | None:
-        try:
-            return next(self._packets, None)
-        except av.error.FFmpegError:
-            self._packets = iter(())
-            return None
+        while self._next is not None and _time_s(self._next) <= until_s:
+            self._write(self._next, start_s)
+            self._next = next(self._packets, None)
 
     def _write(self, packet: Packet[AudioStream], start_s: float) -> None:
         if self._target is None:
@@ -194,6 +177,10 @@ class _Sound:
     def close(self) -> None:
         """Close the file that the sound comes from."""
         self._container.close()
+
+
+def _time_s(packet: Packet[AudioStream]) -> float:
+    return float((packet.pts or 0) * packet.time_base)
 
 
 def _fitted(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -27,13 +26,8 @@ _INK: Final = (28, 30, 34)
 _FAINT: Final = (96, 100, 108)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Card:
-    """One picture with two lines under it."""
-
-    image: NDArray[np.uint8]
-    title: str
-    note: str
+_Card = tuple[NDArray[np.uint8], str, str]
+"""One picture and two lines under it."""
 
 
 def draw_audit(report: AuditReport, dataset: Dataset) -> Image.Image:
@@ -46,29 +40,16 @@ def draw_audit(report: AuditReport, dataset: Dataset) -> Image.Image:
     Returns:
         An RGB picture, each kind under its own heading; at most 100 pictures of either.
     """
-    place = {
-        source: (split, row)
+    found: dict[str, tuple[NDArray[np.uint8], str]] = {
+        source: (split.images[row], dataset.labels.names[int(split.labels[row])])
         for split in dataset.splits()
         for row, source in enumerate(split.sources)
     }
-
-    def image_of(source: str) -> NDArray[np.uint8]:
-        split, row = place[source]
-        image: NDArray[np.uint8] = split.images[row]
-        return image
-
-    def label_of(source: str) -> str:
-        split, row = place[source]
-        return dataset.labels.names[int(split.labels[row])]
-
     conflicts = [
-        _Card(image_of(group.sources[0]), _votes(group), _where(report, group))
+        (found[group.sources[0]][0], _votes(group), _where(report, group))
         for group in report.conflicting
     ]
-    blank = [
-        _Card(image_of(source), label_of(source), source.rpartition("/")[2])
-        for source in report.blank
-    ]
+    blank = [(*found[source], source.rpartition("/")[2]) for source in report.blank]
     sections = [
         (f"{len(conflicts):,} pictures that are there with different labels", conflicts),
         (f"{len(blank):,} blank pictures", blank),
@@ -82,8 +63,7 @@ def _votes(group: DuplicateGroup) -> str:
 
 
 def _where(report: AuditReport, group: DuplicateGroup) -> str:
-    names = sorted({report.split_names[split] for split in group.splits})
-    return ", ".join(names)
+    return ", ".join(sorted({report.split_names[split] for split in group.splits}))
 
 
 def _draw_sections(sections: Sequence[tuple[str, Sequence[_Card]]]) -> Image.Image:
@@ -109,13 +89,12 @@ def _draw_card(
     sheet: Image.Image, draw: ImageDraw.ImageDraw, card: _Card, corner: tuple[int, int]
 ) -> None:
     left, top = corner
-    picture = Image.fromarray(card.image).resize(
-        (_PICTURE_PX, _PICTURE_PX), Image.Resampling.BICUBIC
-    )
+    image, title, note = card
+    picture = Image.fromarray(image).resize((_PICTURE_PX, _PICTURE_PX), Image.Resampling.BICUBIC)
     sheet.paste(picture.convert("RGB"), corner)
     frame = (left - 1, top - 1, left + _PICTURE_PX, top + _PICTURE_PX)
     draw.rectangle(frame, outline=(190, 192, 196))
-    for text, offset, color in ((card.title, 4, _INK), (card.note, 20, _FAINT)):
+    for text, offset, color in ((title, 4, _INK), (note, 20, _FAINT)):
         font = ImageFont.load_default(13)
         shown = text
         while draw.textlength(shown, font=font) > _CARD_PX[0] - 10:

@@ -15,7 +15,7 @@ from facial_expressions.evaluation.comparison import (
 from facial_expressions.pages.tables import Table, display_name
 from facial_expressions.pages.templating import render
 
-__all__ = ["comparison_markdown", "comparison_page", "comparison_text"]
+__all__ = ["comparison_page", "comparison_text"]
 
 _PAIR_COLUMNS: Final = (
     "Pair", "Difference, points", "Only the first right", "Only the second right", "McNemar p",
@@ -53,36 +53,20 @@ def comparison_text(reports: Sequence[StoredReport]) -> str:
     return "\n".join([*lines, "", *map(_sentence, comparisons)]) + "\n"
 
 
-def comparison_markdown(reports: Sequence[StoredReport]) -> str:
-    """Return the comparison as Markdown: every figure, best in bold, then the pairs.
+def comparison_page(reports: Sequence[StoredReport], suffix: str) -> str:
+    """Return every figure of reports side by side, the best in bold, then the pairs.
 
     Args:
         reports: Two or more.
+        suffix: ``.md`` for Markdown, ``.html`` for one page that needs no other file.
 
     Raises:
         ValueError: There are fewer than two.
         MissingExtraError: Jinja2 is not installed.
     """
-    return _render("comparison.md", reports)
-
-
-def comparison_page(reports: Sequence[StoredReport]) -> str:
-    """Return the comparison as one HTML page that needs no other file.
-
-    Args:
-        reports: Two or more.
-
-    Raises:
-        ValueError: There are fewer than two.
-        MissingExtraError: Jinja2 is not installed.
-    """
-    return _render("comparison.html", reports)
-
-
-def _render(template: str, reports: Sequence[StoredReport]) -> str:
     pairs = Table(_PAIR_COLUMNS, [_pair_row(one) for one in compare_reports(reports)])
-    names = [report.name for report in reports]
-    return render(template, names=names, rows=_figure_rows(reports), pairs=pairs, level=LEVEL)
+    names, rows = [report.name for report in reports], _figure_rows(reports)
+    return render(f"comparison{suffix}", names=names, rows=rows, pairs=pairs, level=LEVEL)
 
 
 def _figure_rows(reports: Sequence[StoredReport]) -> list[tuple[str, Cells]]:

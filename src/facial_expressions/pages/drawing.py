@@ -12,7 +12,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from facial_expressions.errors import MissingExtraError
+from facial_expressions.errors import needs_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,11 +75,9 @@ def new_figure(width_inches: float, height_inches: float) -> Figure:
     Raises:
         MissingExtraError: Matplotlib is not installed.
     """
-    try:
+    with needs_extra("evaluate"):
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ImportError as error:
-        raise MissingExtraError.of("evaluate", "matplotlib") from error
     return Figure(
         figsize=(width_inches, height_inches),
         dpi=_DPI,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.errors import MissingExtraError
+from facial_expressions.errors import needs_extra
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.pages import tables
 
@@ -49,10 +49,8 @@ def environment(extra: str = "evaluate") -> Environment:
     Raises:
         MissingExtraError: Jinja2 is not installed.
     """
-    try:
+    with needs_extra(extra):
         import jinja2
-    except ImportError as error:
-        raise MissingExtraError.of(extra, "jinja2") from error
     known = jinja2.Environment(
         loader=jinja2.PackageLoader("facial_expressions.pages"),
         autoescape=jinja2.select_autoescape(),

@@ -9,8 +9,9 @@ arXiv:1803.05407).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import keras
 import numpy as np
@@ -29,20 +30,11 @@ from facial_expressions.training.recipe import DistillationRecipe
 from facial_expressions.training.run_folder import RunFolder, describe_environment
 from facial_expressions.training.trained_networks import FinishedRun, read_finished_run
 
-__all__ = ["AveragedRun", "average_runs"]
+__all__ = ["average_runs"]
 
-
-@dataclass(frozen=True, slots=True)
-class AveragedRun:
-    """The average of several runs.
-
-    Attributes:
-        folder: Its files; ``export`` takes them like a finished run's.
-        val_accuracy: Accuracy of the first head on validation, 0 to 1.
-    """
-
-    folder: RunFolder
-    val_accuracy: float
+_N_BATCHES: Final = 100
+"""Training batches that the statistics of normalisation layers are measured on, at most one epoch;
+as the first run's recipe makes them in its last epoch."""
 
 
 def average_runs(
@@ -51,20 +43,17 @@ def average_runs(
     dataset: Dataset,
     *,
     votes: Votes | None = None,
-    n_batches: int = 100,
-) -> AveragedRun:
-    """Average the final weights of finished runs.
+) -> float:
+    """Average the final weights of finished runs, with the first run's recipe.
 
     Args:
         run_dirs: Folders of two or more finished runs of one network on one data set.
-        out: Folder to write; must not hold a run yet.
+        out: Folder to write, which ``export`` takes like a finished run's; must not hold a run yet.
         dataset: The data set of the runs.
         votes: FER+ votes; needed when the runs have a FER+ head.
-        n_batches: Training batches that the statistics of normalisation layers are measured on, at
-            most one epoch; as the first run's recipe makes them in its last epoch.
 
     Returns:
-        The average, with the first run's recipe.
+        Accuracy of the first head of the average on validation, 0 to 1.
 
     Raises:
         ModelError: There are fewer than two runs, one is not finished, or they differ in network,
@@ -83,7 +72,7 @@ def average_runs(
     material = gather(recipe, dataset, votes)
     model = build_network(recipe, runs[0].heads, any_size=bool(recipe.augmentation.sizes))
     model.set_weights(_mean_weights(runs))
-    _measure_statistics(model, material, n_batches=n_batches)
+    _measure_statistics(model, material)
     folder.path.mkdir(parents=True, exist_ok=True)
     write_file(folder.recipe, runs[0].recipe.to_toml())
     folder.write_json(folder.dataset, material.facts)
@@ -92,16 +81,16 @@ def average_runs(
     folder.write_json(folder.origins, {"average_of": [run.describe() for run in runs]})
     logits = save_final_weights(folder, model, dataset.validation, material.truths())
     right = logits[0].argmax(axis=1) == dataset.validation.labels
-    return AveragedRun(folder=folder, val_accuracy=float(right.mean()))
+    return float(right.mean())
 
 
-def _measure_statistics(model: keras.Model, material: Material, *, n_batches: int) -> None:
+def _measure_statistics(model: keras.Model, material: Material) -> None:
     """Set the statistics of normalisation layers to their mean over training batches."""
     norms = [one for one in model._flatten_layers() if isinstance(one, layers.BatchNormalization)]
     momenta = [layer.momentum for layer in norms]
     batches, last = material.batches(), material.recipe.optimization.epochs - 1
     keras.utils.set_random_seed(material.recipe.run.seed)
-    for step in range(min(n_batches, len(batches)) if norms else 0):
+    for step in range(min(_N_BATCHES, len(batches)) if norms else 0):
         for layer in norms:
             layer.momentum = 1 - 1 / (step + 1)  # makes the moving average a plain mean
         model(batches.load(last, step).inputs, training=True)

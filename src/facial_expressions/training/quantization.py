@@ -37,7 +37,7 @@ from facial_expressions.model_metadata import INPUT_NAME
 from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.model_files import model_bytes, open_content
 
-__all__ = ["Quantized", "Verdict", "judge", "merge_pools", "quantize", "quantize_file"]
+__all__ = ["Verdict", "judge", "merge_pools", "quantize", "quantize_file"]
 
 CALIBRATION: Final = 512
 """Training pictures whose activations decide the ranges."""
@@ -92,26 +92,16 @@ class Verdict:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Quantized:
-    """A written int8 file.
-
-    Attributes:
-        path: The file.
-        verdict: What it loses and gains.
-    """
-
-    path: Path
-    verdict: Verdict
-
-
-def quantize_file(model: str | Path, out: str | Path, dataset: Dataset) -> Quantized:
+def quantize_file(model: str | Path, out: str | Path, dataset: Dataset) -> Verdict:
     """Make an int8 file of a model file, compare both, and write it when it is worth it.
 
     Args:
         model: A model that ships, by name, or a model file.
         out: The file to write.
         dataset: Its training pictures decide the ranges, those of validation the verdict.
+
+    Returns:
+        What the int8 file loses and gains.
 
     Raises:
         ModelError: The model is missing, damaged or none of ours.
@@ -141,7 +131,7 @@ def quantize_file(model: str | Path, out: str | Path, dataset: Dataset) -> Quant
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, with_accuracy(content, verdict.int8_accuracy))
-    return Quantized(path, verdict)
+    return verdict
 
 
 def _by_first_head(model: str | Path) -> ExpressionClassifier:
@@ -168,7 +158,9 @@ def quantize(
     tools = quantization_tools()
     prepared, made = folder / "prepared.onnx", folder / "made.onnx"
     tools.quant_pre_process(str(classifier.path), str(prepared), skip_symbolic_shape=True)
-    onnx.save(merge_pools(onnx.load(prepared)), prepared)
+    model = merge_pools(onnx.load(prepared))
+    kept = _name_nodes_to_keep(model, keep_first)
+    onnx.save(model, prepared)
     batches = _batches(pictures, classifier)
     reader = type(
         "Reader", (tools.CalibrationDataReader,), {"get_next": lambda self: next(batches, None)}
@@ -179,7 +171,7 @@ def quantize(
         reader(),
         quant_format=tools.QuantFormat.QDQ,
         op_types_to_quantize=list(KINDS if classifier.explains else KINDS_WITHOUT_MAPS),
-        nodes_to_exclude=_name_nodes_to_keep(prepared, keep_first),
+        nodes_to_exclude=kept,
         per_channel=True,
         reduce_range=True,
         weight_type=tools.QuantType.QInt8,
@@ -306,17 +298,15 @@ def _batches(
         yield {INPUT_NAME: batch}
 
 
-def _name_nodes_to_keep(path: Path, keep_first: int) -> list[str]:
+def _name_nodes_to_keep(model: onnx.ModelProto, keep_first: int) -> list[str]:
     """Return the names of the nodes that stay in floating point; nameless nodes get one.
 
     They are the first convolutions, and what makes answers of logits: the nodes of the outputs,
     maps too, and those that ``export`` named after an output: biases, temperature and map of
     confidences.
     """
-    model = onnx.load(path)
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"node {number}"
-    onnx.save(model, path)
     outputs = {one.name for one in model.graph.output}
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
     return convolutions[:keep_first] + [
