@@ -278,7 +278,7 @@ def evaluate(
         uncertain_below=calibration.uncertain_below,
         # A mean over views does not give its logits back.
         calibration=calibration if n_views == 1 else None,
-        provenance=provenance or Provenance(model=_model_name(classifier)),
+        provenance=provenance or _origin_of(classifier),
     )
     latency = None
     if chosen.has_latency:
@@ -369,9 +369,12 @@ def _rounded(value: object) -> object:
     return value
 
 
-def _model_name(classifier: Classifier) -> str:
-    name = getattr(getattr(classifier, "metadata", None), "name", "")
-    return str(name) or type(classifier).__name__
+def _origin_of(classifier: Classifier) -> Provenance:
+    """Return the names of model and head, or that of the class where there is no model file."""
+    model, head = (
+        str(getattr(getattr(classifier, part, None), "name", "")) for part in ("metadata", "head")
+    )
+    return Provenance(model=model or type(classifier).__name__, head=head)
 
 
 def _calibration_of(classifier: Classifier) -> Calibration:
