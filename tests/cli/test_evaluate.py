@@ -274,6 +274,18 @@ def test_the_head_for_people_answers_unless_another_is_asked(
     assert (data["uncalibrated"] is not None) == (head == "people")
 
 
+@pytest.mark.parametrize(("words", "head"), [([], "people"), (["--head", "fer2013"], "fer2013")])
+def test_other_data_is_measured_by_the_default_head(
+    tmp_path: Path, words: list[str], head: str
+) -> None:
+    path = write_mapped_model(tmp_path / "two.onnx", metadata_of(PEOPLE_HEAD, HEAD))
+    (tmp_path / "faces" / "happy").mkdir(parents=True)
+    Image.fromarray(builders.draw_face("happy", 0)).save(tmp_path / "faces" / "happy" / "a.png")
+    out = tmp_path / "out"
+    assert evaluate(path, "--data", tmp_path / "faces", "--out", out, *words) == 0
+    assert report_of(out)["head"] == head
+
+
 @pytest.mark.parametrize(
     ("labels", "head", "message"),
     [

@@ -182,6 +182,7 @@ def test_the_chart_of_votes_shows_the_bins() -> None:
     assert heights == [0.3, 0.65]
     assert (top.get_title(loc="left") or top.get_title()) == "Reliability: ECE 0.1000"
     assert top.get_ylabel() == "Share of votes"
+    assert report_charts(with_votes())["votes"].get_suptitle().startswith("All 1,150 pictures")
     filled = [bar.get_height() for bar in bottom.patches if isinstance(bar, Rectangle)]
     assert filled == [25, 75]
 

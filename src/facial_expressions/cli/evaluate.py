@@ -52,6 +52,7 @@ class _Source:
     split: str
     protocol: str | None
     labels: LabelsName
+    head: str | None
     ferplus: Path | None
     competition: Path | None
     seed: int
@@ -85,7 +86,8 @@ def command(  # noqa: PLR0913 - one argument per option
     head: Annotated[
         str | None,
         typer.Option(
-            help="Head that answers; without it that of the labels' name, or the file's default."
+            help="Head that answers; without it the file's default, or on FER-2013 the one named "
+            "as the labels."
         ),
     ] = None,
     ferplus: Annotated[Path | None, typer.Option(help="FER+ votes, fer2013new.csv.")] = None,
@@ -140,6 +142,7 @@ def command(  # noqa: PLR0913 - one argument per option
         split=split.value,
         protocol=protocol,
         labels=labels,
+        head=head,
         ferplus=ferplus,
         competition=competition,
         seed=seed,
@@ -148,19 +151,22 @@ def command(  # noqa: PLR0913 - one argument per option
     )
     classifier = _load_classifier(options, labels)
     _check_labels(classifier, source)
-    report, images = _measure(classifier, source, settings)
+    report, classifier, images = _measure(classifier, source, settings)
     _finish(report, out, classifier=classifier, images=images)
 
 
 def _measure(
     classifier: CropClassifier, source: _Source, settings: EvaluationSettings
-) -> tuple[Report, NDArray[np.uint8]]:
-    """Measure a classifier on crops; return the pictures that were measured as well."""
+) -> tuple[Report, CropClassifier, NDArray[np.uint8]]:
+    """Measure a classifier on crops; return the head and the pictures that were measured, too."""
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.evaluation.report import evaluate
     from facial_expressions.evaluation.splits import align_labels, choose_split, training_pictures
 
     dataset, whole, votes = _load_data(source)
+    if source.head is None and dataset.name != source.labels.value:
+        # Not FER-2013: its labels are its own, so the file's default answers.
+        classifier = classifier.for_labels(None)
     # With votes those pictures are asked too that have no majority.
     chosen = choose_split(dataset if votes is None else whole, source.split)
     split, notes = align_labels(chosen, dataset.labels, classifier.labels)
@@ -180,7 +186,7 @@ def _measure(
             progress=bar.show,
         )
     measured = split if votes is None else choose_split(dataset, source.split)
-    return replace(report, notes=(*dataset.left_out, *notes)), measured.images
+    return replace(report, notes=(*dataset.left_out, *notes)), classifier, measured.images
 
 
 def _check_labels(classifier: CropClassifier, source: _Source) -> None:

@@ -66,12 +66,12 @@ def report_charts(report: Report, *, samples: Sequence[Sample] = ()) -> dict[str
     charts = {"confusion_matrix": _confusion_matrix(report)}
     if report.probabilities is not None:
         charts["reliability"] = _reliability(report.probabilities)
-    if report.votes is not None:
-        charts["votes"] = _votes(report.votes)
     if report.robustness is not None:
         charts["robustness"] = _robustness(report.robustness)
     for figure in charts.values():
         figure.suptitle(title_of(report), fontsize=10, color=MUTED)
+    if report.votes is not None:
+        charts["votes"] = _votes(report.votes)
     if samples:
         charts["samples"] = _samples(samples)
     return charts
@@ -122,6 +122,8 @@ def _votes(votes: VoteFigures) -> Figure:
     figure = new_figure(5.6, 5.2)
     top, bottom = figure.subplots(2, 1, height_ratios=(4, 1))
     _draw_bins(top, bottom, votes, right="share of votes")
+    text = f"All {votes.n:,} pictures that have votes for the expressions"
+    figure.suptitle(text, fontsize=10, color=MUTED)
     return figure
 
 

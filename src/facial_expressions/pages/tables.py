@@ -43,9 +43,10 @@ ROBUSTNESS_TEXT: Final = (
     "detector's box that lies off."
 )
 PEOPLE_TEXT: Final = (
-    "Strict majority: more than half of ten people agree on one of the seven expressions. Shares "
-    "of votes: how the votes for the seven fall; an answer is as right as the share that it got. "
-    "The last row is the mean of the two accuracies and the two balanced accuracies."
+    "Strict majority: more than half of the votes, single ones left out, are for one of the seven "
+    "expressions. Shares of votes: how the votes for the seven fall; an answer is as right as the "
+    "share that it got. The last row is the mean of the two accuracies and the two balanced "
+    "accuracies."
 )
 _SUBSET_MEANINGS: Final = {
     "public": "PublicTest of the competition",
