@@ -84,13 +84,12 @@ def test_strict_majority_among_the_seven(
     row: np.ndarray[tuple[int, int], np.dtype[np.uint8]], expected: str | None
 ) -> None:
     label_id = -1 if expected is None else PEOPLE.id_of(expected)
-    majority = people_majority(row)
-    assert (majority.dtype, majority.tolist()) == (np.int64, [label_id])
+    assert people_majority(row).tolist() == [label_id]
 
 
 def test_shares_of_the_seven_leave_out_contempt_and_what_is_no_expression() -> None:
     shares = people_shares(votes(happy=3, fear=1, contempt=2, unknown=3, not_a_face=1))
-    assert (shares.dtype, shares.shape) == (np.float32, (1, 7))
+    assert shares.dtype == np.float32
     named = dict(zip(PEOPLE, shares[0].tolist(), strict=True))
     assert named.pop("happy") == 0.75
     assert named.pop("fear") == 0.25
