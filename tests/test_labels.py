@@ -9,6 +9,7 @@ from facial_expressions.labels import (
     FER2013,
     FERPLUS,
     FERPLUS_COLUMNS,
+    PEOPLE,
     LabelSet,
     canonical_label,
 )
@@ -26,6 +27,10 @@ def test_competition_codes_are_another_order_of_the_same_names() -> None:
 def test_ferplus_adds_contempt() -> None:
     assert set(FERPLUS) - set(FER2013) == {"contempt"}
     assert set(FERPLUS_COLUMNS) - set(FERPLUS) == {"unknown", "not a face"}
+
+
+def test_people_have_the_seven_names_in_the_same_order() -> None:
+    assert (PEOPLE.name, PEOPLE.names) == ("people", FER2013.names)
 
 
 def test_id_and_name_are_inverse() -> None:

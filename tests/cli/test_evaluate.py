@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facial_expressions.calibration import Calibration
 from facial_expressions.cli.main import main
+from facial_expressions.data.ferplus import people_majority, people_shares, read_ferplus
 from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.labels import FER2013, FERPLUS
+from facial_expressions.labels import FER2013, FERPLUS, PEOPLE
 from facial_expressions.model_metadata import Head
 from tests import builders
-from tests.tiny_model import metadata_of, tiny_graph, weights, write_tiny_model
+from tests.tiny_model import (
+    FERPLUS_HEAD,
+    HEAD,
+    metadata_of,
+    tiny_graph,
+    weights,
+    write_mapped_model,
+    write_tiny_model,
+)
 
 
 @pytest.fixture(scope="session")
@@ -159,8 +170,8 @@ def test_ferplus_needs_a_model_of_eight_expressions(
     code = evaluate(model, "--data", table, "--labels", "ferplus", "--ferplus", votes)
     assert code == 1
     message = capsys.readouterr().err
-    assert "need a model of the eight expressions" in message
-    assert "choose another model, or --labels fer2013" in message
+    assert "need a head of the 8 expressions" in message
+    assert "another model, or --labels fer2013" in message
 
 
 def test_ferplus_strict_majority_is_the_truth(eight: Path, tmp_path: Path) -> None:
@@ -196,6 +207,124 @@ def test_a_model_with_a_ferplus_head_is_measured_by_that_head(
     assert report_of(tmp_path / "plain")["labels"] == list(FER2013)
 
 
+PEOPLE_HEAD = Head("people", PEOPLE, Calibration(temperature=2.0))
+
+
+@pytest.fixture(scope="session")
+def three_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with a head for FER-2013, one for FER+ and one for what people see."""
+    path = tmp_path_factory.mktemp("model") / "three.onnx"
+    return write_mapped_model(path, metadata_of(HEAD, FERPLUS_HEAD, PEOPLE_HEAD, name="three"))
+
+
+@pytest.fixture
+def people_words(tmp_path: Path) -> list[str | Path]:
+    rows = builders.make_rows()
+    table = builders.write_competition_csv(tmp_path / "fer2013.csv", rows)
+    votes = builders.write_ferplus_csv(tmp_path / "fer2013new.csv", rows)
+    return ["--data", table, "--allow-partial", "--labels", "people", "--ferplus", votes,
+            "--out", tmp_path / "out"]  # fmt: skip
+
+
+def test_people_are_the_truth_where_a_majority_agrees(
+    model: Path, tmp_path: Path, people_words: list[str | Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model without such a head is measured by its own; all 14 pictures have a label."""
+    assert evaluate(model, *people_words) == 0
+    file = read_ferplus(tmp_path / "fer2013new.csv")
+    found = file.votes[file.usages == "PrivateTest"]
+    majority = people_majority(found)
+    data = report_of(tmp_path / "out")
+    assert (data["dataset"], data["head"], data["labels"]) == ("people", "fer2013", list(FER2013))
+    assert data["n"] == int(np.sum(majority >= 0)) < 14
+    assert [data["per_class"][name]["support"] for name in FER2013] == [
+        int(np.sum(majority == i)) for i in range(7)
+    ]
+    assert data["against_labels"]["n"] == 14
+    assert data["votes"]["n"] == int(people_shares(found).any(axis=1).sum())
+    assert set(data["subsets"]) == {"private", "no_train_duplicate"}
+    assert "What people see, answered by the head 'fer2013'" in capsys.readouterr().out
+    assert (tmp_path / "out" / "votes.png").is_file()
+
+
+def test_the_label_figures_are_those_of_the_report_on_labels(
+    model: Path, tmp_path: Path, people_words: list[str | Path]
+) -> None:
+    assert evaluate(model, *people_words) == 0
+    assert evaluate(model, *people_words[:3], "--out", tmp_path / "labels") == 0
+    labels = report_of(tmp_path / "labels")
+    assert report_of(tmp_path / "out")["against_labels"] == {
+        name: labels[name] for name in ("n", "accuracy", "balanced_accuracy")
+    }
+
+
+@pytest.mark.parametrize(("words", "head"), [([], "people"), (["--head", "fer2013"], "fer2013")])
+def test_the_head_for_people_answers_unless_another_is_asked(
+    three_heads: Path,
+    tmp_path: Path,
+    people_words: list[str | Path],
+    words: list[str],
+    head: str,
+) -> None:
+    """The logits of both are the same, those of the head ``people`` divided by 2."""
+    assert evaluate(three_heads, *people_words, *words) == 0
+    data = report_of(tmp_path / "out")
+    assert data["head"] == head
+    assert data["label_set"] == head
+    assert (data["uncalibrated"] is not None) == (head == "people")
+
+
+@pytest.mark.parametrize(("words", "head"), [([], "people"), (["--head", "fer2013"], "fer2013")])
+def test_other_data_is_measured_by_the_default_head(
+    tmp_path: Path, words: list[str], head: str
+) -> None:
+    path = write_mapped_model(tmp_path / "two.onnx", metadata_of(PEOPLE_HEAD, HEAD))
+    (tmp_path / "faces" / "happy").mkdir(parents=True)
+    Image.fromarray(builders.draw_face("happy", 0)).save(tmp_path / "faces" / "happy" / "a.png")
+    out = tmp_path / "out"
+    assert evaluate(path, "--data", tmp_path / "faces", "--out", out, *words) == 0
+    assert report_of(out)["head"] == head
+
+
+@pytest.mark.parametrize(
+    ("labels", "head", "message"),
+    [
+        ("people", "ferplus", "need a head of the 7 expressions .*'ferplus' of .*another of the"),
+        ("people", "smirks", "'smirks'"),
+        ("ferplus", "people", "need a head of the 8 expressions"),
+    ],
+)
+def test_a_head_that_cannot_be_measured_is_named(
+    three_heads: Path,
+    people_words: list[str | Path],
+    labels: str,
+    head: str,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert evaluate(three_heads, *people_words, "--labels", labels, "--head", head) in (1, 3)
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_model_without_a_head_for_people_says_so(
+    model: Path, people_words: list[str | Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(model, *people_words, "--head", "people") == 3
+    assert re.search("'people'.*fer2013", capsys.readouterr().err)
+
+
+def test_votes_that_name_none_of_the_seven_are_refused(
+    model: Path, tmp_path: Path, people_words: list[str | Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "fer2013new.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *lines = csv.reader(file)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *([*line[:2], *[0] * 10] for line in lines)])
+    assert evaluate(model, *people_words) == 1
+    assert "no picture of split 'test' has a strict majority" in capsys.readouterr().err
+
+
 def test_photos_are_measured_by_their_largest_face(
     model: Path, tmp_path: Path, astronaut: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +346,7 @@ def test_photos_are_measured_by_their_largest_face(
     ("words", "code"),
     [
         (["--labels", "ferplus"], 2),
+        (["--labels", "people"], 2),
         (["--split", "tests"], 2),
         (["--batch-size", "0"], 2),
         (["--detect", "--robustness"], 2),

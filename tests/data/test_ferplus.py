@@ -11,13 +11,16 @@ from facial_expressions.data import load_dataset
 from facial_expressions.data.ferplus import (
     ferplus_votes,
     labels_from_votes,
+    people_majority,
+    people_shares,
     read_ferplus,
     soft_labels,
     strict_majority,
     to_ferplus,
+    to_people,
 )
 from facial_expressions.errors import DatasetError
-from facial_expressions.labels import FER2013, FERPLUS, FERPLUS_COLUMNS
+from facial_expressions.labels import FER2013, FERPLUS, FERPLUS_COLUMNS, PEOPLE
 from tests.builders import (
     make_rows,
     write_competition_csv,
@@ -62,6 +65,36 @@ def test_d07_strict_majority(
 ) -> None:
     label_id = -1 if expected is None else FERPLUS.id_of(expected)
     assert strict_majority(row).tolist() == [label_id]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (votes(happy=6, sad=4), "happy"),
+        (votes(neutral=10), "neutral"),
+        (votes(surprise=9), "surprise"),
+        (votes(contempt=7, neutral=3), None),  # a majority, for none of the seven
+        (votes(contempt=5, sad=5), None),
+        (votes(contempt=4, sad=5), "sad"),
+        (votes(unknown=8, sad=2), None),
+        (votes(), None),
+    ],
+)
+def test_strict_majority_among_the_seven(
+    row: np.ndarray[tuple[int, int], np.dtype[np.uint8]], expected: str | None
+) -> None:
+    label_id = -1 if expected is None else PEOPLE.id_of(expected)
+    assert people_majority(row).tolist() == [label_id]
+
+
+def test_shares_of_the_seven_leave_out_contempt_and_what_is_no_expression() -> None:
+    shares = people_shares(votes(happy=3, fear=1, contempt=2, unknown=3, not_a_face=1))
+    assert shares.dtype == np.float32
+    named = dict(zip(PEOPLE, shares[0].tolist(), strict=True))
+    assert named.pop("happy") == 0.75
+    assert named.pop("fear") == 0.25
+    assert set(named.values()) == {0}
+    assert people_shares(votes(contempt=5, unknown=5)).sum() == 0
 
 
 def test_soft_labels_are_votes_over_their_sum() -> None:
@@ -178,6 +211,16 @@ def test_relabelled_data_set_keeps_the_rows_with_a_majority(tmp_path: Path) -> N
     kept = [k for k in range(len(ROWS)) if k % 10 != 9]
     names = [FERPLUS.names[i] for split in relabelled.splits() for i in split.labels]
     assert names == [ROWS[k].label for k in kept]
+
+
+def test_people_keep_the_ids_of_the_seven(tmp_path: Path) -> None:
+    path = write_competition_csv(tmp_path / "fer.csv", ROWS)
+    dataset = load_dataset(path, allow_partial=True)
+    found = ferplus_votes(dataset, write_ferplus_csv(tmp_path / "ferplus.csv", ROWS))
+    people, eight = to_people(dataset, found), to_ferplus(dataset, found)
+    assert (people.name, people.labels) == ("people", PEOPLE)
+    names = [PEOPLE.names[i] for split in people.splits() for i in split.labels]
+    assert names == [FERPLUS.names[i] for split in eight.splits() for i in split.labels]
 
 
 @pytest.mark.parametrize(("n", "message"), [(60, "60, 3 fewer"), (64, "64, 1 more")])

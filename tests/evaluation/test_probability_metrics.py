@@ -6,12 +6,15 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 import sklearn.metrics  # noqa: TID253 - the reference that ours are compared with
+from numpy.typing import NDArray
 
 from facial_expressions.evaluation.probability_metrics import (
     brier_error,
     calibration_error,
     coverage_curve,
+    kl_divergence,
     negative_log_likelihood,
     normalize_rows,
     reliability_bins,
@@ -35,6 +38,56 @@ def test_nll_is_scikit_learns_log_loss() -> None:
 
 def test_nll_of_an_impossible_truth_is_large_but_finite() -> None:
     assert negative_log_likelihood([1], [[1.0, 0.0]]) == pytest.approx(-math.log(2.2e-16), rel=0.01)
+
+
+def some_shares(n: int, n_classes: int, seed: int) -> NDArray[np.float64]:
+    """Shares of ten votes each, some of them zero."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(10, rng.dirichlet(np.full(n_classes, 0.5), n)) / 10
+
+
+def test_nll_against_shares_is_scikit_learns_log_loss_with_weights() -> None:
+    """Each picture stands there once for each class, with the share as its weight."""
+    _, rows, _ = random_case(200, 7, 5)
+    shares = some_shares(200, 7, 9)
+    expected = sklearn.metrics.log_loss(
+        np.tile(np.arange(7), 200), np.repeat(rows, 7, axis=0), sample_weight=shares.ravel()
+    )
+    assert negative_log_likelihood(shares, rows) == pytest.approx(expected)
+
+
+def test_kl_is_scipys_relative_entropy() -> None:
+    _, rows, _ = random_case(200, 7, 5)
+    shares = some_shares(200, 7, 9)
+    expected = scipy.stats.entropy(shares, rows, axis=1).mean()
+    assert kl_divergence(shares, rows) == pytest.approx(expected)
+    assert kl_divergence(shares, shares) == 0
+
+
+def test_brier_against_shares_is_scikit_learns_squared_error() -> None:
+    _, rows, _ = random_case(200, 7, 5)
+    shares = some_shares(200, 7, 9)
+    expected = 7 * sklearn.metrics.mean_squared_error(shares, rows)
+    assert brier_error(shares, rows) == pytest.approx(expected)
+
+
+def test_an_answer_is_as_right_as_the_share_it_got() -> None:
+    """Confidences .9 and .6 with shares .7 and .4: gaps of .2 each; then the bins of it."""
+    shares, rows = [[0.7, 0.3], [0.6, 0.4]], [[0.9, 0.1], [0.4, 0.6]]
+    assert calibration_error(shares, rows) == pytest.approx(0.2)
+    assert [b.accuracy for b in reliability_bins(shares, rows) if b.count] == [0.4, 0.7]
+
+
+def test_ids_and_shares_that_are_all_or_nothing_are_the_same() -> None:
+    truth, rows, _ = random_case(100, 7, 3)
+    for metric in (negative_log_likelihood, brier_error, calibration_error):
+        assert metric(truth, rows) == metric(np.eye(7)[truth], rows)
+
+
+@pytest.mark.parametrize("shares", [[[0.0, 0.0]], [[0.5, 0.6]], [[0.5, 0.5]] * 2, [[1.0, 0, 0]]])
+def test_shares_that_are_none_are_refused(shares: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="received"):
+        brier_error(shares, [[0.5, 0.5]])
 
 
 def test_brier_by_hand() -> None:

@@ -12,7 +12,8 @@ import pytest
 from facial_expressions.calibration import Calibration, TopLabelMap
 from facial_expressions.evaluation import EvaluationSettings, evaluate
 from facial_expressions.evaluation.provenance import Provenance, source_commit, split_digest
-from facial_expressions.evaluation.report import Report, build_report, fer2013_subsets
+from facial_expressions.evaluation.report import Report, build_report
+from facial_expressions.evaluation.splits import fer2013_subsets
 from facial_expressions.labels import FER2013
 from tests.evaluation.fakes import (
     PAIR,

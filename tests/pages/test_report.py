@@ -15,7 +15,9 @@ from PIL import Image
 
 from facial_expressions.errors import MissingExtraError
 from facial_expressions.evaluation.metrics import Averages, ClassificationScores, ClassScores
+from facial_expressions.evaluation.people import LabelFigures, VoteFigures
 from facial_expressions.evaluation.predictions import read_predictions
+from facial_expressions.evaluation.probability_metrics import ReliabilityBin
 from facial_expressions.evaluation.provenance import Provenance
 from facial_expressions.evaluation.report import Report, build_report
 from facial_expressions.evaluation.robustness import CorruptionFigures, Robustness
@@ -51,6 +53,20 @@ def with_robustness() -> Report:
         CorruptionFigures("blur", "picture", (1, 2, 3, 4, 5), "px", (0.5, 0.4, 0.3, 0.2, 0.1)),
     )
     return replace(seven_classes(), robustness=Robustness(0.5, kinds))
+
+
+def with_votes() -> Report:
+    """The report above as one of majorities, with figures that are set by hand."""
+    bins = (ReliabilityBin(0, 0.5, 1, 0.4, 0.3), ReliabilityBin(0.5, 1, 3, 0.75, 0.65))
+    report = seven_classes()
+    return replace(
+        report,
+        provenance=replace(report.provenance, head="other"),
+        headline=replace(report.headline, accuracy=0.75),
+        balanced_accuracy=0.625,
+        votes=VoteFigures(1150, 1.25, 0.5, 0.1, 0.0625, bins),
+        against_labels=LabelFigures(1200, 0.5, 0.375),
+    )
 
 
 def samples() -> list[Sample]:
@@ -133,6 +149,42 @@ def test_robustness_is_in_every_form() -> None:
     assert "| Blur | 1 to 5 px | 0.500 | 0.400 | 0.300 | 0.200 | 0.100 | 0.300 |" in markdown
     assert '<td style="--lost:0.800">0.100</td>' in page
     assert look_at(page).tags.count("svg") == 2
+
+
+def test_what_people_see_is_in_every_form() -> None:
+    """The mean of 0.75, 0.625, 0.5 and 0.375 is 0.5625."""
+    report = with_votes()
+    text, markdown, page = report_text(report), report_markdown(report), page_of(report)
+    assert "\nWhat people see, answered by the head 'other'\n" in text
+    assert re.search(
+        r"Strict majority +140 +0\.7500 +0\.6250 +\d\.\d{4} +\d\.\d{4} +0\.\d{4}\n", text
+    )
+    assert re.search(r"Shares of votes +1,150 +1\.2500 +0\.5000 +0\.1000 +0\.0625\n", text)
+    assert re.search(r"Mean of the four +0\.5625\n", text)
+    assert "## What people see, answered by the head 'other'\n" in markdown
+    assert "| FER-2013's label | 1,200 | 0.5000 | 0.3750 |  |  |  |  |" in markdown
+    shown = look_at(page)
+    assert shown.texts.count("What people see, answered by the head 'other'") == 1
+    assert {"1,150", "0.5625"} <= set(shown.texts)
+    assert shown.tags.count("svg") == 2
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_without_votes_no_form_speaks_of_people() -> None:
+    report = seven_classes()
+    for text in (report_text(report), report_markdown(report), page_of(report)):
+        assert "people see" not in text
+
+
+def test_the_chart_of_votes_shows_the_bins() -> None:
+    top, bottom = report_charts(with_votes())["votes"].axes
+    heights = [bar.get_height() for bar in top.patches if isinstance(bar, Rectangle)]
+    assert heights == [0.3, 0.65]
+    assert (top.get_title(loc="left") or top.get_title()) == "Reliability: ECE 0.1000"
+    assert top.get_ylabel() == "Share of votes"
+    assert report_charts(with_votes())["votes"].get_suptitle().startswith("All 1,150 pictures")
+    filled = [bar.get_height() for bar in bottom.patches if isinstance(bar, Rectangle)]
+    assert filled == [25, 75]
 
 
 def test_without_robustness_no_form_speaks_of_it() -> None:

@@ -41,6 +41,7 @@ class LabelsName(StrEnum):
 
     FER2013 = "fer2013"
     FERPLUS = "ferplus"
+    PEOPLE = "people"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class _Source:
     split: str
     protocol: str | None
     labels: LabelsName
+    head: str | None
     ferplus: Path | None
     competition: Path | None
     seed: int
@@ -78,8 +80,16 @@ def command(  # noqa: PLR0913 - one argument per option
         ),
     ] = None,
     labels: Annotated[
-        LabelsName, typer.Option(help="Whose labels are the truth; ferplus needs --ferplus.")
+        LabelsName,
+        typer.Option(help="Whose labels are the truth; ferplus and people need --ferplus."),
     ] = LabelsName.FER2013,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="Head that answers; without it the file's default, or on FER-2013 the one named "
+            "as the labels."
+        ),
+    ] = None,
     ferplus: Annotated[Path | None, typer.Option(help="FER+ votes, fer2013new.csv.")] = None,
     competition: Annotated[
         Path | None,
@@ -117,11 +127,11 @@ def command(  # noqa: PLR0913 - one argument per option
         from facial_expressions.pages.report_files import check_ready
 
         check_ready()
-    options = replace(options, model=model)
+    options = replace(options, model=model, labels=head)
     if detect:
-        if robustness or protocol is not None or labels is LabelsName.FERPLUS:
+        if robustness or protocol is not None or labels is not LabelsName.FER2013:
             raise typer.BadParameter(
-                "--detect goes without --robustness, --protocol and --labels ferplus"
+                "--detect goes without --robustness, --protocol and --labels ferplus or people"
             )
         _evaluate_photos(options, data, split, out=out, command_line=_command_line(context))
         return
@@ -132,6 +142,7 @@ def command(  # noqa: PLR0913 - one argument per option
         split=split.value,
         protocol=protocol,
         labels=labels,
+        head=head,
         ferplus=ferplus,
         competition=competition,
         seed=seed,
@@ -139,26 +150,32 @@ def command(  # noqa: PLR0913 - one argument per option
         command_line=_command_line(context),
     )
     classifier = _load_classifier(options, labels)
-    report, images = _measure(classifier, source, settings)
+    _check_labels(classifier, source)
+    report, classifier, images = _measure(classifier, source, settings)
     _finish(report, out, classifier=classifier, images=images)
 
 
 def _measure(
     classifier: CropClassifier, source: _Source, settings: EvaluationSettings
-) -> tuple[Report, NDArray[np.uint8]]:
-    """Measure a classifier on crops; return the pictures that were measured as well."""
+) -> tuple[Report, CropClassifier, NDArray[np.uint8]]:
+    """Measure a classifier on crops; return the head and the pictures that were measured, too."""
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.evaluation.report import evaluate
     from facial_expressions.evaluation.splits import align_labels, choose_split, training_pictures
 
-    dataset, whole = _load_data(source, classifier.labels.names)
-    chosen = choose_split(dataset, source.split)
+    dataset, whole, votes = _load_data(source)
+    if source.head is None and dataset.name != source.labels.value:
+        # Not FER-2013: its labels are its own, so the file's default answers.
+        classifier = classifier.for_labels(None)
+    # With votes those pictures are asked too that have no majority.
+    chosen = choose_split(dataset if votes is None else whole, source.split)
     split, notes = align_labels(chosen, dataset.labels, classifier.labels)
     with progress_bar("pictures") as bar:
         report = evaluate(
             classifier,
             split,
             train=training_pictures(whole, source.split),
+            votes=votes,
             settings=settings,
             provenance=replace(
                 _provenance(classifier, source.command_line),
@@ -168,32 +185,50 @@ def _measure(
             ),
             progress=bar.show,
         )
-    return replace(report, notes=(*dataset.left_out, *notes)), split.images
+    measured = split if votes is None else choose_split(dataset, source.split)
+    return replace(report, notes=(*dataset.left_out, *notes)), classifier, measured.images
 
 
-def _load_data(source: _Source, model_labels: tuple[str, ...]) -> tuple[Dataset, Dataset]:
-    """Return the data set with the labels asked for, and the same with all its pictures."""
-    from facial_expressions.data import load_dataset
-    from facial_expressions.data.ferplus import ferplus_votes, to_ferplus
+def _check_labels(classifier: CropClassifier, source: _Source) -> None:
+    """Refuse, before anything is read, what cannot be measured against votes."""
     from facial_expressions.errors import DatasetError
-    from facial_expressions.labels import FERPLUS
+    from facial_expressions.labels import LABEL_SETS
 
-    wants_ferplus = source.labels is LabelsName.FERPLUS
-    if wants_ferplus and source.ferplus is None:
-        raise typer.BadParameter("--labels ferplus needs --ferplus fer2013new.csv")
-    if wants_ferplus and set(model_labels) != set(FERPLUS):
+    name = source.labels.value
+    if source.labels is LabelsName.FER2013:
+        return
+    if source.ferplus is None:
+        raise typer.BadParameter(f"--labels {name} needs --ferplus fer2013new.csv")
+    needed, received = list(LABEL_SETS[name]), list(classifier.labels)
+    if set(needed) != set(received):
         raise DatasetError(
-            f"the labels 'ferplus' need a model of the eight expressions {list(FERPLUS)}; received "
-            f"one of {list(model_labels)}; choose another model, or --labels fer2013"
+            f"the labels {name!r} need a head of the {len(needed)} expressions {needed}; received "
+            f"{classifier.head.name!r} of {received}; choose another of the heads "
+            f"{', '.join(classifier.metadata.head_names)}, another model, or --labels fer2013"
         )
+
+
+def _load_data(source: _Source) -> tuple[Dataset, Dataset, NDArray[np.uint8] | None]:
+    """Return the data set with the labels asked for, that with all pictures, and votes.
+
+    The votes are those on the split that is measured, where people are the truth.
+    """
+    import numpy as np
+
+    from facial_expressions.data import load_dataset
+    from facial_expressions.data.ferplus import ferplus_votes, to_ferplus, to_people
+
     load = partial(load_dataset, source.path, seed=source.seed, allow_partial=source.allow_partial)
     dataset = load(protocol=source.protocol)
     if source.protocol is None and _has_paths(dataset):
         dataset = load(protocol="kaggle")
-    if not wants_ferplus or source.ferplus is None:
-        return dataset, dataset
+    if source.labels is LabelsName.FER2013 or source.ferplus is None:
+        return dataset, dataset, None
     votes = ferplus_votes(dataset, source.ferplus, competition=source.competition)
-    return to_ferplus(dataset, votes), dataset
+    if source.labels is LabelsName.FERPLUS:
+        return to_ferplus(dataset, votes), dataset, None
+    every = np.concatenate(list(votes.values()))
+    return to_people(dataset, votes), dataset, votes.get(source.split, every)
 
 
 def _has_paths(dataset: Dataset) -> bool:
@@ -284,6 +319,7 @@ def _provenance(classifier: CropClassifier, command_line: str) -> Provenance:
     return Provenance(
         model=classifier.metadata.name,
         model_digest=file_sha256(classifier.path),
+        head=classifier.head.name,
         command=command_line,
         commit=source_commit(),
     )
@@ -305,9 +341,9 @@ def _command_line(context: typer.Context) -> str:
 
 
 def _load_classifier(options: RecognizerOptions, labels: LabelsName) -> CropClassifier:
-    """Open a model, at the head of that name where it has one."""
+    """Open a model at the head asked for, else at the one named as the labels, if there is one."""
     from facial_expressions.inference.classifier import load_classifier
 
     classifier = load_classifier(options)
-    has_it = labels.value in classifier.metadata.head_names
-    return classifier.for_labels(labels.value) if has_it else classifier
+    is_free = options.labels is None and labels.value in classifier.metadata.head_names
+    return classifier.for_labels(labels.value) if is_free else classifier

@@ -30,7 +30,13 @@ from facial_expressions.data.dataset import Dataset, Split
 from facial_expressions.data.load import load_reading
 from facial_expressions.data.matching import match_rows
 from facial_expressions.errors import DatasetError
-from facial_expressions.labels import FERPLUS, FERPLUS_COLUMNS, PEOPLE, canonical_label
+from facial_expressions.labels import (
+    FERPLUS,
+    FERPLUS_COLUMNS,
+    PEOPLE,
+    LabelSet,
+    canonical_label,
+)
 
 __all__ = [
     "FerPlusVotes",
@@ -42,6 +48,7 @@ __all__ = [
     "soft_labels",
     "strict_majority",
     "to_ferplus",
+    "to_people",
 ]
 
 _COLUMN_OF: Final = {"unknown": "unknown", "nf": "not a face"}
@@ -299,11 +306,30 @@ def to_ferplus(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]) -> Data
     Returns:
         The data set ``ferplus`` with the eight expressions of ``labels.FERPLUS``.
     """
+    return _by_majority(dataset, FERPLUS, {k: strict_majority(v) for k, v in votes.items()})
+
+
+def to_people(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]) -> Dataset:
+    """Relabel FER-2013 by the strict majority among its seven expressions; drop the other pictures.
+
+    Args:
+        dataset: FER-2013.
+        votes: What ``ferplus_votes`` returned for it.
+
+    Returns:
+        The data set ``people`` with the seven expressions of ``labels.PEOPLE``.
+    """
+    return _by_majority(dataset, PEOPLE, {k: people_majority(v) for k, v in votes.items()})
+
+
+def _by_majority(
+    dataset: Dataset, labels: LabelSet, majority: Mapping[str, NDArray[np.int64]]
+) -> Dataset:
     train, validation, test = (
-        _relabelled(split, strict_majority(votes[split.name])) for split in dataset.splits()
+        _relabelled(split, majority[split.name]) for split in dataset.splits()
     )
     return replace(
-        dataset, name="ferplus", labels=FERPLUS, train=train, validation=validation, test=test
+        dataset, name=labels.name, labels=labels, train=train, validation=validation, test=test
     )
 
 

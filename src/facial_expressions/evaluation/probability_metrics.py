@@ -1,7 +1,9 @@
 """Metrics of probabilities: likelihood, Brier, calibration and coverage.
 
-``y_true`` comes first and holds label ids ``0..K-1``; probabilities are ``(N, K)`` with rows that
-sum to 1. The confidence of an answer is its probability, the largest of its row.
+``y_true`` comes first: label ids ``0..K-1``, ``(N,)``, or what share of people gave each label,
+``(N, K)``. Where it is shares an answer is as right as the share that it got. Probabilities are
+``(N, K)``; rows of both sum to 1. The confidence of an answer is its probability, the largest of
+its row.
 
 References: Brier 1950; Naeini et al. 2015 and Guo et al. 2017, arXiv:1706.04599 (calibration
 error); El-Yaniv and Wiener 2010 (accuracy against coverage).
@@ -15,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.evaluation.metrics import check_ids, sklearn_metrics
+from facial_expressions.evaluation.metrics import check_ids
 
 __all__ = [
     "ECE_BINS",
@@ -24,6 +26,7 @@ __all__ = [
     "brier_error",
     "calibration_error",
     "coverage_curve",
+    "kl_divergence",
     "negative_log_likelihood",
     "normalize_rows",
     "reliability_bins",
@@ -32,7 +35,8 @@ __all__ = [
 ECE_BINS: Final = 15
 """Equal-width bins of the expected calibration error, as in Guo et al. 2017."""
 
-Ids = NDArray[np.int64]
+_FLOOR: Final = float(np.finfo(np.float64).eps)
+
 Probabilities = NDArray[np.float64]
 
 
@@ -71,7 +75,7 @@ class CoveragePoint:
 
 
 def negative_log_likelihood(y_true: ArrayLike, probabilities: ArrayLike) -> float:
-    """Return the mean of ``-log p(truth)`` in nats; lower is better.
+    """Return the mean of ``-log p(truth)`` in nats, weighted by shares; lower is better.
 
     A probability of 0 counts as 2.2e-16, the floor of scikit-learn's ``log_loss``.
 
@@ -80,23 +84,37 @@ def negative_log_likelihood(y_true: ArrayLike, probabilities: ArrayLike) -> floa
         1.0397
     """
     rows = normalize_rows(probabilities)
-    truth = _ids(y_true, n_rows=len(rows), n_classes=rows.shape[1])
-    return float(sklearn_metrics().log_loss(truth, rows, labels=list(range(rows.shape[1]))))
+    truth = _shares(y_true, n_rows=len(rows), n_classes=rows.shape[1])
+    return float(np.mean(-np.sum(truth * np.log(np.maximum(rows, _FLOOR)), axis=1)))
+
+
+def kl_divergence(shares: ArrayLike, probabilities: ArrayLike) -> float:
+    """Return the mean Kullback-Leibler divergence of the probabilities from shares, in nats.
+
+    What the log-likelihood loses beyond what people's own disagreement costs; 0 is best.
+
+    Examples:
+        >>> round(kl_divergence([[0.5, 0.5]], [[0.75, 0.25]]), 4)
+        0.1438
+    """
+    entropy = negative_log_likelihood(shares, shares)
+    return max(0.0, negative_log_likelihood(shares, probabilities) - entropy)
 
 
 def brier_error(y_true: ArrayLike, probabilities: ArrayLike) -> float:
     """Return the multi-class Brier score: the mean squared distance to the truth, 0 to 2.
 
-    Per picture the squares of ``p(k) - [k is the truth]`` are summed over all K classes (Brier's
-    own definition; the two-class score of some libraries is half of it). Lower is better.
+    Per picture the squares of ``p(k) - [k is the truth]``, or ``p(k) - share(k)``, are summed over
+    all K classes (Brier's own definition; the two-class score of some libraries is half of it).
+    Lower is better.
 
     Examples:
         >>> round(brier_error([0], [[0.7, 0.2, 0.1]]), 6)
         0.14
     """
     rows = normalize_rows(probabilities)
-    truth = _ids(y_true, n_rows=len(rows), n_classes=rows.shape[1])
-    return float(np.mean(np.sum((rows - np.eye(rows.shape[1])[truth]) ** 2, axis=1)))
+    truth = _shares(y_true, n_rows=len(rows), n_classes=rows.shape[1])
+    return float(np.mean(np.sum((rows - truth) ** 2, axis=1)))
 
 
 def reliability_bins(
@@ -105,7 +123,7 @@ def reliability_bins(
     """Sort the answers by confidence into equal-width bins.
 
     Args:
-        y_true: Label ids, ``(N,)``.
+        y_true: Label ids, ``(N,)``, or shares, ``(N, K)``.
         probabilities: ``(N, K)``.
         n_bins: Number of bins between 0 and 1.
 
@@ -202,19 +220,22 @@ def normalize_rows(probabilities: ArrayLike) -> Probabilities:
 def _confidence_and_right(
     y_true: ArrayLike, probabilities: ArrayLike
 ) -> tuple[Probabilities, NDArray[np.float64]]:
-    """Return the top probability of each row and whether that answer is right (1.0 or 0.0)."""
+    """Return the top probability of each row and how right that answer is, 0 to 1."""
     rows = normalize_rows(probabilities)
-    truth = _ids(y_true, n_rows=len(rows), n_classes=rows.shape[1])
-    return rows.max(axis=1), (rows.argmax(axis=1) == truth).astype(np.float64)
+    truth = _shares(y_true, n_rows=len(rows), n_classes=rows.shape[1])
+    return rows.max(axis=1), truth[np.arange(len(rows)), rows.argmax(axis=1)]
 
 
-def _ids(y_true: ArrayLike, *, n_rows: int, n_classes: int) -> Ids:
-    """Return label ids after checking their number and range."""
-    truth = np.asarray(y_true, dtype=np.int64)
-    if truth.shape != (n_rows,):
+def _shares(y_true: ArrayLike, *, n_rows: int, n_classes: int) -> Probabilities:
+    """Return the share of each label, ``(N, K)``, after checking number and range."""
+    truth = np.asarray(y_true)
+    if truth.shape not in {(n_rows,), (n_rows, n_classes)}:
         raise ValueError(
             f"{n_rows} rows of probabilities need as many labels; received shape {truth.shape}; "
             "pass both in the same order"
         )
-    check_ids("truth", truth, lowest=0, n_classes=n_classes)
-    return truth
+    if truth.ndim == 2:
+        return normalize_rows(truth)
+    ids = truth.astype(np.int64)
+    check_ids("truth", ids, lowest=0, n_classes=n_classes)
+    return np.asarray(np.eye(n_classes)[ids], np.float64)

@@ -32,6 +32,7 @@ class Provenance:
     Attributes:
         model: Name of the model.
         model_digest: SHA-256 of the model file, hexadecimal.
+        head: Name of the head that answered.
         dataset: Name of the data set.
         dataset_digest: SHA-256 of all its pictures and labels, hexadecimal.
         protocol: How the data set was divided.
@@ -42,6 +43,7 @@ class Provenance:
 
     model: str = ""
     model_digest: str = ""
+    head: str = ""
     dataset: str = ""
     dataset_digest: str = ""
     protocol: str = ""

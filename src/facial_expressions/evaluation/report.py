@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from facial_expressions.calibration import Calibration
 from facial_expressions.data.dataset import Split
-from facial_expressions.data.duplicates import leaked_rows
 from facial_expressions.evaluation.figures import (
     Headline,
     ProbabilityFigures,
@@ -31,6 +30,14 @@ from facial_expressions.evaluation.metrics import (
     balanced_accuracy_score,
     classification_scores,
     confusion_matrix,
+)
+from facial_expressions.evaluation.people import (
+    LabelFigures,
+    VoteFigures,
+    label_figures_of,
+    majority_answers,
+    majority_split,
+    vote_figures_of,
 )
 from facial_expressions.evaluation.predictions import (
     Latency,
@@ -45,6 +52,7 @@ from facial_expressions.evaluation.provenance import (
     split_digest,
 )
 from facial_expressions.evaluation.robustness import Robustness, measure_robustness
+from facial_expressions.evaluation.splits import fer2013_subsets
 from facial_expressions.inference.contracts import Classifier
 from facial_expressions.labels import LabelSet
 
@@ -54,7 +62,6 @@ __all__ = [
     "Report",
     "build_report",
     "evaluate",
-    "fer2013_subsets",
 ]
 
 REPORT_SCHEMA: Final = 1
@@ -96,6 +103,8 @@ class Report:
         confusion: Counts, rows are the truth, columns the answer, ``K`` tuples of ``K``.
         probabilities: The figures of the probabilities; None when no picture has an answer.
         subsets: Figures of subsets by name.
+        votes: The probabilities against people's votes; None when there were no votes.
+        against_labels: The same answers against FER-2013's label; None when there were no votes.
         n_unanswered: Pictures without an answer; they count as wrong.
         n_views: Variants of a crop whose probabilities were averaged.
         seed: Which pictures are shown as samples, and what is random in corruptions.
@@ -116,6 +125,8 @@ class Report:
     confusion: tuple[tuple[int, ...], ...]
     probabilities: ProbabilityFigures | None
     subsets: Mapping[str, Headline] = field(default_factory=dict)
+    votes: VoteFigures | None = None
+    against_labels: LabelFigures | None = None
     n_unanswered: int = 0
     n_views: int = 1
     seed: int = 0
@@ -140,6 +151,15 @@ class Report:
         """F1 averaged over the classes, 0 to 1."""
         return self.headline.macro_f1
 
+    @property
+    def people_criterion(self) -> float | None:
+        """Mean of accuracy and balanced accuracy by people's majority and by FER-2013's label."""
+        labels = self.against_labels
+        if labels is None:
+            return None
+        figures = (self.accuracy, self.balanced_accuracy, labels.accuracy, labels.balanced_accuracy)
+        return sum(figures) / len(figures)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the object of ``report.json``, figures rounded to six decimals."""
         origin = self.provenance
@@ -148,6 +168,7 @@ class Report:
             "schema": REPORT_SCHEMA,
             "model": origin.model,
             "model_digest": origin.model_digest,
+            "head": origin.head,
             "dataset": origin.dataset,
             "dataset_digest": origin.dataset_digest,
             "protocol": origin.protocol,
@@ -195,6 +216,9 @@ class Report:
             "coverage": [asdict(point) for point in figures.coverage] if figures else [],
             "uncertain": asdict(figures.uncertain) if figures else None,
             "uncalibrated": _plain(figures.uncalibrated) if figures else None,
+            "votes": _plain(self.votes),
+            "against_labels": _plain(self.against_labels),
+            "people_criterion": self.people_criterion,
             "robustness": self.robustness.to_dict() if self.robustness else None,
             "latency_ms": _plain(self.latency),
         }
@@ -205,6 +229,7 @@ def evaluate(
     split: Split,
     *,
     train: Split | None = None,
+    votes: NDArray[np.uint8] | None = None,
     settings: EvaluationSettings | None = None,
     provenance: Provenance | None = None,
     progress: OnProgress | None = None,
@@ -217,12 +242,15 @@ def evaluate(
         split: Grey crops ``uint8 (N, S, S)``; labels are ids in the classifier's label set.
         train: Training pictures; then the subset ``no_train_duplicate`` leaves out what has a
             byte-identical copy among them.
+        votes: FER+'s votes on the pictures, ``uint8 (N, 10)``; then the pictures with a strict
+            majority are measured against that, and all against vote shares and labels besides.
         settings: How the classifier is asked; None takes the defaults.
         provenance: What the report says of its origin; None fills in the model's name.
         progress: Called with pictures done and pictures in all.
 
     Raises:
-        DatasetError: The split is empty or has a label that the classifier lacks.
+        DatasetError: The split is empty or has a label that the classifier lacks; votes are of
+            another length or without any majority.
         ModelError: The classifier does not return probabilities.
         MissingExtraError: scikit-learn is not installed.
 
@@ -242,24 +270,25 @@ def evaluate(
     started = datetime.now(UTC)
     n_views = int(getattr(classifier, "n_views", 1))
     calibration = _calibration_of(classifier)
-    predictions = predict_split(classifier, split, batch_size=chosen.batch_size, progress=progress)
+    measured = split if votes is None else majority_split(split, votes, classifier.labels)
+    answers = predict_split(classifier, split, batch_size=chosen.batch_size, progress=progress)
     report = build_report(
-        predictions,
-        subsets=fer2013_subsets(split, train),
+        answers if votes is None else majority_answers(answers, votes, measured.labels),
+        subsets=fer2013_subsets(measured, train),
         uncertain_below=calibration.uncertain_below,
         # A mean over views does not give its logits back.
         calibration=calibration if n_views == 1 else None,
-        provenance=provenance or Provenance(model=_model_name(classifier)),
+        provenance=provenance or _origin_of(classifier),
     )
     latency = None
     if chosen.has_latency:
-        largest = min(chosen.batch_size, len(split))
-        latency = measure_latency(classifier, split.images[:largest], batch_size=largest)
+        largest = min(chosen.batch_size, len(measured))
+        latency = measure_latency(classifier, measured.images[:largest], batch_size=largest)
     robustness = None
     if chosen.has_robustness:
         robustness = measure_robustness(
             classifier,
-            split,
+            measured,
             clean_accuracy=report.accuracy,
             batch_size=chosen.batch_size,
             seed=chosen.seed,
@@ -268,7 +297,9 @@ def evaluate(
     return replace(
         report,
         split=split.name,
-        split_digest=split_digest(split),
+        split_digest=split_digest(measured),
+        votes=None if votes is None else vote_figures_of(answers, votes),
+        against_labels=None if votes is None else label_figures_of(answers),
         n_views=n_views,
         seed=chosen.seed,
         robustness=robustness,
@@ -321,27 +352,9 @@ def build_report(
     )
 
 
-def fer2013_subsets(split: Split, train: Split | None) -> dict[str, NDArray[np.bool_]]:
-    """Return masks of FER-2013's subsets: ``public``, ``private`` and ``no_train_duplicate``.
-
-    Args:
-        split: Pictures with their usages.
-        train: Training pictures; None leaves ``no_train_duplicate`` out.
-
-    Examples:
-        >>> usages = np.array(["PublicTest", "PrivateTest"])
-        >>> pictures = np.zeros((2, 8, 8), np.uint8)
-        >>> split = Split("test", pictures, np.array([0, 1]), usages, ("a", "b"))
-        >>> fer2013_subsets(split, None)["public"]
-        array([ True, False])
-    """
-    masks = {"public": split.usages == "PublicTest", "private": split.usages == "PrivateTest"}
-    if train is not None:
-        masks["no_train_duplicate"] = ~leaked_rows(train.images, split.images)
-    return masks
-
-
-def _plain(value: Latency | Uncalibrated | None) -> dict[str, Any] | None:
+def _plain(
+    value: Latency | Uncalibrated | VoteFigures | LabelFigures | None,
+) -> dict[str, Any] | None:
     return None if value is None else asdict(value)
 
 
@@ -356,9 +369,12 @@ def _rounded(value: object) -> object:
     return value
 
 
-def _model_name(classifier: Classifier) -> str:
-    name = getattr(getattr(classifier, "metadata", None), "name", "")
-    return str(name) or type(classifier).__name__
+def _origin_of(classifier: Classifier) -> Provenance:
+    """Return the names of model and head, or that of the class where there is no model file."""
+    model, head = (
+        str(getattr(getattr(classifier, part, None), "name", "")) for part in ("metadata", "head")
+    )
+    return Provenance(model=model or type(classifier).__name__, head=head)
 
 
 def _calibration_of(classifier: Classifier) -> Calibration:

@@ -1,14 +1,16 @@
-"""Prepares what is measured: which split, which training pictures, labels of the classifier."""
+"""Prepares what is measured: split, subsets, training pictures, labels of the classifier."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset, Split
+from facial_expressions.data.duplicates import leaked_rows
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import LabelSet
 
-__all__ = ["align_labels", "choose_split", "training_pictures"]
+__all__ = ["align_labels", "choose_split", "fer2013_subsets", "training_pictures"]
 
 
 def choose_split(dataset: Dataset, name: str) -> Split:
@@ -95,6 +97,26 @@ def align_labels(split: Split, labels: LabelSet, target: LabelSet) -> tuple[Spli
             f"{list(labels)}, the model knows {list(target)}; use other data or another model"
         )
     return Split(kept.name, kept.images, ids[ids >= 0], kept.usages, kept.sources), notes
+
+
+def fer2013_subsets(split: Split, train: Split | None) -> dict[str, NDArray[np.bool_]]:
+    """Return masks of FER-2013's subsets: ``public``, ``private`` and ``no_train_duplicate``.
+
+    Args:
+        split: Pictures with their usages.
+        train: Training pictures; None leaves ``no_train_duplicate`` out.
+
+    Examples:
+        >>> usages = np.array(["PublicTest", "PrivateTest"])
+        >>> pictures = np.zeros((2, 8, 8), np.uint8)
+        >>> split = Split("test", pictures, np.array([0, 1]), usages, ("a", "b"))
+        >>> fer2013_subsets(split, None)["public"]
+        array([ True, False])
+    """
+    masks = {"public": split.usages == "PublicTest", "private": split.usages == "PrivateTest"}
+    if train is not None:
+        masks["no_train_duplicate"] = ~leaked_rows(train.images, split.images)
+    return masks
 
 
 def _joined(splits: tuple[Split, ...]) -> Split:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.evaluation.corruptions import SEVERITIES
 from facial_expressions.evaluation.figures import ProbabilityFigures
+from facial_expressions.evaluation.people import VoteFigures
 from facial_expressions.evaluation.report import Report
 from facial_expressions.evaluation.robustness import Robustness
 from facial_expressions.evaluation.samples import Sample
@@ -40,6 +41,7 @@ __all__ = ["DESCRIPTIONS", "report_charts"]
 DESCRIPTIONS: Final = {
     "confusion_matrix": "Confusion matrix: counts and shares of each true class",
     "reliability": "Accuracy against confidence and against coverage",
+    "votes": "Share of people's votes that answers got, against confidence",
     "robustness": "Accuracy on corrupted pictures against severity",
     "samples": "Sample pictures with answer and confidence",
 }
@@ -68,6 +70,8 @@ def report_charts(report: Report, *, samples: Sequence[Sample] = ()) -> dict[str
         charts["robustness"] = _robustness(report.robustness)
     for figure in charts.values():
         figure.suptitle(title_of(report), fontsize=10, color=MUTED)
+    if report.votes is not None:
+        charts["votes"] = _votes(report.votes)
     if samples:
         charts["samples"] = _samples(samples)
     return charts
@@ -113,14 +117,26 @@ def _reliability(figures: ProbabilityFigures) -> Figure:
     return figure
 
 
-def _draw_bins(top: Axes, bottom: Axes, figures: ProbabilityFigures) -> None:
-    """Draw the bars of accuracy per bin with the gap to the diagonal, and how full the bins are."""
+def _votes(votes: VoteFigures) -> Figure:
+    """Draw the share of votes that the answers got against their confidence."""
+    figure = new_figure(5.6, 5.2)
+    top, bottom = figure.subplots(2, 1, height_ratios=(4, 1))
+    _draw_bins(top, bottom, votes, right="share of votes")
+    text = f"All {votes.n:,} pictures that have votes for the expressions"
+    figure.suptitle(text, fontsize=10, color=MUTED)
+    return figure
+
+
+def _draw_bins(
+    top: Axes, bottom: Axes, figures: ProbabilityFigures | VoteFigures, *, right: str = "accuracy"
+) -> None:
+    """Draw the bars of each bin with the gap to the diagonal, and how full the bins are."""
     bins = [row for row in figures.reliability if row.count]
     middles = [(row.lower + row.upper) / 2 for row in bins]
     width = 0.9 / len(figures.reliability)
-    style_axes(top, title=f"Reliability: ECE {figures.ece:.4f}", ylabel="Accuracy")
+    style_axes(top, title=f"Reliability: ECE {figures.ece:.4f}", ylabel=right.capitalize())
     top.plot([0, 1], [0, 1], **DASHED, label="calibrated")
-    top.bar(middles, [row.accuracy for row in bins], width=width, color=ACCENT, label="accuracy")
+    top.bar(middles, [row.accuracy for row in bins], width=width, color=ACCENT, label=right)
     top.scatter(
         middles, [row.confidence for row in bins],
         marker="_", s=90, linewidth=2.2, color=WARM, label="mean confidence", zorder=3,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["report_markdown", "report_page"]
 
-_SHOWN: Final = ("reliability", "robustness")
+_SHOWN: Final = ("reliability", "votes", "robustness")
 """Charts that the page shows; it has the others as tables and pictures of its own."""
 
 

@@ -9,6 +9,8 @@ from facial_expressions.pages.tables import (
     classification_table,
     confusion_table,
     figure_table,
+    people_table,
+    people_title,
     robustness_table,
     subset_table,
     title_of,
@@ -35,6 +37,7 @@ def report_text(report: Report) -> str:
             "Confusion matrix: rows are the truth, columns the answer",
             *_lines(Table(("", *confusion.columns[1:]), confusion.rows)),
         ],
+        [people_title(report), *_lines(people_table(report))] if report.votes else [],
         _lines(subset_table(report)) if report.subsets else [],
     ]
     if report.robustness is not None:

@@ -16,6 +16,7 @@ from facial_expressions.evaluation.report import Report
 
 __all__ = [
     "N_AVERAGES",
+    "PEOPLE_TEXT",
     "ROBUSTNESS_TEXT",
     "Table",
     "classification_table",
@@ -24,6 +25,8 @@ __all__ = [
     "duration_text",
     "figure_table",
     "interval_text",
+    "people_table",
+    "people_title",
     "plain_text",
     "robustness_table",
     "setting_table",
@@ -38,6 +41,12 @@ N_AVERAGES: Final = 3
 ROBUSTNESS_TEXT: Final = (
     "Accuracy on corrupted pictures by severity, 1 mild to 5 strong; the first four imitate a "
     "detector's box that lies off."
+)
+PEOPLE_TEXT: Final = (
+    "Strict majority: more than half of the votes, single ones left out, are for one of the seven "
+    "expressions. Shares of votes: how the votes for the seven fall; an answer is as right as the "
+    "share that it got. The last row is the mean of the two accuracies and the two balanced "
+    "accuracies."
 )
 _SUBSET_MEANINGS: Final = {
     "public": "PublicTest of the competition",
@@ -166,6 +175,39 @@ def _probability_rows(figures: ProbabilityFigures) -> list[Row]:
     return rows
 
 
+def people_title(report: Report) -> str:
+    """Return the heading of ``people_table``, with the head that answered where it is known."""
+    head = report.provenance.head
+    return "What people see" + (f", answered by the head {head!r}" if head else "")
+
+
+def people_table(report: Report) -> Table:
+    """Return the same answers against majority, votes and FER-2013's label, and the criterion.
+
+    Args:
+        report: One that was measured with votes; another has no rows.
+    """
+    columns = ("Truth", "Pictures", "Accuracy", "Balanced", "NLL", "Brier", "ECE", "KL")
+    votes, labels, figures = report.votes, report.against_labels, report.probabilities
+    if votes is None or labels is None or figures is None:
+        return Table(columns, ())
+    lines = (
+        (
+            "Strict majority",
+            report.n,
+            (report.accuracy, report.balanced_accuracy, figures.nll, figures.brier, figures.ece),
+        ),
+        ("Shares of votes", votes.n, (None, None, votes.nll, votes.brier, votes.ece, votes.kl)),
+        ("FER-2013's label", labels.n, (labels.accuracy, labels.balanced_accuracy)),
+        ("Mean of the four", None, (report.people_criterion,)),
+    )
+    rows = []
+    for name, n, values in lines:
+        cells = ["" if value is None else f"{value:.4f}" for value in values]
+        rows.append((name, "" if n is None else f"{n:,}", *cells, *[""] * (6 - len(cells))))
+    return Table(columns, rows)
+
+
 def robustness_table(report: Report) -> Table:
     """Return one row per corruption: name, amounts, accuracy at each severity and their mean."""
     kinds = report.robustness.kinds if report.robustness else ()
@@ -221,6 +263,7 @@ def setting_table(report: Report) -> Table:
     rows: list[Row] = [
         ("Model", origin.model),
         ("Model file, SHA-256", origin.model_digest),
+        ("Head", origin.head),
         ("Data set", origin.dataset),
         ("Data set, SHA-256", origin.dataset_digest),
         ("Protocol", origin.protocol),
