@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from facial_expressions.distributed.batch_input import BatchInput
 from facial_expressions.distributed.crew import Crew, WorkerEvent, rows_in_order
+from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.distributed.work import RowLine, Task
 from facial_expressions.errors import ModelError
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from facial_expressions.distributed.batch_input import BatchInput
-from facial_expressions.distributed.inputs import InputListing
+from facial_expressions.distributed.inputs import BatchInput, InputListing
 from facial_expressions.errors import BatchError
 
 OUT = Path("out")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from facial_expressions.distributed import work
-from facial_expressions.distributed.batch_input import BatchInput
+from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.distributed.work import answer
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.inference.recognizer import load_recognizer

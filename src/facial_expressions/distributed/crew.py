@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
-from facial_expressions.distributed.batch_input import BatchInput
+from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.distributed.work import RowLine, Task, row_line
 from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.results import ImageResult

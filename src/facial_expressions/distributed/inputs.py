@@ -1,27 +1,73 @@
-"""List the inputs of a batch one after the other: folder, glob, list of paths, tar archives."""
+"""List the inputs of a batch one after the other: folder, glob, list of paths, tar archives.
+
+An input says what its row is called and where its bytes lie.
+"""
 
 from __future__ import annotations
 
+import csv
 import glob
 import hashlib
+import json
 import os
 import sqlite3
 import tarfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from facial_expressions.distributed.batch_input import BatchInput
-from facial_expressions.distributed.path_lists import LIST_SUFFIXES, read_paths
 from facial_expressions.errors import BatchError
 from facial_expressions.images import PICTURE_SUFFIXES
+from facial_expressions.results import Status
 
-__all__ = ["InputListing"]
+__all__ = ["BatchInput", "InputListing"]
+
+_JSON_LINES: Final = (".jsonl", ".ndjson")
+_LISTS: Final = (".csv", *_JSON_LINES, ".lst", ".txt")
+_PATH_NAMES: Final = ("path", "source", "file", "filename")
+"""Columns or keys of a list that hold the path; the first that is there is taken."""
 
 _TAR: Final = ".tar"
 _COMPRESSED: Final = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _WILDCARDS: Final = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchInput:
+    """One input, which becomes exactly one row.
+
+    Attributes:
+        source: What the row calls it; the path of the file unless it lies in an archive.
+        archive: Path of the tar archive that holds it; empty for a file of its own.
+        offset: Where its bytes begin in the archive.
+        n_bytes: How many they are.
+        is_listed: Whether the file was seen when the inputs were listed, so that it has vanished
+            when it is not there.
+        status: Its row's status where that is known already; None when it is to be read.
+        error: The row's sentence for such a status.
+
+    Examples:
+        >>> BatchInput.from_line(BatchInput("a.jpg", is_listed=True).to_line()).source
+        'a.jpg'
+    """
+
+    source: str
+    archive: str = ""
+    offset: int = 0
+    n_bytes: int = 0
+    is_listed: bool = False
+    status: Status | None = None
+    error: str = ""
+
+    def to_line(self) -> str:
+        """Return one line of ASCII: JSON without the fields that have their default."""
+        return json.dumps({name: v for name in self.__slots__ if (v := getattr(self, name))})
+
+    @classmethod
+    def from_line(cls, line: str) -> BatchInput:
+        """Rebuild an input from what ``to_line`` returned."""
+        return cls(**json.loads(line))
 
 
 class InputListing:
@@ -75,10 +121,10 @@ class InputListing:
                 f"a compressed archive cannot be read from the middle; received {self._source!r}; "
                 "decompress it to a .tar first"
             )
-        if self._path.suffix.lower() not in {*LIST_SUFFIXES, *PICTURE_SUFFIXES, _TAR}:
+        if self._path.suffix.lower() not in {*_LISTS, *PICTURE_SUFFIXES, _TAR}:
             raise BatchError(
                 "the input is a folder, a glob, a list of paths "
-                f"({', '.join(sorted(LIST_SUFFIXES))}), a .tar archive or a picture; received "
+                f"({', '.join(_LISTS)}), a .tar archive or a picture; received "
                 f"{self._source!r}; name one of these"
             )
 
@@ -90,7 +136,7 @@ class InputListing:
             for path in sorted(set(found)):
                 if not os.path.realpath(path).startswith(self._output + os.sep):
                     yield from self._classify(path, _kind_of(Path(path)))
-        elif self._path.suffix.lower() in LIST_SUFFIXES:
+        elif self._path.suffix.lower() in _LISTS:
             yield from self._read_list()
         else:
             yield BatchInput(self._source, is_listed=True)
@@ -98,11 +144,11 @@ class InputListing:
     def _read_list(self) -> Iterator[BatchInput]:
         folder = "" if self._path.parent == Path() else str(self._path.parent)
         with _Seen() as seen:
-            for entry in read_paths(self._path):
-                if entry.error:
-                    yield BatchInput(entry.path, status="rejected", error=entry.error)
+            for named in _read_paths(self._path):
+                if named.status:
+                    yield named
                     continue
-                one = BatchInput(os.path.join(folder, entry.path))  # noqa: PTH118
+                one = BatchInput(os.path.join(folder, named.source))  # noqa: PTH118
                 again = seen.add(os.path.abspath(one.source))  # noqa: PTH100
                 yield _skip_again(one) if again else one
 
@@ -158,6 +204,57 @@ class InputListing:
             yield BatchInput(archive, status="rejected", error=reason)
         except OSError as error:
             yield BatchInput(archive, status="failed", error=_unreadable("archive", archive, error))
+
+
+def _read_paths(path: Path) -> Iterator[BatchInput]:
+    """Read a list of paths; a line that names none is an input that is rejected.
+
+    CSV has a column of a path, JSON Lines such a key or a bare string, any other text a path per
+    line. UTF-8; bytes that are none are kept. Empty lines are passed over.
+    """
+    suffix = path.suffix.lower()
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        if suffix == ".csv":
+            yield from _read_csv(file, path)
+        else:
+            for number, line in enumerate(file, 1):
+                text = line.rstrip("\r\n")
+                if text.strip() and suffix in _JSON_LINES:
+                    yield _parse_json(text, f"{path}:{number}")
+                elif text.strip():
+                    yield BatchInput(text)
+
+
+def _read_csv(lines: Iterator[str], path: Path) -> Iterator[BatchInput]:
+    rows = csv.reader(line.replace("\0", "") for line in lines)
+    header = [name.strip().lower() for name in next(rows, [])]
+    column = next((header.index(name) for name in _PATH_NAMES if name in header), None)
+    if column is None:
+        raise BatchError(
+            f"a CSV of paths needs a column {' or '.join(_PATH_NAMES)}; received {path} with "
+            f"columns {header[:10]}; name one so, or use a plain text with a path per line"
+        )
+    for row in rows:
+        if row and len(row) > column and row[column]:
+            yield BatchInput(row[column])
+        elif row:
+            error = f"no path in this line; received {len(row)} columns; name a path or drop it"
+            yield BatchInput(f"{path}:{rows.line_num}", status="rejected", error=error)
+
+
+def _parse_json(line: str, where: str) -> BatchInput:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        reason = f"this line is no JSON; received {error}; mend it or drop it"
+        return BatchInput(where, status="rejected", error=reason)
+    if isinstance(value, dict):
+        value = next((value[name] for name in _PATH_NAMES if name in value), None)
+    if isinstance(value, str) and value:
+        return BatchInput(value)
+    needed = f"give it a key {' or '.join(_PATH_NAMES)}"
+    reason = f"no path in this line; received {line[:80]!r}; {needed}"
+    return BatchInput(where, status="rejected", error=reason)
 
 
 class _Seen:

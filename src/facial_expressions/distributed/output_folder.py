@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from facial_expressions.distributed.batch_input import BatchInput
+from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.errors import BatchError
 from facial_expressions.files import (
     NO_LINKS,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from facial_expressions.distributed.batch_input import BatchInput
 from facial_expressions.distributed.crew import WorkerEvent
+from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.distributed.work import (
     RecognizerFactory,
     RowLine,

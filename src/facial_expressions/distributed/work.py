@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from facial_expressions.distributed.batch_input import BatchInput
+from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.results import ImageResult, Status
 from facial_expressions.rows import IMAGE, to_json
