@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import facial_expressions
-from facial_expressions.distributed.shards import open_shard
+from facial_expressions.distributed.output_folder import open_shard
 from facial_expressions.media.frames import Frame
 from facial_expressions.media.sinks import open_sink
 from facial_expressions.results import Box, Face, FrameResult, ImageResult, Prediction, TrackedFace
@@ -41,7 +41,7 @@ USE: Final = """
 import json, sys
 from pathlib import Path
 from pyarrow import parquet
-from facial_expressions.distributed.shards import open_shard
+from facial_expressions.distributed.output_folder import open_shard
 from facial_expressions.media.sinks import open_sink
 from facial_expressions.results import Box, FrameResult, ImageResult, Prediction, TrackedFace
 from facial_expressions.rows import IMAGE, csv_header, to_csv, to_json

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facial_expressions.distributed.shards import ShardFormat, open_shard
+from facial_expressions.distributed.output_folder import ShardFormat, open_shard
 from facial_expressions.results import Box, Face, ImageResult, Prediction
 from facial_expressions.rows import IMAGE, to_json
 

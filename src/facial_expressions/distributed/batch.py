@@ -13,9 +13,11 @@ from typing import Any, Final, Literal
 
 from facial_expressions.distributed.crew import PICTURE_TIMEOUT_S, Crew, CrewBackend, rows_in_order
 from facial_expressions.distributed.inputs import InputListing
-from facial_expressions.distributed.output_folder import BatchManifest, OutputFolder, ShardEntry
-from facial_expressions.distributed.shards import (
+from facial_expressions.distributed.output_folder import (
     SHARD_FORMATS,
+    BatchManifest,
+    OutputFolder,
+    ShardEntry,
     ShardFormat,
     open_shard,
 )
@@ -287,6 +289,7 @@ def _write_shards(
                 counts.update({row.status: 1, "faces": row.n_faces})
                 done += 1
                 on_progress(BatchProgress(done, total, before))
-        manifest = manifest.with_shard(number, ShardEntry(path.stat().st_size, dict(counts)))
+        entry = ShardEntry(path.stat().st_size, dict(counts))
+        manifest = replace(manifest, shards={**manifest.shards, number: entry})
         folder.write_manifest(manifest)
     return manifest

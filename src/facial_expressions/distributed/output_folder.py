@@ -8,20 +8,23 @@
     ├── rows-000000.jsonl      a finished shard: whole lines, never touched again
     └── .lock                  held by the run that writes here
 
-Every file but the lock appears under its name only when it is whole.
+Every file but the lock appears under its name only when it is whole. Shards of JSON Lines hold the
+rows as they are. Parquet has a row per input too, with the columns of the JSON: ``faces`` is a list
+of structures, empty where there are none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.errors import BatchError
@@ -33,8 +36,19 @@ from facial_expressions.files import (
     storage_errors,
     write_file,
 )
+from facial_expressions.parquet_rows import ParquetRows
+from facial_expressions.rows import IMAGE
 
-__all__ = ["BatchManifest", "OutputFolder", "ShardEntry"]
+__all__ = [
+    "SHARD_FORMATS", "BatchManifest", "OutputFolder", "ShardEntry", "ShardFormat", "WriteRow",
+    "open_shard",
+]  # fmt: skip
+
+ShardFormat = Literal["jsonl", "parquet"]
+SHARD_FORMATS: Final[tuple[ShardFormat, ...]] = ("jsonl", "parquet")
+
+WriteRow = Callable[[str], object]
+"""Adds a row to a shard: its line of JSON, without the end of the line."""
 
 _SCHEMA: Final = 1
 _LOCK: Final = ".lock"
@@ -84,15 +98,6 @@ class BatchManifest:
         return sum(
             min(self.shard_size, self.n_inputs - number * self.shard_size) for number in self.shards
         )
-
-    def with_shard(self, number: int, entry: ShardEntry) -> BatchManifest:
-        """Return the manifest with one more finished shard.
-
-        Args:
-            number: Its number.
-            entry: What it holds.
-        """
-        return replace(self, shards={**self.shards, number: entry})
 
 
 class OutputFolder:
@@ -240,6 +245,31 @@ class OutputFolder:
     def _is_whole(self, number: int, entry: ShardEntry) -> bool:
         path = self.shard_path(number)
         return path.is_file() and path.stat().st_size == entry.n_bytes
+
+
+@contextlib.contextmanager
+def open_shard(path: Path, file_format: ShardFormat, labels: Sequence[str]) -> Iterator[WriteRow]:
+    """Begin a shard; it has its name when the ``with`` block has ended without an error.
+
+    Args:
+        path: Its final name; replaced when it exists.
+        file_format: ``jsonl`` or ``parquet``.
+        labels: Names of the expressions.
+
+    Yields:
+        A function that takes one row after the other.
+
+    Raises:
+        StorageError: The file cannot be written.
+        MissingExtraError: Parquet needs pyarrow, which is not installed.
+    """
+    with atomic_write(path) as file:
+        if file_format == "parquet":
+            rows = ParquetRows(file, IMAGE, labels, extra="parquet")
+            with contextlib.closing(rows):
+                yield lambda line: rows.write(json.loads(line))
+        else:  # a name that is no UTF-8 becomes JSON's own escape of it
+            yield lambda line: file.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def _known_schema(data: dict[str, Any]) -> dict[str, Any]:
