@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from facial_expressions.data.class_folders import iter_photos, read_class_folders
-from facial_expressions.data.kaggle import read_kaggle
 from facial_expressions.data.load import load_dataset
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import FER2013, FERPLUS
@@ -94,8 +93,9 @@ def test_class_folder_missing_or_empty_is_refused(tmp_path: Path, kind: str) -> 
 
 def test_protocol_kaggle_on_seven_folders_without_test_is_refused(tmp_path: Path) -> None:
     files = {f"{label}/1.jpg": jpeg(draw_face(label, 1)) for label in FER2013}
+    path = write_folder(tmp_path / "faces", files)
     with pytest.raises(DatasetError, match="received none in train/angry"):
-        read_kaggle(write_folder(tmp_path / "faces", files))
+        load_dataset(path, protocol="kaggle")
 
 
 def test_any_class_folders_are_read_with_synonyms(tmp_path: Path) -> None:

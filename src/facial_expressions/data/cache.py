@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ _VERSION: Final = 2  # raised whenever a reader would decode the same file to so
 _DAMAGED: Final = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 _log = logging.getLogger(__name__)
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 
 
 def cache_folder() -> Path:
@@ -84,19 +84,13 @@ def cached_reading(path: Path, read: Callable[[Path], Reading]) -> Reading:
         path: An existing file or folder.
         read: Reads the path when there is nothing to use.
     """
-    reading: list[Reading] = []
-
-    def build() -> Arrays:
-        reading.append(read(path))
-        return _to_arrays(reading[0])
-
     arrays = cached_arrays(
         f"reading by {read.__name__}",
         owner=str(path.resolve()),
         state=path_state(path),
-        build=build,
+        build=lambda: _to_arrays(read(path)),
     )
-    return reading[0] if reading else _from_arrays(arrays)
+    return _from_arrays(arrays)
 
 
 def cached_arrays(kind: str, *, owner: str, state: str, build: Callable[[], Arrays]) -> Arrays:
@@ -169,11 +163,11 @@ def _from_arrays(arrays: Arrays) -> Reading:
         label_set=LABEL_SETS[label_set],
         rows=Split(
             name="all",
-            images=cast("NDArray[np.uint8]", arrays["images"]),
-            labels=cast("NDArray[np.int64]", arrays["labels"]),
-            usages=cast("NDArray[np.str_]", arrays["usages"]),
+            images=arrays["images"],
+            labels=arrays["labels"],
+            usages=arrays["usages"],
             sources=tuple(arrays["sources"].tolist()),
         ),
-        parts=cast("NDArray[np.str_]", arrays["parts"]),
+        parts=arrays["parts"],
         left_out=tuple(arrays["left_out"].tolist()),
     )

@@ -3,6 +3,10 @@
 The class folders may stand below ``train``, ``validation`` or ``test``, and all of it below one
 folder more. Folder names are understood by ``labels.canonical_label``; classes that are none of
 ours are named and left out, as are files that are no pictures.
+
+FER-2013 in the layout of the Kaggle data set ``msambare/fer2013``, 48x48 grey JPEG, is such a
+folder, but all seven classes must be there below both ``train`` and ``test``. File names begin with
+the competition's split: ``Training_``, ``PublicTest_`` or ``PrivateTest_``.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.data.archives import FileTree, open_tree
-from facial_expressions.data.reading import SIDE_PX, USAGES, Kind, Reading, make_reading
+from facial_expressions.data.reading import SIDE_PX, USAGES, Reading, make_reading
 from facial_expressions.errors import DatasetError, ImageError
 from facial_expressions.images import PICTURE_SUFFIXES, load_image
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet, canonical_label
@@ -146,13 +150,13 @@ def _place(name: str) -> tuple[str, str]:
     return "", folders[-1] if folders else ""
 
 
-def read_class_folders(path: Path, *, as_fer2013: bool | None = None) -> Reading:
+def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:
     """Read every picture of a folder or zip of class folders.
 
     Args:
         path: The folder or ``.zip``.
-        as_fer2013: Whether it is FER-2013 in the Kaggle layout; None: told by the file names, which
-            begin with ``Training_``, ``PublicTest_`` or ``PrivateTest_``.
+        as_fer2013: Whether it is FER-2013 in the Kaggle layout even where the file names do not
+            say so.
 
     Returns:
         All pictures, ``uint8 (N, 48, 48)``, those of other sizes scaled. A picture that cannot be
@@ -164,7 +168,7 @@ def read_class_folders(path: Path, *, as_fer2013: bool | None = None) -> Reading
     """
     with open_tree(path) as tree:
         found = find_class_folders(tree)
-        fer2013 = found.is_fer2013 if as_fer2013 is None else as_fer2013
+        fer2013 = as_fer2013 or found.is_fer2013
         if fer2013:
             _check_classes(tree.name, found.entries)
         labels = FER2013 if fer2013 else found.label_set
@@ -177,14 +181,15 @@ def read_class_folders(path: Path, *, as_fer2013: bool | None = None) -> Reading
             except (ImageError, DatasetError) as error:
                 left_out.append(f"{entry.name} cannot be read: {error}")
                 continue
-            usage = (entry.usage or _usage_of(entry.part)) if fer2013 else ""
+            # Which test a test picture is of is unknown; all of train is the competition's own.
+            known = entry.usage or ("Training" if entry.part == "train" else "")
+            usage = known if fer2013 else ""
             rows.append((labels.id_of(entry.label), usage, entry.name, entry.part))
         name = tree.name
     for sentence in left_out:
         _log.warning("%s", sentence)
-    kind: Kind = "kaggle" if fer2013 else "folder"
     return make_reading(
-        kind,
+        "kaggle" if fer2013 else "folder",
         "fer2013" if fer2013 else name,
         labels,
         images=images[: len(rows)].copy() if left_out else images,
@@ -215,11 +220,6 @@ def _read_grey(data: bytes) -> NDArray[np.uint8]:
     if grey.size != (SIDE_PX, SIDE_PX):
         grey = grey.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR)
     return np.asarray(grey, np.uint8)
-
-
-def _usage_of(part: str) -> str:
-    """Training pictures are the competition's own; which test a test picture is of is unknown."""
-    return "Training" if part == "train" else ""
 
 
 def _check_classes(name: str, entries: Iterable[_Entry]) -> None:

@@ -10,7 +10,6 @@ from facial_expressions.data.cache import cached_reading
 from facial_expressions.data.class_folders import read_class_folders
 from facial_expressions.data.competition import read_competition
 from facial_expressions.data.dataset import Dataset
-from facial_expressions.data.kaggle import read_kaggle
 from facial_expressions.data.protocols import PROTOCOLS, Protocol, divide
 from facial_expressions.data.reading import Reading, check_fer2013_counts
 from facial_expressions.errors import DatasetError
@@ -57,7 +56,7 @@ def load_dataset(
     if protocol is None:
         protocol = _default_protocol(reading)
     elif protocol == "kaggle" and reading.kind == "folder":
-        reading = cached_reading(Path(path), read_kaggle) if cache else read_kaggle(Path(path))
+        reading = cached_reading(Path(path), _read_kaggle) if cache else _read_kaggle(Path(path))
     if reading.kind != "folder" and not allow_partial:
         check_fer2013_counts(reading)
     return divide(reading, cast(Protocol, protocol), seed=seed)
@@ -88,6 +87,10 @@ def _read(path: Path) -> Reading:
     if path.is_dir() or (is_zip(path) and _holds_pictures(path)):
         return read_class_folders(path)
     return read_competition(path)
+
+
+def _read_kaggle(path: Path) -> Reading:
+    return read_class_folders(path, as_fer2013=True)
 
 
 def _holds_pictures(path: Path) -> bool:
