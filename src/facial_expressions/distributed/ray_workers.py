@@ -36,7 +36,7 @@ class _Handle:
 
 
 class RayWorkers:
-    """Actors with a recognizer each; Ray never restarts one, the crew does.
+    """A ``CrewBackend`` of actors with a recognizer each; Ray never restarts one, the crew does.
 
     Without an address Ray is started on this machine, reachable from it alone, without dashboard
     and without reports of use.
@@ -78,38 +78,22 @@ class RayWorkers:
         self._actor_class = self._ray.remote(**options)(_RecognizerActor)
 
     def count_places(self, threads: int) -> int:
-        """Return how many workers the cluster's cores have room for.
-
-        Args:
-            threads: Threads of each.
-        """
+        """Return how many workers the cluster's cores have room for."""
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)) // threads)
 
     def start(self, worker: int) -> None:
-        """Ask for an actor; it starts when the cluster has room.
-
-        Args:
-            worker: Its number.
-        """
+        """Ask for an actor; it starts when the cluster has room."""
         handle = _Handle(self._actor_class.remote(self._factory, self._root))
         handle.awaited[handle.actor.open.remote()] = ("ready", -1)
         self._handles[worker] = handle
 
     def send(self, worker: int, task: Task) -> None:
-        """Give an actor a task.
-
-        Args:
-            worker: Its number.
-            task: Done after those that it was given before.
-        """
+        """Give an actor a task."""
         handle = self._handles[worker]
         handle.awaited[handle.actor.answer.remote(task.inputs)] = ("answered", task.number)
 
     def wait(self, timeout_s: float) -> list[WorkerEvent]:
         """Return what has happened since.
-
-        Args:
-            timeout_s: Longest wait.
 
         Raises:
             ChildProcessError: Ray itself is gone.
@@ -130,11 +114,7 @@ class RayWorkers:
         return events
 
     def stop(self, worker: int) -> None:
-        """Kill an actor.
-
-        Args:
-            worker: Its number.
-        """
+        """Kill an actor."""
         self._ray.kill(self._handles[worker].actor)
 
     def close(self) -> None:
