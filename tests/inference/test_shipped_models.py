@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.inference.contracts import CropClassifier
+from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.model_store import list_models
 from facial_expressions.labels import FER2013
 from tests import builders
@@ -19,7 +18,7 @@ FACES = np.stack([builders.draw_face(label, seed) for seed, label in enumerate(L
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def classifier(request: pytest.FixtureRequest) -> CropClassifier:
+def classifier(request: pytest.FixtureRequest) -> ExpressionClassifier:
     return load_classifier(request.param, threads=1)
 
 
@@ -31,21 +30,21 @@ def check_alike(rows: NDArray[np.float32], others: NDArray[np.float32]) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 5, 42])
 def test_answers_do_not_depend_on_the_batch_size(
-    classifier: CropClassifier, batch_size: int
+    classifier: ExpressionClassifier, batch_size: int
 ) -> None:
     check_alike(
         classifier.predict_proba(FACES), classifier.predict_proba(FACES, batch_size=batch_size)
     )
 
 
-def test_answers_do_not_depend_on_the_order(classifier: CropClassifier) -> None:
+def test_answers_do_not_depend_on_the_order(classifier: ExpressionClassifier) -> None:
     """Sorted by class and shuffled: batches of one class against batches of all."""
     order = np.random.default_rng(0).permutation(len(FACES))
     shuffled = classifier.predict_proba(FACES[order], batch_size=6)
     check_alike(classifier.predict_proba(FACES, batch_size=6)[order], shuffled)
 
 
-def test_answers_do_not_depend_on_neighbours(classifier: CropClassifier) -> None:
+def test_answers_do_not_depend_on_neighbours(classifier: ExpressionClassifier) -> None:
     """The same seven faces among black, white and noisy crops."""
     random = np.random.default_rng(1).integers(0, 256, (7, 48, 48), np.uint8)
     alone = classifier.predict_proba(FACES[::6])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from facial_expressions.evaluation.provenance import Provenance
     from facial_expressions.evaluation.report import EvaluationSettings, Report
     from facial_expressions.evaluation.samples import Sample
-    from facial_expressions.inference.contracts import CropClassifier
+    from facial_expressions.inference.classifier import ExpressionClassifier
 
 __all__ = ["command"]
 
@@ -156,8 +156,8 @@ def command(  # noqa: PLR0913 - one argument per option
 
 
 def _measure(
-    classifier: CropClassifier, source: _Source, settings: EvaluationSettings
-) -> tuple[Report, CropClassifier, NDArray[np.uint8]]:
+    classifier: ExpressionClassifier, source: _Source, settings: EvaluationSettings
+) -> tuple[Report, ExpressionClassifier, NDArray[np.uint8]]:
     """Measure a classifier on crops; return the head and the pictures that were measured, too."""
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.evaluation.report import evaluate
@@ -189,7 +189,7 @@ def _measure(
     return replace(report, notes=(*dataset.left_out, *notes)), classifier, measured.images
 
 
-def _check_labels(classifier: CropClassifier, source: _Source) -> None:
+def _check_labels(classifier: ExpressionClassifier, source: _Source) -> None:
     """Refuse, before anything is read, what cannot be measured against votes."""
     from facial_expressions.errors import DatasetError
     from facial_expressions.labels import LABEL_SETS
@@ -279,7 +279,7 @@ def _finish(
     report: Report,
     out: Path | None,
     *,
-    classifier: CropClassifier | None = None,
+    classifier: ExpressionClassifier | None = None,
     images: NDArray[np.uint8] | None = None,
 ) -> None:
     """Print the report and, if asked to, write its files; exit with 1 when one was unreadable."""
@@ -295,7 +295,7 @@ def _finish(
 def _write(
     report: Report,
     out: Path,
-    classifier: CropClassifier | None,
+    classifier: ExpressionClassifier | None,
     images: NDArray[np.uint8] | None,
 ) -> None:
     from facial_expressions.evaluation.samples import choose_mistakes, choose_samples
@@ -312,7 +312,7 @@ def _write(
         typer.echo(f"wrote {path}", err=True)
 
 
-def _provenance(classifier: CropClassifier, command_line: str) -> Provenance:
+def _provenance(classifier: ExpressionClassifier, command_line: str) -> Provenance:
     from facial_expressions.evaluation.provenance import Provenance, source_commit
     from facial_expressions.inference.runtime import file_sha256
 
@@ -340,7 +340,7 @@ def _command_line(context: typer.Context) -> str:
     return shlex.join(words)
 
 
-def _load_classifier(options: RecognizerOptions, labels: LabelsName) -> CropClassifier:
+def _load_classifier(options: RecognizerOptions, labels: LabelsName) -> ExpressionClassifier:
     """Open a model at the head asked for, else at the one named as the labels, if there is one."""
     from facial_expressions.inference.classifier import load_classifier
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from facial_expressions.inference.contracts import CropClassifier
+    from facial_expressions.inference.classifier import ExpressionClassifier
     from facial_expressions.inference.model_store import ReleasedModel
 
 __all__ = ["app"]
@@ -161,7 +161,7 @@ def _milliseconds(name: str) -> float:
     return measure_latency(load_classifier(name), crops, batch_size=32).per_crop
 
 
-def _facts(classifier: CropClassifier) -> dict[str, Any]:
+def _facts(classifier: ExpressionClassifier) -> dict[str, Any]:
     from dataclasses import asdict
 
     from facial_expressions.inference.runtime import file_sha256

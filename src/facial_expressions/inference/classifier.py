@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.contracts import CropClassifier
 from facial_expressions.inference.model_store import resolve
 from facial_expressions.inference.options import DEFAULT, RecognizerOptions, with_keywords_of
 from facial_expressions.inference.probabilities import log_probabilities, softmax
@@ -248,7 +247,7 @@ class ExpressionClassifier:
 
 
 @with_keywords_of(RecognizerOptions)
-def load_classifier(options: RecognizerOptions) -> CropClassifier:
+def load_classifier(options: RecognizerOptions) -> ExpressionClassifier:
     """Open a model that takes face crops.
 
     Args:

@@ -13,19 +13,15 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from facial_expressions.results import Box, ImageResult, Point
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
     from facial_expressions.images import ImageSource
     from facial_expressions.labels import LabelSet
-    from facial_expressions.model_metadata import Head, ModelMetadata
     from facial_expressions.preprocessing import Framing
 
 __all__ = [
     "Classifier",
-    "CropClassifier",
     "Detection",
     "Explainer",
     "FaceDetector",
@@ -99,44 +95,6 @@ class Explainer(Protocol):
 
     def explain(self, crops: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """Return class activation maps ``float32 (N, K, H, W)``."""
-        ...
-
-
-class CropClassifier(Classifier, Explainer, Protocol):
-    """What a recognizer needs: a classifier that knows its model file and can explain itself."""
-
-    @property
-    def metadata(self) -> ModelMetadata:
-        """Everything that the model file says of itself."""
-        ...
-
-    @property
-    def head(self) -> Head:
-        """The head that answers."""
-        ...
-
-    @property
-    def path(self) -> Path:
-        """The model file."""
-        ...
-
-    @property
-    def n_views(self) -> int:
-        """Variants of a crop whose logits are averaged."""
-        ...
-
-    def predict_proba(
-        self, crops: NDArray[np.uint8], *, batch_size: int = 256
-    ) -> NDArray[np.float32]:
-        """Return ``float32 (N, K)`` for crops ``uint8 (N, S, S)`` or ``(N, S, S, 3)``."""
-        ...
-
-    def explain(self, crops: NDArray[np.uint8], *, batch_size: int = 256) -> NDArray[np.float32]:
-        """Return class activation maps ``float32 (N, K, H, W)`` for the same crops."""
-        ...
-
-    def for_labels(self, name: str | None) -> CropClassifier:
-        """Return the same model, open once, answering by the head of that name."""
         ...
 
 

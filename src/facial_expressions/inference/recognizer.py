@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import FacialExpressionsError, ImageError
 from facial_expressions.images import ImageSource, load_image
-from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.inference.contracts import CropClassifier, Detection, FaceDetector
+from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
+from facial_expressions.inference.contracts import Detection, FaceDetector
 from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.explanations import explain_face
 from facial_expressions.inference.options import RecognizerOptions, with_keywords_of
@@ -60,7 +60,7 @@ class ExpressionRecognizer:
 
     def __init__(
         self,
-        classifier: CropClassifier,
+        classifier: ExpressionClassifier,
         detector: FaceDetector,
         options: RecognizerOptions | None = None,
     ) -> None:
@@ -71,7 +71,7 @@ class ExpressionRecognizer:
         self._uncertain_below = own if asked is None else asked
 
     @property
-    def classifier(self) -> CropClassifier:
+    def classifier(self) -> ExpressionClassifier:
         """What names a crop's expression."""
         return self._classifier
 
