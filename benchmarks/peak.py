@@ -53,7 +53,7 @@ def main() -> None:
     work = matrix_products(threads)
     formats = {name: name.split()[0] for name in work}
     for model in MODELS:
-        n_operations = count_operations(resolve(model).path, BATCH)
+        n_operations = count_operations(resolve(model)[0], BATCH)
         classify = fx.load_classifier(model, threads=threads).predict_proba
         work[model] = (n_operations, partial(classify, crops))
     times: dict[str, list[float]] = {name: [] for name in work}

@@ -15,7 +15,6 @@ from facial_expressions.inference import model_store
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.model_store import (
     MeasuredFigures,
-    ResolvedModel,
     list_models,
     resolve,
 )
@@ -50,13 +49,13 @@ def test_the_default_comes_first(folder: Path) -> None:
 
 def test_a_name_is_its_file_and_digest(folder: Path) -> None:
     digest = hashlib.sha256(b"large").hexdigest()
-    assert resolve("large") == ResolvedModel(folder / "large.onnx", digest)
-    assert resolve("default").path == folder / "small.onnx"
+    assert resolve("large") == (folder / "large.onnx", digest)
+    assert resolve("default")[0] == folder / "small.onnx"
 
 
 def test_a_path_is_itself_without_digest(folder: Path) -> None:
-    assert resolve("mine.onnx") == ResolvedModel(Path("mine.onnx"), None)
-    assert resolve(Path("mine")) == ResolvedModel(Path("mine"), None)
+    assert resolve("mine.onnx") == (Path("mine.onnx"), None)
+    assert resolve(Path("mine")) == (Path("mine"), None)
 
 
 def test_an_unknown_name_gets_the_nearest_suggested_but_not_applied(folder: Path) -> None:

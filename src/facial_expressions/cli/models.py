@@ -67,7 +67,7 @@ def path(model: ModelArgument = "default") -> None:
     """Print where a model's file lies."""
     from facial_expressions.inference.model_store import resolve
 
-    print(resolve(model).path)
+    print(resolve(model)[0])
 
 
 @app.command(epilog="Example: facial-expressions models verify")

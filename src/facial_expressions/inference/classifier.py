@@ -96,8 +96,8 @@ class ExpressionClassifier:
             ModelError: The model is missing, changed, damaged or none of ours, has no such head, or
                 does not run on the device.
         """
-        found = resolve(model)
-        session = open_session(found.path, threads=threads, device=device, sha256=found.sha256)
+        path, sha256 = resolve(model)
+        session = open_session(path, threads=threads, device=device, sha256=sha256)
         return cls(session, labels)
 
     @property

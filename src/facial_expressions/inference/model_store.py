@@ -15,14 +15,7 @@ from pathlib import Path
 from facial_expressions.errors import ModelError, suggest
 from facial_expressions.inference.options import DEFAULT
 
-__all__ = [
-    "DEFAULT",
-    "MeasuredFigures",
-    "ReleasedModel",
-    "ResolvedModel",
-    "list_models",
-    "resolve",
-]
+__all__ = ["DEFAULT", "MeasuredFigures", "ReleasedModel", "list_models", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +66,6 @@ class ReleasedModel:
     measured: MeasuredFigures | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedModel:
-    """A model file to open.
-
-    Attributes:
-        path: Where it lies.
-        sha256: What its SHA-256 must be; None for a file of one's own.
-    """
-
-    path: Path
-    sha256: str | None
-
-
 def list_models() -> tuple[ReleasedModel, ...]:
     """Return the models that ship with the package, the default first.
 
@@ -99,27 +79,30 @@ def list_models() -> tuple[ReleasedModel, ...]:
     return _read_index(_models_folder())
 
 
-def resolve(model: str | Path) -> ResolvedModel:
+def resolve(model: str | Path) -> tuple[Path, str | None]:
     """Find the file of a shipped model, or of a path.
 
     Args:
         model: A shipped model's name, ``default``, or the path of a model file.
 
+    Returns:
+        Where the file lies, and what its SHA-256 must be; None for a file of one's own.
+
     Raises:
         ModelError: There is no such model; the message lists the names there are.
 
     Examples:
-        >>> resolve("standardized-cnn").path.name
+        >>> resolve("standardized-cnn")[0].name
         'standardized-cnn.onnx'
     """
     path = Path(model)
     if isinstance(model, Path) or path.suffix == ".onnx":
-        return ResolvedModel(path, None)
+        return path, None
     for released in list_models():
         if model == released.name or (model == DEFAULT and released.is_default):
-            return ResolvedModel(released.path, released.sha256)
+            return released.path, released.sha256
     if path.exists():
-        return ResolvedModel(path, None)
+        return path, None
     names = [released.name for released in list_models()]
     raise ModelError(
         f"no model of that name or path; received {str(model)!r}; {suggest(str(model), names)}, "

@@ -114,6 +114,9 @@ class RecognizerOptions:
                 f"detector cannot be written as JSON; received {self.detector!r}; register it, "
                 "and give its name"
             )
+        return self._values()
+
+    def _values(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @classmethod
@@ -135,10 +138,7 @@ class RecognizerOptions:
         return cls(**data)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (
-            type(self).from_dict,
-            ({one.name: getattr(self, one.name) for one in fields(self)},),
-        )
+        return (type(self).from_dict, (self._values(),))
 
 
 def _check(one: Field[Any], value: object, hint: Any) -> None:  # noqa: ANN401 - types have none
