@@ -141,11 +141,6 @@ class Crew:
         """Whether another task would soon be taken up."""
         return len(self._waiting) < len(self._members)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no task is left."""
-        return not self._waiting and not any(one.tasks for one in self._members.values())
-
     def submit(self, items: Sequence[tuple[int, BatchInput]]) -> None:
         """Take a few inputs to be done.
 
