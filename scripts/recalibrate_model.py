@@ -24,7 +24,7 @@ from facial_expressions.data.ferplus import ferplus_votes, strict_majority
 from facial_expressions.data.load import load_dataset
 from facial_expressions.evaluation.fit_top_label import fit_top_label_map, gain_on_halves
 from facial_expressions.files import write_file
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.probabilities import log_probabilities
 from facial_expressions.labels import FERPLUS
 from facial_expressions.model_metadata import Head, ModelMetadata
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
     if options.ferplus:
         votes = ferplus_votes(dataset, options.ferplus)
         labels[FERPLUS.name] = strict_majority(votes["validation"])
-    path = ExpressionClassifier.load(options.model).path
+    path = load_classifier(options.model).path
     content = recalibrate(path, dataset.validation.images, labels)
     if content is None:
         print("not worth it: nothing is written", file=sys.stderr)

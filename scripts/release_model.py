@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from facial_expressions.files import write_file
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.runtime import file_sha256
 from facial_expressions.model_metadata import ModelMetadata
 
@@ -46,7 +46,7 @@ def main(arguments: list[str], models: Path = MODELS) -> int:
     parser.add_argument("--recalibrated", action="store_true", help="the same answers, surer ones")
     parser.add_argument("--default", action="store_true", help="make it the default model")
     options = parser.parse_args(arguments)
-    new = ExpressionClassifier.load(options.file)
+    new = load_classifier(options.file)
     metadata = new.metadata
     complaint = _compare(new, models, options)
     if complaint:
@@ -64,7 +64,7 @@ def _compare(new: ExpressionClassifier, models: Path, options: argparse.Namespac
     path = models / f"{options.variant_of or new.metadata.name}.onnx"
     if not (options.variant_of or path.is_file()):
         return ""
-    old = ExpressionClassifier.load(path).metadata
+    old = load_classifier(path).metadata
     before, after = old.heads[0].figures, new.metadata.heads[0].figures  # of the labels
     gain = after["validation_accuracy"] - before["validation_accuracy"]
     surer = before["validation_nll"] - after["validation_nll"]

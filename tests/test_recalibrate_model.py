@@ -12,7 +12,7 @@ from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
 )
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import load_classifier
 from scripts.recalibrate_model import recalibrate
 from tests.tiny_model import write_mapped_model, write_tiny_model
 
@@ -27,7 +27,7 @@ def test_the_new_file_gives_the_same_answers_with_honest_confidences(
 ) -> None:
     """Answers of the first classes are nearly always right, of the others half the time."""
     path = write_tiny_model(tmp_path / "old.onnx")
-    old = ExpressionClassifier.load(path)
+    old = load_classifier(path)
     before = old.predict_proba(pictures)
     answers = before.argmax(axis=1)
     right = np.random.default_rng(1).random(2000) < np.where(answers < 3, 0.95, 0.5)
@@ -35,7 +35,7 @@ def test_the_new_file_gives_the_same_answers_with_honest_confidences(
     content = recalibrate(path, pictures, {"fer2013": labels})
     assert content is not None
     (tmp_path / "new.onnx").write_bytes(content)
-    new = ExpressionClassifier.load(tmp_path / "new.onnx")
+    new = load_classifier(tmp_path / "new.onnx")
     after = new.predict_proba(pictures)
     assert np.array_equal(after.argmax(axis=1), answers)
     assert calibration_error(labels, after) < calibration_error(labels, before) - 0.05
@@ -53,7 +53,7 @@ def test_nothing_is_written_where_a_file_is_honest_already(
     tmp_path: Path, pictures: NDArray[np.uint8]
 ) -> None:
     path = write_tiny_model(tmp_path / "old.onnx")
-    rows = ExpressionClassifier.load(path).predict_proba(pictures)
+    rows = load_classifier(path).predict_proba(pictures)
     drawn = np.random.default_rng(2).random((2000, 1))
     labels = np.minimum((rows.cumsum(axis=1) < drawn).sum(axis=1), 6)
     assert recalibrate(path, pictures, {"fer2013": labels}) is None
@@ -61,16 +61,16 @@ def test_nothing_is_written_where_a_file_is_honest_already(
 
 def test_a_head_without_labels_stays_as_it_is(tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
     path = write_mapped_model(tmp_path / "old.onnx")
-    old = ExpressionClassifier.load(path)
+    old = load_classifier(path)
     answers = old.predict_proba(pictures).argmax(axis=1)
     right = np.random.default_rng(3).random(2000) < 0.2
     content = recalibrate(path, pictures, {"fer2013": np.where(right, answers, (answers + 1) % 7)})
     assert content is not None
     (tmp_path / "new.onnx").write_bytes(content)
-    new = ExpressionClassifier.load(tmp_path / "new.onnx")
+    new = load_classifier(tmp_path / "new.onnx")
     assert new.metadata.head("ferplus") == old.metadata.head("ferplus")
     second = [
-        ExpressionClassifier.load(tmp_path / name, labels="ferplus").predict_proba(pictures[:9])
+        load_classifier(tmp_path / name, labels="ferplus").predict_proba(pictures[:9])
         for name in ("old.onnx", "new.onnx")
     ]
     assert np.array_equal(second[0], second[1])

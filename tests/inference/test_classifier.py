@@ -35,7 +35,7 @@ CROPS = np.random.default_rng(2).integers(0, 256, (37, 48, 48), dtype=np.uint8)
 
 @pytest.fixture(scope="module")
 def classifier(tiny_model: Path) -> ExpressionClassifier:
-    return ExpressionClassifier.load(tiny_model, threads=1)
+    return load_classifier(tiny_model, threads=1)
 
 
 def expected(crops: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -72,7 +72,7 @@ CROPS = np.random.default_rng(5).integers(0, 256, (6, 48, 48), dtype=np.uint8)
 @pytest.fixture
 def tiny(tmp_path: Path) -> ExpressionClassifier:
     """A model without a map of confidences."""
-    return ExpressionClassifier.load(write_tiny_model(tmp_path / "tiny.onnx"), threads=1)
+    return load_classifier(write_tiny_model(tmp_path / "tiny.onnx"), threads=1)
 
 
 def test_the_answer_is_the_mean_of_logits_over_the_views(tiny: ExpressionClassifier) -> None:
@@ -102,7 +102,7 @@ def test_the_mean_goes_through_the_map_of_confidences_once(tmp_path: Path) -> No
     metadata = metadata_of(replace(HEAD, calibration=Calibration(top_label=halved)))
     path = tmp_path / "mapped.onnx"
     path.write_bytes(tiny_graph(metadata).SerializeToString())
-    member = ExpressionClassifier.load(path, threads=1)
+    member = load_classifier(path, threads=1)
     views = (View(), View(mirrored=True))
     logits = [np.log(member.predict_proba(apply_view(CROPS, view))) for view in views]
 
@@ -133,7 +133,7 @@ def test_larger_crops_are_scaled_before_they_are_moved(tiny: ExpressionClassifie
 
 
 def test_maps_are_those_of_the_crop_as_it_is(tmp_path: Path, tiny: ExpressionClassifier) -> None:
-    member = ExpressionClassifier.load(write_mapped_model(tmp_path / "mapped.onnx"), threads=1)
+    member = load_classifier(write_mapped_model(tmp_path / "mapped.onnx"), threads=1)
     several = member.with_views()
     assert several.explains
     assert np.array_equal(several.explain(CROPS), member.explain(CROPS))
@@ -166,8 +166,8 @@ def test_they_are_an_option_of_whatever_is_loaded() -> None:
 def test_they_can_answer_by_another_head(tmp_path: Path) -> None:
     path = write_mapped_model(tmp_path / "mapped.onnx")
     views = TEST_TIME_VIEWS[:2]
-    first = ExpressionClassifier.load(path).with_views(views)
-    second = ExpressionClassifier.load(path, labels="ferplus").with_views(views)
+    first = load_classifier(path).with_views(views)
+    second = load_classifier(path, labels="ferplus").with_views(views)
     other = first.for_labels("ferplus")
     assert (other.n_views, other.head) == (2, second.head)
     assert np.array_equal(other.predict_proba(CROPS), second.predict_proba(CROPS))

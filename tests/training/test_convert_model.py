@@ -10,7 +10,7 @@ import pytest
 
 from facial_expressions.calibration import Calibration, TopLabelMap
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.runtime import open_session
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.model_metadata import Head
@@ -26,7 +26,7 @@ CROPS = np.random.default_rng(4).integers(0, 256, (20, 48, 48), np.uint8)
 def test_no_answer_and_no_map_changes(head: str, tmp_path: Path) -> None:
     old = write_old_model(tmp_path / "old.onnx")
     convert_model(old, tmp_path / "new.onnx")
-    new = ExpressionClassifier.load(tmp_path / "new.onnx", labels=head)
+    new = load_classifier(tmp_path / "new.onnx", labels=head)
     prefix = "" if head == "fer2013" else "ferplus_"
     names = [f"{prefix}probabilities", f"{prefix}maps"]
     batch = to_batch(CROPS, new.metadata.preprocessing)
@@ -47,7 +47,7 @@ def test_biases_and_map_of_confidences_leave_the_figures(tmp_path: Path) -> None
     assert metadata.default_head == "fer2013"
     assert (metadata.name, metadata.data_digest) == ("old", "abc")
     assert metadata.preprocessing == Preprocessing()
-    assert ExpressionClassifier.load(tmp_path / "new.onnx").metadata == metadata
+    assert load_classifier(tmp_path / "new.onnx").metadata == metadata
 
 
 @pytest.mark.parametrize(

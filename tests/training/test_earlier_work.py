@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import CheckpointError, ModelError, RecipeError
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.averaging import average_runs
@@ -191,7 +191,7 @@ def test_a_shipped_model_teaches_with_both_heads_as_its_file_answers(dataset: Da
     taught = _teachers(Path("compact"), votes=True).answer(crops.astype(np.float32))
     assert list(taught) == [0, 1]
     for answers, labels in ((taught[0], "fer2013"), (taught[1], "ferplus")):
-        classifier = ExpressionClassifier.load("compact", labels=labels)
+        classifier = load_classifier("compact", labels=labels)
         of_file = classifier.predict_proba(crops)
         top = of_file.argmax(axis=1)
         # Without the file's biases and temperature; its map of confidences moves the answer only.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import ExportError
 from facial_expressions.evaluation.fit_top_label import HalvesGain
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.runtime import open_session
 from facial_expressions.labels import FER2013
 from facial_expressions.model_metadata import ModelMetadata
@@ -52,7 +52,7 @@ def test_the_file_classifies_as_keras_did(
     gain = HalvesGain(nll=float(mapped), nll_spread=0.1)
     monkeypatch.setattr(export, "gain_on_halves", lambda *_: gain)
     exported = export_run(run_dir, tmp_path / "tiny.onnx")
-    classifier = ExpressionClassifier.load(exported.path)
+    classifier = load_classifier(exported.path)
     expected = calibrated(classifier, logits_of(run_dir, "fer2013"))
     actual = classifier.predict_proba(dataset.validation.images)
     np.testing.assert_allclose(actual, expected, atol=1e-4)
@@ -84,7 +84,7 @@ def test_classes_are_expected_as_often_as_they_occur(
     That is its bias, as it is under the softmax, divided by the number of pictures; the temperature
     is fitted anew without it, so it is not quite so.
     """
-    classifier = ExpressionClassifier.load(export_run(run_dir, tmp_path / "tiny.onnx").path)
+    classifier = load_classifier(export_run(run_dir, tmp_path / "tiny.onnx").path)
     n = len(dataset.validation)
     shares = np.bincount(dataset.validation.labels, minlength=7) / n
     calibration = classifier.head.calibration
@@ -95,7 +95,7 @@ def test_classes_are_expected_as_often_as_they_occur(
 
 def test_the_file_says_what_it_is(run_dir: Path, dataset: Dataset, tmp_path: Path) -> None:
     path = export_run(run_dir, tmp_path / "tiny.onnx").path
-    classifier = ExpressionClassifier.load(path)
+    classifier = load_classifier(path)
     metadata = classifier.metadata
     assert metadata.name == "tiny"
     assert (metadata.head_names, metadata.default_head) == (("fer2013",), "fer2013")
@@ -117,7 +117,7 @@ def test_half_weights_give_the_same_answers_in_half_the_size(
     half = export_run(run_dir, tmp_path / "half.onnx", half_weights=True).path
     crops = dataset.validation.images
     first, second = (
-        ExpressionClassifier.load(path).predict_proba(crops).argmax(axis=1) for path in (full, half)
+        load_classifier(path).predict_proba(crops).argmax(axis=1) for path in (full, half)
     )
     np.testing.assert_array_equal(first, second)
     assert half.stat().st_size < 0.62 * full.stat().st_size
@@ -216,7 +216,7 @@ def test_both_heads_answer_as_keras_did_and_their_maps_are_exact(
     two_headed: Path, dataset: Dataset, tmp_path: Path, labels: str
 ) -> None:
     path = export_run(two_headed, tmp_path / "two.onnx").path
-    classifier = ExpressionClassifier.load(path, labels=labels)
+    classifier = load_classifier(path, labels=labels)
     crops = dataset.validation.images
     logits = logits_of(two_headed, labels)
     expected = calibrated(classifier, logits)
@@ -233,7 +233,7 @@ def test_a_picture_without_votes_does_not_count_in_the_second_heads_figures(
     two_headed: Path, tmp_path: Path
 ) -> None:
     path = export_run(two_headed, tmp_path / "two.onnx").path
-    classifier = ExpressionClassifier.load(path, labels="ferplus")
+    classifier = load_classifier(path, labels="ferplus")
     with np.load(two_headed / "validation.npz") as file:
         known = file["ferplus_labels"] >= 0
         answers = (file["ferplus_logits"] + classifier.head.calibration.biases).argmax(1)

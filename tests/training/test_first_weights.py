@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.first_weights import copy_weights
@@ -52,14 +52,14 @@ def test_the_network_answers_as_the_shipped_file_but_for_its_calibration(
     recipe = _recipe(architecture, augmentation={"sizes": list(sizes)})
     model = build_network(recipe, {"fer2013": FER2013}, any_size=bool(sizes))
     copy_weights(open_network(name), model, recipe, FER2013)
-    _check_logits(_logits(model, recipe)[0], ExpressionClassifier.load(name))
+    _check_logits(_logits(model, recipe)[0], load_classifier(name))
 
 
 def test_the_second_head_is_taken_over_too() -> None:
     recipe = _recipe("compact_resnet", optimization={"ferplus_weight": 0.3})
     model = build_network(recipe, {"fer2013": FER2013, "ferplus": FERPLUS})
     copy_weights(open_network("compact"), model, recipe, FER2013)
-    _check_logits(_logits(model, recipe)[1], ExpressionClassifier.load("compact", labels="ferplus"))
+    _check_logits(_logits(model, recipe)[1], load_classifier("compact", labels="ferplus"))
 
 
 def _check_logits(logits: np.ndarray, classifier: ExpressionClassifier) -> None:

@@ -12,7 +12,7 @@ from facial_expressions.cli.main import main
 from facial_expressions.data import load_dataset
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import DatasetError, ExportError
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.labels import FERPLUS_COLUMNS, PEOPLE
 from facial_expressions.training.people_head import (
     LABEL_SHARE,
@@ -54,7 +54,7 @@ def people(
 ) -> ExpressionClassifier:
     path = tmp_path_factory.mktemp("model") / "people.onnx"
     path.write_bytes(add_people_head("compact", dataset, votes))
-    return ExpressionClassifier.load(path)
+    return load_classifier(path)
 
 
 def test_the_file_answers_by_default_as_the_voters_do(
@@ -70,7 +70,7 @@ def test_the_file_answers_by_default_as_the_voters_do(
 def test_the_other_heads_answer_to_the_bit_as_before(
     people: ExpressionClassifier, dataset: Dataset
 ) -> None:
-    before = ExpressionClassifier.load("compact")
+    before = load_classifier("compact")
     for name in ("fer2013", "ferplus"):
         expected = before.for_labels(name).predict_proba(dataset.train.images)
         actual = people.for_labels(name).predict_proba(dataset.train.images)

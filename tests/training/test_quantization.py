@@ -16,7 +16,7 @@ from onnx.reference import ReferenceEvaluator
 from facial_expressions.cli.main import main
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import ExportError
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.labels import FER2013
 from facial_expressions.training import quantization
@@ -51,7 +51,7 @@ def original(tmp_path: Path) -> ExpressionClassifier:
     helper.set_model_props(model, METADATA.to_entries())
     path = tmp_path / "one.onnx"
     path.write_bytes(seal_model(model.SerializeToString()))
-    return ExpressionClassifier.load(path)
+    return load_classifier(path)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_an_int8_file_says_the_same_of_itself_and_nearly_the_same_of_faces(
 ) -> None:
     path = tmp_path / "int8.onnx"
     path.write_bytes(quantize(original, crops, tmp_path, keep_first=0))
-    int8 = ExpressionClassifier.load(path)
+    int8 = load_classifier(path)
     assert int8.metadata == replace(original.metadata, name="tiny-int8")
     answers, expected = int8.predict_proba(crops), original.predict_proba(crops)
     assert answers == pytest.approx(expected, abs=0.05)
@@ -110,7 +110,7 @@ def test_the_first_convolutions_can_stay_as_they_are(
 ) -> None:
     path = tmp_path / "kept.onnx"
     path.write_bytes(quantize(original, crops, tmp_path, keep_first=1))
-    kept = ExpressionClassifier.load(path)
+    kept = load_classifier(path)
     np.testing.assert_allclose(kept.predict_proba(crops), original.predict_proba(crops), atol=1e-6)
 
 
@@ -127,7 +127,7 @@ def test_a_network_without_maps_has_its_matrix_products_in_8_bits(
     graph.graph.node.insert(1, before)
     path = tmp_path / "two.onnx"
     path.write_bytes(seal_model(graph.SerializeToString()))
-    original = ExpressionClassifier.load(path)
+    original = load_classifier(path)
     made = onnx.load_from_string(quantize(original, crops, tmp_path, keep_first=0))
     whole = {one.name for one in made.graph.initializer if one.data_type == TensorProto.INT8}
     assert any(name.startswith("turn") for name in whole)
@@ -179,14 +179,14 @@ def test_a_file_can_be_given_its_own_accuracy(
     path = tmp_path / "more.onnx"
     path.write_bytes(with_accuracy(original.path.read_bytes(), 0.61))
     head = replace(original.head, figures={"validation_accuracy": 0.61})
-    assert ExpressionClassifier.load(path).metadata == original.metadata.with_head(head)
+    assert load_classifier(path).metadata == original.metadata.with_head(head)
 
 
 def test_maps_are_computed_as_before(crops: NDArray[np.uint8], tmp_path: Path) -> None:
-    original = ExpressionClassifier.load(write_mapped_model(tmp_path / "mapped.onnx"))
+    original = load_classifier(write_mapped_model(tmp_path / "mapped.onnx"))
     path = tmp_path / "int8.onnx"
     path.write_bytes(quantize(original, crops, tmp_path, keep_first=0))
-    int8 = ExpressionClassifier.load(path)
+    int8 = load_classifier(path)
     assert int8.explain(crops) == pytest.approx(original.explain(crops), abs=1e-5)
 
 
@@ -199,7 +199,7 @@ def test_a_file_that_is_worth_it_is_written_with_its_own_accuracy(
     monkeypatch.setattr(quantization, "_times_as_fast", lambda *_: 1.5)
     path = tmp_path / "new" / "int8.onnx"
     verdict = quantize_file(original.path, path, dataset)
-    int8 = ExpressionClassifier.load(path)
+    int8 = load_classifier(path)
     answers = int8.predict_proba(dataset.validation.images).argmax(axis=1)
     accuracy = float((answers == dataset.validation.labels).mean())
     assert verdict.int8_accuracy == accuracy
@@ -237,7 +237,7 @@ def test_the_verb_makes_an_int8_file_of_a_model_file(
     assert "received 0 and 0" in capsys.readouterr().err
     assert main([*words, "--data", str(data)]) == 0
     assert "speed times 1.50 on 1 crops and 1.50 on 256 crops" in capsys.readouterr().out
-    assert ExpressionClassifier.load(out).metadata.name == "tiny-int8"
+    assert load_classifier(out).metadata.name == "tiny-int8"
 
 
 def test_speed_is_that_of_the_first_over_that_of_the_second() -> None:

@@ -89,13 +89,13 @@ def _export_people(run: str, out: Path, data: Path, ferplus: Path, *, half: bool
     from facial_expressions.data.ferplus import ferplus_votes
     from facial_expressions.data.load import load_dataset
     from facial_expressions.files import write_file
-    from facial_expressions.inference.classifier import ExpressionClassifier
+    from facial_expressions.inference.classifier import load_classifier
     from facial_expressions.training.people_head import add_people_head
 
     dataset = load_dataset(data)
     with _as_model(run, half=half) as model:
         write_file(out, add_people_head(model, dataset, ferplus_votes(dataset, ferplus)))
-    figures = ExpressionClassifier.load(out).head.figures
+    figures = load_classifier(out).head.figures
     typer.echo(
         f"{out}: right by the majority of votes {figures['validation_accuracy']:.2%} on "
         f"validation; {figures['validation_certain_share']:.0%} are certain, of these "

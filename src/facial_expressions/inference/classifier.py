@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.model_store import resolve
-from facial_expressions.inference.options import DEFAULT, RecognizerOptions, with_keywords_of
+from facial_expressions.inference.options import RecognizerOptions, with_keywords_of
 from facial_expressions.inference.probabilities import log_probabilities, softmax
-from facial_expressions.inference.runtime import CPU, ModelSession, TensorSpec, open_session
+from facial_expressions.inference.runtime import ModelSession, TensorSpec, open_session
 from facial_expressions.inference.views import TEST_TIME_VIEWS, View, apply_view
 from facial_expressions.labels import LabelSet
 from facial_expressions.model_metadata import INPUT_NAME, ModelMetadata
@@ -29,8 +29,8 @@ _SUM_TOLERANCE: Final = 1e-3
 class ExpressionClassifier:
     """A model that gives each face crop a probability for each expression.
 
-    Made by ``ExpressionClassifier.load`` or ``load_classifier``. It never changes, may be shared
-    between threads, and pickles as its path and options.
+    Made by ``load_classifier``. It never changes, may be shared between threads, and pickles as its
+    path and options.
 
     Where it looks at each crop several times, it answers with the mean of the views' logits, not of
     their probabilities: views that disagree make a mean of probabilities less sure than it is right
@@ -52,7 +52,7 @@ class ExpressionClassifier:
         ValueError: There is no view.
 
     Examples:
-        >>> classifier = ExpressionClassifier.load("standardized-cnn")
+        >>> classifier = load_classifier("standardized-cnn")
         >>> classifier.predict_proba(np.zeros((2, 48, 48), np.uint8)).shape
         (2, 7)
     """
@@ -74,31 +74,6 @@ class ExpressionClassifier:
         self.head: Final = self.metadata.head(labels)
         size = self.metadata.preprocessing.size
         self._answer(np.zeros((1, size, size), np.uint8), 1)
-
-    @classmethod
-    def load(
-        cls,
-        model: str | Path = DEFAULT,
-        *,
-        threads: int | None = None,
-        labels: str | None = None,
-        device: str = CPU,
-    ) -> ExpressionClassifier:
-        """Open a model.
-
-        Args:
-            model: A shipped model's name, or the path of a model file.
-            threads: Threads for one run; None leaves it to ONNX Runtime.
-            labels: Name of the head that answers; None takes the file's default.
-            device: Where it runs, see ``runtime.DEVICES``.
-
-        Raises:
-            ModelError: The model is missing, changed, damaged or none of ours, has no such head, or
-                does not run on the device.
-        """
-        path, sha256 = resolve(model)
-        session = open_session(path, threads=threads, device=device, sha256=sha256)
-        return cls(session, labels)
 
     @property
     def labels(self) -> LabelSet:
@@ -200,7 +175,7 @@ class ExpressionClassifier:
             ModelError: The model has no such head.
 
         Examples:
-            >>> ExpressionClassifier.load().for_labels("ferplus").labels.names[1]
+            >>> load_classifier().for_labels("ferplus").labels.names[1]
             'contempt'
         """
         return ExpressionClassifier(self._session, name, self._views)
@@ -215,7 +190,7 @@ class ExpressionClassifier:
             ValueError: There is no view.
 
         Examples:
-            >>> twice = ExpressionClassifier.load().with_views((View(), View(mirrored=True)))
+            >>> twice = load_classifier().with_views((View(), View(mirrored=True)))
             >>> crop = np.arange(48 * 48, dtype=np.uint16).reshape(1, 48, 48).astype(np.uint8)
             >>> there, back = (twice.predict_proba(one) for one in (crop, crop[:, :, ::-1]))
             >>> bool(np.allclose(there, back, atol=1e-6))
@@ -263,9 +238,9 @@ def load_classifier(options: RecognizerOptions) -> ExpressionClassifier:
         >>> load_classifier("standardized-cnn").labels.names[3]
         'happy'
     """
-    classifier = ExpressionClassifier.load(
-        options.model, threads=options.threads, labels=options.labels, device=options.device
-    )
+    path, sha256 = resolve(options.model)
+    session = open_session(path, threads=options.threads, device=options.device, sha256=sha256)
+    classifier = ExpressionClassifier(session, options.labels)
     return classifier.with_views() if options.tta else classifier
 
 

@@ -30,7 +30,7 @@ from facial_expressions.errors import DatasetError, ExportError
 from facial_expressions.evaluation.calibration import fit_temperature
 from facial_expressions.evaluation.fit_top_label import fit_top_label_map, gain_on_halves
 from facial_expressions.evaluation.logits import scipy_optimize
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.probabilities import softmax
 from facial_expressions.labels import FER2013, PEOPLE
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
@@ -80,7 +80,7 @@ def add_people_head(
         DatasetError: There are no training or validation images with votes.
         ExportError: The model's heads are no linear layers.
     """
-    graph, metadata = read_model(ExpressionClassifier.load(model).path)
+    graph, metadata = read_model(load_classifier(model).path)
     metadata = _without_people(graph, metadata)
     place = _place_of(graph, metadata.heads[0])
     train, validation = dataset.train, dataset.validation

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import ExportError
 from facial_expressions.files import write_file
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.probabilities import log_probabilities
 from facial_expressions.inference.runtime import quantization_tools
 from facial_expressions.model_metadata import INPUT_NAME
@@ -136,7 +136,7 @@ def quantize_file(model: str | Path, out: str | Path, dataset: Dataset) -> Verdi
 
 def _by_first_head(model: str | Path) -> ExpressionClassifier:
     """Open a model at the head that learnt the data set's labels, by which it is judged."""
-    classifier = ExpressionClassifier.load(model, threads=1)
+    classifier = load_classifier(model, threads=1)
     return classifier.for_labels(classifier.metadata.head_names[0])
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.runtime import file_sha256
 from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing
@@ -146,7 +146,7 @@ class ModelFile:
     """
 
     def __init__(self, source: str | Path) -> None:
-        classifier = ExpressionClassifier.load(str(source))
+        classifier = load_classifier(str(source))
         self.path = classifier.path
         self.architecture = classifier.metadata.architecture
         self.heads = {head.name: head.labels for head in classifier.metadata.heads}
