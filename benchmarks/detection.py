@@ -13,11 +13,11 @@ Example:
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from PIL import Image
 
 from benchmarks.record import astronaut, grace_hopper, milliseconds, write_results
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector
+from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.results import Box
 
 FRAMES: Final = ((640, 480), (1280, 720), (1920, 1080))
@@ -58,13 +59,13 @@ def main() -> None:
     figures: dict[str, object] = {"threads": options.threads, "pictures": places * len(heads)}
     for frame in FRAMES:
         longest = max(frame)
-        settings: dict[str, dict[str, Any]] = {
-            "half and 192": {},
-            "full and 192, `--small-faces`": {"small_faces": True},
-            "a third": {"working_sides": (longest // 3,)},
+        opened = RecognizerOptions(threads=options.threads)
+        detectors = {
+            "half and 192": CenterFaceDetector(opened),
+            "full and 192, `--small-faces`": CenterFaceDetector(replace(opened, small_faces=True)),
+            "a third": CenterFaceDetector(opened, working_sides=(longest // 3,)),
         }
-        for name, sides in settings.items():
-            detector = CenterFaceDetector(**sides, threads=options.threads)
+        for name, detector in detectors.items():
             found, false = recall(detector, heads, frame, places)
             empty = background(frame, 0)
             timing = milliseconds(

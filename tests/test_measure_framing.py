@@ -10,6 +10,7 @@ import pytest
 
 from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector
+from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.preprocessing import Framing, crop_faces
 from facial_expressions.results import Box
 from scripts import measure_framing
@@ -41,7 +42,7 @@ def test_the_detectors_framing_is_the_measured_one(repository: Path) -> None:
 
 def test_real_pictures_pasted_into_larger_ones_are_cut_out_again(fer2013_archive: Path) -> None:
     """Over 60 faces the crop lies where the picture was: medians within 3 % of its side."""
-    detector = CenterFaceDetector(threads=1)
+    detector = CenterFaceDetector(RecognizerOptions(threads=1))
     shifts, scales, differences = [], [], []
     for picture in measure_framing.draw_training_pictures(fer2013_archive, 60, seed=1):
         canvas, side, border = measure_framing.enlarge(picture)

@@ -16,6 +16,7 @@ from facial_expressions.images import load_image
 from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.detectors import centerface
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector, centerface_path
+from facial_expressions.inference.options import RecognizerOptions
 
 EYE_CORNERS = ((201, 102), (246, 104))
 """Middles of the astronaut's right and left eye, read off the picture by eye."""
@@ -23,7 +24,7 @@ EYE_CORNERS = ((201, 102), (246, 104))
 
 @pytest.fixture(scope="module")
 def detector() -> CenterFaceDetector:
-    return CenterFaceDetector(threads=1)
+    return CenterFaceDetector(RecognizerOptions(threads=1))
 
 
 @pytest.fixture(scope="module")
@@ -131,11 +132,15 @@ def test_a_small_face_in_a_large_picture_is_found(
     assert face.box.width < 60
 
 
-def test_i27_many_faces_are_found_and_the_best_kept(photo: NDArray[np.uint8]) -> None:
+def test_i27_many_faces_are_found_and_the_best_kept(
+    photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
     tile = resized(photo[40:220, 130:310], 120, 120)
     grid = np.tile(tile, (3, 5, 1))
-    assert len(CenterFaceDetector(threads=1).detect(grid)) == 15
-    best = CenterFaceDetector(threads=1, max_faces=4).detect(grid)
+    detector = CenterFaceDetector(RecognizerOptions(threads=1))
+    assert len(detector.detect(grid)) == 15
+    monkeypatch.setattr(centerface, "MAX_FACES", 4)
+    best = detector.detect(grid)
     assert len(best) == 4
     assert [face.score for face in best] == sorted((f.score for f in best), reverse=True)
 
@@ -178,14 +183,14 @@ def test_small_faces_are_found_in_full_size(photo: NDArray[np.uint8]) -> None:
     corners = [(x, y) for x in (100, 330, 560, 790, 1020) for y in (90, 330, 570)]
     for x, y in corners:
         scene[y : y + 55, x : x + 55] = head
-    found = CenterFaceDetector(small_faces=True, threads=1).detect(scene)
+    found = CenterFaceDetector(RecognizerOptions(small_faces=True, threads=1)).detect(scene)
     assert len(found) == len(corners)
     for detection in found:
         middle = detection.box.center
         assert any(
             abs(middle[0] - (x + 27)) < 27 and abs(middle[1] - (y + 33)) < 27 for x, y in corners
         )
-    assert len(CenterFaceDetector(threads=1).detect(scene)) < len(corners) / 2
+    assert len(CenterFaceDetector(RecognizerOptions(threads=1)).detect(scene)) < len(corners) / 2
 
 
 def test_a_copy_by_pickle_finds_the_same(
@@ -202,7 +207,7 @@ def test_landmarks_agree_with_another_photograph() -> None:
     if spec is None or spec.origin is None:
         pytest.skip("the photograph comes with matplotlib, which is not installed")
     path = Path(spec.origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
-    face = the_face(CenterFaceDetector(threads=1).detect(load_image(path)))
+    face = the_face(CenterFaceDetector(RecognizerOptions(threads=1)).detect(load_image(path)))
     for found, seen in zip(face.landmarks, [(221, 199), (306, 190), (268, 236)], strict=False):
         assert found == pytest.approx(seen, abs=8)
 
@@ -219,7 +224,7 @@ def test_a_changed_detector_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     "options",
-    [{"min_score": 0.0}, {"working_sides": ()}, {"working_sides": (16,)}, {"max_faces": 0}],
+    [{"min_score": 0.0}, {"working_sides": ()}, {"working_sides": (16,)}],
 )
 def test_options_out_of_range(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="received"):

@@ -17,6 +17,7 @@ from facial_expressions.images import load_image
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector
+from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
 from facial_expressions.preprocessing import crop_faces
 from facial_expressions.results import Box, Face
@@ -69,7 +70,7 @@ def test_an_answer_is_the_classifiers_on_the_detectors_crop(
 ) -> None:
     (face,) = recognizer.recognize(astronaut)
     image, classifier = load_image(astronaut), load_classifier(tiny_model)
-    (found,) = CenterFaceDetector(threads=1).detect(image)
+    (found,) = CenterFaceDetector(RecognizerOptions(threads=1)).detect(image)
     crops = crop_faces(image, [found.box], [found.landmarks], CenterFaceDetector.framing, size=48)
     assert np.allclose(face.prediction.values, classifier.predict_proba(crops)[0], atol=1e-5)
     assert face.landmarks == found.landmarks

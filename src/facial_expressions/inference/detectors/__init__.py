@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
+from typing import TypeVar
 
 from facial_expressions.errors import ModelError, suggest
 from facial_expressions.inference.contracts import FaceDetector
@@ -17,12 +18,13 @@ from facial_expressions.inference.options import RecognizerOptions
 __all__ = ["list_detectors", "open_detector", "register_detector"]
 
 Opener = Callable[[RecognizerOptions], FaceDetector]
+AnyOpener = TypeVar("AnyOpener", bound=Opener)
 
 _OPENERS: dict[str, Opener] = {}
 
 
-def register_detector(name: str) -> Callable[[Opener], Opener]:
-    """Register what opens a detector under ``name``; used as a decorator.
+def register_detector(name: str) -> Callable[[AnyOpener], AnyOpener]:
+    """Register a detector's class, or what else opens one, under ``name``; used as a decorator.
 
     Args:
         name: What it is asked for by; must be new.
@@ -31,7 +33,7 @@ def register_detector(name: str) -> Callable[[Opener], Opener]:
         ValueError: ``name`` is taken.
     """
 
-    def decorate(opener: Opener) -> Opener:
+    def decorate(opener: AnyOpener) -> AnyOpener:
         if name in _OPENERS:
             raise ValueError(f"detector {name!r} is registered twice; choose another name")
         _OPENERS[name] = opener

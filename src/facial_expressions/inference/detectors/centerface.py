@@ -29,7 +29,7 @@ from facial_expressions.inference.runtime import CPU, open_session
 from facial_expressions.preprocessing import Framing
 from facial_expressions.results import MAX_FACES, Box
 
-__all__ = ["CenterFaceDetector", "centerface_path", "open_centerface"]
+__all__ = ["CenterFaceDetector", "centerface_path"]
 
 CENTERFACE_SHA256: Final = "b58f594f7fb3fad4a5202be56703ae83c23510c36134dc71b33dd9fa634f6417"
 """Digest of ``centerface.onnx``."""
@@ -63,18 +63,18 @@ def centerface_path() -> Path:
     return Path(str(folder / "centerface.onnx"))
 
 
+@register_detector("centerface")
 class CenterFaceDetector:
     """CenterFace at two working sizes; pickles as its options.
 
     Args:
+        options: Of these ``small_faces``, ``threads`` and ``device`` matter; None takes the
+            defaults.
         min_score: Detections scored lower are dropped, 0 to 1.
         working_sides: Longest sides in pixels at which every picture is searched; None takes 192
-            and half of the picture's longest side, at least 512 and at most 1280.
-        small_faces: Whether the second of those is the whole of the longest side instead, at most
-            2560: faces half as wide are found, in about four times the time.
-        max_faces: At most this many faces are returned, the best scored.
-        threads: Threads for one run; None leaves it to ONNX Runtime.
-        device: Where it runs, see ``runtime.DEVICES``.
+            and half of the picture's longest side, at least 512 and at most 1280. With
+            ``small_faces`` the second is the whole of the longest side instead, at most 2560:
+            faces half as wide are found, in about four times the time.
 
     Raises:
         ModelError: ``centerface.onnx`` is missing or changed, or it does not run on the device.
@@ -96,31 +96,30 @@ class CenterFaceDetector:
 
     def __init__(
         self,
+        options: RecognizerOptions | None = None,
         *,
         min_score: float = 0.4,
         working_sides: Sequence[int] | None = None,
-        small_faces: bool = False,
-        max_faces: int = MAX_FACES,
-        threads: int | None = None,
-        device: str = CPU,
     ) -> None:
+        options = options or RecognizerOptions()
         sides = tuple(working_sides) if working_sides is not None else (SMALL_SIDE,)
-        if not 0 < min_score < 1 or not sides or min(sides) < _MULTIPLE or max_faces < 1:
+        if not 0 < min_score < 1 or not sides or min(sides) < _MULTIPLE:
             raise ValueError(
-                f"the detector needs a score in 0 to 1, working sides of {_MULTIPLE} or more and "
-                f"room for a face; received {min_score}, {working_sides} and {max_faces}"
+                f"the detector needs a score in 0 to 1 and working sides of {_MULTIPLE} or more; "
+                f"received {min_score} and {working_sides}"
             )
         self._min_score = min_score
         self._working_sides = None if working_sides is None else sides
-        self._small_faces = small_faces
-        self._max_faces = max_faces
+        self._small_faces = options.small_faces
         self._session = open_session(
             centerface_path(),
-            threads=threads,
-            device=device,
+            threads=options.threads,
+            device=options.device,
             sha256=CENTERFACE_SHA256,
         )
-        if device != CPU:  # one that cannot run it shows at the first run; better now than then
+        if (
+            options.device != CPU
+        ):  # one that cannot run it shows at the first run; better now than then
             self._candidates(np.zeros((_MULTIPLE, _MULTIPLE, 3), np.uint8))
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
@@ -130,7 +129,7 @@ class CenterFaceDetector:
             image: RGB ``uint8 (H, W, 3)``, upright.
 
         Returns:
-            The faces, best score first; an empty list when there is none.
+            The faces, best score first, at most ``MAX_FACES``; an empty list when there is none.
         """
         height, width = image.shape[:2]
         longest = max(height, width)
@@ -145,7 +144,7 @@ class CenterFaceDetector:
             rows[:, 5:] *= np.tile(scale, 5)
             found.append(rows)
         candidates = np.concatenate(found)
-        rows = _suppress(candidates[np.isfinite(candidates).all(1)])[: self._max_faces]
+        rows = _suppress(candidates[np.isfinite(candidates).all(1)])[:MAX_FACES]
         inside = (rows[:, 2:4] > 1).all(1) & (rows[:, :2] < (width - 1, height - 1)).all(1)
         return [_detection(row) for row in rows[inside]]
 
@@ -210,15 +209,3 @@ def _detection(row: Rows) -> Detection:
     left, top, right, bottom, score, *marks = (float(value) for value in row)
     points = tuple(zip(marks[::2], marks[1::2], strict=True))
     return Detection(Box(left, top, right, bottom), min(score, 1.0), points)
-
-
-@register_detector("centerface")
-def open_centerface(options: RecognizerOptions) -> CenterFaceDetector:
-    """Open CenterFace as a recognizer's options say.
-
-    Args:
-        options: Of these ``small_faces``, ``threads`` and ``device`` matter.
-    """
-    return CenterFaceDetector(
-        small_faces=options.small_faces, threads=options.threads, device=options.device
-    )
