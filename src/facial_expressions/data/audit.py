@@ -137,7 +137,9 @@ class AuditReport:
                 "n_groups": len(self.groups),
                 "n_pictures": self.n_duplicates,
                 "n_conflicting": len(self.conflicting),
-                "groups": [_plain(group) for group in self.groups],
+                "groups": [
+                    {**asdict(group), "conflicting": group.is_conflicting} for group in self.groups
+                ],
             },
             "leaks": [asdict(leak) for leak in self.leaks],
             "blank": {"n": len(self.blank), "sources": list(self.blank)},
@@ -166,10 +168,6 @@ class AuditReport:
     def _leak_line(self, leak: Leak) -> str:
         split, other = self.split_names[leak.split], self.split_names[leak.copied_in]
         return f"leak        {leak.n:,} {split} pictures have a copy in {other}"
-
-
-def _plain(group: DuplicateGroup) -> dict[str, object]:
-    return {**asdict(group), "conflicting": group.is_conflicting}
 
 
 def _balance_lines(report: AuditReport) -> list[str]:

@@ -11,7 +11,6 @@ Reference: Goodfellow et al. 2013, "Challenges in representation learning", arXi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, Final
@@ -40,16 +39,6 @@ _USAGE_OF_CELL: Final = {usage.lower().encode(): usage for usage in USAGES}
 _PART_OF_USAGE: Final = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
-    """Where the three columns stand, and how many there are."""
-
-    emotion: int
-    pixels: int
-    usage: int
-    n_columns: int
-
-
 def read_competition(path: Path) -> Reading:
     """Read the competition file.
 
@@ -69,14 +58,14 @@ def read_competition(path: Path) -> Reading:
     rows: list[tuple[int, str, str, str]] = []
     with open_csv(path, COLUMNS) as stream:
         lines = _lines(stream, path)
-        header = _header(next(lines, b""), path)
+        names = _column_names(next(lines, b""), path)
         while chunk := list(islice(lines, _CHUNK_ROWS)):
             if len(rows) + len(chunk) > _MAX_ROWS:
                 raise DatasetError(
                     f"{path.name} holds too many rows; received over {_MAX_ROWS:,}; "
                     f"FER-2013 has {sum(USAGES.values()):,}"
                 )
-            cells = [_cells(line, header, len(rows) + i, path) for i, line in enumerate(chunk)]
+            cells = [_cells(line, names, len(rows) + i, path) for i, line in enumerate(chunk)]
             images.append(_pixels([pixels for pixels, _, _ in cells], len(rows), path))
             rows += [
                 (label, usage, f"row {len(rows) + i}", _PART_OF_USAGE[usage])
@@ -98,7 +87,7 @@ def _lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
             yield line
 
 
-def _header(line: bytes, path: Path) -> _Header:
+def _column_names(line: bytes, path: Path) -> list[str]:
     words = line.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"").lower().split(b",")
     names = [word.strip().decode("latin-1") for word in words]
     if not set(COLUMNS) <= set(names):
@@ -107,21 +96,20 @@ def _header(line: bytes, path: Path) -> _Header:
             f"received {', '.join(names)[:80] or 'an empty file'!r}; give fer2013.csv or the "
             "archive that holds it"
         )
-    emotion, pixels, usage = (names.index(column) for column in COLUMNS)
-    return _Header(emotion=emotion, pixels=pixels, usage=usage, n_columns=len(names))
+    return names
 
 
-def _cells(line: bytes, header: _Header, row: int, path: Path) -> tuple[bytes, int, str]:
+def _cells(line: bytes, names: list[str], row: int, path: Path) -> tuple[bytes, int, str]:
     """Return the row's pixel text, label id and usage."""
     cells = line.replace(b'"', b"").split(b",")
-    if len(cells) != header.n_columns:
-        raise _bad_row(path, row, f"{header.n_columns} columns", f"{len(cells)}")
-    code, usage = cells[header.emotion].strip(), cells[header.usage].strip()
+    if len(cells) != len(names):
+        raise _bad_row(path, row, f"{len(names)} columns", f"{len(cells)}")
+    code, pixels, usage = (cells[names.index(column)].strip() for column in COLUMNS)
     if code not in _LABEL_OF_CODE:
         raise _bad_row(path, row, "an emotion code 0 to 6", _show(code))
     if usage.lower() not in _USAGE_OF_CELL:
         raise _bad_row(path, row, f"a usage of {', '.join(USAGES)}", _show(usage))
-    return cells[header.pixels].strip(), _LABEL_OF_CODE[code], _USAGE_OF_CELL[usage.lower()]
+    return pixels, _LABEL_OF_CODE[code], _USAGE_OF_CELL[usage.lower()]
 
 
 def _pixels(texts: list[bytes], first_row: int, path: Path) -> NDArray[np.uint8]:

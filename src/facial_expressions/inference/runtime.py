@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -132,7 +133,7 @@ class ModelSession:
             ) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_reopen, (self.path, self._options))
+        return (partial(open_session, **self._options), (self.path,))
 
     def __repr__(self) -> str:
         return f"ModelSession({str(self.path)!r})"
@@ -232,10 +233,6 @@ def file_sha256(path: str | Path) -> str:
         ModelError: The file cannot be read, or is too large for a model.
     """
     return hashlib.sha256(_read(Path(path))).hexdigest()
-
-
-def _reopen(path: Path, options: dict[str, Any]) -> ModelSession:
-    return open_session(path, **options)
 
 
 def _read(path: Path) -> bytes:
