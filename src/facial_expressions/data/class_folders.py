@@ -46,16 +46,22 @@ _PARTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One picture file: its path, the part it lies in and its label."""
+    """One picture file.
 
-    name: str
+    Attributes:
+        source: Its path below the folder, or in the archive.
+        part: ``train``, ``validation``, ``test`` or an empty text.
+        label: Our name of its class.
+    """
+
+    source: str
     part: str
     label: str
 
     @property
     def usage(self) -> str:
         """The competition's split, which FER-2013's file names carry before a ``_``."""
-        word = self.name.rpartition("/")[2].partition("_")[0]
+        word = self.source.rpartition("/")[2].partition("_")[0]
         return word if word in USAGES else ""
 
 
@@ -87,19 +93,13 @@ class ClassFolders:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class Photo(_Entry):
     """One picture file of class folders, undecoded: for those who need it whole.
 
     Attributes:
-        source: Its path below the folder, or in the archive.
-        part: ``train``, ``validation``, ``test`` or an empty text.
-        label: Our name of its class.
         data: The file's bytes.
     """
 
-    source: str
-    part: str
-    label: str
     data: bytes
 
 
@@ -122,7 +122,7 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
         if label is None:
             unknown[f"{part}/{folder}".strip("/") or "."] += 1
         else:
-            entries.append(_Entry(name=name, part=part, label=label))
+            entries.append(_Entry(name, part, label))
     if not entries:
         raise DatasetError(
             f"{tree.name} holds no class folders; received {len(names)} files, "
@@ -130,7 +130,7 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
             f"{', '.join(FER2013.names)}, below train and test if it is divided"
         )
     order = ("train", "validation", "test", "")
-    entries.sort(key=lambda entry: (order.index(entry.part), entry.name))
+    entries.sort(key=lambda entry: (order.index(entry.part), entry.source))
     left_out = [
         f"class folder {folder}: no expression of ours, {count} pictures left out"
         for folder, count in sorted(unknown.items())
@@ -177,14 +177,14 @@ def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:
         left_out = list(found.left_out)
         for entry in found.entries:
             try:
-                images[len(rows)] = _read_grey(tree.read(entry.name))
+                images[len(rows)] = _read_grey(tree.read(entry.source))
             except (ImageError, DatasetError) as error:
-                left_out.append(f"{entry.name} cannot be read: {error}")
+                left_out.append(f"{entry.source} cannot be read: {error}")
                 continue
             # Which test a test picture is of is unknown; all of train is the competition's own.
             known = entry.usage or ("Training" if entry.part == "train" else "")
             usage = known if fer2013 else ""
-            rows.append((labels.id_of(entry.label), usage, entry.name, entry.part))
+            rows.append((labels.id_of(entry.label), usage, entry.source, entry.part))
         name = tree.name
     for sentence in left_out:
         _log.warning("%s", sentence)
@@ -209,9 +209,7 @@ def iter_photos(path: Path) -> Iterator[Photo]:
     """
     with open_tree(path) as tree:
         for entry in find_class_folders(tree).entries:
-            yield Photo(
-                source=entry.name, part=entry.part, label=entry.label, data=tree.read(entry.name)
-            )
+            yield Photo(entry.source, entry.part, entry.label, tree.read(entry.source))
 
 
 def _read_grey(data: bytes) -> NDArray[np.uint8]:

@@ -40,7 +40,7 @@ def divide(reading: Reading, protocol: Protocol, *, seed: int) -> Dataset:
     Raises:
         DatasetError: The protocol needs to know of each picture what the file does not say.
     """
-    train, validation, test = _PARTS_OF[protocol](reading, seed)
+    train, validation, test = _masks(reading, protocol, seed)
     return Dataset(
         name=reading.name,
         protocol=protocol,
@@ -74,42 +74,29 @@ def stratified_holdout(labels: NDArray[np.int64], *, seed: int) -> NDArray[np.bo
     return mask
 
 
-_Masks = tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
-
-
-def _competition(reading: Reading, seed: int) -> _Masks:
-    del seed
-    usages = reading.rows.usages
-    if reading.kind == "folder" or np.any(usages == ""):
-        raise DatasetError(
-            "protocol 'competition' needs to know which test pictures are PublicTest; received "
-            f"{int(np.sum(usages == ''))} pictures that do not say so in their names; use protocol "
-            "'kaggle' for FER-2013 with plain file names, 'folder' for other data"
-        )
-    return usages == "Training", usages == "PublicTest", usages == "PrivateTest"
-
-
-def _kaggle(reading: Reading, seed: int) -> _Masks:
-    if reading.kind == "folder":
+def _masks(
+    reading: Reading, protocol: Protocol, seed: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which rows are train, validation and test."""
+    usages, parts = reading.rows.usages, reading.parts
+    if protocol == "competition":
+        if reading.kind == "folder" or np.any(usages == ""):
+            raise DatasetError(
+                "protocol 'competition' needs to know which test pictures are PublicTest; received "
+                f"{int(np.sum(usages == ''))} pictures that do not say so in their names; use "
+                "protocol 'kaggle' for FER-2013 with plain file names, 'folder' for other data"
+            )
+        return usages == "Training", usages == "PublicTest", usages == "PrivateTest"
+    test = parts == "test"
+    if protocol == "folder":
+        test |= parts == ""
+        if np.any(parts == "validation"):
+            return parts == "train", parts == "validation", test
+    elif reading.kind == "folder":
         raise DatasetError(
             f"protocol 'kaggle' is for FER-2013; received {reading.name}; use protocol 'folder'"
         )
-    return _with_holdout(reading, reading.parts == "test", seed)
-
-
-def _folder(reading: Reading, seed: int) -> _Masks:
-    parts = reading.parts
-    test = (parts == "test") | (parts == "")
-    if np.any(parts == "validation"):
-        return parts == "train", parts == "validation", test
-    return _with_holdout(reading, test, seed)
-
-
-def _with_holdout(reading: Reading, test: NDArray[np.bool_], seed: int) -> _Masks:
     rows = np.flatnonzero(~test)
     validation = np.zeros(len(test), np.bool_)
     validation[rows[stratified_holdout(reading.rows.labels[rows], seed=seed)]] = True
     return ~test & ~validation, validation, test
-
-
-_PARTS_OF: Final = {"competition": _competition, "kaggle": _kaggle, "folder": _folder}
