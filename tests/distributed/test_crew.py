@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from facial_expressions.distributed.crew import Crew, WorkerEvent, rows_in_order
+from facial_expressions.distributed.crew import Crew, WorkerEvent
 from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.distributed.work import RowLine, Task
 from facial_expressions.errors import ModelError
@@ -194,7 +194,7 @@ def test_few_rows_wait_for_a_picture_that_is_not_done() -> None:
         for n_taken in range(1000):
             yield n_taken, BatchInput(str(n_taken))
 
-    rows = rows_in_order(inputs(), Crew(FirstDoneLate(), 2), task_size=4, n_workers=2)
+    rows = Crew(FirstDoneLate(), 2).rows_in_order(inputs(), task_size=4)
     assert next(rows)[0] == 0
     assert n_taken < 70
     assert [index for index, _ in rows] == list(range(1, 1000))

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from facial_expressions.distributed.crew import PICTURE_TIMEOUT_S, Crew, CrewBackend, rows_in_order
+from facial_expressions.distributed.crew import PICTURE_TIMEOUT_S, Crew, CrewBackend
 from facial_expressions.distributed.inputs import InputListing
 from facial_expressions.distributed.output_folder import (
     SHARD_FORMATS,
@@ -278,7 +278,7 @@ def _write_shards(
     n_workers = min(workers.n_workers or 1, total - before)
     crew = Crew(backend, n_workers, timeout_s=workers.timeout_s)
     task_size = max(1, min(_TASK_PICTURES, (total - before) // (4 * n_workers)))
-    rows = rows_in_order(folder.read_inputs(manifest), crew, task_size, n_workers)
+    rows = crew.rows_in_order(folder.read_inputs(manifest), task_size)
     size, done = manifest.shard_size, before
     for number, group in itertools.groupby(rows, lambda numbered: numbered[0] // size):
         counts: Counter[str] = Counter()

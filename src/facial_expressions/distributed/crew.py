@@ -20,7 +20,7 @@ from facial_expressions.distributed.work import RowLine, Task, row_line
 from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.results import ImageResult
 
-__all__ = ["MAX_DEATHS", "PICTURE_TIMEOUT_S", "Crew", "CrewBackend", "WorkerEvent", "rows_in_order"]
+__all__ = ["MAX_DEATHS", "PICTURE_TIMEOUT_S", "Crew", "CrewBackend", "WorkerEvent"]
 
 MAX_DEATHS: Final = 3
 """An input that was being done at this many deaths is given up."""
@@ -178,9 +178,37 @@ class Crew:
         self._end_the_stuck()
         return done
 
-    def close(self) -> None:
-        """End all workers."""
-        self._backend.close()
+    def rows_in_order(
+        self, items: Iterator[tuple[int, BatchInput]], task_size: int
+    ) -> Iterator[tuple[int, RowLine]]:
+        """Have inputs done; few rows wait in memory for an earlier one.
+
+        Args:
+            items: Position and input each, taken as there is room.
+            task_size: Inputs per task.
+
+        Yields:
+            Position and row of every input, in the order of the inputs.
+        """
+        order: deque[int] = deque()
+        done: dict[int, RowLine] = {}
+        most = max(_TASKS_AHEAD * len(self._members) * task_size, 64)
+        is_exhausted = False
+        while True:
+            while not is_exhausted and len(order) < most and self.has_room:
+                taken = list(itertools.islice(items, task_size))
+                is_exhausted = not taken
+                order.extend(index for index, _ in taken)
+                done.update((index, _known_row(one)) for index, one in taken if one.status)
+                attempted = [(index, one) for index, one in taken if not one.status]
+                if attempted:
+                    self.submit(attempted)
+            while order and order[0] in done:
+                index = order.popleft()
+                yield index, done.pop(index)
+            if is_exhausted and not order:
+                return
+            done.update(self.collect())
 
     def _start(self) -> None:
         self._n_started += 1
@@ -259,41 +287,6 @@ class Crew:
                 if now - member.since > allowed:
                     member.end_reason = f"no answer in {allowed:.0f} seconds"
                     self._backend.stop(number)
-
-
-def rows_in_order(
-    items: Iterator[tuple[int, BatchInput]], crew: Crew, task_size: int, n_workers: int
-) -> Iterator[tuple[int, RowLine]]:
-    """Have inputs done; few rows wait in memory for an earlier one.
-
-    Args:
-        items: Position and input each, taken as there is room.
-        crew: Does them.
-        task_size: Inputs per task.
-        n_workers: Size of the crew.
-
-    Yields:
-        Position and row of every input, in the order of the inputs.
-    """
-    order: deque[int] = deque()
-    done: dict[int, RowLine] = {}
-    most = max(_TASKS_AHEAD * n_workers * task_size, 64)
-    is_exhausted = False
-    while True:
-        while not is_exhausted and len(order) < most and crew.has_room:
-            taken = list(itertools.islice(items, task_size))
-            is_exhausted = not taken
-            order.extend(index for index, _ in taken)
-            done.update((index, _known_row(one)) for index, one in taken if one.status)
-            attempted = [(index, one) for index, one in taken if not one.status]
-            if attempted:
-                crew.submit(attempted)
-        while order and order[0] in done:
-            index = order.popleft()
-            yield index, done.pop(index)
-        if is_exhausted and not order:
-            return
-        done.update(crew.collect())
 
 
 def _known_row(one: BatchInput) -> RowLine:
