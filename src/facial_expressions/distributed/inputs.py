@@ -109,7 +109,7 @@ class InputListing:
         """Yield the inputs."""
         self.n_left_out = 0
         for one in self._expand_all():
-            if _is_archive(one.source) and one.status is None:
+            if one.source.lower().endswith(_TAR) and one.status is None:
                 yield from self._members(one.source)
             else:
                 yield one
@@ -283,10 +283,6 @@ def _skip_again(one: BatchInput) -> BatchInput:
 def _suffix(path: str) -> str:
     """Return a path's ending in lower case; pathlib would keep every name that it ever saw."""
     return os.path.splitext(path)[1].lower()  # noqa: PTH122
-
-
-def _is_archive(path: str) -> bool:
-    return path.lower().endswith(_TAR)
 
 
 def _kind_of(entry: os.DirEntry[str] | Path) -> str:

@@ -23,12 +23,9 @@ PAGE_FILES: Final = {
 def page_routes() -> list[BaseRoute]:
     """Return one route for each file of the page."""
     folder = importlib.resources.files("facial_expressions.server") / "static"
-    return [
-        Route(address, _answer((folder / name).read_bytes(), content_type), methods=["GET"])
-        for address, (name, content_type) in PAGE_FILES.items()
-    ]
-
-
-def _answer(content: bytes, content_type: str) -> Response:
-    headers = {"content-type": content_type, "cache-control": "no-cache"}
-    return Response(content, headers=headers)
+    routes: list[BaseRoute] = []
+    for address, (name, content_type) in PAGE_FILES.items():
+        headers = {"content-type": content_type, "cache-control": "no-cache"}
+        answer = Response((folder / name).read_bytes(), headers=headers)
+        routes.append(Route(address, answer, methods=["GET"]))
+    return routes
