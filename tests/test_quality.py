@@ -196,7 +196,7 @@ def pictures(fer2013_table: Path, ferplus_votes: Path) -> script.Pictures:
 
 
 def test_few_clean_pictures_are_flagged(pictures: script.Pictures) -> None:
-    """The aim is 3 %, of 1,600; among 300 of them chance allows 15."""
+    """2.7 % of all 3,199 are, in docs/concepts/quality.md; among 300 chance allows 15."""
     assert script.share(script.qualities(pictures, pictures.crops)) <= 0.05
 
 
