@@ -35,7 +35,7 @@ FACE_VALUES: Final = {
 """The face, rounded by hand: six decimals, pixels two."""
 
 TOY: Final = (
-    '    Column("quality", "float32", "toy", DECIMALS, read=lambda face: face.box.width / 64),\n'
+    '    Column("toy", "float32", "toy", DECIMALS, read=lambda face: face.box.width / 64),\n'
 )
 USE: Final = """
 import json, sys
@@ -60,13 +60,13 @@ cells = to_csv(IMAGE, image.to_dict(), labels).split(",")
 header, row = Path("v.csv").read_text().split()
 PictureAnswer.model_validate_json(line)
 print(json.dumps([
-    json.loads(line)["faces"][0]["quality"],
-    json.loads(Path("v.jsonl").read_text())["faces"][0]["quality"],
-    float(cells[csv_header(IMAGE, labels).split(",").index("quality")]),
-    float(row.split(",")[header.split(",").index("quality")]),
-    parquet.read_table("shard").to_pylist()[0]["faces"][0]["quality"],
-    parquet.read_table("v.parquet").to_pylist()[0]["quality"],
-    PictureAnswer.model_json_schema()["$defs"]["FaceAnswer"]["properties"]["quality"],
+    json.loads(line)["faces"][0]["toy"],
+    json.loads(Path("v.jsonl").read_text())["faces"][0]["toy"],
+    float(cells[csv_header(IMAGE, labels).split(",").index("toy")]),
+    float(row.split(",")[header.split(",").index("toy")]),
+    parquet.read_table("shard").to_pylist()[0]["faces"][0]["toy"],
+    parquet.read_table("v.parquet").to_pylist()[0]["toy"],
+    PictureAnswer.model_json_schema()["$defs"]["FaceAnswer"]["properties"]["toy"],
 ]))
 """
 

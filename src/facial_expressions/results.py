@@ -7,10 +7,11 @@ exclusive.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Literal
 
+from facial_expressions.quality import Quality, Reason
 from facial_expressions.rows import EXPLANATION, FACE, FRAME, IMAGE, TRACKED_FACE, as_row
 
 __all__ = [
@@ -158,12 +159,14 @@ class Face:
             right, which stands on the left of the picture), in image pixels; empty when the
             detector gives none.
         prediction: The classifier's answer.
+        quality: How well the face can be seen; None where it was not measured.
     """
 
     box: Box
     detection_score: float
     landmarks: tuple[Point, ...]
     prediction: Prediction
+    quality: Quality | None = field(default=None, kw_only=True)
 
     @property
     def expression(self) -> str:
@@ -177,8 +180,23 @@ class Face:
 
     @property
     def uncertain(self) -> bool:
-        """Whether the confidence is under the threshold."""
-        return self.prediction.uncertain
+        """Whether the confidence is under the threshold, or the face is hard to see."""
+        return bool(self.reasons)
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the answer is uncertain: what is wrong with the view of the face, else ``unsure``.
+
+        Examples:
+            >>> answer = Prediction(("happy", "sad"), (0.75, 0.25), uncertain_below=0.8)
+            >>> Face(Box(0, 0, 40, 50), 0.9, (), answer).reasons
+            ('unsure',)
+            >>> tiny = Quality(width_px=8, sharpness=0.6, light=200)
+            >>> Face(Box(0, 0, 8, 10), 0.9, (), answer, quality=tiny).reasons
+            ('small',)
+        """
+        seen = self.quality.reasons if self.quality else ()
+        return seen or (("unsure",) if self.prediction.uncertain else ())
 
     @property
     def uncertain_below(self) -> float:
@@ -205,6 +223,7 @@ class Face:
             prediction=Prediction(
                 tuple(probabilities), tuple(probabilities.values()), data["uncertain_below"]
             ),
+            quality=Quality(**data["quality"]) if "quality" in data else None,
         )
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 __all__ = [
-    "CROP", "DECIMALS", "EXPLANATION", "FACE", "FRAME", "IMAGE", "TRACKED_FACE", "Column", "Kind",
-    "Output", "as_row", "csv_header", "rounded", "table_columns", "table_rows", "to_csv", "to_json",
+    "CROP", "DECIMALS", "EXPLANATION", "FACE", "FRAME", "IMAGE", "QUALITY", "TRACKED_FACE",
+    "Column", "Kind", "Output", "as_row", "csv_header", "rounded", "table_columns", "table_rows",
+    "to_csv", "to_json",
 ]  # fmt: skip
 
 DECIMALS: Final = 6
@@ -80,7 +81,8 @@ _SIZE: Final = (
 _PREDICTION: Final = (
     Column("expression", "string", "the most probable expression"),
     Column("confidence", "float32", "probability of the expression, 0 to 1", DECIMALS),
-    Column("uncertain", "bool", "whether the confidence is under uncertain_below"),
+    Column("uncertain", "bool",
+           "whether the confidence is under uncertain_below, or the face is hard to see"),
     Column("uncertain_below", "float32", "answers less confident are uncertain", DECIMALS,
            outputs=_NESTED),
     Column("probabilities", "float32", "probability of each expression; they sum to 1", DECIMALS,
@@ -98,6 +100,19 @@ EXPLANATION: Final = (
 )  # fmt: skip
 """What in a face speaks for its answer."""
 
+QUALITY: Final = (
+    Column("width_px", "float32", "width of the detector's box in pixels", _PIXEL_DECIMALS),
+    Column("sharpness", "float32", "1/3 where all is smooth, 1 in noise, 0 if flat", DECIMALS),
+    Column("light", "float32", "grey value that a tenth of the face exceeds, 0 to 255", DECIMALS),
+    Column("yaw", "float32", "the nose's offset in eye distances; left out without landmarks",
+           DECIMALS, is_optional=True),
+    Column("pitch", "float32", "how far the nose is from eyes to mouth; left out without landmarks",
+           DECIMALS, is_optional=True),
+    Column("roll_degrees", "float32", "tilt of the eye line; left out without landmarks",
+           _PIXEL_DECIMALS, is_optional=True),
+)  # fmt: skip
+"""How well a face can be seen."""
+
 FACE: Final = (
     Column("box", "float32", "left, top, right, bottom in pixels of the upright image",
            _PIXEL_DECIMALS, shape=(4,), cells=("left", "top", "right", "bottom"),
@@ -106,6 +121,10 @@ FACE: Final = (
            _PIXEL_DECIMALS, shape=(None, 2), outputs=_NESTED),
     Column("detection_score", "float32", "how sure the detector is of the box, 0 to 1", DECIMALS),
     *_PREDICTION,
+    Column("reasons", "string", "why it is uncertain: small, blurred, dark, turned, tilted, unsure",
+           shape=(None,)),
+    Column("quality", "row", "what the reasons follow from", columns=QUALITY, outputs=_NESTED,
+           is_optional=True),
     # A result holds the explanations beside its faces and adds them itself.
     Column("explanation", "row", "there with explain=true", columns=EXPLANATION,
            outputs=("object",), is_optional=True, read=lambda _: None),
@@ -162,7 +181,8 @@ def as_row(columns: Sequence[Column], result: object, **given: object) -> dict[s
         if "object" not in column.outputs:
             continue
         value = given[column.name] if column.name in given else _take(column, result)
-        if value is not None and (value or not column.is_optional):
+        nothing_to_say = value is None or (column.is_optional and (value is False or value == ""))
+        if not nothing_to_say:
             row[column.name] = value
     return row
 
@@ -222,7 +242,8 @@ def table_rows(
         labels: Names of the expressions.
 
     Returns:
-        A cell for each of ``table_columns``; None where there is no value.
+        A cell for each of ``table_columns``; None where there is no value. The words of a list that
+        is not divided are joined by spaces.
     """
     whole = rounded(columns, row)
     faces = [{"face": number, **face} for number, face in enumerate(whole.get("faces", ()), 1)]
@@ -302,6 +323,8 @@ def _cells(
 
 
 def _part(value: Any, place: str | int | None) -> Any:  # noqa: ANN401
+    if isinstance(value, list) and place is None:
+        return " ".join(value)
     return value if value is None or place is None else value[place]
 
 

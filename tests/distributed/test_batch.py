@@ -200,7 +200,7 @@ def test_a_finished_batch_is_not_done_again(tmp_path: Path, write_list: WriteLis
         (in_fives(small_faces=True), "small_faces True, it was begun with False"),
         (in_fives(tta=True), "tta True, it was begun with False"),
         (in_fives(device="auto"), "device 'auto', it was begun with 'cpu'"),
-        (in_fives("compact", labels="ferplus"), "labels 'ferplus', it was begun with 'fer2013'"),
+        (in_fives("compact", labels="ferplus"), "labels 'ferplus', it was begun with 'people'"),
     ],
 )
 def test_other_options_are_refused_by_name(

@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 
 from facial_expressions.distributed.output_folder import ShardFormat, open_shard
+from facial_expressions.quality import Quality
 from facial_expressions.results import Box, Face, ImageResult, Prediction
 from facial_expressions.rows import IMAGE, to_json
 
 LABELS = ("happy", "sad")
-FACE = Face(Box(1.25, 2, 30, 40), 0.5, ((4.0, 5.0), (6.0, 7.0)), Prediction(LABELS, (0.75, 0.25)))
+FACE = Face(
+    Box(1.25, 2, 30, 40),
+    0.5,
+    ((4.0, 5.0), (6.0, 7.0)),
+    Prediction(LABELS, (0.75, 0.25)),
+    quality=Quality(29, 0.25, 200, yaw=0.5, pitch=0.5, roll_degrees=45),
+)
 RESULTS = (
     ImageResult("a.jpg", "ok", 64, 48, (FACE, FACE)),
     ImageResult("b.jpg", "ok", 8, 9),

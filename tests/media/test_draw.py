@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from facial_expressions.errors import ImageError
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.media.draw import draw_faces
+from facial_expressions.quality import Quality
 from facial_expressions.results import Box, Face, Prediction
 
 
@@ -105,6 +107,19 @@ def test_probabilities_are_drawn_where_there_is_room_and_not_for_a_crowd() -> No
         for i in range(12)
     ]
     assert changed(image, draw_faces(image, crowd))[:, 190:330].mean() < 0.05
+
+
+def test_a_label_says_the_reasons_where_there_is_room() -> None:
+    """The picture has room for one reason beside the confidence, not for five."""
+    image = plain(300, 1000)
+    face = make_face(Box(100, 450, 200, 610))
+    answer = face.prediction
+    unsure = replace(face, prediction=replace(answer, uncertain_below=0.99))
+    blurred = replace(face, quality=Quality(100, 0.3, 200))
+    everything = replace(face, quality=Quality(9, 0.3, 9, yaw=2, roll_degrees=90))
+    short = np.asarray(draw_faces(image, [unsure]))  # happy? and its confidence
+    assert changed(short, draw_faces(image, [blurred])).any()
+    assert not changed(short, draw_faces(image, [everything])).any()
 
 
 def test_eight_expressions_and_unknown_ones_can_be_drawn() -> None:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from facial_expressions.media.summary import VideoSummary
+from facial_expressions.quality import Quality
 from facial_expressions.results import Box, FrameResult, Prediction, TrackedFace
 
 
@@ -55,3 +56,16 @@ def test_json_and_text_say_the_same(collected: VideoSummary) -> None:
     assert "track 1: seen 2.50 s" in summary.to_text()
     assert "happy 70%, sad 30%; longest happy 1.75 s from 1.00 s" in summary.to_text()
     assert summary.to_text().splitlines()[0].endswith("truncated")
+
+
+def test_frames_are_counted_by_the_reasons_of_their_answers() -> None:
+    """Of three frames of a track two are dark, and one of those is blurred as well."""
+    summary = VideoSummary("clip.mp4")
+    answer = Prediction(("happy", "sad"), (0.9, 0.1))
+    for index, (sharpness, light) in enumerate([(0.5, 200.0), (0.5, 9.0), (0.3, 9.0)]):
+        quality = Quality(99, sharpness, light)
+        face = TrackedFace(Box(0, 0, 99, 99), 0.9, (), answer, 1, quality=quality)
+        summary.add(FrameResult(index, index / 10, 640, 480, (face,)))
+    whole = summary.finish()
+    assert json.loads(whole.to_json())["tracks"][0]["n_by_reason"] == {"dark": 2, "blurred": 1}
+    assert whole.to_text().endswith("; frames uncertain: dark 2, blurred 1\n")

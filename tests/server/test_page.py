@@ -143,6 +143,7 @@ def test_a_photo_gets_boxes_bars_and_files(
     assert words == list(FER2013)
     assert "uncertain" in label or not expected["uncertain"]
     assert count(page, ".doubt:not([hidden])") == int(expected["uncertain"])
+    assert count(page, ".why:not([hidden])") == int(expected["uncertain"])
     frame, box = (page.find_element("css selector", one).rect for one in (".frame", ".box"))
     left, top, right, bottom = expected["box"]
     scale = frame["width"] / 200
@@ -270,6 +271,20 @@ def test_a_failing_server_is_told_in_words(
     until(lambda: words in text(page, "status"))
 
 
+def test_a_card_says_why_an_answer_is_uncertain(page: WebDriver, photo: Path) -> None:
+    face = {
+        "box": [60, 80, 75, 110], "detection_score": 0.9, "expression": "sad", "confidence": 0.8,
+        "uncertain": True, "uncertain_below": 0.6, "probabilities": dict.fromkeys(FER2013, 1 / 7),
+        "reasons": ["blurred", "dark"],
+    }  # fmt: skip
+    row = {"schema": 1, "status": "ok", "width": 200, "height": 200, "faces": [face]}
+    page.execute_script(f"window.fetch = async () => new Response({json.dumps(json.dumps(row))});")
+    add(page, photo)
+    until(lambda: count(page, ".card") == 1)
+    why = page.find_element("css selector", ".why").text
+    assert why == "blurred: could be anything; dark: hard to see"
+
+
 def test_tags_of_near_faces_do_not_cover_one_another(page: WebDriver, photo: Path) -> None:
     """Four boxes so near that no two whole tags have room; those shown lie free, in the photo."""
     probabilities = dict.fromkeys(FER2013, 1 / 7)
@@ -277,7 +292,7 @@ def test_tags_of_near_faces_do_not_cover_one_another(page: WebDriver, photo: Pat
         {
             "box": [60 + 20 * i, 80 + 2 * i, 75 + 20 * i, 110], "detection_score": 0.9,
             "expression": "surprise", "confidence": 0.5, "uncertain": True,
-            "uncertain_below": 0.6, "probabilities": probabilities,
+            "uncertain_below": 0.6, "probabilities": probabilities, "reasons": ["unsure"],
         }
         for i in range(4)
     ]  # fmt: skip

@@ -52,7 +52,7 @@ def test_the_network_answers_as_the_shipped_file_but_for_its_calibration(
     recipe = _recipe(architecture, augmentation={"sizes": list(sizes)})
     model = build_network(recipe, {"fer2013": FER2013}, any_size=bool(sizes))
     copy_weights(open_network(name), model, recipe, FER2013)
-    _check_logits(_logits(model, recipe)[0], load_classifier(name))
+    _check_logits(_logits(model, recipe)[0], load_classifier(name, labels="fer2013"))
 
 
 def test_the_second_head_is_taken_over_too() -> None:

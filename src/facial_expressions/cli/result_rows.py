@@ -67,7 +67,8 @@ def _printable(text: str) -> str:
 
 def _text_face(number: int, face: Face) -> str:
     left, top, right, bottom = (round(value) for value in face.box.xyxy)
-    doubt = "  uncertain" if face.uncertain else ""
+    why = ", ".join(reason for reason in face.reasons if reason != "unsure")
+    doubt = f"  uncertain: {why}" if why else "  uncertain" if face.uncertain else ""
     others = sorted(face.probabilities.items(), key=lambda item: -item[1])[1:]
     named = ", ".join(f"{label} {value:.0%}" for label, value in others if value > _MORE_THAN)
     text = f"  {number:>3}  {face.expression:<8} {face.confidence:>4.0%}{doubt}"

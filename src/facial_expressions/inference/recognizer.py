@@ -19,7 +19,8 @@ from facial_expressions.inference.contracts import Detection, FaceDetector
 from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.explanations import explain_face
 from facial_expressions.inference.options import RecognizerOptions, with_keywords_of
-from facial_expressions.preprocessing import crop_faces
+from facial_expressions.preprocessing import crop_faces, to_grey_crops
+from facial_expressions.quality import CROP_SIDE, measure_quality
 from facial_expressions.results import Box, Explanation, Face, ImageResult, Prediction
 
 __all__ = ["ExpressionRecognizer", "load_recognizer", "recognize", "source_name"]
@@ -273,15 +274,27 @@ class ExpressionRecognizer:
         rows = self._classifier.predict_proba(np.concatenate([one.crops for one in found]))
         probabilities = iter(rows.astype(float).tolist())
         return [
-            [self._face(detection, next(probabilities), one) for detection in one.detections]
+            [
+                self._face(detection, crop, next(probabilities), (one.width, one.height))
+                for detection, crop in zip(
+                    one.detections, to_grey_crops(one.crops, CROP_SIDE), strict=True
+                )
+            ]
             for one in found
         ]
 
-    def _face(self, detection: Detection, values: Sequence[float], found: _Found) -> Face:
+    def _face(
+        self,
+        detection: Detection,
+        crop: NDArray[np.uint8],
+        values: Sequence[float],
+        size: tuple[int, int],
+    ) -> Face:
         labels = self._classifier.labels.names
         prediction = Prediction(labels, tuple(values), self._uncertain_below)
-        box = _clip(detection.box, found.width, found.height)
-        return Face(box, detection.score, detection.landmarks, prediction)
+        quality = measure_quality(detection.box.width, detection.landmarks, crop)
+        box = _clip(detection.box, *size)
+        return Face(box, detection.score, detection.landmarks, prediction, quality=quality)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (ExpressionRecognizer, (self._classifier, self._detector, self.options))

@@ -349,6 +349,7 @@ class FrameAnalyzer:
                 self._smoothed(number, face.prediction, frame.time_s),
                 number,
                 is_detected,
+                quality=face.quality,
             )
             for (number, _), face in zip(found, named, strict=True)
         )

@@ -207,8 +207,12 @@ def _label_tile(face: Face, style: _Style, width: int) -> Image.Image | None:
     mark = "?" if face.uncertain else ""
     number = f"#{face.track_id} " if isinstance(face, TrackedFace) else ""
     name = f"{number}{face.expression}{mark}"
-    for text in (f"{name}  {face.confidence:.0%}", name):
-        for size in range(style.font_px, _SMALLEST_TEXT - 1, -1):
+    short = f"{name}  {face.confidence:.0%}"
+    why = ", ".join(reason for reason in face.reasons if reason != "unsure")
+    # The reasons are left out before the text gets smaller for them.
+    texts = ((f"{short}  {why}".rstrip(), style.font_px), (short, _SMALLEST_TEXT))
+    for text, smallest in (*texts, (name, _SMALLEST_TEXT)):
+        for size in range(style.font_px, smallest - 1, -1):
             font = _font(size)
             pad = max(2, round(size * 0.45))
             stripe = max(2, round(size * 0.28))

@@ -8,7 +8,9 @@ track, whose time counts for neither the track nor the stretch.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from facial_expressions.results import SCHEMA
@@ -50,6 +52,8 @@ class TrackSummary:
         n_frames: Frames in which it was seen.
         seen_s: Seconds in which it was seen.
         stretches: Its runs of one expression, in order.
+        n_by_reason: Frames in which its answer was uncertain, by reason, the most frequent first; a
+            frame may have several reasons.
     """
 
     track_id: int
@@ -58,6 +62,7 @@ class TrackSummary:
     n_frames: int
     seen_s: float
     stretches: tuple[Stretch, ...]
+    n_by_reason: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def shares(self) -> dict[str, float]:
@@ -111,10 +116,12 @@ class Summary:
         for track in self.tracks:
             shares = ", ".join(f"{name} {share:.0%}" for name, share in track.shares.items())
             longest = track.longest[0]
+            reasons = ", ".join(f"{name} {n}" for name, n in track.n_by_reason.items())
             lines.append(
                 f"  track {track.track_id}: seen {track.seen_s:.2f} s between {track.first_s:.2f} "
                 f"and {track.last_s:.2f} s: {shares}; longest {longest.expression} "
                 f"{longest.seen_s:.2f} s from {longest.start_s:.2f} s"
+                + (f"; frames uncertain: {reasons}" if reasons else "")
             )
         return "\n".join(lines) + "\n"
 
@@ -136,6 +143,7 @@ class VideoSummary:
         self._n_frames = self._n_without = 0
         self._start_s = self._end_s = self._last_step_s = 0.0
         self._n_seen: dict[int, int] = {}
+        self._reasons: dict[int, Counter[str]] = {}
         self._stretches: dict[int, list[Stretch]] = {}
 
     def add(self, result: FrameResult) -> None:
@@ -180,6 +188,7 @@ class VideoSummary:
         for face in result.faces:
             stretches = self._stretches.setdefault(face.track_id, [])
             self._n_seen[face.track_id] = self._n_seen.get(face.track_id, 0) + 1
+            self._reasons.setdefault(face.track_id, Counter()).update(face.reasons)
             if stretches and stretches[-1].expression == face.expression:
                 last = stretches.pop()
                 start_s, seen_s = last.start_s, last.seen_s + step_s
@@ -196,6 +205,7 @@ class VideoSummary:
             self._n_seen[number],
             sum(stretch.seen_s for stretch in stretches),
             stretches,
+            dict(self._reasons[number].most_common()),
         )
 
 
@@ -208,6 +218,7 @@ _TRACK: Final = (
     Column("track_id", "int32"), *_seconds("first_s", "last_s"),
     Column("n_frames", "int64"), *_seconds("seen_s"),
     Column("shares", "float64", decimals=DECIMALS, is_by_label=True),
+    Column("n_by_reason", "int64", is_by_label=True),
     Column("longest_stretches", "row", columns=_STRETCH, shape=(None,),
            read=lambda track: track.longest),
 )  # fmt: skip

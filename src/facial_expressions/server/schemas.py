@@ -11,12 +11,12 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from facial_expressions.rows import CROP, EXPLANATION, FACE, IMAGE, Column, Kind
+from facial_expressions.rows import CROP, EXPLANATION, FACE, IMAGE, QUALITY, Column, Kind
 
 __all__ = [
     "ERRORS", "EXPLAIN_PARAMETER", "PICTURE_BODY", "CropAnswer", "ErrorAnswer",
     "ExplanationAnswer", "FaceAnswer", "LabelsAnswer", "ModelAnswer", "ModelsAnswer",
-    "PictureAnswer", "StateAnswer",
+    "PictureAnswer", "QualityAnswer", "StateAnswer",
 ]  # fmt: skip
 
 
@@ -55,7 +55,14 @@ def _answer(name: str, meaning: str, columns: Sequence[Column], **kinds: Any) ->
 ExplanationAnswer = _answer(
     "ExplanationAnswer", "What in a face speaks for its answer.", EXPLANATION
 )
-FaceAnswer = _answer("FaceAnswer", "One face of a picture.", FACE, explanation=ExplanationAnswer)
+QualityAnswer = _answer("QualityAnswer", "How well a face can be seen.", QUALITY)
+FaceAnswer = _answer(
+    "FaceAnswer",
+    "One face of a picture.",
+    FACE,
+    explanation=ExplanationAnswer,
+    quality=QualityAnswer,
+)
 PictureAnswer = _answer(
     "PictureAnswer",
     "The faces of one picture, from left to right; an empty list when there is none.",

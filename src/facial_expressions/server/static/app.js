@@ -280,6 +280,16 @@ function redrawPhoto() {
 
 const nameOf = (face) => (face.uncertain ? `uncertain, ${face.expression}?` : face.expression);
 
+// Why an answer is uncertain, in words.
+const WHY = {
+  small: "small: too few pixels to tell",
+  blurred: "blurred: could be anything",
+  dark: "dark: hard to see",
+  turned: "turned away: part of the face is hidden",
+  tilted: "tilted: try turning the photo upright",
+  unsure: "unsure: no expression is likely enough",
+};
+
 function makeCard(i) {
   const card = make("li", "card");
   const head = make("div", "card-head");
@@ -287,7 +297,7 @@ function makeCard(i) {
     make("span", "number", `${i + 1}`), make("span", "name"),
     make("span", "doubt", "uncertain"), make("span", "sure"),
   );
-  card.append(head, make("ul", "bars"));
+  card.append(head, make("p", "why"), make("ul", "bars"));
   return card;
 }
 
@@ -295,7 +305,9 @@ function fillCard(card, face) {
   const [, name, doubt, sure] = card.firstElementChild.children;
   name.textContent = face.expression + (face.uncertain ? "?" : "");
   doubt.hidden = !face.uncertain;
-  doubt.title = `under ${percent(face.uncertain_below)}`;
+  const why = card.children[1];
+  why.hidden = !face.uncertain;
+  why.textContent = face.reasons.map((reason) => WHY[reason] ?? reason).join("; ");
   sure.textContent = percent(face.confidence);
   reuse(card.lastElementChild, Object.entries(face.probabilities), makeBar, (bar, [label, value]) => {
     const [word, track, number] = bar.children;
@@ -501,15 +513,16 @@ function saveAs(name, type, text) {
 function toCsv(rows) {
   const { labels } = state;
   const lines = [["time_s", "source", "status", "width", "height", "face", "left", "top", "right", "bottom",
-    "detection_score", "expression", "confidence", "uncertain", ...labels, "error"]];
+    "detection_score", "expression", "confidence", "uncertain", ...labels, "reasons", "error"]];
   for (const row of rows) {
     const start = [row.time_s ?? "", row.source, row.status, row.width ?? 0, row.height ?? 0];
     const faces = row.faces?.length ? row.faces : [null];
     faces.forEach((face, i) => {
       const middle = face
         ? [i + 1, ...face.box.map((value) => value.toFixed(2)), face.detection_score.toFixed(6), face.expression,
-          face.confidence.toFixed(6), face.uncertain, ...labels.map((label) => face.probabilities[label].toFixed(6))]
-        : new Array(9 + labels.length).fill("");
+          face.confidence.toFixed(6), face.uncertain, ...labels.map((label) => face.probabilities[label].toFixed(6)),
+          face.reasons.join(" ")]
+        : new Array(10 + labels.length).fill("");
       lines.push([...start, ...middle, row.error ?? ""]);
     });
   }

@@ -1,0 +1,283 @@
+"""Measure where answers get worse with the quality of a face, and write the table of the docs.
+
+Pictures of PublicTest that most FER+ raters agree on are spoilt in steps until ten points of
+accuracy are lost; there, and on the clean pictures, it is counted how many are flagged. Poses
+cannot be made, so the pictures are sorted by them instead. The table stands in
+``docs/concepts/quality.md`` between ``<!-- quality -->`` and ``<!-- /quality -->``. Numbers only:
+no picture leaves it.
+
+    python scripts/measure_quality.py fer2013/fer2013.tar.gz fer2013/fer2013new.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from facial_expressions.data.ferplus import ferplus_votes, to_ferplus
+from facial_expressions.data.load import load_dataset
+from facial_expressions.inference.classifier import load_classifier
+from facial_expressions.inference.contracts import Classifier, Detection
+from facial_expressions.inference.detectors.centerface import CenterFaceDetector
+from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.preprocessing import crop_faces
+from facial_expressions.quality import MOST_PITCH, MOST_YAW, Quality, Reason, measure_quality
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PAGE: Final = ROOT / "docs" / "concepts" / "quality.md"
+BLOCK: Final = re.compile(r"(<!-- quality -->\n).*?(<!-- /quality -->)", re.DOTALL)
+MODEL: Final = "compact-int8"
+LOST: Final = 0.10
+"""Accuracy lost at the step that counts."""
+
+N_TILTED: Final = 400
+_PAD, _ENLARGED, _TILT_PAD = 8, 256, 24
+_NOISE: Final = 3.0
+
+Crops = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoiling:
+    """A way to spoil crops in steps.
+
+    Attributes:
+        reason: The flag that should come on.
+        title: What the table calls it.
+        steps: From mild to strong.
+        change: Spoils crops ``uint8 (N, 48, 48)`` to a step.
+    """
+
+    reason: Reason
+    title: str
+    steps: tuple[float, ...]
+    change: Callable[[Crops, float], Crops]
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Crops with their labels, and what the detector finds in each; None where it finds nothing."""
+
+    crops: Crops
+    labels: NDArray[np.int64]
+    found: tuple[Detection | None, ...]
+
+
+def blur(crops: Crops, sigma: float) -> Crops:
+    """Blur crops by a Gaussian of this many pixels."""
+    kernel = ImageFilter.GaussianBlur(sigma)
+    return np.stack([np.asarray(Image.fromarray(crop).filter(kernel)) for crop in crops])
+
+
+def shrink(crops: Crops, side: float) -> Crops:
+    """Reduce crops to this side and enlarge them again, as a small face is."""
+    small = (round(side), round(side))
+    return np.stack(
+        [
+            np.asarray(
+                Image.fromarray(crop)
+                .resize(small, Image.Resampling.BOX)
+                .resize(crop.shape, Image.Resampling.BICUBIC)
+            )
+            for crop in crops
+        ]
+    )
+
+
+def darken(crops: Crops, light: float) -> Crops:
+    """Leave this share of the light, with the noise of a sensor."""
+    noise = np.random.default_rng(1).normal(0, _NOISE, crops.shape)
+    return np.clip(np.rint(crops * light + noise), 0, 255).astype(np.uint8)
+
+
+SPOILINGS: Final = (
+    Spoiling(
+        "blurred", "blur, sigma in pixels of the crop", (1, 1.2, 1.4, 1.6, 1.7, 1.8, 2, 2.2), blur
+    ),
+    Spoiling(
+        "small", "side of the crop in pixels", (32, 28, 24, 20, 18, 17, 16, 15, 14, 12), shrink
+    ),
+    Spoiling("dark", "share of the light", (0.4, 0.3, 0.25, 0.2, 0.17, 0.15, 0.12, 0.1), darken),
+)
+
+
+def accuracy(classifier: Classifier, crops: Crops, labels: NDArray[np.int64]) -> float:
+    """Return the share of right answers."""
+    return float((classifier.predict_proba(crops).argmax(1) == labels).mean())
+
+
+def qualities(pictures: Pictures, crops: Crops, scale: float = 1.0) -> list[Quality]:
+    """Measure crops; a picture's face is ``scale`` as wide as in the clean one.
+
+    A picture in which the detector finds nothing is taken to have the framing's box, and no
+    landmarks.
+    """
+    usual = CenterFaceDetector.framing.box_width_fraction * crops.shape[1]
+    one_px = _ENLARGED / (crops.shape[1] + 2 * _PAD)
+    return [
+        measure_quality(
+            scale * (found.box.width / one_px if found else usual),
+            found.landmarks if found else (),
+            crop,
+        )
+        for found, crop in zip(pictures.found, crops, strict=True)
+    ]
+
+
+def share(all_of: Sequence[Quality], reason: Reason | None = None) -> float:
+    """Return the share that has a reason, or any."""
+    return float(
+        np.mean([reason in one.reasons if reason else bool(one.reasons) for one in all_of])
+    )
+
+
+def find_step(
+    classifier: Classifier, pictures: Pictures, spoiling: Spoiling, clean: float
+) -> tuple[float, float, list[Quality]]:
+    """Return the first step that costs ten points, the accuracy there, and the qualities."""
+    for step in spoiling.steps:
+        crops = spoiling.change(pictures.crops, step)
+        right = accuracy(classifier, crops, pictures.labels)
+        if right <= clean - LOST:
+            scale = step / crops.shape[1] if spoiling.reason == "small" else 1.0
+            return step, right, qualities(pictures, crops, scale)
+    raise ValueError(
+        f"{spoiling.title}: no step costs {LOST:.0%}; received {spoiling.steps}; add stronger ones"
+    )
+
+
+def enlarge(crop: Crops, pad: int, degrees: float = 0.0) -> Crops:
+    """Return a crop as an RGB picture four times as large, its border repeated, turned."""
+    side = (crop.shape[0] + 2 * pad) * _ENLARGED // (crop.shape[0] + 2 * _PAD)
+    big = Image.fromarray(np.pad(crop, pad, mode="edge")).resize((side, side))
+    turned = np.asarray(big.rotate(-degrees, Image.Resampling.BICUBIC))
+    return np.repeat(turned[..., None], 3, axis=2)
+
+
+def detect(crops: Crops) -> tuple[Detection | None, ...]:
+    """Find the face of each crop, in pixels of the enlarged picture."""
+    detector = CenterFaceDetector(RecognizerOptions(threads=1), working_sides=(192,))
+    return tuple(next(iter(detector.detect(enlarge(crop, _PAD))), None) for crop in crops)
+
+
+def spoiling_rows(classifier: Classifier, pictures: Pictures) -> list[str]:
+    """Return the lines of the table of what can be spoilt."""
+    clean = accuracy(classifier, pictures.crops, pictures.labels)
+    lines = [
+        "| reason | spoilt by | where ten points are lost | accuracy there | flagged there |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for spoiling in SPOILINGS:
+        step, right, seen = find_step(classifier, pictures, spoiling, clean)
+        lines.append(
+            f"| `{spoiling.reason}` | {spoiling.title} | {step:g} | {right:.1%} "
+            f"| {share(seen, spoiling.reason):.0%} |"
+        )
+    return lines
+
+
+def clean_lines(classifier: Classifier, pictures: Pictures) -> list[str]:
+    """Say how many of the clean pictures are flagged, and how right the answers are."""
+    seen = qualities(pictures, pictures.crops)
+    counts = Counter(reason for one in seen for reason in one.reasons)
+    right = classifier.predict_proba(pictures.crops).argmax(1) == pictures.labels
+    flagged = np.array([bool(one.reasons) for one in seen])
+    each = ", ".join(f"`{reason}` {n / len(seen):.1%}" for reason, n in counts.most_common())
+    return [
+        f"Of {len(seen):,} clean pictures {share(seen):.1%} are flagged ({each}). "
+        f"The answer is right for {right[flagged].mean():.1%} of those and for "
+        f"{right[~flagged].mean():.1%} of the others."
+    ]
+
+
+def pose_rows(classifier: Classifier, pictures: Pictures) -> list[str]:
+    """Return the lines of the table of poses: the pictures as they are, sorted."""
+    right = classifier.predict_proba(pictures.crops).argmax(1) == pictures.labels
+    seen = qualities(pictures, pictures.crops)
+    known = np.array([one.yaw is not None and one.pitch is not None for one in seen])
+    yaw = np.array([abs(one.yaw or 0) for one in seen])
+    pitch = np.array([one.pitch or 0 for one in seen])
+    bands: Mapping[str, NDArray[np.bool_]] = {
+        "yaw to 0.3": known & (yaw <= 0.3),
+        f"yaw 0.3 to {MOST_YAW:g}": known & (yaw > 0.3) & (yaw <= MOST_YAW),
+        f"yaw over {MOST_YAW:g}: `turned`": known & (yaw > MOST_YAW),
+        "pitch to 0.6": known & (pitch <= 0.6),
+        f"pitch 0.6 to {MOST_PITCH:g}": known & (pitch > 0.6) & (pitch <= MOST_PITCH),
+        f"pitch over {MOST_PITCH:g}: `turned`": known & (pitch > MOST_PITCH),
+        "no landmarks: no face found": ~known,
+    }
+    lines = ["| pose | pictures | accuracy |", "| --- | ---: | ---: |"]
+    for name, band in bands.items():
+        lines.append(f"| {name} | {band.sum():,} | {right[band].mean():.1%} |")
+    return lines
+
+
+def tilt_rows(classifier: Classifier, pictures: Pictures) -> list[str]:
+    """Return the lines of the table of tilts: pictures turned, searched, and levelled as usual."""
+    detector = CenterFaceDetector(RecognizerOptions(threads=1), working_sides=(192,))
+    lines = [
+        f"| turned by | faces found, of {N_TILTED} | accuracy on them | unturned | `tilted` |",
+        "| ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for degrees in (0, 30, 60, 90):
+        crops, rows, seen = [], [], []
+        for row, crop in enumerate(pictures.crops[:N_TILTED]):
+            image = enlarge(crop, _TILT_PAD, degrees if row % 2 else -degrees)
+            for found in detector.detect(image)[:1]:
+                boxes = ([found.box], [found.landmarks])
+                (cut,) = crop_faces(image, *boxes, detector.framing, size=crop.shape[0])
+                crops.append(cut)
+                rows.append(row)
+                seen.append(measure_quality(found.box.width, found.landmarks, cut))
+        right = accuracy(classifier, np.stack(crops), pictures.labels[rows])
+        unturned = accuracy(classifier, pictures.crops[rows], pictures.labels[rows])
+        lines.append(
+            f"| {degrees}° | {len(rows)} | {right:.1%} | {unturned:.1%} "
+            f"| {share(seen, 'tilted'):.0%} |"
+        )
+    return lines
+
+
+def load_pictures(data: Path, votes: Path, n: int | None = None) -> Pictures:
+    """Return the pictures of PublicTest that a strict majority of FER+ raters agree on, or n."""
+    dataset = load_dataset(data, protocol="competition")
+    agreed = to_ferplus(dataset, ferplus_votes(dataset, votes)).validation
+    rows = np.sort(np.random.default_rng(0).permutation(len(agreed))[:n])
+    crops = agreed.images[rows]
+    return Pictures(crops, agreed.labels[rows], detect(crops))
+
+
+def main() -> None:
+    """Measure, and write the tables into the page."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, help="the competition file of FER-2013")
+    parser.add_argument("votes", type=Path, help="the file of FER+ votes")
+    arguments = parser.parse_args()
+    classifier = load_classifier(MODEL, labels="ferplus", threads=1)
+    pictures = load_pictures(arguments.data, arguments.votes)
+    clean = accuracy(classifier, pictures.crops, pictures.labels)
+    parts = [
+        [f"`{MODEL}`, head `ferplus`: {clean:.1%} of the clean pictures right."],
+        spoiling_rows(classifier, pictures),
+        clean_lines(classifier, pictures),
+        pose_rows(classifier, pictures),
+        tilt_rows(classifier, pictures),
+    ]
+    text = "\n\n".join("\n".join(lines) for lines in parts)
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(BLOCK.sub(lambda m: f"{m[1]}{text}\n{m[2]}", page), encoding="utf-8")
+    sys.stdout.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()
