@@ -3,7 +3,8 @@
 The figures stand between ``<!-- figures: KIND MODEL ... -->`` and ``<!-- /figures -->``; nothing
 else in the pages is touched. A model's reports, written by ``facial-expressions evaluate``, are in
 ``docs/reports/MODEL``, and beside it, where it was measured so, ``MODEL-views`` (test-time views)
-and ``MODEL-ferplus`` (its FER+ head). ``scripts/write_reports.py`` writes them all.
+``MODEL-ferplus`` (its FER+ head), and ``MODEL-people`` and ``MODEL-people-by-labels``
+(two heads against votes). ``scripts/write_reports.py`` writes them all.
 
 In the index a model that has a report gets the figures that ``models list`` shows. A report of
 another file than the one that ships is refused.
@@ -38,6 +39,9 @@ OTHER_REPORTS: Final = {
     "views": "accuracy, mean of ten views, all 7,178",
     "ferplus": "accuracy on FER+ strict majority, eight expressions, 3,153 pictures of PrivateTest",
 }
+PEOPLE_REPORTS: Final = {"people": "people", "people-by-labels": "fer2013"}
+"""Reports against FER+ votes, and the head that answers in each."""
+
 PER_CLASS: Final = ("precision", "recall", "f1")
 CALIBRATION: Final = {
     "ece": "expected calibration error, 15 bins",
@@ -98,7 +102,7 @@ def check_digests(index: Mapping[str, Any], reports: Reports) -> None:
         ValueError: A report's digest is not that of the model it is named for.
     """
     for name, entry in index["models"].items():
-        for kind in (name, *(f"{name}-{kind}" for kind in OTHER_REPORTS)):
+        for kind in (name, *(f"{name}-{kind}" for kind in OTHER_REPORTS | PEOPLE_REPORTS)):
             digest = reports[kind]["model_digest"] if kind in reports else entry["sha256"]
             if digest != entry["sha256"]:
                 raise ValueError(
@@ -142,6 +146,41 @@ def summary(names: Sequence[str], reports: Reports) -> list[str]:
         *(f"$ {reports[n + k]['command']}" for n in names for k in kinds if n + k in reports),
         "```",
     ]
+
+
+def people(names: Sequence[str], reports: Reports) -> list[str]:
+    """Return what two heads of one model answer, held against votes and against labels."""
+    own = [reports[f"{names[0]}-{kind}"] for kind in PEOPLE_REPORTS]
+    n, copies = own[0]["n"], own[0]["subsets"]["no_train_duplicate"]["n"]
+    rows = [
+        (f"right by the majority of ten people ({n:,})", *map(_accuracy, own)),
+        (
+            f"the same without copies of training pictures ({copies:,})",
+            *(_accuracy(one["subsets"]["no_train_duplicate"]) for one in own),
+        ),
+        ("balanced over the classes", *(percent(one["balanced_accuracy"]) for one in own)),
+        (
+            "neutral faces called neutral",
+            *(percent(one["per_class"]["neutral"]["recall"]) for one in own),
+        ),
+        (
+            f"right by FER-2013's label ({own[0]['against_labels']['n']:,})",
+            *(percent(one["against_labels"]["accuracy"]) for one in own),
+        ),
+        (
+            "the same, balanced",
+            *(percent(one["against_labels"]["balanced_accuracy"]) for one in own),
+        ),
+        (
+            f"calibration error against the votes ({own[0]['votes']['n']:,})",
+            *(percent(one["votes"]["ece"]) for one in own),
+        ),
+        ("distance from the votes (KL, nats)", *(f"{one['votes']['kl']:.3f}" for one in own)),
+    ]
+    heads = (f"`--labels {head}`" for head in PEOPLE_REPORTS.values())
+    commands = [f"$ {one['command']}" for one in own]
+    table = markdown_table((f"{names[0]}, PrivateTest", *heads), rows)
+    return [*table, "", "```console", *commands, "```"]
 
 
 def details(names: Sequence[str], reports: Reports) -> list[str]:
@@ -238,7 +277,7 @@ def _accuracy(figures: Report) -> str:
     return f"{percent(figures['accuracy'])} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-BLOCKS: Final = {"summary": summary, "details": details}
+BLOCKS: Final = {"summary": summary, "people": people, "details": details}
 
 
 if __name__ == "__main__":

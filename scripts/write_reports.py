@@ -29,7 +29,7 @@ from typing import Final
 from facial_expressions.cli.main import main as run
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.model_store import list_models
-from facial_expressions.labels import FERPLUS
+from facial_expressions.labels import FERPLUS, PEOPLE
 from scripts.pages import ROOT
 
 REPORTS: Final = ROOT / "docs" / "reports"
@@ -38,6 +38,9 @@ COMMANDS: Final = {
     "plain": "--data archive.zip --split test --robustness",
     "views": "--data archive.zip --split test --tta",
     "ferplus": "--data fer2013.tar.gz --split test --labels ferplus --ferplus fer2013new.csv",
+    "people": "--data fer2013.tar.gz --split test --labels people --ferplus fer2013new.csv",
+    "people-by-labels": "--data fer2013.tar.gz --split test --labels people --head fer2013 "
+    "--ferplus fer2013new.csv",
 }
 """Options of each kind of report; files are named as they lie in the data folder."""
 
@@ -55,7 +58,7 @@ def main(arguments: list[str], reports: Path = REPORTS) -> int:
     options = parser.parse_args(arguments)
     names = options.models or [model.name for model in list_models()]
     for name, kind in itertools.product(names, options.only):
-        if kind == "ferplus" and not answers_in_ferplus(name):
+        if not answers_in(name, kind):
             continue
         folder = reports / (name if kind == "plain" else f"{name}-{kind}")
         words = ["evaluate", name, *shlex.split(f"{COMMANDS[kind]} {options.add}"), "--out", OUT]
@@ -105,9 +108,11 @@ def keep(report: Path, folder: Path) -> None:
     page.write_text("\n\n".join(kept), encoding="utf-8")
 
 
-def answers_in_ferplus(name: str) -> bool:
-    """Return whether a model has a head for FER+."""
-    return FERPLUS.name in load_classifier(name, threads=1).metadata.head_names
+def answers_in(name: str, kind: str) -> bool:
+    """Return whether a model has the head that a kind of report is of."""
+    needed = {"ferplus": FERPLUS.name, "people": PEOPLE.name, "people-by-labels": PEOPLE.name}
+    heads = load_classifier(name, threads=1).metadata.head_names
+    return needed.get(kind, heads[0]) in heads
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from scripts.update_figures import (
     fill_index,
     robustness_lines,
 )
-from scripts.write_reports import answers_in_ferplus, keep
+from scripts.write_reports import answers_in, keep
 from tests.tiny_model import write_tiny_model
 
 PAGE = "before\n<!-- figures: {name} happy -->\nold\n<!-- /figures -->\nafter\n"
@@ -165,7 +165,30 @@ def test_what_shows_pictures_or_names_rows_is_not_kept(tmp_path: Path) -> None:
     assert text == "# A\n\n![b](robustness.png)\n\nend\n"
 
 
-def test_only_models_with_a_head_for_it_are_measured_on_ferplus(tmp_path: Path) -> None:
-    assert answers_in_ferplus("compact")
-    assert answers_in_ferplus("standardized-cnn")
-    assert not answers_in_ferplus(str(write_tiny_model(tmp_path / "one-head.onnx")))
+def test_only_models_with_a_head_for_it_are_measured(tmp_path: Path) -> None:
+    one_head = str(write_tiny_model(tmp_path / "one-head.onnx"))
+    for kind, with_it in (("ferplus", "standardized-cnn"), ("people", "compact")):
+        assert answers_in(with_it, kind)
+        assert not answers_in(one_head, kind)
+    assert answers_in(one_head, "plain")
+
+
+def test_both_answers_stand_side_by_side() -> None:
+    one: Report = {
+        "n": 10,
+        "accuracy": 0.9,
+        "accuracy_ci95": [0.8, 0.95],
+        "balanced_accuracy": 0.7,
+        "per_class": {"neutral": {"recall": 0.85}},
+        "subsets": {"no_train_duplicate": {"n": 9, "accuracy": 0.8, "accuracy_ci95": [0.7, 0.9]}},
+        "against_labels": {"n": 12, "accuracy": 0.6, "balanced_accuracy": 0.5},
+        "votes": {"n": 11, "ece": 0.02, "kl": 0.25},
+        "command": "facial-expressions evaluate happy",
+    }
+    other = one | {"accuracy": 0.5, "votes": {"n": 11, "ece": 0.1, "kl": 0.75}}
+    reports = {"happy-people": one, "happy-people-by-labels": other}
+    filled = fill(PAGE.format(name="people"), reports)
+    assert "| happy, PrivateTest | `--labels people` | `--labels fer2013` |" in filled
+    assert "(10) | 90.00 % (80.0 to 95.0) | 50.00 % (80.0 to 95.0) |" in filled
+    assert "| neutral faces called neutral | 85.00 % | 85.00 % |" in filled
+    assert "| distance from the votes (KL, nats) | 0.250 | 0.750 |" in filled
