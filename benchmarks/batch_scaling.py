@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.pictures import write_photos
+from benchmarks.images import write_photos
 from benchmarks.record import ROOT, write_results
 from facial_expressions.distributed.batch import BatchProgress, WorkerOptions, run_batch
 

@@ -58,8 +58,8 @@ def main() -> None:
             classifier.predict_proba(crops[:n])
 
         figures[f"batch of {n}"] = compare(one_by_one, together, n, options.rounds)
-    with Image.open(astronaut()) as picture:
-        photo = np.asarray(picture.convert("RGB"))
+    with Image.open(astronaut()) as image:
+        photo = np.asarray(image.convert("RGB"))
     figures["photo"] = compare(
         lambda: classifier.predict_proba(crops[:1]), lambda: recognizer.recognize(photo), 1,
         options.rounds,

@@ -17,7 +17,7 @@ from benchmarks.record import astronaut, grace_hopper
 
 __all__ = ["RATE", "frame_times", "write_crossing_clip", "write_noisy_clip"]
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 RATE: Final = 25
 _SIZE: Final = (640, 480)
@@ -59,7 +59,7 @@ def frame_times(path: Path) -> list[float]:
         return [float(frame.time or 0.0) for frame in container.decode(video=0)]
 
 
-def _crossing(n_frames: int) -> Iterator[Picture]:
+def _crossing(n_frames: int) -> Iterator[Pixels]:
     background = Image.linear_gradient("L").resize(_SIZE).convert("RGB")
     faces = [
         (_face(astronaut(), (150, 0, 310, 180)), 40),
@@ -67,18 +67,18 @@ def _crossing(n_frames: int) -> Iterator[Picture]:
     ]
     for index in range(n_frames):
         shift = 220 * sin(2 * pi * index / RATE / _PERIOD_S + 1)
-        picture = background.copy()
+        image = background.copy()
         for sign, ((face, mask), top) in zip((-1, 1), faces, strict=True):
             left = round((_SIZE[0] - face.width) / 2 + sign * shift)
-            picture.paste(face, (left, top + round(60 * sin(index / RATE))), mask)
-        yield np.asarray(picture)
+            image.paste(face, (left, top + round(60 * sin(index / RATE))), mask)
+        yield np.asarray(image)
 
 
-def _noisy(n_frames: int, rng: np.random.Generator) -> Iterator[Picture]:
+def _noisy(n_frames: int, rng: np.random.Generator) -> Iterator[Pixels]:
     face, mask = _face(grace_hopper(), (130, 40, 390, 330), height=_NOISY_FACE_PX)
-    picture = Image.new("RGB", (320, 240), "grey")
-    picture.paste(face, (110, 60), mask)
-    still = np.asarray(picture, np.float32)
+    image = Image.new("RGB", (320, 240), "grey")
+    image.paste(face, (110, 60), mask)
+    still = np.asarray(image, np.float32)
     for _ in range(n_frames):
         noise = rng.normal(0, _NOISE, still.shape).astype(np.float32)
         yield np.clip(still + noise, 0, 255).astype(np.uint8)
@@ -96,17 +96,17 @@ def _face(
     return face, mask.filter(ImageFilter.GaussianBlur(2))
 
 
-def _encode(path: Path, pictures: Iterable[Picture]) -> Path:
+def _encode(path: Path, images: Iterable[Pixels]) -> Path:
     with av.open(str(path), "w") as output:
         stream = output.add_stream(
             "libx264", rate=RATE, options={"preset": "veryfast", "crf": "18"}
         )
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, RATE)
-        for index, picture in enumerate(pictures):
+        for index, image in enumerate(images):
             if index == 0:
-                stream.height, stream.width = picture.shape[:2]
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                stream.height, stream.width = image.shape[:2]
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, RATE)
             output.mux(stream.encode(frame))
         output.mux(stream.encode())

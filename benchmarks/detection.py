@@ -1,9 +1,9 @@
 """Measures which faces the detector finds, by their size, and what finding them costs.
 
-Heads from two photographs (an astronaut, Grace Hopper) are pasted at chance places into pictures
-without a face, one a picture; a face counts as found when a box overlaps its own by 0.4 or more
+Heads from two photographs (an astronaut, Grace Hopper) are pasted at chance places into images
+without a face, one an image; a face counts as found when a box overlaps its own by 0.4 or more
 (intersection over union). Compared are the package's two working sizes, of which the larger is half
-of the picture, with ``small_faces``, where it is the whole, and with a third of the picture alone.
+of the image, with ``small_faces``, where it is the whole, and with a third of the image alone.
 
 Example:
     python -m benchmarks.detection
@@ -43,20 +43,20 @@ OVERLAP: Final = 0.4
 class Head:
     """A head, and where in it the face is."""
 
-    picture: Image.Image
+    image: Image.Image
     face: Box
 
 
 def main() -> None:
     """Measure every setting on every frame and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--places", type=int, default=8, help="pictures for each width and head")
+    parser.add_argument("--places", type=int, default=8, help="images for each width and head")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="a short trial; nothing is written")
     options = parser.parse_args()
     places = 2 if options.quick else options.places
     heads = [cut_head(astronaut()), cut_head(grace_hopper())]
-    figures: dict[str, object] = {"threads": options.threads, "pictures": places * len(heads)}
+    figures: dict[str, object] = {"threads": options.threads, "images": places * len(heads)}
     for frame in FRAMES:
         longest = max(frame)
         opened = RecognizerOptions(threads=options.threads)
@@ -87,8 +87,8 @@ def recall(
     Args:
         detector: What is measured.
         heads: What is pasted.
-        frame: Width and height of the pictures.
-        places: Pictures for each width and head.
+        frame: Width and height of the images.
+        places: Images for each width and head.
     """
     found: dict[str, float] = {}
     false = 0
@@ -99,8 +99,8 @@ def recall(
         hits = 0
         for place in range(places):
             for number, head in enumerate(heads):
-                picture, truth = paste(head, width, frame, seed=place * len(heads) + number)
-                boxes = [one.box for one in detector.detect(picture)]
+                image, truth = paste(head, width, frame, seed=place * len(heads) + number)
+                boxes = [one.box for one in detector.detect(image)]
                 is_hit = any(overlap(box, truth) >= OVERLAP for box in boxes)
                 hits += is_hit
                 false += len(boxes) - is_hit
@@ -111,47 +111,47 @@ def recall(
 def cut_head(photo: Path) -> Head:
     """Return the head on a photograph of one person."""
     with Image.open(photo) as opened:
-        picture = opened.convert("RGB")
-    (face,) = (one.box for one in CenterFaceDetector().detect(np.asarray(picture)))
+        image = opened.convert("RGB")
+    (face,) = (one.box for one in CenterFaceDetector().detect(np.asarray(image)))
     left = max(face.left - MARGIN * face.width, 0)
     top = max(face.top - MARGIN * face.height, 0)
-    right = min(face.right + MARGIN * face.width, picture.width)
-    bottom = min(face.bottom + MARGIN * face.height, picture.height)
+    right = min(face.right + MARGIN * face.width, image.width)
+    bottom = min(face.bottom + MARGIN * face.height, image.height)
     inside = Box(face.left - left, face.top - top, face.right - left, face.bottom - top)
-    return Head(picture.crop((round(left), round(top), round(right), round(bottom))), inside)
+    return Head(image.crop((round(left), round(top), round(right), round(bottom))), inside)
 
 
 def paste(
     head: Head, width: int, frame: tuple[int, int], *, seed: int
 ) -> tuple[NDArray[np.uint8], Box]:
-    """Return a picture with a head, and where its face is.
+    """Return an image with a head, and where its face is.
 
     Args:
         head: What is pasted.
         width: Of the face, in pixels.
-        frame: Width and height of the picture.
+        frame: Width and height of the image.
         seed: Decides place, light and background.
     """
     rng = np.random.default_rng(seed)
     size = _size(head, width)
-    scale = size[0] / head.picture.width
+    scale = size[0] / head.image.width
     x, y = (int(rng.integers(0, room - own + 1)) for room, own in zip(frame, size, strict=True))
-    picture = background(frame, seed)
-    pasted = np.asarray(head.picture.resize(size, Image.Resampling.LANCZOS), np.float32)
+    image = background(frame, seed)
+    pasted = np.asarray(head.image.resize(size, Image.Resampling.LANCZOS), np.float32)
     light = rng.uniform(0.6, 1.2)
-    picture[y : y + size[1], x : x + size[0]] = np.clip(pasted * light, 0, 255)
+    image[y : y + size[1], x : x + size[0]] = np.clip(pasted * light, 0, 255)
     left, top, right, bottom = (scale * side for side in head.face.xyxy)
-    return picture, Box(x + left, y + top, x + right, y + bottom)
+    return image, Box(x + left, y + top, x + right, y + bottom)
 
 
 def background(frame: tuple[int, int], seed: int) -> NDArray[np.uint8]:
-    """Return a picture without a face, RGB ``uint8 (H, W, 3)``."""
+    """Return an image without a face, RGB ``uint8 (H, W, 3)``."""
     spec = find_spec("skimage")
     if spec is None or spec.origin is None:
-        raise SystemExit("the pictures come with scikit-image; run: pip install scikit-image")
+        raise SystemExit("the images come with scikit-image; run: pip install scikit-image")
     path = Path(spec.origin).parent / "data" / BACKGROUNDS[seed % len(BACKGROUNDS)]
-    with Image.open(path) as picture:
-        return np.array(picture.convert("RGB").resize(frame))
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB").resize(frame))
 
 
 def overlap(one: Box, other: Box) -> float:
@@ -165,7 +165,7 @@ def overlap(one: Box, other: Box) -> float:
 def _size(head: Head, width: int) -> tuple[int, int]:
     """Return the size of a head whose face has the given width."""
     scale = width / head.face.width
-    return round(head.picture.width * scale), round(head.picture.height * scale)
+    return round(head.image.width * scale), round(head.image.height * scale)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import argparse
 from functools import partial
 
 import facial_expressions as fx
-from benchmarks.pictures import face_crops, photo
+from benchmarks.images import face_crops, photo
 from benchmarks.record import milliseconds, write_results
 
 PHOTO_SIZES = ((512, 512), (1280, 720))
@@ -31,9 +31,9 @@ def main() -> None:
         timing = milliseconds(partial(classifier.predict_proba, crops[:n]), repeats=200 // n + 20)
         figures[f"{n} crops"] = timing | {"per_crop_ms": round(timing["median_ms"] / n, 4)}
     for width, height in PHOTO_SIZES:
-        picture = photo(width, height)
-        timing = milliseconds(partial(recognizer.recognize, picture), repeats=30)
-        n_faces = len(recognizer.recognize(picture))
+        image = photo(width, height)
+        timing = milliseconds(partial(recognizer.recognize, image), repeats=30)
+        n_faces = len(recognizer.recognize(image))
         figures[f"photo {width}x{height}"] = timing | {"faces": n_faces}
     write_results("latency", figures)
 

@@ -28,7 +28,7 @@ from PIL import Image
 from benchmarks.open_loop import GONE, Report, ask, post_bytes, run_timetable
 from benchmarks.record import astronaut, write_results
 from benchmarks.server_process import resident_mb, serving
-from tests.trials.mutations import mutated, pictures
+from tests.trials.mutations import images, mutated
 
 __all__ = ["main"]
 
@@ -77,8 +77,8 @@ def _check(checks: list[dict[str, Any]], what: str, value: float, at_most: float
 def _photos() -> list[bytes]:
     """Return requests with photos of several sizes and with none, one or two faces."""
     requests = []
-    with Image.open(astronaut()) as picture:
-        photo = picture.convert("RGB")
+    with Image.open(astronaut()) as image:
+        photo = image.convert("RGB")
     for width, height, n_faces in ((640, 480, 1), (640, 480, 0), (800, 600, 2), (480, 640, 1)):
         canvas = Image.new("RGB", (width, height), (90, 90, 90))
         for number in range(n_faces):
@@ -184,8 +184,8 @@ def _slow_clients(
 def _soak(
     process_id: int, port: int, rate: float, seconds: float, checks: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Load at half capacity with a tenth of bad pictures; watch memory, files and threads."""
-    bad = [post_bytes(data) for _, data in mutated(pictures(), seed=5, start=0, count=60)]
+    """Load at half capacity with a tenth of bad images; watch memory, files and threads."""
+    bad = [post_bytes(data) for _, data in mutated(images(), seed=5, start=0, count=60)]
     good = _photos()
     requests = [bad[i // 10] if i % 10 == 9 else good[i % len(good)] for i in range(600)]
 

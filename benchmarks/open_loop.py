@@ -88,7 +88,7 @@ class Report:
 
 
 def post_bytes(body: bytes, *, path: str = "/v1/recognize") -> bytes:
-    """Return the bytes of one request that sends a picture."""
+    """Return the bytes of one request that sends an image."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
 

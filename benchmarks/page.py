@@ -1,6 +1,6 @@
 """How many frames a second the page answers with a camera, in a real browser on the same machine.
 
-Chromium shows the page of a server of the shipped model; its camera is a film of a photograph that
+Chromium shows the page of a server of the shipped model; its camera is a video of a photograph that
 moves to and fro, 640x480 at 30 frames a second. Counted are the answered requests of the page, as
 the browser's own timing lists them. Browser, page and server share the machine's cores.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SIZE: Final = (640, 480)
 STEPS: Final = 60
-"""Pictures of the film; it is repeated."""
+"""Images of the video; it is repeated."""
 
 _ANSWERED: Final = (
     "return performance.getEntriesByType('resource')"
@@ -49,8 +49,8 @@ def main() -> None:
     options = parser.parse_args()
     length_s = 5 if options.quick else options.seconds
     with tempfile.TemporaryDirectory() as folder:
-        film = write_film(Path(folder) / "film.mjpeg")
-        with serving("--model", options.model) as (_, port), browser(film) as page:
+        video = write_film(Path(folder) / "video.mjpeg")
+        with serving("--model", options.model) as (_, port), browser(video) as page:
             page.get(f"http://127.0.0.1:{port}")
             wait_for(page, _READY)
             page.find_element("id", "camera").click()
@@ -72,30 +72,30 @@ def main() -> None:
 
 
 def write_film(path: Path) -> Path:
-    """Write the camera's film: JPEG pictures, one after the other.
+    """Write the camera's video: JPEG images, one after the other.
 
     Args:
         path: The ``.mjpeg`` file.
     """
     with Image.open(astronaut()) as opened:
         face = opened.convert("RGB").resize((400, 400))
-    with path.open("wb") as film:
+    with path.open("wb") as video:
         for step in range(STEPS):
             there = min(step, STEPS - step)  # to the right and back
-            picture = Image.new("RGB", SIZE, (90, 110, 130))
-            picture.paste(face, (10 + 7 * there, 40))
-            picture.save(film, "JPEG", quality=90)
+            image = Image.new("RGB", SIZE, (90, 110, 130))
+            image.paste(face, (10 + 7 * there, 40))
+            image.save(video, "JPEG", quality=90)
     return path
 
 
 @contextmanager
 def browser(
-    film: Path | None = None, *, window: tuple[int, int] = (1280, 900)
+    video: Path | None = None, *, window: tuple[int, int] = (1280, 900)
 ) -> Iterator[WebDriver]:
     """Open a headless Chromium.
 
     Args:
-        film: What its camera shows, JPEG pictures one after the other; None leaves it without one.
+        video: What its camera shows, JPEG images one after the other; None leaves it without one.
         window: Width and height in pixels.
 
     Raises:
@@ -112,11 +112,11 @@ def browser(
     options.binary_location = chromium
     camera = (
         "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=fps=30",
-        f"--use-file-for-fake-video-capture={film}",
+        f"--use-file-for-fake-video-capture={video}",
     )  # fmt: skip
     for argument in (
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-        f"--window-size={window[0]},{window[1]}", *(camera if film else ()),
+        f"--window-size={window[0]},{window[1]}", *(camera if video else ()),
     ):  # fmt: skip
         options.add_argument(argument)
     page = Chrome(options=options, service=Service(driver))

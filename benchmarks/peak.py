@@ -26,7 +26,7 @@ import onnx
 from onnx import TensorProto, helper
 
 import facial_expressions as fx
-from benchmarks.pictures import face_crops
+from benchmarks.images import face_crops
 from benchmarks.record import seconds, write_results
 from facial_expressions.inference.model_store import resolve
 from facial_expressions.inference.runtime import open_session

@@ -2,7 +2,7 @@
 
 One crop on one thread, a batch of crops on all cores, one photo and one video from file to answer.
 Crops go in as 8-bit pixels and come out as probabilities on both sides. For the peer that is its
-resizing, scaling and network, without the padding that it does to whole pictures.
+resizing, scaling and network, without the padding that it does to whole images.
 
 Example:
     python -m benchmarks.peer
@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 
 import facial_expressions as fx
-from benchmarks.pictures import face_crops, photo, write_video
+from benchmarks.images import face_crops, photo, write_video
 from benchmarks.record import ROOT, Timed, compare, seconds, write_results
 
 ENVIRONMENT: Final = ROOT / "build" / "peer-fer"

@@ -64,7 +64,7 @@ class Peer:
         return {"seconds": seconds(call, repeats), "labels": call().argmax(axis=1).tolist()}
 
     def photo(self, path: str, repeats: int) -> dict[str, Any]:
-        """Find and classify the faces of a picture, from its file."""
+        """Find and classify the faces of an image, from its file."""
         detector = self.networks["tflite"]
         times = seconds(lambda: detector.detect_emotions(path), repeats)
         return {"seconds": times, "faces": len(detector.detect_emotions(path))}

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.batch_scaling import PHOTOS
-from benchmarks.pictures import write_photos, write_video
+from benchmarks.images import write_photos, write_video
 from benchmarks.record import write_results
 from facial_expressions.distributed.batch import WorkerOptions, run_batch
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
@@ -37,7 +37,7 @@ READY: Final = "serving on "
 _BUSY: Final = 503
 _TRIES: Final = 30
 Answers = list[list[tuple[str, float]]]
-"""For each picture its faces from left to right: label and its probability."""
+"""For each image its faces from left to right: label and its probability."""
 
 
 def main() -> None:
@@ -70,12 +70,12 @@ def compare(answers: Answers, expected: Answers) -> dict[str, float]:
 
     Args:
         answers: Of one mode.
-        expected: Of one picture at a time.
+        expected: Of one image at a time.
     """
-    faces = [face for picture in expected for face in picture]
-    if [len(picture) for picture in answers] != [len(picture) for picture in expected]:
+    faces = [face for image in expected for face in image]
+    if [len(image) for image in answers] != [len(image) for image in expected]:
         return {"faces": len(faces), "same": 0}
-    pairs = list(zip((face for picture in answers for face in picture), faces, strict=True))
+    pairs = list(zip((face for image in answers for face in image), faces, strict=True))
     return {
         "faces": len(faces),
         "same": sum(one[0] == other[0] for one, other in pairs),

@@ -1,9 +1,9 @@
 """Compares training with plain Keras: ``fit`` on ``image_dataset_from_directory`` in float32.
 
-Both sides train the seed's network by its recipe (``recipes/seed.toml``) on the same made pictures
+Both sides train the seed's network by its recipe (``recipes/seed.toml``) on the same made images
 for the same number of steps, each time in a process of its own, in turns; the first steps, in which
 graphs are built, are not counted. The plain side has ``keras.layers.Conv2D`` where the package has
-``SmallMapConv2D``, its own layer with the same variables and the same result, and mirrors pictures
+``SmallMapConv2D``, its own layer with the same variables and the same result, and mirrors images
 by Keras' own layer.
 
 Example:
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def train_ours(steps: int) -> float:
-    """Return the pictures a second of the package's own training.
+    """Return the images a second of the package's own training.
 
     Args:
         steps: Steps that are timed.
@@ -84,12 +84,12 @@ def train_ours(steps: int) -> float:
     from facial_expressions.training.recipe import Recipe
     from facial_expressions.training.train import TrainingProgress, train
 
-    pictures, labels = made_pictures((steps + WARM_UP) * BATCH)
+    images, labels = made_images((steps + WARM_UP) * BATCH)
 
     def split(name: str, n: int) -> Split:
-        return Split(name, pictures[:n], labels[:n], np.full(n, ""), ("",) * n)
+        return Split(name, images[:n], labels[:n], np.full(n, ""), ("",) * n)
 
-    parts = split("train", len(pictures)), split("validation", BATCH), split("test", 0)
+    parts = split("train", len(images)), split("validation", BATCH), split("test", 0)
     times: list[float] = []
 
     def on_progress(progress: TrainingProgress) -> None:
@@ -106,7 +106,7 @@ def train_ours(steps: int) -> float:
 
 
 def train_plainly(steps: int) -> float:
-    """Return the pictures a second of ``fit`` on ``image_dataset_from_directory``.
+    """Return the images a second of ``fit`` on ``image_dataset_from_directory``.
 
     Args:
         steps: Steps that are timed.
@@ -115,12 +115,12 @@ def train_plainly(steps: int) -> float:
 
     from facial_expressions.architectures import build_architecture
 
-    pictures, labels = made_pictures((steps + WARM_UP) * BATCH)
+    images, labels = made_images((steps + WARM_UP) * BATCH)
     with tempfile.TemporaryDirectory() as folder:
-        for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
             path = Path(folder) / str(label) / f"{number}.jpg"
             path.parent.mkdir(exist_ok=True)
-            Image.fromarray(picture).save(path)
+            Image.fromarray(image).save(path)
         files = keras.utils.image_dataset_from_directory(
             folder, label_mode="categorical", color_mode="rgb", batch_size=BATCH,
             image_size=(48, 48), verbose=False,
@@ -143,16 +143,16 @@ def train_plainly(steps: int) -> float:
     return steps * BATCH / (times[steps + WARM_UP - 1] - times[WARM_UP - 1])
 
 
-def made_pictures(n: int) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, Any]]:
-    """Return smooth random pictures and labels, ``uint8 (N, 48, 48)`` and ``int64 (N,)``.
+def made_images(n: int) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, Any]]:
+    """Return smooth random images and labels, ``uint8 (N, 48, 48)`` and ``int64 (N,)``.
 
     Args:
         n: How many.
     """
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (n, 6, 6), np.uint8)
-    pictures = [np.asarray(Image.fromarray(one).resize((48, 48))) for one in small]
-    return np.stack(pictures), rng.integers(0, N_CLASSES, n, np.int64)
+    images = [np.asarray(Image.fromarray(one).resize((48, 48))) for one in small]
+    return np.stack(images), rng.integers(0, N_CLASSES, n, np.int64)
 
 
 def _with_plain_layers(network: Any) -> Any:  # noqa: ANN401 - Keras publishes no types
@@ -169,7 +169,7 @@ def _with_plain_layers(network: Any) -> Any:  # noqa: ANN401 - Keras publishes n
 
 
 def _start(side: str, steps: int, backend: str) -> float:
-    """Train on one side in a process of its own; return its pictures a second."""
+    """Train on one side in a process of its own; return its images a second."""
     done = subprocess.run(
         [
             sys.executable, "-m", "benchmarks.training_speed", "--side", side,

@@ -1,4 +1,4 @@
-"""Recognise the expressions in a photograph: print all probabilities, save the picture marked.
+"""Recognise the expressions in a photograph: print all probabilities, save the image marked.
 
 python examples/demo.py            # NASA's photograph of Eileen Collins, an astronaut
 python examples/demo.py photo.jpg  # one of your own
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the arguments and run; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("photo", nargs="?", type=Path, help="a photograph; else an astronaut's")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="folder for the marked picture")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="folder for the marked image")
     parser.add_argument("--model", default="default", help="a shipped model's name, or a file")
     options = parser.parse_args(arguments)
     try:
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except fx.FacialExpressionsError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    print(f"marked picture: {marked}")
+    print(f"marked image: {marked}")
     return 0
 
 

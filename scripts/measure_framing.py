@@ -1,9 +1,9 @@
-"""Measure where the detector's box and landmarks fall inside pictures of FER-2013.
+"""Measure where the detector's box and landmarks fall inside images of FER-2013.
 
 FER-2013 was cropped by another detector than ours. For a crop from a photograph to look like the
-pictures that the network learned from, our crop must lie around our box as FER-2013's pictures do.
-This script enlarges training pictures, repeats their border, runs our detector, and prints medians
-and spreads as JSON, with the values of ``Framing`` that follow. Numbers only: no picture leaves it.
+images that the network learned from, our crop must lie around our box as FER-2013's images do.
+This script enlarges training images, repeats their border, runs our detector, and prints medians
+and spreads as JSON, with the values of ``Framing`` that follow. Numbers only: no image leaves it.
 
     python -m scripts.measure_framing fer2013/archive.zip > docs/measurements/framing.json
 """
@@ -31,7 +31,7 @@ ENLARGED = 4
 """FER-2013's 48 pixels are enlarged this many times."""
 
 BORDER_FRACTION = 0.5
-"""Border repeated on each side, as a fraction of the enlarged picture."""
+"""Border repeated on each side, as a fraction of the enlarged image."""
 
 MIN_SCORE = 0.5
 """Only faces that the detector is surer of than this are measured."""
@@ -39,17 +39,17 @@ MIN_SCORE = 0.5
 NAMES = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
 
 
-def draw_training_pictures(archive: Path, n: int, seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield ``n`` training pictures of the Kaggle archive, drawn without order."""
+def draw_training_images(archive: Path, n: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield ``n`` training images of the Kaggle archive, drawn without order."""
     with zipfile.ZipFile(archive) as file:
         names = sorted(name for name in file.namelist() if "train/" in name and name.endswith("g"))
         for name in random.Random(seed).sample(names, min(n, len(names))):
-            with Image.open(io.BytesIO(file.read(name)), formats=["JPEG", "PNG"]) as picture:
-                yield np.asarray(picture.convert("L"))
+            with Image.open(io.BytesIO(file.read(name)), formats=["JPEG", "PNG"]) as image:
+                yield np.asarray(image.convert("L"))
 
 
 def enlarge(crop: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int, int]:
-    """Return the RGB canvas, the enlarged picture's side, and its offset in the canvas."""
+    """Return the RGB canvas, the enlarged image's side, and its offset in the canvas."""
     side = crop.shape[0] * ENLARGED
     border = round(side * BORDER_FRACTION)
     big = Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC)
@@ -58,7 +58,7 @@ def enlarge(crop: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int, int]:
 
 
 def describe(detection: Detection, side: int, border: int) -> dict[str, float]:
-    """Express one detection in fractions of the picture's side."""
+    """Express one detection in fractions of the image's side."""
     left, top, right, bottom = ((value - border) / side for value in detection.box.xyxy)
     row = {"left": left, "top": top, "right": right, "bottom": bottom}
     row |= {"width": right - left, "height": bottom - top}
@@ -98,17 +98,17 @@ def derive(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def measure(archive: Path, n: int, seed: int) -> dict[str, object]:
-    """Run the detector over ``n`` training pictures and summarise what it finds."""
+    """Run the detector over ``n`` training images and summarise what it finds."""
     detector = CenterFaceDetector(min_score=MIN_SCORE)
     rows = []
-    pictures = [*draw_training_pictures(archive, n, seed)]
-    for picture in pictures:
-        canvas, side, border = enlarge(picture)
+    images = [*draw_training_images(archive, n, seed)]
+    for image in images:
+        canvas, side, border = enlarge(image)
         faces = detector.detect(canvas)
         if faces:
             rows.append(describe(max(faces, key=lambda face: face.box.width), side, border))
     return {
-        "data": "FER-2013 training pictures",
+        "data": "FER-2013 training images",
         "detector": "CenterFace",
         "settings": {
             "enlarged": ENLARGED,
@@ -116,7 +116,7 @@ def measure(archive: Path, n: int, seed: int) -> dict[str, object]:
             "min_score": MIN_SCORE,
             "seed": seed,
         },
-        "pictures": len(pictures),
+        "images": len(images),
         "faces": len(rows),
         "fractions_of_side": summarise(rows),
         "framing": derive(rows),
@@ -127,10 +127,10 @@ def main() -> None:
     """Read the arguments, measure, and write JSON to standard output."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("archive", type=Path, help="FER-2013 in Kaggle's layout, as a zip")
-    parser.add_argument("--pictures", type=int, default=2000, help="how many training pictures")
+    parser.add_argument("--images", type=int, default=2000, help="how many training images")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
     options = parser.parse_args()
-    print(json.dumps(measure(options.archive, options.pictures, options.seed), indent=2))
+    print(json.dumps(measure(options.archive, options.images, options.seed), indent=2))
 
 
 if __name__ == "__main__":

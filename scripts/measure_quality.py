@@ -1,10 +1,10 @@
 """Measure where answers get worse with the quality of a face, and write the table of the docs.
 
-Pictures of PublicTest that most FER+ raters agree on are spoilt in steps until ten points of
-accuracy are lost; there, and on the clean pictures, it is counted how many are flagged. Poses
-cannot be made, so the pictures are sorted by them instead. The table stands in
+Images of PublicTest that most FER+ raters agree on are spoilt in steps until ten points of
+accuracy are lost; there, and on the clean images, it is counted how many are flagged. Poses
+cannot be made, so the images are sorted by them instead. The table stands in
 ``docs/concepts/quality.md`` between ``<!-- quality -->`` and ``<!-- /quality -->``. Numbers only:
-no picture leaves it.
+no image leaves it.
 
     python scripts/measure_quality.py fer2013/fer2013.tar.gz fer2013/fer2013new.csv
 """
@@ -65,7 +65,7 @@ class Spoiling:
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class Images:
     """Crops with their labels, and what the detector finds in each; None where it finds nothing."""
 
     crops: Crops
@@ -116,10 +116,10 @@ def accuracy(classifier: Classifier, crops: Crops, labels: NDArray[np.int64]) ->
     return float((classifier.predict_proba(crops).argmax(1) == labels).mean())
 
 
-def qualities(pictures: Pictures, crops: Crops, scale: float = 1.0) -> list[Quality]:
-    """Measure crops; a picture's face is ``scale`` as wide as in the clean one.
+def qualities(images: Images, crops: Crops, scale: float = 1.0) -> list[Quality]:
+    """Measure crops; an image's face is ``scale`` as wide as in the clean one.
 
-    A picture in which the detector finds nothing is taken to have the framing's box, and no
+    An image in which the detector finds nothing is taken to have the framing's box, and no
     landmarks.
     """
     usual = CenterFaceDetector.framing.box_width_fraction * crops.shape[1]
@@ -130,7 +130,7 @@ def qualities(pictures: Pictures, crops: Crops, scale: float = 1.0) -> list[Qual
             found.landmarks if found else (),
             crop,
         )
-        for found, crop in zip(pictures.found, crops, strict=True)
+        for found, crop in zip(images.found, crops, strict=True)
     ]
 
 
@@ -142,22 +142,22 @@ def share(all_of: Sequence[Quality], reason: Reason | None = None) -> float:
 
 
 def find_step(
-    classifier: Classifier, pictures: Pictures, spoiling: Spoiling, clean: float
+    classifier: Classifier, images: Images, spoiling: Spoiling, clean: float
 ) -> tuple[float, float, list[Quality]]:
     """Return the first step that costs ten points, the accuracy there, and the qualities."""
     for step in spoiling.steps:
-        crops = spoiling.change(pictures.crops, step)
-        right = accuracy(classifier, crops, pictures.labels)
+        crops = spoiling.change(images.crops, step)
+        right = accuracy(classifier, crops, images.labels)
         if right <= clean - LOST:
             scale = step / crops.shape[1] if spoiling.reason == "small" else 1.0
-            return step, right, qualities(pictures, crops, scale)
+            return step, right, qualities(images, crops, scale)
     raise ValueError(
         f"{spoiling.title}: no step costs {LOST:.0%}; received {spoiling.steps}; add stronger ones"
     )
 
 
 def enlarge(crop: Crops, pad: int, degrees: float = 0.0) -> Crops:
-    """Return a crop as an RGB picture four times as large, its border repeated, turned."""
+    """Return a crop as an RGB image four times as large, its border repeated, turned."""
     side = (crop.shape[0] + 2 * pad) * _ENLARGED // (crop.shape[0] + 2 * _PAD)
     big = Image.fromarray(np.pad(crop, pad, mode="edge")).resize((side, side))
     turned = np.asarray(big.rotate(-degrees, Image.Resampling.BICUBIC))
@@ -165,20 +165,20 @@ def enlarge(crop: Crops, pad: int, degrees: float = 0.0) -> Crops:
 
 
 def detect(crops: Crops) -> tuple[Detection | None, ...]:
-    """Find the face of each crop, in pixels of the enlarged picture."""
+    """Find the face of each crop, in pixels of the enlarged image."""
     detector = CenterFaceDetector(RecognizerOptions(threads=1), working_sides=(192,))
     return tuple(next(iter(detector.detect(enlarge(crop, _PAD))), None) for crop in crops)
 
 
-def spoiling_rows(classifier: Classifier, pictures: Pictures) -> list[str]:
+def spoiling_rows(classifier: Classifier, images: Images) -> list[str]:
     """Return the lines of the table of what can be spoilt."""
-    clean = accuracy(classifier, pictures.crops, pictures.labels)
+    clean = accuracy(classifier, images.crops, images.labels)
     lines = [
         "| reason | spoilt by | where ten points are lost | accuracy there | flagged there |",
         "| --- | --- | ---: | ---: | ---: |",
     ]
     for spoiling in SPOILINGS:
-        step, right, seen = find_step(classifier, pictures, spoiling, clean)
+        step, right, seen = find_step(classifier, images, spoiling, clean)
         lines.append(
             f"| `{spoiling.reason}` | {spoiling.title} | {step:g} | {right:.1%} "
             f"| {share(seen, spoiling.reason):.0%} |"
@@ -186,24 +186,24 @@ def spoiling_rows(classifier: Classifier, pictures: Pictures) -> list[str]:
     return lines
 
 
-def clean_lines(classifier: Classifier, pictures: Pictures) -> list[str]:
-    """Say how many of the clean pictures are flagged, and how right the answers are."""
-    seen = qualities(pictures, pictures.crops)
+def clean_lines(classifier: Classifier, images: Images) -> list[str]:
+    """Say how many of the clean images are flagged, and how right the answers are."""
+    seen = qualities(images, images.crops)
     counts = Counter(reason for one in seen for reason in one.reasons)
-    right = classifier.predict_proba(pictures.crops).argmax(1) == pictures.labels
+    right = classifier.predict_proba(images.crops).argmax(1) == images.labels
     flagged = np.array([bool(one.reasons) for one in seen])
     each = ", ".join(f"`{reason}` {n / len(seen):.1%}" for reason, n in counts.most_common())
     return [
-        f"Of {len(seen):,} clean pictures {share(seen):.1%} are flagged ({each}). "
+        f"Of {len(seen):,} clean images {share(seen):.1%} are flagged ({each}). "
         f"The answer is right for {right[flagged].mean():.1%} of those and for "
         f"{right[~flagged].mean():.1%} of the others."
     ]
 
 
-def pose_rows(classifier: Classifier, pictures: Pictures) -> list[str]:
-    """Return the lines of the table of poses: the pictures as they are, sorted."""
-    right = classifier.predict_proba(pictures.crops).argmax(1) == pictures.labels
-    seen = qualities(pictures, pictures.crops)
+def pose_rows(classifier: Classifier, images: Images) -> list[str]:
+    """Return the lines of the table of poses: the images as they are, sorted."""
+    right = classifier.predict_proba(images.crops).argmax(1) == images.labels
+    seen = qualities(images, images.crops)
     known = np.array([one.yaw is not None and one.pitch is not None for one in seen])
     yaw = np.array([abs(one.yaw or 0) for one in seen])
     pitch = np.array([one.pitch or 0 for one in seen])
@@ -216,14 +216,14 @@ def pose_rows(classifier: Classifier, pictures: Pictures) -> list[str]:
         f"pitch over {MOST_PITCH:g}: `turned`": known & (pitch > MOST_PITCH),
         "no landmarks: no face found": ~known,
     }
-    lines = ["| pose | pictures | accuracy |", "| --- | ---: | ---: |"]
+    lines = ["| pose | images | accuracy |", "| --- | ---: | ---: |"]
     for name, band in bands.items():
         lines.append(f"| {name} | {band.sum():,} | {right[band].mean():.1%} |")
     return lines
 
 
-def tilt_rows(classifier: Classifier, pictures: Pictures) -> list[str]:
-    """Return the lines of the table of tilts: pictures turned, searched, and levelled as usual."""
+def tilt_rows(classifier: Classifier, images: Images) -> list[str]:
+    """Return the lines of the table of tilts: images turned, searched, and levelled as usual."""
     detector = CenterFaceDetector(RecognizerOptions(threads=1), working_sides=(192,))
     lines = [
         f"| turned by | faces found, of {N_TILTED} | accuracy on them | unturned | `tilted` |",
@@ -231,7 +231,7 @@ def tilt_rows(classifier: Classifier, pictures: Pictures) -> list[str]:
     ]
     for degrees in (0, 30, 60, 90):
         crops, rows, seen = [], [], []
-        for row, crop in enumerate(pictures.crops[:N_TILTED]):
+        for row, crop in enumerate(images.crops[:N_TILTED]):
             image = enlarge(crop, _TILT_PAD, degrees if row % 2 else -degrees)
             for found in detector.detect(image)[:1]:
                 boxes = ([found.box], [found.landmarks])
@@ -239,8 +239,8 @@ def tilt_rows(classifier: Classifier, pictures: Pictures) -> list[str]:
                 crops.append(cut)
                 rows.append(row)
                 seen.append(measure_quality(found.box.width, found.landmarks, cut))
-        right = accuracy(classifier, np.stack(crops), pictures.labels[rows])
-        unturned = accuracy(classifier, pictures.crops[rows], pictures.labels[rows])
+        right = accuracy(classifier, np.stack(crops), images.labels[rows])
+        unturned = accuracy(classifier, images.crops[rows], images.labels[rows])
         lines.append(
             f"| {degrees}° | {len(rows)} | {right:.1%} | {unturned:.1%} "
             f"| {share(seen, 'tilted'):.0%} |"
@@ -248,13 +248,13 @@ def tilt_rows(classifier: Classifier, pictures: Pictures) -> list[str]:
     return lines
 
 
-def load_pictures(data: Path, votes: Path, n: int | None = None) -> Pictures:
-    """Return the pictures of PublicTest that a strict majority of FER+ raters agree on, or n."""
+def load_images(data: Path, votes: Path, n: int | None = None) -> Images:
+    """Return the images of PublicTest that a strict majority of FER+ raters agree on, or n."""
     dataset = load_dataset(data, protocol="competition")
     agreed = to_ferplus(dataset, ferplus_votes(dataset, votes)).validation
     rows = np.sort(np.random.default_rng(0).permutation(len(agreed))[:n])
     crops = agreed.images[rows]
-    return Pictures(crops, agreed.labels[rows], detect(crops))
+    return Images(crops, agreed.labels[rows], detect(crops))
 
 
 def main() -> None:
@@ -264,14 +264,14 @@ def main() -> None:
     parser.add_argument("votes", type=Path, help="the file of FER+ votes")
     arguments = parser.parse_args()
     classifier = load_classifier(MODEL, labels="ferplus", threads=1)
-    pictures = load_pictures(arguments.data, arguments.votes)
-    clean = accuracy(classifier, pictures.crops, pictures.labels)
+    images = load_images(arguments.data, arguments.votes)
+    clean = accuracy(classifier, images.crops, images.labels)
     parts = [
-        [f"`{MODEL}`, head `ferplus`: {clean:.1%} of the clean pictures right."],
-        spoiling_rows(classifier, pictures),
-        clean_lines(classifier, pictures),
-        pose_rows(classifier, pictures),
-        tilt_rows(classifier, pictures),
+        [f"`{MODEL}`, head `ferplus`: {clean:.1%} of the clean images right."],
+        spoiling_rows(classifier, images),
+        clean_lines(classifier, images),
+        pose_rows(classifier, images),
+        tilt_rows(classifier, images),
     ]
     text = "\n\n".join("\n".join(lines) for lines in parts)
     page = PAGE.read_text(encoding="utf-8")

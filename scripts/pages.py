@@ -64,4 +64,4 @@ def markdown_table(
 
 def percent(fraction: float) -> str:
     """Return a share in per cent with two decimals."""
-    return f"{100 * fraction:.2f} %"
+    return f"{100 * fraction:.2f}%"

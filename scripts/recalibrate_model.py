@@ -1,8 +1,8 @@
 """Fit a model file's maps of confidences again, and say whether that is worth it.
 
 For files from before top-label calibration, or of a network in 8 bits. Each head's map is fitted on
-validation pictures, never on test ones; weights, class biases and temperature stay. A head for
-which a map does not pay on pictures that it was not fitted on keeps what it has.
+validation images, never on test ones; weights, class biases and temperature stay. A head for
+which a map does not pay on images that it was not fitted on keeps what it has.
 
 Example:
     python scripts/recalibrate_model.py compact --data fer2013.tar.gz --ferplus fer2013new.csv \
@@ -57,17 +57,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def recalibrate(path: Path, pictures: NDArray[np.uint8], labels: dict[str, Labels]) -> bytes | None:
+def recalibrate(path: Path, images: NDArray[np.uint8], labels: dict[str, Labels]) -> bytes | None:
     """Return the file with new maps of confidences, or None when no head gains by them.
 
     Args:
         path: A model file.
-        pictures: Of validation, grey ``uint8 (N, S, S)``.
+        images: Of validation, grey ``uint8 (N, S, S)``.
         labels: By the name of a head what they show, ``(N,)``; -1 where it is not known.
     """
     model, metadata = read_model(path)
     tried = [
-        _recalibrate_head(model, metadata, head, pictures, labels[head.name])
+        _recalibrate_head(model, metadata, head, images, labels[head.name])
         for head in metadata.heads
         if head.name in labels
     ]
@@ -81,7 +81,7 @@ def _recalibrate_head(
     model: onnx.ModelProto,
     metadata: ModelMetadata,
     head: Head,
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     labels: Labels,
 ) -> Head | None:
     """Give one head a new map and return what the file says of it; None leaves it as it is."""
@@ -90,7 +90,7 @@ def _recalibrate_head(
     set_top_label_map(plain, head.output, None)
     known = labels >= 0
     classifier = ExpressionClassifier(open_content(model_bytes(plain, metadata)), head.name)
-    logits = log_probabilities(classifier.predict_proba(pictures[known]))
+    logits = log_probabilities(classifier.predict_proba(images[known]))
     truth = labels[known]
     gain = gain_on_halves(logits, truth)
     print(f"{head.name}: {gain}")

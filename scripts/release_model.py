@@ -2,7 +2,7 @@
 
 Model files stay in git history for good, so one replaces another of the same name only when it is
 better by more than noise on validation, by the figures that ``export`` wrote into the file: more
-answers right, or as many and a higher likelihood, which tells two networks apart on fewer pictures;
+answers right, or as many and a higher likelihood, which tells two networks apart on fewer images;
 or, with ``--recalibrated``, when its answers are the same and their likelihood is higher. A variant
 of another model (the same network in 8 bits) goes with that model: it may lose 0.3 points to it.
 

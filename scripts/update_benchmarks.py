@@ -31,13 +31,13 @@ PRICE_PER_CORE_HOUR: Final = 0.05
 """Assumed price of one core of a rented machine for an hour, in dollars."""
 
 CLUSTER_CORES: Final = 64
-PICTURES: Final = 10_000_000
+IMAGES: Final = 10_000_000
 FRAMES: Final = 1000 * 3600 * 25
 """A thousand hours of video."""
 
 RATES: Final = {
-    "pictures, own processes": ("batch_scaling", "runs", "2 processes", "photos_per_s"),
-    "pictures, Ray": ("batch_scaling", "runs", "Ray, 2 workers", "photos_per_s"),
+    "images, own processes": ("batch_scaling", "runs", "2 processes", "photos_per_s"),
+    "images, Ray": ("batch_scaling", "runs", "Ray, 2 workers", "photos_per_s"),
     "video, a detection on every frame":
         ("peer", "video 640x480", "detection on every 1", "frames_per_s"),
     "video, a detection on every fifth":
@@ -79,7 +79,7 @@ def targets(results: Results) -> list[str]:
     found = _settings(results, "same_labels").values()
     same, faces = (sum(one[key] for one in found) for key in ("same", "faces"))
     written = f"{same:,} of {faces:,} faces, {len(found)} modes" if found else MISSING
-    rows.append(("same labels in every mode", "`same_labels`", written, "100 %", "100 %"))
+    rows.append(("same labels in every mode", "`same_labels`", written, "100%", "100%"))
     return markdown_table(("what", "benchmark", "measured", "must", "aim"), rows, left=2)
 
 
@@ -161,7 +161,7 @@ def detection(results: Results) -> list[str]:
         )
         for name, one in settings.items()
     ]
-    return _table(("picture, searched in", "ms", *(f"{w} px" for w in widths), "false"), rows)
+    return _table(("image, searched in", "ms", *(f"{w} px" for w in widths), "false"), rows)
 
 
 def install(results: Results) -> list[str]:
@@ -201,7 +201,7 @@ def cost(results: Results) -> list[str]:
         # Two workers were measured, and videos with the whole machine.
         is_batch = keys[0] == "batch_scaling"
         rate /= 2 if is_batch else results[keys[0]]["machine"]["cores"]
-        hours = (PICTURES if is_batch else FRAMES) / rate / 3600
+        hours = (IMAGES if is_batch else FRAMES) / rate / 3600
         price, wall = hours * PRICE_PER_CORE_HOUR, hours / CLUSTER_CORES
         rows.append((what, f"{rate:.1f}/s", f"{hours:,.0f}", f"${price:,.0f}", f"{wall:,.1f} h"))
     header = ("what", "one core", "core-hours", "price", f"on {CLUSTER_CORES} cores")

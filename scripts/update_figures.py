@@ -28,16 +28,16 @@ INDEX: Final = ROOT / "src" / "facial_expressions" / "models" / "index.json"
 PAGES: Final = (ROOT / "README.md", ROOT / "docs" / "model-card.md")
 
 SEED: Final = {"accuracy": 0.4585, "macro_f1": 0.36}
-"""What the project's starting point reports on the same 7,178 pictures."""
+"""What the project's starting point reports on the same 7,178 images."""
 
 SUBSETS: Final = {
     "public": "PublicTest",
     "private": "PrivateTest",
-    "no_train_duplicate": "without copies of training pictures",
+    "no_train_duplicate": "without copies of training images",
 }
 OTHER_REPORTS: Final = {
     "views": "accuracy, mean of ten views, all 7,178",
-    "ferplus": "accuracy on FER+ strict majority, eight expressions, 3,153 pictures of PrivateTest",
+    "ferplus": "accuracy on FER+ strict majority, eight expressions, 3,153 images of PrivateTest",
 }
 PEOPLE_REPORTS: Final = {"people": "people", "people-by-labels": "fer2013"}
 """Reports against FER+ votes, and the head that answers in each."""
@@ -114,11 +114,11 @@ def check_digests(index: Mapping[str, Any], reports: Reports) -> None:
 def summary(names: Sequence[str], reports: Reports) -> list[str]:
     """Return a table with a column for the seed and one for each model, and its origin."""
     own = [reports[name] for name in names]
-    all_pictures = f"all {own[0]['n']:,}"
+    all_images = f"all {own[0]['n']:,}"
     f1 = [f"{one['macro_f1']:.3f}" for one in own]
     rows = [
-        (f"accuracy, {all_pictures}", percent(SEED["accuracy"]), *map(_accuracy, own)),
-        (f"macro F1, {all_pictures}", f"{SEED['macro_f1']:.2f}", *f1),
+        (f"accuracy, {all_images}", percent(SEED["accuracy"]), *map(_accuracy, own)),
+        (f"macro F1, {all_images}", f"{SEED['macro_f1']:.2f}", *f1),
     ]
     for key, title in SUBSETS.items():
         if subset := own[0]["subsets"].get(key):
@@ -137,10 +137,10 @@ def summary(names: Sequence[str], reports: Reports) -> list[str]:
             rows.append((title, "", *(_accuracy(one) if one else "" for one in others)))
     kinds = ("", *(f"-{kind}" for kind in OTHER_REPORTS))
     return [
-        *markdown_table(("FER-2013 test pictures", "seed", *names), rows),
+        *markdown_table(("FER-2013 test images", "seed", *names), rows),
         "",
         "One view of each crop where nothing else is said; protocol "
-        f"`{own[0]['protocol']}`; intervals are Wilson's at 95 %. Made by:",
+        f"`{own[0]['protocol']}`; intervals are Wilson's at 95%. Made by:",
         "",
         "```console",
         *(f"$ {reports[n + k]['command']}" for n in names for k in kinds if n + k in reports),
@@ -155,7 +155,7 @@ def people(names: Sequence[str], reports: Reports) -> list[str]:
     rows = [
         (f"right by the majority of ten people ({n:,})", *map(_accuracy, own)),
         (
-            f"the same without copies of training pictures ({copies:,})",
+            f"the same without copies of training images ({copies:,})",
             *(_accuracy(one["subsets"]["no_train_duplicate"]) for one in own),
         ),
         ("balanced over the classes", *(percent(one["balanced_accuracy"]) for one in own)),
@@ -202,7 +202,7 @@ def details(names: Sequence[str], reports: Reports) -> list[str]:
         ("weighted F1", f"{report['weighted_f1']:.3f}"),
     ]
     parts = [
-        markdown_table(("class", "precision", "recall", "F1", "pictures"), classes),
+        markdown_table(("class", "precision", "recall", "F1", "images"), classes),
         ["Confusion matrix; rows are the truth, columns the answer."],
         markdown_table(("", *report["labels"]), confusion),
         markdown_table(("figure", report["model"]), rest),
@@ -232,12 +232,12 @@ def coverage_lines(report: Report) -> list[str]:
         report: What ``evaluate`` wrote.
     """
     points = {
-        f"{100 * share:.0f} %": next(p for p in report["coverage"] if p["coverage"] >= share - 1e-9)
+        f"{100 * share:.0f}%": next(p for p in report["coverage"] if p["coverage"] >= share - 1e-9)
         for share in COVERAGES
     }
     own = report["uncertain"]
     if own["threshold"] > 0:
-        points[f"**{100 * own['coverage']:.1f} %, not `uncertain`**"] = own
+        points[f"**{100 * own['coverage']:.1f}%, not `uncertain`**"] = own
     rows = [
         (kept, f"{point['threshold']:.3f}", percent(point["accuracy"]))
         for kept, point in points.items()
@@ -257,7 +257,8 @@ def robustness_lines(report: Report) -> list[str]:
     rows = [
         (
             name.replace("_", " "),
-            f"{kind['levels'][0]:g} to {kind['levels'][-1]:g} {kind['unit']}",
+            f"{kind['levels'][0]:g} to {kind['levels'][-1]:g}"
+            + f" {kind['unit']}".replace(" %", "%", 1),
             *(f"{accuracy:.3f}" for accuracy in (*kind["accuracy"], kind["mean"])),
         )
         for name, kind in found["kinds"].items()

@@ -1,8 +1,8 @@
 """Measure the models that ship, on FER-2013, and put their reports under ``docs/reports``.
 
-For each model: ``NAME``, one view of each of the 7,178 test pictures with the corruption table;
-``NAME-views``, the same pictures with test-time views; ``NAME-ferplus``, the FER+ labels where the
-model answers in them. What shows pictures of FER-2013 or names its rows (``samples.png``,
+For each model: ``NAME``, one view of each of the 7,178 test images with the corruption table;
+``NAME-views``, the same images with test-time views; ``NAME-ferplus``, the FER+ labels where the
+model answers in them. What shows images of FER-2013 or names its rows (``samples.png``,
 ``report.html``, ``predictions.csv``) is left behind: it must not enter the repository. Then run
 ``make figures``.
 

@@ -1,7 +1,7 @@
 """Builds a tiny synthetic FER-2013: drawn faces as competition file, Kaggle layout and FER+ votes.
 
 Each expression has its own mouth, brows and eyes, so that a network can learn it from a few dozen
-pictures; position, size and shades vary with the seed. The same arguments give the same bytes.
+images; position, size and shades vary with the seed. The same arguments give the same bytes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BoxMaker = Callable[[float, float, float, float], tuple[float, float, float, fl
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One picture of the tiny data set: expression, pixels ``uint8 (48, 48)`` and usage."""
+    """One image of the tiny data set: expression, pixels ``uint8 (48, 48)`` and usage."""
 
     label: str
     image: NDArray[np.uint8]
@@ -51,8 +51,8 @@ def draw_face(label: str, seed: int, *, side_px: int = 48) -> NDArray[np.uint8]:
     dx, dy = rng.uniform(-0.04, 0.04, 2)
     skin, background = int(rng.integers(150, 220)), int(rng.integers(30, 110))
     dark = int(rng.integers(10, 60))
-    picture = Image.new("L", (side, side), background)
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("L", (side, side), background)
+    draw = ImageDraw.Draw(image)
 
     def box(x: float, y: float, w: float, h: float) -> tuple[float, float, float, float]:
         left, top = (x + dx - w / 2) * side, (y + dy - h / 2) * side
@@ -70,7 +70,7 @@ def draw_face(label: str, seed: int, *, side_px: int = 48) -> NDArray[np.uint8]:
         draw.ellipse(box(x, 0.42, 0.15, eye), fill=dark)
         line(x + outwards * 0.1, 0.3 + raised, x - outwards * 0.09, 0.3 + raised + inner)
     _draw_mouth(draw, label, box, dark)
-    grey = picture.resize((side_px, side_px), Image.Resampling.BOX)
+    grey = image.resize((side_px, side_px), Image.Resampling.BOX)
     noise = rng.normal(0, 3, (side_px, side_px))
     return np.clip(np.asarray(grey, np.float64) + noise, 0, 255).astype(np.uint8)
 
@@ -96,7 +96,7 @@ def _draw_mouth(draw: ImageDraw.ImageDraw, label: str, box: _BoxMaker, dark: int
 
 
 def make_rows(*, train: int = 8, public: int = 2, private: int = 2, seed: int = 0) -> list[Row]:
-    """Make rows with so many pictures of each class in each usage; 84 as it stands."""
+    """Make rows with so many images of each class in each usage; 84 as it stands."""
     counts = {"Training": train, "PublicTest": public, "PrivateTest": private}
     rows: list[Row] = []
     for usage, count in counts.items():
@@ -143,7 +143,7 @@ def write_competition_tar(path: Path, rows: Sequence[Row]) -> Path:
 
 
 def jpeg(image: NDArray[np.uint8], *, quality: int = 95) -> bytes:
-    """Encode a grey or RGB picture as JPEG."""
+    """Encode a grey or RGB image as JPEG."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=quality)
     return stream.getvalue()

@@ -1,4 +1,4 @@
-"""Reading pictures: every mode and orientation, and every way a file can be bad."""
+"""Reading images: every mode and orientation, and every way a file can be bad."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def gradient() -> NDArray[np.uint8]:
     return np.stack([x * 6, y * 10, (x + y) * 3], axis=2).astype(np.uint8)
 
 
-def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
+def encode(canvas: Image.Image, kind: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    canvas.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -100,16 +100,16 @@ def test_i21_transparency_is_laid_over_white() -> None:
 
 
 def test_i21_palette_with_transparency_is_laid_over_white() -> None:
-    picture = Image.new("P", (2, 1))
-    picture.putpalette([200, 0, 0, 0, 0, 200])
-    picture.putdata([0, 1])
-    image = load_image(encode(picture, "PNG", transparency=0))
+    canvas = Image.new("P", (2, 1))
+    canvas.putpalette([200, 0, 0, 0, 0, 200])
+    canvas.putdata([0, 1])
+    image = load_image(encode(canvas, "PNG", transparency=0))
     assert image.tolist() == [[[255, 255, 255], [0, 0, 200]]]
 
 
 def test_grey_with_alpha_is_laid_over_white() -> None:
-    picture = Image.merge("LA", (Image.new("L", (1, 1), 100), Image.new("L", (1, 1), 0)))
-    assert load_image(encode(picture, "PNG")).tolist() == [[[255, 255, 255]]]
+    canvas = Image.merge("LA", (Image.new("L", (1, 1), 100), Image.new("L", (1, 1), 0)))
+    assert load_image(encode(canvas, "PNG")).tolist() == [[[255, 255, 255]]]
 
 
 def test_sixteen_bits_are_scaled_not_clipped() -> None:
@@ -169,7 +169,7 @@ def test_only_the_first_frame_is_used() -> None:
         assert load_image(data).max() < 8
 
 
-def test_first_picture_of_a_phones_multi_picture_jpeg_is_used() -> None:
+def test_first_image_of_a_phones_multi_image_jpeg_is_used() -> None:
     data = encode(PHOTO, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
     assert load_image(data).shape == (HEIGHT, WIDTH, 3)
     broken = data.replace(b"MPF\x00", b"MPF\x00\xff\xff\xff\xff", 1)
@@ -188,7 +188,7 @@ UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
     8: np.rot90,
 }
-"""What each EXIF orientation asks a viewer to do with the stored picture."""
+"""What each EXIF orientation asks a viewer to do with the stored canvas."""
 
 
 def with_orientation(value: int, kind: str = "PNG") -> bytes:
@@ -238,7 +238,7 @@ def test_damaged_exif_is_ignored(exif: bytes) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"no such picture; received .*gone\.jpg"):
+    with pytest.raises(ImageError, match=r"no such image; received .*gone\.jpg"):
         load_image(tmp_path / "gone.jpg")
 
 
@@ -262,7 +262,7 @@ def test_impossible_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("data", "named"),
     [
-        (b"this is a text file named .jpg", "no picture"),
+        (b"this is a text file named .jpg", "no image"),
         (b"%PDF-1.7 ...", "PDF"),
         (b"%!PS-Adobe-3.0 EPSF-3.0", "PostScript"),
         (b"II*\0\x08\0\0\0", "TIFF"),
@@ -292,7 +292,7 @@ def test_random_bytes_are_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", [*LOSSLESS, "JPEG", "progressive JPEG", "GIF", "lossy WebP"])
-def test_a_file_cut_short_is_never_half_a_picture(name: str) -> None:
+def test_a_file_cut_short_is_never_half_an_image(name: str) -> None:
     """A cut file is refused, or (where only the end mark is missing) decoded in full."""
     data = {**LOSSY, **LOSSLESS, "lossy WebP": LOSSY["WebP"]}[name]
     whole = load_image(data)
@@ -305,7 +305,7 @@ def test_a_file_cut_short_is_never_half_a_picture(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["JPEG", "progressive JPEG", "GIF", "WebP"])
-def test_flipped_bits_give_a_picture_or_an_image_error(name: str) -> None:
+def test_flipped_bits_give_an_image_or_an_image_error(name: str) -> None:
     data, random = LOSSY[name], np.random.default_rng(0)
     for _ in range(200):
         changed = bytearray(data)
@@ -320,7 +320,7 @@ def test_flipped_bits_give_a_picture_or_an_image_error(name: str) -> None:
     start=st.integers(0, 400),
     patch=st.binary(min_size=1, max_size=12),
 )
-def test_overwritten_bytes_give_a_picture_or_an_image_error(
+def test_overwritten_bytes_give_an_image_or_an_image_error(
     name: str, start: int, patch: bytes
 ) -> None:
     data = LOSSLESS[name]
@@ -390,6 +390,6 @@ def test_other_objects_are_refused() -> None:
         load_image(7)  # type: ignore[arg-type]
 
 
-def test_a_picture_without_pixels_is_refused() -> None:
+def test_an_image_without_pixels_is_refused() -> None:
     with pytest.raises(ImageError, match="no pixels"):
         load_image(Image.new("RGB", (0, 5)))

@@ -16,8 +16,8 @@ from facial_expressions.results import Box
 from scripts import measure_framing
 
 
-def test_a_detection_is_expressed_in_fractions_of_the_picture() -> None:
-    """A picture of 200 with a border of 100; the eye line falls by 10 over 100: 5.71 degrees."""
+def test_a_detection_is_expressed_in_fractions_of_the_image() -> None:
+    """An image of 200 with a border of 100; the eye line falls by 10 over 100: 5.71 degrees."""
     marks = ((140.0, 180.0), (240.0, 190.0), (190.0, 220.0), (150.0, 260.0), (230.0, 260.0))
     row = measure_framing.describe(Detection(Box(120, 110, 280, 290), 0.9, marks), 200, 100)
     assert (row["left"], row["top"], row["right"], row["bottom"]) == (0.1, 0.05, 0.9, 0.95)
@@ -37,15 +37,15 @@ def test_the_detectors_framing_is_the_measured_one(repository: Path) -> None:
     text = (repository / "docs" / "measurements" / "framing.json").read_text(encoding="utf-8")
     measured = json.loads(text)
     assert Framing(**measured["framing"]) == CenterFaceDetector.framing
-    assert measured["faces"] > 0.8 * measured["pictures"] == 0.8 * 2000
+    assert measured["faces"] > 0.8 * measured["images"] == 0.8 * 2000
 
 
-def test_real_pictures_pasted_into_larger_ones_are_cut_out_again(fer2013_archive: Path) -> None:
-    """Over 60 faces the crop lies where the picture was: medians within 3 % of its side."""
+def test_real_images_pasted_into_larger_ones_are_cut_out_again(fer2013_archive: Path) -> None:
+    """Over 60 faces the crop lies where the image was: medians within 3% of its side."""
     detector = CenterFaceDetector(RecognizerOptions(threads=1))
     shifts, scales, differences = [], [], []
-    for picture in measure_framing.draw_training_pictures(fer2013_archive, 60, seed=1):
-        canvas, side, border = measure_framing.enlarge(picture)
+    for image in measure_framing.draw_training_images(fer2013_archive, 60, seed=1):
+        canvas, side, border = measure_framing.enlarge(image)
         for face in detector.detect(canvas)[:1]:
             row = measure_framing.describe(face, side, border)
             framing = detector.framing
@@ -54,7 +54,7 @@ def test_real_pictures_pasted_into_larger_ones_are_cut_out_again(fer2013_archive
             scales.append((width * height) ** 0.5)
             shifts.append((row["center_x"] - framing.center_x, row["center_y"] - framing.center_y))
             crop = crop_faces(canvas, [face.box], [face.landmarks], framing, size=48)[0]
-            differences.append(np.abs(crop.astype(int) - picture).mean())
+            differences.append(np.abs(crop.astype(int) - image).mean())
     assert len(scales) > 48
     assert np.median(scales) == pytest.approx(1, abs=0.05)
     assert np.abs(np.median(shifts, axis=0)).max() < 0.03

@@ -30,7 +30,7 @@ PLAIN = Framing(1.0, 1.0, 0.5, 0.5, 20.0)
 
 
 def waves(height: int = 300, width: int = 400) -> NDArray[np.uint8]:
-    """A smooth RGB picture with equal channels."""
+    """A smooth RGB image with equal channels."""
     y, x = np.mgrid[:height, :width]
     grey = 127 + 60 * np.sin(x / 19) + 60 * np.cos(y / 23)
     return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
@@ -76,7 +76,7 @@ def test_colour_becomes_grey_by_the_weights_of_bt_601() -> None:
     assert np.unique(crop(image, Box(5, 5, 55, 55))).tolist() == [124]
 
 
-def test_outside_the_picture_its_border_is_repeated() -> None:
+def test_outside_the_image_its_border_is_repeated() -> None:
     image = np.repeat(np.arange(100, dtype=np.uint8)[None, :, None] * 2, 100, axis=0)
     result = crop(np.repeat(image, 3, axis=2), Box(-24, 10, 24, 58))
     assert (result[:, :24] == 0).all()
@@ -121,7 +121,7 @@ def test_a_small_tilt_is_left_alone(degrees: float) -> None:
 
 @pytest.mark.parametrize("degrees", [-70, -35, 35, 70])
 def test_a_large_tilt_is_turned_back_to_the_limit(degrees: float) -> None:
-    """Turning the picture about the box's middle by what exceeds 20 degrees gives the same crop."""
+    """Turning the image about the box's middle by what exceeds 20 degrees gives the same crop."""
     image, box = waves(), Box(150, 100, 246, 196)
     excess = degrees - math.copysign(20, degrees)
     levelled = Image.fromarray(image).rotate(
@@ -131,7 +131,7 @@ def test_a_large_tilt_is_turned_back_to_the_limit(degrees: float) -> None:
     assert np.abs(crop(image, box, points=eyes(box.center, degrees)) - expected).mean() < 2
 
 
-def test_mirrored_pictures_give_mirrored_crops() -> None:
+def test_mirrored_images_give_mirrored_crops() -> None:
     image = waves()
     result = crop(image[:, ::-1], Box(400 - 246, 100, 400 - 150, 196))
     assert np.array_equal(result, crop(image, Box(150, 100, 246, 196))[:, ::-1])
@@ -142,7 +142,7 @@ def test_mirrored_pictures_give_mirrored_crops() -> None:
     left=st.floats(-60, 380), top=st.floats(-60, 280), side=st.floats(1, 500),
     degrees=st.floats(-180, 180),
 )  # fmt: skip
-def test_every_box_that_touches_the_picture_gives_values_of_the_picture(
+def test_every_box_that_touches_the_image_gives_values_of_the_image(
     left: float, top: float, side: float, degrees: float
 ) -> None:
     image = np.clip(waves(), 40, 200)
@@ -167,7 +167,7 @@ def test_another_size_of_crop() -> None:
     assert crop_faces(waves(), [Box(0, 0, 50, 60)], [()], PLAIN, size=64).shape == (1, 64, 64)
 
 
-def test_the_smallest_pictures_can_be_cut() -> None:
+def test_the_smallest_images_can_be_cut() -> None:
     for shape in ((1, 1, 3), (2, 1, 3), (1, 7, 3)):
         image = np.full(shape, 9, np.uint8)
         assert np.unique(crop(image, Box(0, 0, 1, 1))).tolist() == [9]
@@ -177,7 +177,7 @@ def test_the_smallest_pictures_can_be_cut() -> None:
     "box", [Box(-9, 0, -1, 9), Box(400, 0, 410, 9), Box(0, 300, 9, 310), Box(0, 0, 9000, 9000)]
 )
 def test_boxes_far_outside_are_refused(box: Box) -> None:
-    with pytest.raises(ImageError, match="a face lies in its picture"):
+    with pytest.raises(ImageError, match="a face lies in its image"):
         crop(waves(), box)
 
 
@@ -187,16 +187,16 @@ def test_other_images_are_refused(shape: tuple[int, ...]) -> None:
         crop(np.zeros(shape, np.uint8), Box(0, 0, 9, 9))
 
 
-def pictures_of_faces() -> Iterator[NDArray[np.uint8]]:
+def images_of_faces() -> Iterator[NDArray[np.uint8]]:
     for seed in range(5):
         random = np.random.default_rng(seed).integers(0, 256, (12, 12), dtype=np.uint8)
         yield np.asarray(Image.fromarray(random).resize((48, 48), Image.Resampling.BICUBIC))
 
 
-def test_a_crop_pasted_into_a_larger_picture_is_cut_out_again() -> None:
+def test_a_crop_pasted_into_a_larger_image_is_cut_out_again() -> None:
     """FER-2013's way through our framing: enlarged four times, boxed as measured, cut at 48."""
     framing = CenterFaceDetector.framing
-    for original in pictures_of_faces():
+    for original in images_of_faces():
         big = np.asarray(Image.fromarray(original).resize((192, 192), Image.Resampling.BICUBIC))
         canvas = np.pad(big, ((70, 90), (130, 50)), mode="edge")
         width, height = framing.box_width_fraction * 192, framing.box_height_fraction * 192

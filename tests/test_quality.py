@@ -1,4 +1,4 @@
-"""Quality: measures worked by hand, what is not known, and the limits on real pictures."""
+"""Quality: measures worked by hand, what is not known, and the limits on real images."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_light_is_the_grey_value_that_a_tenth_exceeds() -> None:
 
 
 def turned(points: tuple[Point, ...], degrees: float) -> tuple[Point, ...]:
-    """Turn points clockwise in the picture, whose y points down, around (60, 60)."""
+    """Turn points clockwise in the image, whose y points down, around (60, 60)."""
     turn = complex(math.cos(math.radians(degrees)), math.sin(math.radians(degrees)))
     moved = [(complex(x, y) - (60 + 60j)) * turn + (60 + 60j) for x, y in points]
     return tuple((point.real, point.imag) for point in moved)
@@ -191,22 +191,22 @@ def test_a_spoilt_photo_says_why(
 
 
 @pytest.fixture(scope="module")
-def pictures(fer2013_table: Path, ferplus_votes: Path) -> script.Pictures:
-    return script.load_pictures(fer2013_table, ferplus_votes, 300)
+def images(fer2013_table: Path, ferplus_votes: Path) -> script.Images:
+    return script.load_images(fer2013_table, ferplus_votes, 300)
 
 
-def test_few_clean_pictures_are_flagged(pictures: script.Pictures) -> None:
-    """2.7 % of all 3,199 are, in docs/concepts/quality.md; among 300 chance allows 15."""
-    assert script.share(script.qualities(pictures, pictures.crops)) <= 0.05
+def test_few_clean_images_are_flagged(images: script.Images) -> None:
+    """2.7% of all 3,199 are, in docs/concepts/quality.md; among 300 chance allows 15."""
+    assert script.share(script.qualities(images, images.crops)) <= 0.05
 
 
 @pytest.mark.parametrize(
     ("reason", "step"), [("blurred", 1.8), ("small", 16), ("dark", 0.15)], ids=str
 )
 def test_most_are_flagged_where_ten_points_are_lost(
-    pictures: script.Pictures, reason: Reason, step: float
+    images: script.Images, reason: Reason, step: float
 ) -> None:
     spoiling = next(one for one in script.SPOILINGS if one.reason == reason)
-    crops = spoiling.change(pictures.crops, step)
+    crops = spoiling.change(images.crops, step)
     scale = step / 48 if reason == "small" else 1.0
-    assert script.share(script.qualities(pictures, crops, scale), reason) >= 0.6
+    assert script.share(script.qualities(images, crops, scale), reason) >= 0.6

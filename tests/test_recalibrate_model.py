@@ -18,25 +18,25 @@ from tests.tiny_model import write_mapped_model, write_tiny_model
 
 
 @pytest.fixture(scope="module")
-def pictures() -> NDArray[np.uint8]:
+def images() -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (2000, 48, 48), np.uint8)
 
 
 def test_the_new_file_gives_the_same_answers_with_honest_confidences(
-    tmp_path: Path, pictures: NDArray[np.uint8]
+    tmp_path: Path, images: NDArray[np.uint8]
 ) -> None:
     """Answers of the first classes are nearly always right, of the others half the time."""
     path = write_tiny_model(tmp_path / "old.onnx")
     old = load_classifier(path)
-    before = old.predict_proba(pictures)
+    before = old.predict_proba(images)
     answers = before.argmax(axis=1)
     right = np.random.default_rng(1).random(2000) < np.where(answers < 3, 0.95, 0.5)
     labels = np.where(right, answers, (answers + 1) % 7)
-    content = recalibrate(path, pictures, {"fer2013": labels})
+    content = recalibrate(path, images, {"fer2013": labels})
     assert content is not None
     (tmp_path / "new.onnx").write_bytes(content)
     new = load_classifier(tmp_path / "new.onnx")
-    after = new.predict_proba(pictures)
+    after = new.predict_proba(images)
     assert np.array_equal(after.argmax(axis=1), answers)
     assert calibration_error(labels, after) < calibration_error(labels, before) - 0.05
     figures = new.head.figures
@@ -45,32 +45,32 @@ def test_the_new_file_gives_the_same_answers_with_honest_confidences(
     )
     assert figures["validation_accuracy"] == pytest.approx(right.mean())
     assert new.head.calibration.top_label is not None
-    again = recalibrate(tmp_path / "new.onnx", pictures, {"fer2013": labels})
+    again = recalibrate(tmp_path / "new.onnx", images, {"fer2013": labels})
     assert again == content  # it is fitted on what the network says, not on what the map made of it
 
 
 def test_nothing_is_written_where_a_file_is_honest_already(
-    tmp_path: Path, pictures: NDArray[np.uint8]
+    tmp_path: Path, images: NDArray[np.uint8]
 ) -> None:
     path = write_tiny_model(tmp_path / "old.onnx")
-    rows = load_classifier(path).predict_proba(pictures)
+    rows = load_classifier(path).predict_proba(images)
     drawn = np.random.default_rng(2).random((2000, 1))
     labels = np.minimum((rows.cumsum(axis=1) < drawn).sum(axis=1), 6)
-    assert recalibrate(path, pictures, {"fer2013": labels}) is None
+    assert recalibrate(path, images, {"fer2013": labels}) is None
 
 
-def test_a_head_without_labels_stays_as_it_is(tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
+def test_a_head_without_labels_stays_as_it_is(tmp_path: Path, images: NDArray[np.uint8]) -> None:
     path = write_mapped_model(tmp_path / "old.onnx")
     old = load_classifier(path)
-    answers = old.predict_proba(pictures).argmax(axis=1)
+    answers = old.predict_proba(images).argmax(axis=1)
     right = np.random.default_rng(3).random(2000) < 0.2
-    content = recalibrate(path, pictures, {"fer2013": np.where(right, answers, (answers + 1) % 7)})
+    content = recalibrate(path, images, {"fer2013": np.where(right, answers, (answers + 1) % 7)})
     assert content is not None
     (tmp_path / "new.onnx").write_bytes(content)
     new = load_classifier(tmp_path / "new.onnx")
     assert new.metadata.head("ferplus") == old.metadata.head("ferplus")
     second = [
-        load_classifier(tmp_path / name, labels="ferplus").predict_proba(pictures[:9])
+        load_classifier(tmp_path / name, labels="ferplus").predict_proba(images[:9])
         for name in ("old.onnx", "new.onnx")
     ]
     assert np.array_equal(second[0], second[1])

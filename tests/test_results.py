@@ -97,7 +97,7 @@ def test_face_survives_json_exactly(
     assert Face.from_dict(json.loads(json.dumps(face.to_dict()))) == face
 
 
-def test_row_of_a_read_picture_has_the_documented_keys() -> None:
+def test_row_of_a_read_image_has_the_documented_keys() -> None:
     row = ImageResult("team.jpg", "ok", 1280, 853, (FACE,)).to_dict()
     assert {key: row[key] for key in ("schema", "source", "status", "width", "height")} == {
         "schema": SCHEMA,
@@ -119,11 +119,11 @@ def test_i27_a_row_with_as_many_faces_as_are_kept_says_so(n_faces: int, truncate
 
 
 @pytest.mark.parametrize("status", ["rejected", "failed", "skipped"])
-def test_row_of_an_unread_picture_says_why(status: Status) -> None:
-    row = ImageResult("a.txt", status, error="not a picture").to_dict()
+def test_row_of_an_unread_image_says_why(status: Status) -> None:
+    row = ImageResult("a.txt", status, error="not an image").to_dict()
     assert row == {
         "schema": SCHEMA,
         "source": "a.txt",
         "status": status,
-        "error": "not a picture",
+        "error": "not an image",
     }

@@ -45,7 +45,7 @@ from facial_expressions.distributed.output_folder import open_shard
 from facial_expressions.media.sinks import open_sink
 from facial_expressions.results import Box, FrameResult, ImageResult, Prediction, TrackedFace
 from facial_expressions.rows import IMAGE, csv_header, to_csv, to_json
-from facial_expressions.server.schemas import PictureAnswer
+from facial_expressions.server.schemas import ImageAnswer
 
 labels = ("happy",)
 face = TrackedFace(Box(0, 0, 32, 32), 0.5, (), Prediction(labels, (1.0,)), 1)
@@ -58,7 +58,7 @@ for name in ("v.jsonl", "v.csv", "v.parquet"):
         sink.write(None, FrameResult(0, 0.0, 64, 64, (face,)))
 cells = to_csv(IMAGE, image.to_dict(), labels).split(",")
 header, row = Path("v.csv").read_text().split()
-PictureAnswer.model_validate_json(line)
+ImageAnswer.model_validate_json(line)
 print(json.dumps([
     json.loads(line)["faces"][0]["toy"],
     json.loads(Path("v.jsonl").read_text())["faces"][0]["toy"],
@@ -66,7 +66,7 @@ print(json.dumps([
     float(row.split(",")[header.split(",").index("toy")]),
     parquet.read_table("shard").to_pylist()[0]["faces"][0]["toy"],
     parquet.read_table("v.parquet").to_pylist()[0]["toy"],
-    PictureAnswer.model_json_schema()["$defs"]["FaceAnswer"]["properties"]["toy"],
+    ImageAnswer.model_json_schema()["$defs"]["FaceAnswer"]["properties"]["toy"],
 ]))
 """
 
@@ -86,7 +86,7 @@ def of_csv(cells: Mapping[str, str]) -> dict[str, Any]:
     return {**{name: float(text) for name, text in texts.items()}, **words}
 
 
-def test_a_picture_says_the_same_as_json_csv_parquet_and_answer(tmp_path: Path) -> None:
+def test_an_image_says_the_same_as_json_csv_parquet_and_answer(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     line = to_json(IMAGE, IMAGE_RESULT.to_dict())
     lines = [csv_header(IMAGE, LABELS), to_csv(IMAGE, IMAGE_RESULT.to_dict(), LABELS)]
@@ -122,11 +122,11 @@ def test_a_frame_says_the_same_as_json_csv_and_parquet(tmp_path: Path) -> None:
     assert (row["frame"], row["time_s"], row["track_id"]) == (7, 0.123457, 3)
 
 
-def test_a_picture_that_was_not_read_has_no_values_but_its_error() -> None:
-    row = ImageResult("a.txt", "rejected", error="no picture").to_dict()
+def test_an_image_that_was_not_read_has_no_values_but_its_error() -> None:
+    row = ImageResult("a.txt", "rejected", error="no image").to_dict()
     (cells,) = csv.DictReader([csv_header(IMAGE, LABELS), to_csv(IMAGE, row, LABELS)])
     assert {name: text for name, text in cells.items() if text} == {
-        "source": "a.txt", "status": "rejected", "error": "no picture",
+        "source": "a.txt", "status": "rejected", "error": "no image",
     }  # fmt: skip
 
 

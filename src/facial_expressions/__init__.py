@@ -1,4 +1,4 @@
-"""Facial Expressions: faces and their expressions in pictures, with networks trained on FER-2013.
+"""Facial Expressions: faces and their expressions in images, with networks trained on FER-2013.
 
 Every public name is imported when it is first used, so that ``import facial_expressions`` is quick
 and loads neither Keras, TensorFlow, PyTorch, OpenCV nor Matplotlib.

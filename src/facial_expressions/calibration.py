@@ -7,7 +7,7 @@ other classes together, go through a line of the answer's own, as in Platt's sca
 classes keep their shares of what is left. The line never takes the answer's place away, so no
 answer changes.
 
-``evaluation`` fits these numbers on validation pictures; the model file applies its own.
+``evaluation`` fits these numbers on validation images; the model file applies its own.
 """
 
 from __future__ import annotations

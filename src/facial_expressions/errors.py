@@ -3,11 +3,11 @@
 ::
 
     FacialExpressionsError
-    ├── ImageError (ValueError)          a picture cannot be read, or is outside the limits
-    │   ├── ImageFormatError             it is no picture, or of a format that is not read
+    ├── ImageError (ValueError)          an image cannot be read, or is outside the limits
+    │   ├── ImageFormatError             it is no image, or of a format that is not read
     │   └── ImageTooLargeError           it has more pixels than are read
-    ├── VideoError (ValueError)          a file is no video, or its pictures cannot be decoded
-    ├── CameraError (RuntimeError)       a camera is missing, busy, or gives no pictures any more
+    ├── VideoError (ValueError)          a file is no video, or its images cannot be decoded
+    ├── CameraError (RuntimeError)       a camera is missing, busy, or gives no images any more
     ├── ModelError (ValueError)          a model file is not one of ours, is damaged or does not fit
     ├── DatasetError (ValueError)        a data set has another shape than it should
     ├── RecipeError (ValueError)         a recipe has an unknown key or a value out of range
@@ -49,15 +49,15 @@ class FacialExpressionsError(Exception):
 
 
 class ImageError(FacialExpressionsError, ValueError):
-    """Raised when a picture cannot be read or is outside the limits."""
+    """Raised when an image cannot be read or is outside the limits."""
 
 
 class ImageFormatError(ImageError):
-    """Raised when a file is no picture, or of a format that is not read."""
+    """Raised when a file is no image, or of a format that is not read."""
 
 
 class ImageTooLargeError(ImageError):
-    """Raised when a picture has more pixels than are read."""
+    """Raised when an image has more pixels than are read."""
 
 
 class VideoError(FacialExpressionsError, ValueError):
@@ -65,7 +65,7 @@ class VideoError(FacialExpressionsError, ValueError):
 
 
 class CameraError(FacialExpressionsError, RuntimeError):
-    """Raised when a camera is missing or busy, or gives no new pictures."""
+    """Raised when a camera is missing or busy, or gives no new images."""
 
 
 class ModelError(FacialExpressionsError, ValueError):

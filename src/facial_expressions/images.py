@@ -1,9 +1,9 @@
-"""Read pictures: a path, bytes, an array or a Pillow image to upright RGB.
+"""Read images: a path, bytes, an array or a Pillow image to upright RGB.
 
 Few formats are let near a decoder, chosen by content and never by name; width and height are read
 from the header and checked before any pixel is decoded. Transparency is laid over white, 16-bit
 values are scaled to 8, only the first frame of an animation is used, and EXIF orientation is
-applied (a value that is none, or damaged metadata, turns nothing). A picture that ends too early is
+applied (a value that is none, or damaged metadata, turns nothing). An image that ends too early is
 an error, never half grey.
 """
 
@@ -30,20 +30,20 @@ from facial_expressions.errors import (
 from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.png_bytes import check_png
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "PICTURE_SUFFIXES", "ImageSource", "load_image"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "MAX_SIDE", "ImageSource", "load_image"]
 
 ImageSource = str | Path | bytes | NDArray[np.uint8] | Image.Image
-"""What a picture can be given as."""
+"""What an image can be given as."""
 
 MAX_SIDE: Final = 16_384
-"""Longest side in pixels of a picture that is read."""
+"""Longest side in pixels of an image that is read."""
 
-PICTURE_SUFFIXES: Final = frozenset(
+IMAGE_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".mpo"}
     | {".heic", ".heif", ".avif", ".jxl", ".jp2", ".tif", ".tiff"}
 )
-"""Endings by which a folder's pictures are told from its other files. The second row are formats
-that are refused: pictures are not left out in silence."""
+"""Endings by which a folder's images are told from its other files. The second row are formats
+that are refused: images are not left out in silence."""
 
 _PLUGINS: Final = {"JPEG": "Jpeg", "PNG": "Png", "WEBP": "WebP", "BMP": "Bmp", "GIF": "Gif"}
 _ACCEPTED: Final = "JPEG, PNG, WebP, BMP and GIF"
@@ -78,7 +78,7 @@ _ORIENTATION_TAG: Final = 0x0112
 
 
 def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Read one picture.
+    """Read one image.
 
     Args:
         source: A path; the bytes of a file; an array ``uint8``, grey ``(H, W)``, RGB
@@ -89,11 +89,11 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
         RGB ``uint8 (H, W, 3)``, upright.
 
     Raises:
-        ImageFormatError: The file is no picture, or of a format that is not read.
-        ImageTooLargeError: The picture has too many pixels.
+        ImageFormatError: The file is no image, or of a format that is not read.
+        ImageTooLargeError: The image has too many pixels.
         ImageError: The file is missing, empty, damaged or cut short, or the array has another
             shape or dtype.
-        MemoryError: The picture is allowed, but there is no memory for it.
+        MemoryError: The image is allowed, but there is no memory for it.
 
     Examples:
         >>> load_image(np.zeros((4, 6), np.uint8)).shape
@@ -102,13 +102,13 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, Image.Image):
-        return _from_pillow(source, "the picture")
+        return _from_pillow(source, "the image")
     if isinstance(source, bytes):
         return _from_file(io.BytesIO(source), f"{len(source)} bytes", max_pixels)
     if isinstance(source, str | Path):
         return _from_path(Path(source), max_pixels)
     raise ImageError(
-        "a picture is a path, bytes, a uint8 array or a Pillow image; "
+        "an image is a path, bytes, a uint8 array or a Pillow image; "
         f"received {type(source).__name__}; convert it to one of these"
     )
 
@@ -131,18 +131,16 @@ def _from_path(path: Path, max_pixels: int) -> NDArray[np.uint8]:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-            raise ImageError(
-                f"a picture is a file; received {path}, which is {kind}; name the file"
-            )
+            raise ImageError(f"an image is a file; received {path}, which is {kind}; name the file")
         with path.open("rb") as file:
             return _from_file(file, str(path), max_pixels)
     except FileNotFoundError as error:
-        raise ImageError(f"no such picture; received {path}; check the path") from error
+        raise ImageError(f"no such image; received {path}; check the path") from error
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
         raise ImageError(
-            f"the picture cannot be read; received {path}: {error}; check its permissions and name"
+            f"the image cannot be read; received {path}: {error}; check its permissions and name"
         ) from error
 
 
@@ -155,13 +153,13 @@ def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]
     try:
         if kind == "GIF":  # a canvas without pixels would grow to the first frame's size
             _check_size(struct.unpack("<HH", head[6:10]), name, max_pixels)
-        with _open(kind, file) as picture:
-            _check_size(picture.size, name, max_pixels)
+        with _open(kind, file) as image:
+            _check_size(image.size, name, max_pixels)
             if kind == "PNG":
                 position = file.tell()
                 check_png(file)
                 file.seek(position)
-            return _from_pillow(picture, name)
+            return _from_pillow(image, name)
     except _DECODER_ERRORS as error:
         if isinstance(error, ImageError):
             raise
@@ -171,7 +169,7 @@ def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]
 def _sniff(head: bytes, name: str) -> str:
     """Tell the format by the file's first bytes."""
     if not head:
-        raise ImageError(f"the picture is empty; received {name} with 0 bytes; copy the file again")
+        raise ImageError(f"the image is empty; received {name} with 0 bytes; copy the file again")
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -185,7 +183,7 @@ def _sniff(head: bytes, name: str) -> str:
     found = next((label for magic, label in _REFUSED if head.startswith(magic)), "")
     if head[4:8] == b"ftyp":
         found = _HEIF_BRANDS.get(head[8:12], "HEIF or a video")
-    what = f"a file of format {found}" if found else "no picture"
+    what = f"a file of format {found}" if found else "no image"
     raise ImageFormatError(
         f"only {_ACCEPTED} are read; received {name}, {what}; convert it to JPEG or PNG first"
     )
@@ -195,7 +193,7 @@ def _open(kind: str, file: IO[bytes]) -> Image.Image:
     """Open a file with the one plug-in that its first bytes ask for; reads no pixels.
 
     ``Image.open`` is not used: its limits are process-wide settings and warnings, ours are
-    arguments; and it would look for the further pictures of a phone's JPEG (MPO).
+    arguments; and it would look for the further images of a phone's JPEG (MPO).
     """
     plugin = importlib.import_module(f"PIL.{_PLUGINS[kind]}ImagePlugin")
     opened: Image.Image = getattr(plugin, f"{_PLUGINS[kind]}ImageFile")(file)
@@ -213,44 +211,44 @@ def _webp_size(head: bytes, name: str) -> tuple[int, int]:
     if kind == b"VP8 " and len(data) >= 10:
         width, height = struct.unpack("<HH", data[6:10])
         return width & 0x3FFF, height & 0x3FFF
-    raise _damaged(name, ValueError("a WebP file without a picture chunk"))
+    raise _damaged(name, ValueError("a WebP file without an image chunk"))
 
 
 def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
     width, height = size
     if min(size) < 1:
         raise ImageError(
-            f"the picture has no pixels; received {name} with {width}x{height}; copy the file again"
+            f"the image has no pixels; received {name} with {width}x{height}; copy the file again"
         )
     if max(size) > MAX_SIDE or width * height > max_pixels:
         raise ImageTooLargeError(
-            f"the picture is too large; received {name} with {width}x{height} pixels, allowed are "
+            f"the image is too large; received {name} with {width}x{height} pixels, allowed are "
             f"{max_pixels:,} in all and {MAX_SIDE:,} a side; shrink it, or allow more pixels"
         )
 
 
 def _damaged(name: str, error: Exception) -> ImageError | MemoryError:
-    if isinstance(error, MemoryError):  # the size was allowed: the picture is not to blame
+    if isinstance(error, MemoryError):  # the size was allowed: the image is not to blame
         return MemoryError(
-            f"there is too little memory for the picture; received {name}; close other programs, "
+            f"there is too little memory for the image; received {name}; close other programs, "
             "or shrink it"
         )
     return ImageError(
-        f"the picture is damaged or cut short; received {name}: {first_line(error)}; "
+        f"the image is damaged or cut short; received {name}: {first_line(error)}; "
         "copy the file again"
     )
 
 
-def _from_pillow(picture: Image.Image, name: str) -> NDArray[np.uint8]:
+def _from_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
     try:
-        picture.load()
-        if 0 in picture.size:
+        image.load()
+        if 0 in image.size:
             raise ImageError(
-                f"the picture has no pixels; received {name} with "
-                f"{picture.width}x{picture.height}; give one that has"
+                f"the image has no pixels; received {name} with "
+                f"{image.width}x{image.height}; give one that has"
             )
-        turn = _TRANSPOSE.get(_orientation(picture))
-        rgb = _to_rgb(picture)
+        turn = _TRANSPOSE.get(_orientation(image))
+        rgb = _to_rgb(image)
         return _pixels(rgb if turn is None else rgb.transpose(turn))
     except _DECODER_ERRORS as error:
         if isinstance(error, ImageError):
@@ -259,7 +257,7 @@ def _from_pillow(picture: Image.Image, name: str) -> NDArray[np.uint8]:
 
 
 def _pixels(rgb: Image.Image) -> NDArray[np.uint8]:
-    """Copy an RGB picture into an array in strips: Pillow's own way holds all of it twice more."""
+    """Copy an RGB image into an array in strips: Pillow's own way holds all of it twice more."""
     out = np.empty((rgb.height, rgb.width, 3), np.uint8)
     for top in range(0, rgb.height, _STRIP_ROWS):
         strip = rgb.crop((0, top, rgb.width, min(top + _STRIP_ROWS, rgb.height)))
@@ -267,49 +265,49 @@ def _pixels(rgb: Image.Image) -> NDArray[np.uint8]:
     return out
 
 
-def _orientation(picture: Image.Image) -> int:
+def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation; 1 (upright) where it is missing, invalid or unreadable."""
     try:
-        value = picture.getexif().get(_ORIENTATION_TAG, 1)
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
     except _DECODER_ERRORS:
         return 1
     return value if isinstance(value, int) else 1
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert any of Pillow's modes to RGB, transparency over white."""
-    mode = picture.mode
-    if mode == "RGB" and "transparency" not in picture.info:
-        return picture
+    mode = image.mode
+    if mode == "RGB" and "transparency" not in image.info:
+        return image
     if mode.startswith("I") or mode == "F":
-        return _scale_wide(picture).convert("RGB")
-    if mode in ("La", "RGBa", "PA", "LA") or "transparency" in picture.info:
-        picture = _with_alpha(picture)
-    if picture.mode != "RGBA":
-        return picture.convert("RGB")
-    white = Image.new("RGB", picture.size, (255, 255, 255))
-    white.paste(picture, mask=picture.getchannel("A"))
+        return _scale_wide(image).convert("RGB")
+    if mode in ("La", "RGBa", "PA", "LA") or "transparency" in image.info:
+        image = _with_alpha(image)
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    white = Image.new("RGB", image.size, (255, 255, 255))
+    white.paste(image, mask=image.getchannel("A"))
     return white
 
 
-def _with_alpha(picture: Image.Image) -> Image.Image:
-    straight = {"La": "LA", "RGBa": "RGBA"}.get(picture.mode)
-    return (picture.convert(straight) if straight else picture).convert("RGBA")
+def _with_alpha(image: Image.Image) -> Image.Image:
+    straight = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
+    return (image.convert(straight) if straight else image).convert("RGBA")
 
 
-def _scale_wide(picture: Image.Image) -> Image.Image:
+def _scale_wide(image: Image.Image) -> Image.Image:
     """Bring integers of 16 or 32 bits and floats to 8 bits.
 
     Values up to 255 are taken as they are in modes ``I`` and ``F``; larger integers are taken as 16
     bits, as is every value of the modes ``I;16``.
     """
-    values = np.asarray(picture)
+    values = np.asarray(image)
     low, high = float(values.min()), float(values.max())
-    is_16_bit = picture.mode.startswith("I;16") or (picture.mode == "I" and high > 255)
+    is_16_bit = image.mode.startswith("I;16") or (image.mode == "I" and high > 255)
     limit = 65_535 if is_16_bit else 255
     if not 0 <= low <= high <= limit:
         raise ImageError(
-            f"a picture of mode {picture.mode} has values 0 to {limit}; received {low:g} to "
+            f"an image of mode {image.mode} has values 0 to {limit}; received {low:g} to "
             f"{high:g}; scale it to 0..255"
         )
     out = np.empty(values.shape, np.uint8)

@@ -1,4 +1,4 @@
-"""Write rows as Parquet: of a video one per face, of a batch one per picture with its faces."""
+"""Write rows as Parquet: of a video one per face, of a batch one per image with its faces."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Look at a PNG's chunks before it is decoded: whole, unchanged, and with data for every row.
 
 Pillow reads a PNG's rows as they come. It passes over a wrong checksum, and when the data end too
-early it leaves the other rows black. A picture of which a part is missing is an error here, so the
+early it leaves the other rows black. An image of which a part is missing is an error here, so the
 data are inflated once beforehand; that takes a fraction of the time of decoding and no memory.
 Chunks and sizes are those of the PNG specification (ISO/IEC 15948), sections 5 and 8.
 """
@@ -23,7 +23,7 @@ _ADAM7: Final = (
     (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4),
     (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
 )  # fmt: skip
-"""First column and row, and steps, of the seven passes of an interlaced picture."""
+"""First column and row, and steps, of the seven passes of an interlaced image."""
 
 
 def check_png(file: IO[bytes]) -> None:
@@ -64,7 +64,7 @@ def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _data_bytes(header: bytes) -> int:
-    """Return how many bytes the rows of a picture have, each with its filter's number."""
+    """Return how many bytes the rows of an image have, each with its filter's number."""
     width, height, depth, color, _, _, interlace = struct.unpack(">IIBBBBB", header[:13])
     bits = depth * _CHANNELS.get(color, 0)
     if not interlace:

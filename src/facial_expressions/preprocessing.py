@@ -3,9 +3,9 @@
 Crops are grey ``uint8 (N, S, S)``; a batch is ``float32 (N, S, S, C)``, channels last. Colour
 becomes grey by the weights of ITU-R BT.601 (0.299, 0.587, 0.114), as in Pillow's mode ``L``.
 
-A crop is a square cut from a picture by one affine map. Where the square is larger than the crop,
+A crop is a square cut from an image by one affine map. Where the square is larger than the crop,
 it is sampled more finely and averaged, so that no pixel of a large face is passed over; outside the
-picture its border is repeated.
+image its border is repeated.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _FINEST: Final = 4
 """A large face is first reduced by whole numbers to at least this many pixels per crop pixel."""
 
 _LARGEST_OVERHANG: Final = 4.0
-"""A crop's side may be this many times the picture's longest side."""
+"""A crop's side may be this many times the image's longest side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How a crop lies around a detected box, so that it looks like a picture of FER-2013.
+    """How a crop lies around a detected box, so that it looks like an image of FER-2013.
 
     Every detector draws its boxes in its own way, so each has a framing of its own, measured by
-    ``scripts/measure_framing.py`` over FER-2013's training pictures.
+    ``scripts/measure_framing.py`` over FER-2013's training images.
 
     Attributes:
         box_width_fraction: Width of the detector's box, as a fraction of the crop's side.
@@ -189,7 +189,7 @@ def crop_faces(
     *,
     size: int,
 ) -> NDArray[np.uint8]:
-    """Cut one grey crop per face, framed like a picture of FER-2013.
+    """Cut one grey crop per face, framed like an image of FER-2013.
 
     Args:
         image: RGB ``uint8 (H, W, 3)``, upright.
@@ -214,7 +214,7 @@ def crop_faces(
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ImageError(
             f"faces are cut from RGB uint8 (H, W, 3); received {image.dtype} {image.shape}; "
-            "read the picture with load_image()"
+            "read the image with load_image()"
         )
     out = np.empty((len(boxes), size, size), np.uint8)
     for i, (box, points) in enumerate(zip(boxes, landmarks, strict=True)):
@@ -265,7 +265,7 @@ def _check_reach(box: Box, side: float, width: int, height: int) -> None:
     outside = box.right <= 0 or box.bottom <= 0 or box.left >= width or box.top >= height
     if outside or side > _LARGEST_OVERHANG * max(width, height):
         raise ImageError(
-            f"a face lies in its picture; received box {box.xyxy} in a picture of "
+            f"a face lies in its image; received box {box.xyxy} in an image of "
             f"{width}x{height}; check the detector's coordinates"
         )
 
@@ -312,15 +312,15 @@ def _sample(window: NDArray[np.uint8], matrix: Matrix, size: int) -> NDArray[np.
     """Sample a grey window by an affine map, averaging where it shrinks."""
     (a, b, c), (d, e, f) = matrix
     step = math.hypot(a, d)  # window pixels per crop pixel
-    picture = Image.fromarray(window)
+    image = Image.fromarray(window)
     reduction = max(1, int(step / _FINEST))
     if reduction > 1:
-        picture = picture.reduce(reduction)
+        image = image.reduce(reduction)
         a, b, c, d, e, f = (value / reduction for value in (a, b, c, d, e, f))
     fine = max(1, math.ceil(step / reduction - 1e-9))
     fine_size = (size * fine, size * fine)
     data = (a / fine, b / fine, c, d / fine, e / fine, f)
-    sampled = picture.transform(
+    sampled = image.transform(
         fine_size, Image.Transform.AFFINE, data, resample=Image.Resampling.BICUBIC
     )
     return np.asarray(sampled if fine == 1 else sampled.reduce(fine))

@@ -57,7 +57,7 @@ class Quality:
             about 1/3 where all is smooth, 0.6 in a usual face, 1 in noise; 0 in a flat crop.
         light: The grey value that a tenth of the crop's pixels exceed, 0 to 255.
         yaw: How far the nose lies from the middle between the eyes, along the eye line and in units
-            of the eyes' distance: 0 from the front, above 0 with the nose towards the picture's
+            of the eyes' distance: 0 from the front, above 0 with the nose towards the image's
             right; None without landmarks.
         pitch: How far the nose lies below the eyes, as a fraction of the way to the mouth: 0.56
             in a usual face, more where the head looks down; None without landmarks.

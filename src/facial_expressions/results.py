@@ -32,7 +32,7 @@ SCHEMA = 1
 """Version of the JSON written by ``to_dict``; raised when a field changes its meaning."""
 
 MAX_FACES = 100
-"""Of a picture with more faces those that the detector is surest of are kept."""
+"""Of an image with more faces those that the detector is surest of are kept."""
 
 Point = tuple[float, float]
 Status = Literal["ok", "rejected", "failed", "skipped"]
@@ -156,7 +156,7 @@ class Face:
         detection_score: The detector's number for the box, 0 to 1; not a confidence in the
             expression.
         landmarks: Right eye, left eye, nose, right and left corner of the mouth (the person's own
-            right, which stands on the left of the picture), in image pixels; empty when the
+            right, which stands on the left of the image), in image pixels; empty when the
             detector gives none.
         prediction: The classifier's answer.
         quality: How well the face can be seen; None where it was not measured.
@@ -274,7 +274,7 @@ class ImageResult:
 
     @property
     def truncated(self) -> bool:
-        """Whether there are as many faces as are kept, so that the picture may show more."""
+        """Whether there are as many faces as are kept, so that the image may show more."""
         return len(self.faces) >= MAX_FACES
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The columns of a face, a picture and a frame, each declared once, and the rows made of them.
+"""The columns of a face, an image and a frame, each declared once, and the rows made of them.
 
 JSON, CSV, Parquet, the server's answers and their description follow from the columns below: one
 that is added here is in all of them. Results give exact values; they are rounded when written.
@@ -33,7 +33,7 @@ Output = Literal["object", "shard", "table"]
 """Where a column appears.
 
 An object is a line of JSON or an answer of the server; a shard is the Parquet of a batch, one row
-per picture with its faces inside; a table is CSV or the Parquet of a video, one row per face.
+per image with its faces inside; a table is CSV or the Parquet of a video, one row per face.
 """
 
 _NESTED: Final[tuple[Output, ...]] = ("object", "shard")
@@ -129,7 +129,7 @@ FACE: Final = (
     Column("explanation", "row", "there with explain=true", columns=EXPLANATION,
            outputs=("object",), is_optional=True, read=lambda _: None),
 )  # fmt: skip
-"""One face of a picture."""
+"""One face of an image."""
 
 TRACKED_FACE: Final = (
     Column("track_id", "int32", "number of the track, counted from 1"),
@@ -142,12 +142,12 @@ _NUMBER: Final = Column("face", "int32", "counted from 1, from left to right", o
 
 IMAGE: Final = (
     _SCHEMA, _SOURCE, _STATUS, *_SIZE,
-    Column("truncated", "bool", "there and true with 100 faces: the picture may show more",
+    Column("truncated", "bool", "there and true with 100 faces: the image may show more",
            outputs=("object",), is_optional=True),
     Column("faces", "row", "its faces, from the left", shape=(None,), columns=(_NUMBER, *FACE)),
     Column("error", "string", "why the status is not ok", is_optional=True),
 )  # fmt: skip
-"""One picture: exactly one row per input."""
+"""One image: exactly one row per input."""
 
 FRAME: Final = (
     _SCHEMA, _SOURCE,

@@ -41,7 +41,7 @@ def test_it_gives_one_logit_per_class_for_every_crop(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_learns_four_pictures_by_heart(name: str) -> None:
+def test_it_learns_four_images_by_heart(name: str) -> None:
     network = _build(name)
     rng = np.random.default_rng(4)
     inputs = rng.normal(size=(4, *network.input_shape[1:])).astype(np.float32)

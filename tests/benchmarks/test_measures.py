@@ -11,8 +11,8 @@ from onnx import TensorProto, helper
 
 from benchmarks.detection import cut_head, overlap, paste
 from benchmarks.footprint import base_install, needed
+from benchmarks.images import face_crops, photo, write_photos
 from benchmarks.peak import count_operations
-from benchmarks.pictures import face_crops, photo, write_photos
 from benchmarks.record import astronaut, compare
 from benchmarks.same_labels import compare as compare_answers
 from facial_expressions.inference.recognizer import load_recognizer
@@ -72,7 +72,7 @@ def test_labels_are_compared_face_by_face() -> None:
     assert compare_answers([[("happy", 0.75)], [], []], expected) == {"faces": 3, "same": 0}
 
 
-def test_made_pictures_have_faces_and_are_always_the_same(tmp_path: Path) -> None:
+def test_made_images_have_faces_and_are_always_the_same(tmp_path: Path) -> None:
     recognizer = load_recognizer(threads=1)
     assert len(recognizer.recognize(photo(1280, 720))) == 1
     for name in ("a", "b"):
@@ -91,8 +91,8 @@ def test_overlap_is_what_two_boxes_share_of_what_they_cover() -> None:
 
 
 def test_a_pasted_face_is_as_wide_as_asked_and_found_where_it_was_put() -> None:
-    picture, truth = paste(cut_head(astronaut()), 96, (640, 480), seed=3)
-    assert picture.shape == (480, 640, 3)
+    image, truth = paste(cut_head(astronaut()), 96, (640, 480), seed=3)
+    assert image.shape == (480, 640, 3)
     assert abs(truth.width - 96) < 1.5
-    boxes = [face.box for face in load_recognizer().recognize(picture)]
+    boxes = [face.box for face in load_recognizer().recognize(image)]
     assert any(overlap(box, truth) > 0.6 for box in boxes)

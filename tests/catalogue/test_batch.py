@@ -1,6 +1,6 @@
 """The catalogue's rows C03 to C14 and F5, for batches: odd folders, lists and outputs.
 
-What only a batch's workers can meet (deaths, stuck pictures, rows F9 and F10) is in
+What only a batch's workers can meet (deaths, stuck images, rows F9 and F10) is in
 ``tests/distributed`` and ``tests/cli/test_batch.py``.
 """
 
@@ -18,9 +18,9 @@ from typing import Any, Final
 import pytest
 
 from facial_expressions.cli.main import main
-from tests.catalogue.picture_files import encode, photo
+from tests.catalogue.image_files import encode, photo
 
-PICTURE: Final = encode(photo(), "PNG")
+IMAGE: Final = encode(photo(), "PNG")
 ODD_NAMES: Final = (
     b"sp ace.png", b"new\nline.png", b'quo"te.png', b"-hyphen.png", b"=formula.png",
     b"\xff\xfe.png", "\N{GRINNING FACE}.png".encode(), b"x" * 251 + b".png",
@@ -53,14 +53,14 @@ def test_a_value_out_of_range_is_wrong_usage_that_names_the_option(
 
 
 @on_posix
-def test_c05_c07_c09_a_folder_of_oddities_has_one_exact_row_per_picture(
+def test_c05_c07_c09_a_folder_of_oddities_has_one_exact_row_per_image(
     tiny_model: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     """Odd names, a pipe, a socket, links in circles; and the output inside the input."""
     root = tmp_path / "in"
     root.mkdir()
     for name in ODD_NAMES:
-        (root / os.fsdecode(name)).write_bytes(PICTURE)
+        (root / os.fsdecode(name)).write_bytes(IMAGE)
     (root / "circle").symlink_to(root)
     (root / "self.png").symlink_to("self.png")
     (root / "null.png").symlink_to(os.devnull)
@@ -82,7 +82,7 @@ def test_c05_c07_c09_a_folder_of_oddities_has_one_exact_row_per_picture(
 def test_c03_c08_a_list_with_missing_and_repeated_entries_has_a_row_for_each(
     tiny_model: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    (tmp_path / "a.png").write_bytes(PICTURE)
+    (tmp_path / "a.png").write_bytes(IMAGE)
     (tmp_path / "folder.png").mkdir()
     entries = ["a.png", "gone.png", "a.png", "./a.png", "gone.png", "folder.png", "", "no\0path"]
     table = tmp_path / "list.jsonl"
@@ -97,7 +97,7 @@ def test_c03_c08_a_list_with_missing_and_repeated_entries_has_a_row_for_each(
     assert [Path(row["source"]).name for row in rows[:3]] == ["a.png", "gone.png", "a.png"]
     assert all(row["error"] for row in rows[1:])
     assert Counter(row["source"] for row in rows)[f"{table}:9"] == 1
-    assert "9 pictures: 1 ok, 5 rejected, 3 skipped" in capsys.readouterr().err
+    assert "9 images: 1 ok, 5 rejected, 3 skipped" in capsys.readouterr().err
 
 
 def test_c11_standard_input_is_no_input_of_a_batch(
@@ -137,7 +137,7 @@ def test_f5_a_disk_without_room_is_exit_code_4_and_the_same_command_goes_on(
 def test_a_planted_link_is_refused_and_what_it_names_stays(
     name: str, tiny_model: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    (tmp_path / "a.png").write_bytes(PICTURE)
+    (tmp_path / "a.png").write_bytes(IMAGE)
     rows, victim = tmp_path / "rows", tmp_path / "victim"
     again: list[str] = []
     if name.startswith("rows"):  # planted between two runs; before the first, the folder is foreign
@@ -155,7 +155,7 @@ def test_a_planted_link_is_refused_and_what_it_names_stays(
 def test_c10_a_reader_of_messages_that_leaves_early_harms_no_row(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "a.png").write_bytes(PICTURE)
+    (tmp_path / "a.png").write_bytes(IMAGE)
     reader, writer = os.pipe()
     os.close(reader)
     words = ["batch", "a.png", "rows", "--model", str(tiny_model), "--workers", "1"]

@@ -16,15 +16,15 @@ from typing import Final
 
 import pytest
 
+from facial_expressions.cli.image_inputs import list_inputs
 from facial_expressions.cli.main import main
-from facial_expressions.cli.picture_inputs import list_inputs
 from facial_expressions.cli.result_rows import print_row
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.results import ImageResult
 from facial_expressions.rows import IMAGE, to_csv
-from tests.catalogue.picture_files import encode, photo
+from tests.catalogue.image_files import encode, photo
 
-PICTURE = encode(photo(), "PNG")
+PNG = encode(photo(), "PNG")
 PROGRAM: Final = [sys.executable, "-m", "facial_expressions"]
 on_posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX files or signals")
 Capture = pytest.CaptureFixture[str]
@@ -63,12 +63,12 @@ def test_a_value_out_of_range_is_wrong_usage_that_names_the_option(
     [
         (lambda root: root / "gone.jpg", ["rejected"], 2),
         (lambda root: root, ["skipped"], 0),
-        (lambda root: (root / "notes.txt").write_text("no picture") and root, ["skipped"], 0),
-        (lambda root: (root / "a.png").write_bytes(PICTURE) and root, ["ok"], 0),
+        (lambda root: (root / "notes.txt").write_text("no image") and root, ["skipped"], 0),
+        (lambda root: (root / "a.png").write_bytes(PNG) and root, ["ok"], 0),
     ],
-    ids=["C03-missing", "C03-empty-folder", "C03-no-pictures", "C03-one-picture"],
+    ids=["C03-missing", "C03-empty-folder", "C03-no-images", "C03-one-image"],
 )
-def test_inputs_without_pictures_are_rows_too(
+def test_inputs_without_images_are_rows_too(
     make: object, statuses: list[str], code: int, tiny_model: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -100,7 +100,7 @@ def test_c05_loops_pipes_sockets_and_devices_in_a_folder_do_no_harm(
 ) -> None:
     folder = tmp_path / "in"
     (folder / "inner").mkdir(parents=True)
-    (folder / "inner" / "a.png").write_bytes(PICTURE)
+    (folder / "inner" / "a.png").write_bytes(PNG)
     (folder / "inner" / "loop").symlink_to(folder, target_is_directory=True)
     (folder / "self.png").symlink_to(folder / "self.png")
     (folder / "device.png").symlink_to("/dev/zero")
@@ -129,7 +129,7 @@ def test_c06_an_unreadable_file_is_a_row_and_the_rest_goes_on(
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     for name in ("a.png", "b.png"):
-        (tmp_path / name).write_bytes(PICTURE)
+        (tmp_path / name).write_bytes(PNG)
     (tmp_path / "a.png").chmod(0)
     code, rows, _ = predict(tiny_model, tmp_path, capsys=capsys)
     assert (code, [row["status"] for row in rows]) == (1, ["rejected", "ok"])
@@ -154,7 +154,7 @@ def test_any_name_is_read_and_comes_back_from_json_and_csv(
     name: str, tiny_model: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     path = tmp_path / name
-    path.write_bytes(PICTURE)
+    path.write_bytes(PNG)
     code, rows, _ = predict(tiny_model, path, capsys=capsys)
     assert (code, rows[0]["source"]) == (0, str(path))
     main(["predict", str(path), "--format", "csv", "--model", str(tiny_model)])
@@ -167,7 +167,7 @@ def test_c07_a_name_that_is_no_unicode_comes_back_from_json(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.png"
-    Path(os.fsdecode(path)).write_bytes(PICTURE)
+    Path(os.fsdecode(path)).write_bytes(PNG)
     words: list[str | bytes] = [*PROGRAM, "predict", path, "--format", "json"]
     words += ["--model", str(tiny_model)]
     done = subprocess.run(words, capture_output=True, check=False)
@@ -186,20 +186,20 @@ def test_c07_a_csv_cell_is_never_a_formula(start: str) -> None:
 
 def test_c08_a_file_that_vanishes_is_a_row(tiny_model: Path, tmp_path: Path) -> None:
     for name in ("a.png", "b.png", "c.png"):
-        (tmp_path / name).write_bytes(PICTURE)
+        (tmp_path / name).write_bytes(PNG)
     inputs = list_inputs([str(tmp_path)])
     (tmp_path / "b.png").unlink()
     recognizer = load_recognizer(tiny_model, threads=1)
     rows = list(recognizer.recognize_rows([one.read() for one in inputs]))
     assert [row.status for row in rows] == ["ok", "rejected", "ok"]
-    assert "no such picture" in rows[1].error
+    assert "no such image" in rows[1].error
 
 
 @pytest.mark.parametrize("kind", ["is a file", "below a file", "read-only"])
-def test_c09_a_folder_for_marked_pictures_that_cannot_be_is_exit_code_4(
+def test_c09_a_folder_for_marked_images_that_cannot_be_is_exit_code_4(
     kind: str, tiny_model: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    (tmp_path / "a.png").write_bytes(PICTURE)
+    (tmp_path / "a.png").write_bytes(PNG)
     (tmp_path / "file").write_text("mine")
     out = {"is a file": tmp_path / "file", "below a file": tmp_path / "file" / "x"}.get(kind)
     if out is None:
@@ -213,7 +213,7 @@ def test_c09_a_folder_for_marked_pictures_that_cannot_be_is_exit_code_4(
 @on_posix
 def test_c10_a_pipe_that_closes_early_is_no_noise(tiny_model: Path, tmp_path: Path) -> None:
     for number in range(60):
-        (tmp_path / f"{number}.png").write_bytes(PICTURE)
+        (tmp_path / f"{number}.png").write_bytes(PNG)
     words = [*PROGRAM, "predict", str(tmp_path), "--format", "json", "--model", str(tiny_model)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
@@ -227,10 +227,10 @@ def test_c10_a_pipe_that_closes_early_is_no_noise(tiny_model: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("content", "code"), [(PICTURE, 0), (b"", 1), (bytes(range(256)) * 40, 1)],
-    ids=["C11-picture", "C11-empty", "C11-binary"],
+    ("content", "code"), [(PNG, 0), (b"", 1), (bytes(range(256)) * 40, 1)],
+    ids=["C11-image", "C11-empty", "C11-binary"],
 )  # fmt: skip
-def test_standard_input_is_one_picture(content: bytes, code: int, tiny_model: Path) -> None:
+def test_standard_input_is_one_image(content: bytes, code: int, tiny_model: Path) -> None:
     words = [*PROGRAM, "predict", "-", "--format", "json", "--model", str(tiny_model)]
     done = subprocess.run(words, input=content, capture_output=True, check=False)
     assert done.returncode == code

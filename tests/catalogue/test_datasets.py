@@ -89,7 +89,7 @@ def test_another_file_is_refused(text: str | bytes, tmp_path: Path) -> None:
         read(tmp_path, text)
 
 
-def test_d06_blank_and_doubled_pictures_are_counted_and_reported(tmp_path: Path) -> None:
+def test_d06_blank_and_doubled_images_are_counted_and_reported(tmp_path: Path) -> None:
     blank = f"0,{' '.join(['0'] * 2304)},Training"
     path = tmp_path / "fer2013.csv"
     path.write_text(
@@ -119,10 +119,10 @@ def test_d09_nested_hidden_and_other_files_are_passed_over_and_named(tmp_path: P
     assert len(reading.rows) == 3 * 7
     said = " | ".join(reading.left_out)
     assert "unheard" in said
-    assert "1 files that are no pictures" in said
+    assert "1 files that are no images" in said
 
 
-def test_d10_a_corrupt_picture_is_named_and_left_out_every_time(tmp_path: Path) -> None:
+def test_d10_a_corrupt_image_is_named_and_left_out_every_time(tmp_path: Path) -> None:
     folder = class_folders(tmp_path / "set")
     whole = (folder / "sad" / "1.jpg").read_bytes()
     (folder / "sad" / "1.jpg").write_bytes(whole[: len(whole) // 2])
@@ -141,7 +141,7 @@ def test_d12_a_data_set_that_changed_has_another_digest(tmp_path: Path) -> None:
     assert load_dataset(folder).digest() != before
 
 
-def test_d13_a_class_of_one_picture_is_divided_without_losing_it(tmp_path: Path) -> None:
+def test_d13_a_class_of_one_image_is_divided_without_losing_it(tmp_path: Path) -> None:
     folder = class_folders(tmp_path / "set", per_class=6)
     for i in range(1, 6):
         (folder / "disgust" / f"{i}.jpg").unlink()

@@ -20,7 +20,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
 from facial_expressions.server.connections import open_listener, url_of
-from tests.catalogue.picture_files import encode, photo
+from tests.catalogue.image_files import encode, photo
 from tests.cli.test_serve import post, serving
 from tests.server.client import png
 
@@ -31,7 +31,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     path = tmp_path / "a.png"
     path.write_bytes(encode(photo(), "PNG"))
     return path
@@ -89,18 +89,18 @@ def test_a_missing_extra_is_named_with_its_install_line(
          "E08-odd-zone", "E10-one-thread"],
 )  # fmt: skip
 def test_predict_works_in_a_poor_environment(
-    env: dict[str, str | None], tiny_model: Path, picture: Path
+    env: dict[str, str | None], tiny_model: Path, image: Path
 ) -> None:
-    done = run("predict", picture, "--format", "json", "--model", tiny_model, env=env)
+    done = run("predict", image, "--format", "json", "--model", tiny_model, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["status"] == "ok"
 
 
 @on_linux
-def test_e04_output_to_a_full_disk_is_exit_code_4(tiny_model: Path, picture: Path) -> None:
+def test_e04_output_to_a_full_disk_is_exit_code_4(tiny_model: Path, image: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [*PROGRAM, "predict", picture, "--model", str(tiny_model)],
+            [*PROGRAM, "predict", image, "--model", str(tiny_model)],
             stdout=full, stderr=subprocess.PIPE, encoding="utf-8", check=False,
         )  # fmt: skip
     assert done.returncode == 4
@@ -120,11 +120,11 @@ def test_e04_a_limit_of_file_size_is_exit_code_4(tiny_model: Path, tmp_path: Pat
 
 @on_linux
 def test_e05_predict_works_within_a_gigabyte_of_address_space(
-    tiny_model: Path, picture: Path
+    tiny_model: Path, image: Path
 ) -> None:
     """Of which NumPy's and ONNX Runtime's libraries take most, unused."""
     done = run(
-        "predict", picture, "--threads", 1, "--format", "json", "--model", tiny_model,
+        "predict", image, "--threads", 1, "--format", "json", "--model", tiny_model,
         before=limit("RLIMIT_AS", 1024**3), env={"OPENBLAS_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -230,9 +230,9 @@ def test_e12_older_pythons_are_refused_by_the_package_itself() -> None:
 
 @on_posix
 def test_e13_files_are_never_more_open_than_the_mask_allows(
-    tiny_model: Path, picture: Path, tmp_path: Path
+    tiny_model: Path, image: Path, tmp_path: Path
 ) -> None:
-    words = ("predict", picture, "--draw", tmp_path / "out", "--model", tiny_model)
+    words = ("predict", image, "--draw", tmp_path / "out", "--model", tiny_model)
     assert run(*words, before="import os; os.umask(0o077)").returncode == 0
     (marked,) = (tmp_path / "out").iterdir()
     assert marked.stat().st_mode & 0o077 == 0

@@ -18,14 +18,14 @@ from facial_expressions.inference.runtime import open_session
 from tests.builders import competition_text, make_rows, write_competition_tar, write_competition_zip
 from tests.tiny_model import tiny_graph
 from tests.trials.fuzz import feed_loader
-from tests.trials.mutations import mutate, mutated, pictures
+from tests.trials.mutations import images, mutate, mutated
 
 SEED: Final = 20_251
 ROWS: Final = make_rows(train=1, public=0, private=0)
 
 
 def test_spoilt_inputs_depend_on_seed_and_number_alone() -> None:
-    wholes = pictures()
+    wholes = images()
     first = dict(mutated(wholes, seed=1, start=0, count=40))
     again = dict(mutated(wholes, seed=1, start=20, count=20))
     assert {number: first[number] for number in again} == again
@@ -33,7 +33,7 @@ def test_spoilt_inputs_depend_on_seed_and_number_alone() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_i13_spoilt_pictures_are_read_or_refused() -> None:
+def test_i13_spoilt_images_are_read_or_refused() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         findings = feed_loader(SEED, 0, 1_500)

@@ -156,12 +156,10 @@ OTHER_KINDS: Final[dict[str, bytes]] = {
 }  # fmt: skip
 
 
-def predict(
-    model: Path, picture: Path, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str, float]:
+def predict(model: Path, image: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, float]:
     """Run ``predict`` with a model; return code, error and seconds of processor time."""
     start = time.process_time()
-    code = main(["predict", str(picture), "--model", str(model), "--threads", "1"])
+    code = main(["predict", str(image), "--model", str(model), "--threads", "1"])
     took_s = time.process_time() - start
     captured = capsys.readouterr()
     assert captured.out == "" or code == 0

@@ -21,7 +21,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 pytest.importorskip("av", reason="the extra video is not installed")
 
-from tests.media.videos import even_times, face_picture, scene, write_video
+from tests.media.videos import even_times, face_image, scene, write_video
 from tests.server.client import form, png
 
 WATCHED: Final = """
@@ -57,8 +57,8 @@ CALLS: Final = "open,openat,openat2,creat,mkdir,mkdirat,rename,renameat,renameat
 
 @pytest.fixture
 def clip(tmp_path: Path, astronaut: Path) -> Path:
-    pictures = [scene(face_picture(astronaut), [(20, 60)])] * 4
-    return write_video(tmp_path / "clip.mp4", pictures, even_times(4), sound="aac")
+    images = [scene(face_image(astronaut), [(20, 60)])] * 4
+    return write_video(tmp_path / "clip.mp4", images, even_times(4), sound="aac")
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def run(folders: dict[str, Path], before: list[str], *words: object) -> str:
     return done.stderr
 
 
-def serve(folders: dict[str, Path], before: list[str], model: Path, picture: bytes) -> str:
+def serve(folders: dict[str, Path], before: list[str], model: Path, image: bytes) -> str:
     """Serve a few requests of every kind and stop; return what was said on stderr."""
     from tests.cli.test_serve import post
 
@@ -112,10 +112,10 @@ def serve(folders: dict[str, Path], before: list[str], model: Path, picture: byt
                 said.append(process.stderr.readline())
                 found = re.match(r"serving on http://[\d.]+:(\d+) ", said[-1])
                 port = int(found[1]) if found else 0
-            assert post(port, picture) == 200
+            assert post(port, image) == 200
             large = form(('form-data; name="image"; filename="a"', png() + bytes(5_000_000)))
             assert post(port, large, "multipart/form-data; boundary=----boundary") == 200
-            assert post(port, b"no picture") == 415
+            assert post(port, b"no image") == 415
             assert post(port, bytes(11 * 2**20)) == 413
             os.killpg(process.pid, signal.SIGTERM)
             said += process.stderr.readlines()

@@ -21,8 +21,8 @@ HEAD: Final = b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\n"
 GET: Final = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
 CLOSE: Final = b"Connection: close\r\n"
-PICTURE: Final = png()
-LENGTH: Final = b"Content-Length: %d\r\n" % len(PICTURE)
+IMAGE: Final = png()
+LENGTH: Final = b"Content-Length: %d\r\n" % len(IMAGE)
 FORM: Final = f"multipart/form-data; boundary={BOUNDARY}"
 NAUGHTY: Final = (
     "../../etc/passwd", "..\\..\\boot.ini", "a\x00b.png", "x" * 5_000, "\u202egnp.exe", "CON",
@@ -54,25 +54,25 @@ def status_of(received: bytes) -> int:
 
 
 RAW: Final[dict[str, tuple[bytes, set[int]]]] = {
-    "H02-no-length": (HEAD + CLOSE + b"\r\n" + PICTURE, {422}),
+    "H02-no-length": (HEAD + CLOSE + b"\r\n" + IMAGE, {422}),
     "H02-chunked": (
-        HEAD + CLOSE + CHUNKED + b"\r\n" + chunk(PICTURE) + b"0\r\n\r\n", {200},
+        HEAD + CLOSE + CHUNKED + b"\r\n" + chunk(IMAGE) + b"0\r\n\r\n", {200},
     ),
     "H02-chunk-extension": (
-        HEAD + CLOSE + CHUNKED + b"\r\n" + b"%x;a=b\r\n" % len(PICTURE) + PICTURE
+        HEAD + CLOSE + CHUNKED + b"\r\n" + b"%x;a=b\r\n" % len(IMAGE) + IMAGE
         + b"\r\n0\r\n\r\n",
         {200, 400},
     ),
     "H02-trailer": (
-        HEAD + CLOSE + CHUNKED + b"\r\n" + chunk(PICTURE) + b"0\r\nX: y\r\n\r\n", {200, 400},
+        HEAD + CLOSE + CHUNKED + b"\r\n" + chunk(IMAGE) + b"0\r\nX: y\r\n\r\n", {200, 400},
     ),
     "H02-chunk-size-is-no-number": (HEAD + CHUNKED + b"\r\nzz\r\nabc\r\n0\r\n\r\n", {400, 0}),
-    "H03-two-lengths": (HEAD + LENGTH + b"Content-Length: 5\r\n\r\n" + PICTURE, {400}),
-    "H03-length-smaller": (HEAD + CLOSE + b"Content-Length: 20\r\n\r\n" + PICTURE, {422, 400}),
+    "H03-two-lengths": (HEAD + LENGTH + b"Content-Length: 5\r\n\r\n" + IMAGE, {400}),
+    "H03-length-smaller": (HEAD + CLOSE + b"Content-Length: 20\r\n\r\n" + IMAGE, {422, 400}),
     "H03-length-is-text": (HEAD + b"Content-Length: many\r\n\r\n", {400}),
     "H03-length-is-huge": (HEAD + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n", {400, 413}),
     "H04-length-and-chunked": (
-        HEAD + CLOSE + LENGTH + CHUNKED + b"\r\n" + chunk(PICTURE) + b"0\r\n\r\n", {200, 400},
+        HEAD + CLOSE + LENGTH + CHUNKED + b"\r\n" + chunk(IMAGE) + b"0\r\n\r\n", {200, 400},
     ),
     "H04-second-request-hidden": (
         HEAD + CLOSE + b"Content-Length: 6\r\n" + CHUNKED + b"\r\n0\r\n\r\n" + GET + b"\r\n",
@@ -118,7 +118,7 @@ def test_a_file_name_is_ignored_and_never_echoed(
 ) -> None:
     caplog.set_level("INFO")
     escaped = name.replace('"', "%22")
-    body = form((f'form-data; name="image"; filename="{escaped}"', PICTURE))
+    body = form((f'form-data; name="image"; filename="{escaped}"', IMAGE))
     answer = server.post(body, **{"Content-Type": FORM})
     assert answer.status in (200, 400)
     assert name not in answer.body.decode()
@@ -135,7 +135,7 @@ def test_h11_a_parameter_is_400_and_its_value_never_echoed(
 ) -> None:
     received = server.send_raw(
         b"POST /v1/recognize?" + query.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
-        + CLOSE + LENGTH + b"\r\n" + PICTURE
+        + CLOSE + LENGTH + b"\r\n" + IMAGE
     )  # fmt: skip
     assert status_of(received) in ((200, 400) if query in ("=", "a") else (400,))
     assert b"<script>" not in received
@@ -147,7 +147,7 @@ def test_h10_naughty_headers_are_answered(server: RunningServer) -> None:
         value = text.encode().replace(b"\0", b"")[:4_000]
         for name in (b"User-Agent", b"Accept", b"Content-Type", b"X-Forwarded-For", b"Referer"):
             received = server.send_raw(
-                HEAD + CLOSE + LENGTH + name + b": " + value + b"\r\n\r\n" + PICTURE
+                HEAD + CLOSE + LENGTH + name + b": " + value + b"\r\n\r\n" + IMAGE
             )
             assert status_of(received) in (200, 400)
 
@@ -156,11 +156,11 @@ def test_h10_naughty_headers_are_answered(server: RunningServer) -> None:
     ("body", "boundary"),
     [
         (
-            form(('form-data; name="a"; filename="b"\r\nX: ' + "y" * (9 * MEBIBYTE), PICTURE)),
+            form(('form-data; name="a"; filename="b"\r\nX: ' + "y" * (9 * MEBIBYTE), IMAGE)),
             BOUNDARY,
         ),
-        (b"-" * (9 * MEBIBYTE) + form(('form-data; name="a"; filename="b"', PICTURE)), BOUNDARY),
-        (form(('form-data; name="a"; filename="b"', PICTURE)) + b"-" * (9 * MEBIBYTE), BOUNDARY),
+        (b"-" * (9 * MEBIBYTE) + form(('form-data; name="a"; filename="b"', IMAGE)), BOUNDARY),
+        (form(('form-data; name="a"; filename="b"', IMAGE)) + b"-" * (9 * MEBIBYTE), BOUNDARY),
         ((b"\r\n--" + b"a" * 69) * 100_000, "a" * 70),
         (b"\r\n" * (4 * MEBIBYTE), "b"),
     ],
@@ -185,14 +185,14 @@ def test_h18_a_client_that_never_reads_is_cut(recognizer: ExpressionRecognizer) 
         with pytest.raises(OSError, match=r"reset|Broken pipe|timed out|aborted"):  # noqa: PT012
             while time.monotonic() - start < 60:
                 endpoint.sendall(request * 50)
-        assert server.post(PICTURE).status == 200
+        assert server.post(IMAGE).status == 200
 
 
 def test_h20_many_connections_at_once_do_no_harm(server: RunningServer) -> None:
     with ThreadPoolExecutor(60) as pool:
         answers = list(pool.map(lambda _: server.ask("GET", "/healthz").status, range(300)))
     assert set(answers) == {200}
-    assert server.post(PICTURE).status == 200
+    assert server.post(IMAGE).status == 200
 
 
 def test_h22_forged_forwarding_headers_change_nothing(server: RunningServer) -> None:
@@ -201,15 +201,15 @@ def test_h22_forged_forwarding_headers_change_nothing(server: RunningServer) -> 
         "X-Forwarded-For": "203.0.113.9", "Forwarded": "host=evil.example;proto=https",
         "X-Real-IP": "203.0.113.9", "X-Original-URL": "/metrics",
     }  # fmt: skip
-    answer = server.post(PICTURE, **forged)
+    answer = server.post(IMAGE, **forged)
     assert answer.status == 200
     assert b"evil" not in answer.body
-    assert server.post(PICTURE, **forged, Host="evil.example").status == 421
+    assert server.post(IMAGE, **forged, Host="evil.example").status == 421
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity, gzip", "x" * 99])
 def test_h23_encoded_bodies_are_refused(server: RunningServer, encoding: str) -> None:
-    assert server.post(PICTURE, **{"Content-Encoding": encoding}).status == 415
+    assert server.post(IMAGE, **{"Content-Encoding": encoding}).status == 415
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "DELETE", "PUT", "PATCH", "X"])

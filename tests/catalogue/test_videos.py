@@ -16,7 +16,7 @@ import av
 
 from facial_expressions.errors import VideoError
 from facial_expressions.media.video_file import VideoFile
-from tests.catalogue.picture_files import encode, photo
+from tests.catalogue.image_files import encode, photo
 from tests.media.videos import even_times, write_video
 
 NOISE: Final = np.random.default_rng(0).integers(0, 256, (12, 64, 96, 3), np.uint8)

@@ -25,13 +25,13 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="sends signals, sets 
 
 @pytest.fixture
 def photos(astronaut: Path, tmp_path: Path) -> Path:
-    """A folder with a face, a picture without one, a broken picture, and a text."""
+    """A folder with a face, an image without one, a broken image, and a text."""
     folder = tmp_path / "photos"
     folder.mkdir()
     shutil.copy(astronaut, folder / "face.png")
     Image.fromarray(np.zeros((40, 60), np.uint8)).save(folder / "black.png")
-    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
-    (folder / "notes.txt").write_text("no picture either")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
+    (folder / "notes.txt").write_text("no image either")
     return folder
 
 
@@ -51,7 +51,7 @@ def test_rows_are_those_of_predict(
     alone = {row["source"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     assert run(photos, tmp_path / "rows") == 1
     said = capsys.readouterr().err
-    assert "3 pictures: 2 ok, 1 rejected; 1 faces; 1 other files left out" in said
+    assert "3 images: 2 ok, 1 rejected; 1 faces; 1 other files left out" in said
     rows = read_rows(tmp_path / "rows")
     assert [Path(row["source"]).name for row in rows] == ["black.png", "broken.jpg", "face.png"]
     for row in rows:
@@ -66,7 +66,7 @@ def test_rows_are_those_of_predict(
 def test_small_faces_are_found_where_that_is_asked_for(
     astronaut: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A face 24 pixels wide in a picture of 1280x720, by batch and by predict."""
+    """A face 24 pixels wide in an image of 1280x720, by batch and by predict."""
     with Image.open(astronaut) as photo:
         head = photo.convert("RGB").crop((150, 0, 350, 200)).resize((55, 55))
     scene = Image.new("RGB", (1280, 720), "grey")
@@ -95,13 +95,13 @@ def test_parquet_is_written_where_it_is_asked_for(
     assert [len(row["faces"]) for row in rows] == [0, 1]
 
 
-def test_a_folder_without_pictures_is_exit_code_0(
+def test_a_folder_without_images_is_exit_code_0(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("x")
     assert run(tmp_path / "in", tmp_path / "rows", "--model", tiny_model) == 0
-    assert "0 pictures; 1 other files left out" in capsys.readouterr().err
+    assert "0 images; 1 other files left out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ def test_info_says_what_there_is(tmp_path: Path, capsys: Capture) -> None:
     assert main(["data", "info", str(path), "--protocol", "kaggle", "--allow-partial"]) == 0
     out = capsys.readouterr().out
     assert "fer2013, protocol kaggle" in out
-    assert "train       28 pictures, 48x48 grey (28 Training)" in out
-    assert "test        14 pictures, 48x48 grey (7 PrivateTest, 7 PublicTest)" in out
+    assert "train       28 images, 48x48 grey (28 Training)" in out
+    assert "test        14 images, 48x48 grey (7 PrivateTest, 7 PublicTest)" in out
 
 
 def test_info_as_json_is_one_object(tmp_path: Path, capsys: Capture) -> None:
@@ -53,11 +53,11 @@ def test_wrong_count_is_one_line_and_exit_1(tmp_path: Path, capsys: Capture) -> 
     assert "needs 28,709 Training" in captured.err
 
 
-def test_unreadable_picture_gives_exit_1_and_the_rest(tmp_path: Path, capsys: Capture) -> None:
-    files = {"sad/a.jpg": jpeg(draw_face("sad", 1)), "sad/b.jpg": b"no picture"}
+def test_unreadable_image_gives_exit_1_and_the_rest(tmp_path: Path, capsys: Capture) -> None:
+    files = {"sad/a.jpg": jpeg(draw_face("sad", 1)), "sad/b.jpg": b"no image"}
     assert main(["data", "info", str(write_folder(tmp_path / "faces", files))]) == 1
     out = capsys.readouterr().out
-    assert "test        1 pictures" in out
+    assert "test        1 images" in out
     assert "left out    sad/b.jpg cannot be read: " in out
 
 
@@ -66,7 +66,7 @@ def test_missing_path_is_named(tmp_path: Path, capsys: Capture) -> None:
     assert "none.zip cannot be read; received a path that does not exist" in capsys.readouterr().err
 
 
-def test_audit_writes_text_json_and_picture(tmp_path: Path, capsys: Capture) -> None:
+def test_audit_writes_text_json_and_image(tmp_path: Path, capsys: Capture) -> None:
     path = write_kaggle_zip(tmp_path / "fer.zip", [*ROWS, ROWS[0]])
     table = write_competition_csv(tmp_path / "fer.csv", [*ROWS, ROWS[0]])
     ferplus = write_ferplus_csv(tmp_path / "ferplus.csv", [*ROWS, ROWS[0]])
@@ -74,12 +74,12 @@ def test_audit_writes_text_json_and_picture(tmp_path: Path, capsys: Capture) -> 
     out = tmp_path / "audit"
     assert main([*words, "--allow-partial", "--out", str(out)]) == 0
     text = capsys.readouterr().out
-    assert "1 groups of byte-identical pictures, 2 pictures in them" in text
+    assert "1 groups of byte-identical images, 2 images in them" in text
     assert "strict majority for" in text
     assert (out / "audit.txt").read_text() == text
     assert json.loads((out / "audit.json").read_text())["duplicates"]["n_groups"] == 1
-    with Image.open(out / "audit.png") as picture:
-        assert picture.format == "PNG"
+    with Image.open(out / "audit.png") as image:
+        assert image.format == "PNG"
 
 
 def test_audit_prints_json(tmp_path: Path, capsys: Capture) -> None:

@@ -75,7 +75,7 @@ def test_competition_file_is_measured_on_private_test(
     assert data["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
     assert set(data["subsets"]) == {"private", "no_train_duplicate"}
     streams = capsys.readouterr()
-    assert streams.out.startswith("tiny on fer2013, protocol competition, split test, 14 pictures")
+    assert streams.out.startswith("tiny on fer2013, protocol competition, split test, 14 images")
     assert "wrote" in streams.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "report.json", "report.md", "report.html", "confusion_matrix.png", "reliability.png",
@@ -133,7 +133,7 @@ def test_robustness_is_measured_when_asked_for(
     assert [len(kind["accuracy"]) for kind in robustness["kinds"].values()] == [5] * 11
     assert "--robustness" in data["command"]
     assert (tmp_path / "out" / "robustness.png").is_file()
-    assert "Accuracy on corrupted pictures, by severity" in capsys.readouterr().out
+    assert "Accuracy on corrupted images, by severity" in capsys.readouterr().out
 
 
 def test_class_folders_with_synonyms_and_unknown_classes(
@@ -142,21 +142,21 @@ def test_class_folders_with_synonyms_and_unknown_classes(
     for folder, label in (("Anger", "angry"), ("happiness", "happy"), ("smirk", "sad")):
         (tmp_path / "faces" / folder).mkdir(parents=True)
         for i in range(3):
-            picture = Image.fromarray(builders.draw_face(label, i, side_px=60))
-            picture.save(tmp_path / "faces" / folder / f"{i}.png")
+            image = Image.fromarray(builders.draw_face(label, i, side_px=60))
+            image.save(tmp_path / "faces" / folder / f"{i}.png")
     assert evaluate(model, "--data", tmp_path / "faces") == 0
     text = capsys.readouterr().out
-    assert "6 pictures" in text
+    assert "6 images" in text
     assert "smirk" in text
     assert next(line for line in text.splitlines() if line.startswith("Happy")).endswith(" 3")
 
 
-def test_an_unreadable_picture_is_named_and_the_exit_code_is_1(
+def test_an_unreadable_image_is_named_and_the_exit_code_is_1(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "faces" / "happy").mkdir(parents=True)
     Image.fromarray(builders.draw_face("happy", 0)).save(tmp_path / "faces" / "happy" / "a.png")
-    (tmp_path / "faces" / "happy" / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "faces" / "happy" / "bad.png").write_bytes(b"no image")
     assert evaluate(model, "--data", tmp_path / "faces") == 1
     assert "happy/bad.png" in capsys.readouterr().out
 
@@ -229,7 +229,7 @@ def people_words(tmp_path: Path) -> list[str | Path]:
 def test_people_are_the_truth_where_a_majority_agrees(
     model: Path, tmp_path: Path, people_words: list[str | Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A model without such a head is measured by its own; all 14 pictures have a label."""
+    """A model without such a head is measured by its own; all 14 images have a label."""
     assert evaluate(model, *people_words) == 0
     file = read_ferplus(tmp_path / "fer2013new.csv")
     found = file.votes[file.usages == "PrivateTest"]
@@ -322,7 +322,7 @@ def test_votes_that_name_none_of_the_seven_are_refused(
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([header, *([*line[:2], *[0] * 10] for line in lines)])
     assert evaluate(model, *people_words) == 1
-    assert "no picture of split 'test' has a strict majority" in capsys.readouterr().err
+    assert "no image of split 'test' has a strict majority" in capsys.readouterr().err
 
 
 def test_photos_are_measured_by_their_largest_face(
@@ -369,10 +369,10 @@ def test_missing_data_is_code_1(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_real_archive_has_the_seeds_test_pictures(
+def test_the_real_archive_has_the_seeds_test_images(
     model: Path, fer2013_archive: Path, tmp_path: Path
 ) -> None:
-    """Supports of the seed's own report; 568 test pictures have a copy in training."""
+    """Supports of the seed's own report; 568 test images have a copy in training."""
     assert evaluate(model, "--data", fer2013_archive, "--out", tmp_path / "out") == 0
     data = report_of(tmp_path / "out")
     supports = [data["per_class"][name]["support"] for name in FER2013]

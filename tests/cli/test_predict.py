@@ -1,4 +1,4 @@
-"""The verb predict: rows for every input, three formats, marked pictures, exit codes."""
+"""The verb predict: rows for every input, three formats, marked images, exit codes."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from facial_expressions.results import Face
 
 @pytest.fixture
 def folder(tmp_path: Path, astronaut: Path) -> Path:
-    """Pictures of several kinds, a text named as a picture, a note, hidden files and folders."""
-    root = tmp_path / "pictures"
+    """Images of several kinds, a text named as an image, a note, hidden files and folders."""
+    root = tmp_path / "images"
     (root / "inner" / "deep").mkdir(parents=True)
     (root / ".hidden").mkdir()
     shutil.copy(astronaut, root / "b.png")
     with Image.open(astronaut) as photo:
         photo.save(root / "inner" / "a.JPG", quality=95)
     Image.new("RGB", (60, 40), "white").save(root / "inner" / "deep" / "写真 ü.webp")
-    (root / "c.jpg").write_text("no picture")
+    (root / "c.jpg").write_text("no image")
     (root / "notes.txt").write_text("not looked at")
     shutil.copy(astronaut, root / ".hidden" / "d.png")
     shutil.copy(astronaut, root / ".e.png")
@@ -87,9 +87,9 @@ def test_folders_are_walked_in_order_and_one_bad_file_is_its_own_row(
     assert [row["source"] for row in rows] == [str(folder / name) for name in names]
     assert [row["status"] for row in rows] == ["ok", "rejected", "ok", "ok"]
     assert [len(row.get("faces", [])) for row in rows] == [1, 0, 1, 0]
-    assert "no picture" in rows[1]["error"]
+    assert "no image" in rows[1]["error"]
     assert code == 1
-    assert err == "4 pictures: 3 ok, 1 rejected; 2 faces\n"
+    assert err == "4 images: 3 ok, 1 rejected; 2 faces\n"
 
 
 def test_a_photo_without_a_face_is_ok(
@@ -114,14 +114,14 @@ def test_missing_empty_foreign_and_cut_files_are_rejected(
     assert "received" in row["error"]
 
 
-def test_a_folder_without_pictures_is_skipped(
+def test_a_folder_without_images_is_skipped(
     capsys: pytest.CaptureFixture[str], tiny_model: Path, tmp_path: Path
 ) -> None:
     for name in ("a.txt", "b.txt", ".hidden.png"):
         (tmp_path / name).touch()
     code, out, _ = run(capsys, tiny_model, tmp_path)
     assert code == 0
-    assert "skipped: 0 pictures in the folder; received" in out
+    assert "skipped: 0 images in the folder; received" in out
     assert "with 2 files of other kinds" in out
 
 
@@ -144,7 +144,7 @@ def test_a_file_named_twice_is_skipped_the_second_time(
     assert "1 skipped" in err
 
 
-def test_text_names_picture_and_faces(
+def test_text_names_image_and_faces(
     capsys: pytest.CaptureFixture[str], tiny_model: Path, astronaut: Path
 ) -> None:
     _, out, _ = run(capsys, tiny_model, astronaut, astronaut.parent / "coffee.png")
@@ -155,7 +155,7 @@ def test_text_names_picture_and_faces(
     assert second.endswith("600x400  no face")
 
 
-def test_csv_has_a_line_per_face_and_one_for_a_picture_without(
+def test_csv_has_a_line_per_face_and_one_for_an_image_without(
     capsys: pytest.CaptureFixture[str], tiny_model: Path, folder: Path
 ) -> None:
     _, out, _ = run(capsys, tiny_model, folder, "--format", "csv")
@@ -168,13 +168,13 @@ def test_csv_has_a_line_per_face_and_one_for_a_picture_without(
     assert all(None not in row and None not in row.values() for row in rows)
 
 
-def test_marked_pictures_are_written_and_inputs_left_alone(
+def test_marked_images_are_written_and_inputs_left_alone(
     capsys: pytest.CaptureFixture[str], tiny_model: Path, folder: Path
 ) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     code, _, err = run(capsys, tiny_model, folder, "--draw", folder)
     assert code == 1
-    assert f"marked pictures are in {folder}" in err
+    assert f"marked images are in {folder}" in err
     written = {path.name for path in folder.rglob("*") if path.is_file()} - {p.name for p in before}
     assert written == {"b-faces.png", "a-faces.jpg", "写真 ü-faces.png"}
     assert all(path.read_bytes() == content for path, content in before.items())
@@ -192,7 +192,7 @@ def test_min_confidence_marks_answers_as_uncertain(
     assert rows_of(out)[0]["faces"][0]["uncertain"] is False
 
 
-def test_larger_pictures_than_allowed_are_rejected(
+def test_larger_images_than_allowed_are_rejected(
     capsys: pytest.CaptureFixture[str], tiny_model: Path, astronaut: Path
 ) -> None:
     code, out, _ = run(capsys, tiny_model, astronaut, "--max-pixels", "1000")

@@ -28,7 +28,7 @@ def make_terminal(monkeypatch: pytest.MonkeyPatch, name: str) -> Terminal:
 
 
 def run_bar(*, prints_rows: bool = False, is_logged: bool = False, text: str = "") -> None:
-    with progress_bar("pictures", prints_rows=prints_rows, is_logged=is_logged) as bar:
+    with progress_bar("images", prints_rows=prints_rows, is_logged=is_logged) as bar:
         for done in range(1, 4):
             bar.show(done, 1200, text=text)
 
@@ -39,7 +39,7 @@ def test_a_terminal_shows_how_much_is_done_and_the_bar_goes(
 ) -> None:
     terminal = make_terminal(monkeypatch, "stderr")
     run_bar(text=text)
-    assert "pictures" in terminal.getvalue()
+    assert "images" in terminal.getvalue()
     assert said in terminal.getvalue()
     assert terminal.getvalue().endswith("\x1b[2K"), "the line is wiped"
 
@@ -67,5 +67,5 @@ def test_a_long_batch_logs_how_far_it_is(
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     run_bar(is_logged=True)
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(",")[0] for line in lines] == ["pictures 1/1", "pictures 3/1"]
+    assert [line.split(",")[0] for line in lines] == ["images 1/1", "images 3/1"]
     assert lines[1].endswith(" left")

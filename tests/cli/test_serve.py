@@ -50,7 +50,7 @@ def serving(*options: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str]
 
 
 def post(port: int, body: bytes, content_type: str = "image/png") -> int:
-    """Send a picture until the server is ready; return the status."""
+    """Send an image until the server is ready; return the status."""
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("POST", "/v1/recognize", body, {"Content-Type": content_type})

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from facial_expressions.cli.main import main
-from tests.media.videos import even_times, face_picture, read_back, scene, write_video
+from tests.media.videos import even_times, face_image, read_back, scene, write_video
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory, astronaut: Path) -> Path:
-    face = face_picture(astronaut)
+    face = face_image(astronaut)
     shown = [scene(face, [(20 + 4 * index, 60)] if index < 8 else []) for index in range(12)]
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     return write_video(path, shown, even_times(12), sound="aac")
@@ -184,7 +184,7 @@ def test_a_file_is_not_looked_for_again(
 def test_v05_ctrl_c_and_sigterm_leave_valid_files(
     sent: signal.Signals, code: int, said: str, astronaut: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    face = face_picture(astronaut)
+    face = face_image(astronaut)
     shown = (scene(face, [(index % 200, 60)]) for index in range(600))
     clip = write_video(tmp_path / "long.mp4", shown, even_times(600))
     rows, marked, summary = (tmp_path / name for name in ("r.jsonl", "m.mp4", "s.json"))

@@ -59,7 +59,7 @@ def test_leaks_are_counted_between_each_two_splits(report: AuditReport) -> None:
     assert found == {("validation", "train"): 1, ("test", "train"): 1, ("test", "validation"): 1}
 
 
-def test_blank_pictures_are_named_whatever_their_shade(report: AuditReport) -> None:
+def test_blank_images_are_named_whatever_their_shade(report: AuditReport) -> None:
     assert report.blank == ("row 38", "row 39")
 
 
@@ -73,9 +73,9 @@ def test_balance_counts_each_class(report: AuditReport) -> None:
 
 def test_text_names_the_splits_as_the_competition_does(report: AuditReport) -> None:
     text = report.to_text()
-    assert "1 PublicTest pictures have a copy in Training" in text
-    assert "2 groups of byte-identical pictures, 5 pictures in them, 1 groups with" in text
-    assert "2 pictures are one grey value" in text
+    assert "1 PublicTest images have a copy in Training" in text
+    assert "2 groups of byte-identical images, 5 images in them, 1 groups with" in text
+    assert "2 images are one grey value" in text
     assert "FER+" not in text
 
 
@@ -122,7 +122,7 @@ def _sum_of_ink(image: Image.Image) -> int:
     return int((grey < 200).sum())
 
 
-def test_picture_shows_conflicts_and_blanks(report: AuditReport, dataset: Dataset) -> None:
+def test_image_shows_conflicts_and_blanks(report: AuditReport, dataset: Dataset) -> None:
     sheet = draw_audit(report, dataset)
     assert (sheet.mode, sheet.width) == ("RGB", 2 * 24 + 8 * 160)
     assert sheet.height == 2 * 24 + 2 * (44 + 180)
@@ -133,7 +133,7 @@ def test_picture_shows_conflicts_and_blanks(report: AuditReport, dataset: Datase
     assert black.max() == 0
 
 
-def test_nothing_found_still_makes_a_picture(tmp_path: Path) -> None:
+def test_nothing_found_still_makes_an_image(tmp_path: Path) -> None:
     path = write_competition_csv(tmp_path / "clean.csv", CLEAN)
     clean = load_dataset(path, allow_partial=True)
     report = audit_dataset(clean)

@@ -46,7 +46,7 @@ def test_kaggle_folder_and_zip_read_the_same(tmp_path: Path) -> None:
     assert np.array_equal(folder.rows.usages, packed.rows.usages)
 
 
-def test_kaggle_pictures_are_the_drawn_ones(tmp_path: Path) -> None:
+def test_kaggle_images_are_the_drawn_ones(tmp_path: Path) -> None:
     rows = read_class_folders(write_kaggle_folder(tmp_path / "fer", ROWS)).rows
     for image, label, usage, source in zip(
         rows.images, rows.labels, rows.usages, rows.sources, strict=True
@@ -77,7 +77,7 @@ def test_kaggle_without_usages_takes_the_protocol_kaggle(tmp_path: Path) -> None
     dataset = load_dataset(path, protocol="kaggle", allow_partial=True)
     assert [len(split) for split in dataset.splits()] == [28, 7, 14]
     assert set(dataset.test.usages.tolist()) == {""}
-    with pytest.raises(DatasetError, match=r"needs 28,709 train \+ 7,178 test pictures"):
+    with pytest.raises(DatasetError, match=r"needs 28,709 train \+ 7,178 test images"):
         load_dataset(path, protocol="kaggle")
 
 
@@ -112,8 +112,8 @@ def test_any_class_folders_are_read_with_synonyms(tmp_path: Path) -> None:
     assert [len(split) for split in dataset.splits()] == [0, 0, 2]
     assert dataset.test.sources == ("02_Happiness/b.jpg", "Anger/a.jpg")
     assert dataset.left_out == (
-        "class folder smirk: no expression of ours, 2 pictures left out",
-        "1 files that are no pictures left out",
+        "class folder smirk: no expression of ours, 2 images left out",
+        "1 files that are no images left out",
     )
 
 
@@ -133,7 +133,7 @@ def test_split_folders_are_kept_and_validation_is_made_where_missing(tmp_path: P
     assert [len(split) for split in dataset.splits()] == [10, 1, 1]
 
 
-def test_unreadable_picture_is_named_and_the_rest_read(tmp_path: Path) -> None:
+def test_unreadable_image_is_named_and_the_rest_read(tmp_path: Path) -> None:
     face = jpeg(draw_face("sad", 1))
     files = {"sad/a.jpg": face, "sad/b.jpg": face[:200], "sad/c.jpg": b"", "happy/d.jpg": face}
     dataset = load_dataset(write_folder(tmp_path / "faces", files))
@@ -144,14 +144,14 @@ def test_unreadable_picture_is_named_and_the_rest_read(tmp_path: Path) -> None:
     assert "is empty" in dataset.left_out[1]
 
 
-def test_unreadable_picture_of_fer2013_is_named_in_the_error(tmp_path: Path) -> None:
+def test_unreadable_image_of_fer2013_is_named_in_the_error(tmp_path: Path) -> None:
     files = kaggle_files(ROWS)
-    files["train/sad/Training_5.jpg"] = b"not a picture"
+    files["train/sad/Training_5.jpg"] = b"not an image"
     with pytest.raises(DatasetError, match=r"left out: train/sad/Training_5\.jpg cannot be read: "):
         load_dataset(write_zip(tmp_path / "fer.zip", files))
 
 
-def test_large_colour_and_transparent_pictures_become_small_and_grey(tmp_path: Path) -> None:
+def test_large_colour_and_transparent_images_become_small_and_grey(tmp_path: Path) -> None:
     red = Image.new("RGB", (480, 320), (255, 0, 0))
     clear = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
     deep = Image.fromarray(np.full((50, 50), 32_896, np.uint16))
@@ -162,11 +162,11 @@ def test_large_colour_and_transparent_pictures_become_small_and_grey(tmp_path: P
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:
-    picture = Image.fromarray(np.repeat(np.array([[0], [255]], np.uint8), 24, 0).repeat(48, 1))
+    photo = Image.fromarray(np.repeat(np.array([[0], [255]], np.uint8), 24, 0).repeat(48, 1))
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     stream = io.BytesIO()
-    picture.save(stream, "JPEG", exif=exif)
+    photo.save(stream, "JPEG", exif=exif)
     path = write_folder(tmp_path / "faces", {"sad/a.jpg": stream.getvalue()})
     image = load_dataset(path).test.images[0]
     assert image[:20].min() > 200
@@ -257,7 +257,7 @@ def test_zip_bomb_is_left_out(tmp_path: Path) -> None:
     assert "sad/bomb.jpg is too large; received 67 MB or more" in dataset.left_out[0]
 
 
-def test_picture_bomb_is_left_out(tmp_path: Path) -> None:
+def test_image_bomb_is_left_out(tmp_path: Path) -> None:
     bomb = png(Image.new("1", (8_000, 8_000)))
     dataset = load_dataset(
         write_folder(tmp_path / "x", {"sad/a.png": bomb, "sad/b.png": png(Image.new("L", (9, 9)))})

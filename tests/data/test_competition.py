@@ -129,7 +129,7 @@ def test_d01_wrong_count_of_rows_is_refused(tmp_path: Path) -> None:
     path = write_competition_csv(tmp_path / "fer2013.csv", ROWS)
     with pytest.raises(
         DatasetError,
-        match=r"needs 28,709 Training \+ 3,589 PublicTest \+ 3,589 PrivateTest pictures; "
+        match=r"needs 28,709 Training \+ 3,589 PublicTest \+ 3,589 PrivateTest images; "
         r"received 14 Training \+ 7 PublicTest \+ 7 PrivateTest",
     ):
         load_dataset(path)

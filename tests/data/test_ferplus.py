@@ -1,4 +1,4 @@
-"""FER+: reading votes, soft labels, the strict majority, and finding each picture's votes."""
+"""FER+: reading votes, soft labels, the strict majority, and finding each image's votes."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def test_soft_labels_are_votes_over_their_sum() -> None:
     assert soft_labels(votes(unknown=10)).sum() == 0
 
 
-def test_votes_say_what_labels_pictures_with_such_votes_have() -> None:
-    """Two pictures are all happy and labelled 0, two all sad and labelled 1, one half and half.
+def test_votes_say_what_labels_images_with_such_votes_have() -> None:
+    """Two images are all happy and labelled 0, two all sad and labelled 1, one half and half.
 
     The half one is labelled 0. Least squares by hand: happy is worth 1.1 of label 0 and -0.1 of
     label 1, sad 0.1 and 0.9.
@@ -174,7 +174,7 @@ def test_votes_follow_the_competition_rows(tmp_path: Path, protocol: str) -> Non
 
 
 @pytest.mark.parametrize("protocol", ["competition", "kaggle"])
-def test_votes_follow_the_kaggle_pictures_by_pixels(tmp_path: Path, protocol: str) -> None:
+def test_votes_follow_the_kaggle_images_by_pixels(tmp_path: Path, protocol: str) -> None:
     path = write_kaggle_zip(tmp_path / "fer.zip", ROWS)
     dataset = load_dataset(path, protocol=protocol, allow_partial=True)
     order = np.random.default_rng(0).permutation(len(ROWS))

@@ -1,4 +1,4 @@
-"""Matching JPEG pictures to the lossless rows they were made from."""
+"""Matching JPEG images to the lossless rows they were made from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.data.matching import match_pictures, match_rows
+from facial_expressions.data.matching import match_images, match_rows
 from facial_expressions.errors import DatasetError
 from tests.builders import jpeg, make_rows
 
@@ -24,41 +24,41 @@ def through_jpeg(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def split_of(images: NDArray[np.uint8], labels: list[int], usages: list[str]) -> Split:
-    sources = tuple(f"picture {k}" for k in range(len(images)))
+    sources = tuple(f"image {k}" for k in range(len(images)))
     return Split("all", images, np.array(labels, np.int64), np.array(usages), sources)
 
 
 def test_each_jpeg_finds_its_row() -> None:
-    assert np.array_equal(match_pictures(through_jpeg(IMAGES[ORDER]), IMAGES), ORDER)
+    assert np.array_equal(match_images(through_jpeg(IMAGES[ORDER]), IMAGES), ORDER)
 
 
 def test_copies_are_given_away_once_each() -> None:
     rows = np.concatenate([IMAGES[:1]] * 11 + [IMAGES[1:3]])
-    pictures = through_jpeg(rows)
-    match = match_pictures(pictures, rows)
+    images = through_jpeg(rows)
+    match = match_images(images, rows)
     assert sorted(match.tolist()) == list(range(13))
     assert match[11:].tolist() == [11, 12]
 
 
-def test_a_picture_that_is_no_row_is_not_matched() -> None:
-    assert match_pictures(IMAGES[:2], IMAGES[1:3]).tolist() == [-1, 0]
+def test_an_image_that_is_no_row_is_not_matched() -> None:
+    assert match_images(IMAGES[:2], IMAGES[1:3]).tolist() == [-1, 0]
 
 
-def test_equal_pictures_are_told_apart_by_label_and_usage() -> None:
+def test_equal_images_are_told_apart_by_label_and_usage() -> None:
     same = IMAGES[[0, 0, 0]]
     rows = split_of(same, [3, 1, 1], ["Training", "Training", "PublicTest"])
-    pictures = split_of(through_jpeg(same), [1, 3, 1], ["PublicTest", "Training", "Training"])
-    assert match_rows(pictures, rows).tolist() == [2, 0, 1]
+    images = split_of(through_jpeg(same), [1, 3, 1], ["PublicTest", "Training", "Training"])
+    assert match_rows(images, rows).tolist() == [2, 0, 1]
 
 
 def test_another_label_is_no_hindrance_when_the_pixels_are_unique() -> None:
     rows = split_of(IMAGES[:3], [0, 1, 2], ["Training"] * 3)
-    pictures = split_of(through_jpeg(IMAGES[:3]), [0, 5, 2], ["Training"] * 3)
-    assert match_rows(pictures, rows).tolist() == [0, 1, 2]
+    images = split_of(through_jpeg(IMAGES[:3]), [0, 5, 2], ["Training"] * 3)
+    assert match_rows(images, rows).tolist() == [0, 1, 2]
 
 
-def test_foreign_picture_is_named() -> None:
+def test_foreign_image_is_named() -> None:
     rows = split_of(IMAGES[:2], [0, 1], ["Training"] * 2)
-    pictures = split_of(IMAGES[[0, 2]], [0, 1], ["Training"] * 2)
-    with pytest.raises(DatasetError, match=r"1 of 2 pictures are in no row .* received picture 1"):
-        match_rows(pictures, rows)
+    images = split_of(IMAGES[[0, 2]], [0, 1], ["Training"] * 2)
+    with pytest.raises(DatasetError, match=r"1 of 2 images are in no row .* received image 1"):
+        match_rows(images, rows)

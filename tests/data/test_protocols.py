@@ -1,4 +1,4 @@
-"""Protocols: which picture goes into which split."""
+"""Protocols: which image goes into which split."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FER2013_TRAINING = {
 
 
 def reading_of_real_size(kind: Kind = "competition") -> Reading:
-    """A reading with FER-2013's class counts and 1x1 pictures."""
+    """A reading with FER-2013's class counts and 1x1 images."""
     rows = [
         (FER2013.id_of(label), "Training", f"row {k}", "train")
         for label, n in FER2013_TRAINING.items()
@@ -61,7 +61,7 @@ def test_kaggle_test_split_keeps_both_usages() -> None:
     }
 
 
-def test_no_picture_is_lost_or_doubled() -> None:
+def test_no_image_is_lost_or_doubled() -> None:
     reading = reading_of_real_size()
     protocols: tuple[Protocol, ...] = ("kaggle", "competition")
     for protocol in protocols:
@@ -100,7 +100,7 @@ def test_competition_needs_usages() -> None:
         images=reading.rows.images[:2],
         rows=[(0, "Training", "a", "train"), (0, "", "b", "test")],
     )
-    with pytest.raises(DatasetError, match="received 1 pictures that do not say so"):
+    with pytest.raises(DatasetError, match="received 1 images that do not say so"):
         divide(bare, "competition", seed=0)
 
 

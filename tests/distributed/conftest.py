@@ -1,4 +1,4 @@
-"""Lists of names that stand for pictures, and rows read back."""
+"""Lists of names that stand for images, and rows read back."""
 
 from __future__ import annotations
 

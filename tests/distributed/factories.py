@@ -1,4 +1,4 @@
-"""Recognizers for workers of their own processes: they answer by a picture's name, or die at it."""
+"""Recognizers for workers of their own processes: they answer by an image's name, or die at it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ POISON_EXIT = 77
 
 
 class _ByName:
-    """Does what a picture's name says.
+    """Does what an image's name says.
 
     ``poison`` ends the process, ``once`` does so the first time, ``bug`` raises, ``stuck`` sleeps;
-    any other picture is ``ok`` and as wide as its name has letters.
+    any other image is ``ok`` and as wide as its name has letters.
     """
 
     def __init__(self, pause_s: float = 0.0) -> None:

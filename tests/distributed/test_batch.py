@@ -67,7 +67,7 @@ def test_rows_equal_those_of_one_recognizer(
     assert not summary.is_clean
 
 
-def test_pictures_that_kill_their_worker_cost_their_own_rows_only(
+def test_images_that_kill_their_worker_cost_their_own_rows_only(
     tmp_path: Path, write_list: WriteList, read_rows: ReadRows
 ) -> None:
     names = [f"{number}.jpg" for number in range(24)]
@@ -84,7 +84,7 @@ def test_pictures_that_kill_their_worker_cost_their_own_rows_only(
     assert (tmp_path / "once.died").exists()
 
 
-def test_a_picture_that_never_ends_is_given_up(
+def test_an_image_that_never_ends_is_given_up(
     tmp_path: Path, write_list: WriteList, read_rows: ReadRows
 ) -> None:
     workers = WorkerOptions(n_workers=1, timeout_s=0.5)
@@ -97,7 +97,7 @@ def test_a_picture_that_never_ends_is_given_up(
 def test_workers_that_are_killed_lose_no_row(
     tmp_path: Path, write_list: WriteList, read_rows: ReadRows
 ) -> None:
-    """Again and again a worker gets SIGKILL, while it does innocent pictures."""
+    """Again and again a worker gets SIGKILL, while it does innocent images."""
     names = [f"{number}.jpg" for number in range(120)]
     killed: list[int] = []
 
@@ -280,7 +280,7 @@ def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
     """Workers import neither it nor what lies among the photos."""
     photos = tmp_path / "photos"
     photos.mkdir()
-    (photos / "no-picture.jpg").write_bytes(b"text")
+    (photos / "no-image.jpg").write_bytes(b"text")
     (photos / "numpy.py").write_text("raise SystemExit('this is no NumPy')")
     text = "print(run_batch('.', '../rows').counts['rejected'])"
     done = run_script(text, tmp_path / "script.py", photos)

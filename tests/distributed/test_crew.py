@@ -83,7 +83,7 @@ def test_every_input_is_answered_once() -> None:
     ]
 
 
-def test_the_picture_that_kills_is_given_up_after_three_deaths_and_the_rest_is_done() -> None:
+def test_the_image_that_kills_is_given_up_after_three_deaths_and_the_rest_is_done() -> None:
     backend = ScriptedBackend(lambda name: name == "poison")
     crew = Crew(backend, 2)
     submit(crew, ["a", "poison", "b"], ["c"], ["d", "e"])
@@ -96,7 +96,7 @@ def test_the_picture_that_kills_is_given_up_after_three_deaths_and_the_rest_is_d
 
 
 def test_tasks_that_merely_waited_are_not_suspect() -> None:
-    """The second task of a worker that dies is sent again as it was, not picture by picture."""
+    """The second task of a worker that dies is sent again as it was, not image by image."""
     backend = ScriptedBackend(lambda name: name == "poison")
     crew = Crew(backend, 1)
     submit(crew, ["poison"], ["a", "b"])
@@ -104,7 +104,7 @@ def test_tasks_that_merely_waited_are_not_suspect() -> None:
     assert {indices for _, indices in backend.sent} == {(0,), (1, 2)}
 
 
-def test_a_death_that_was_not_the_pictures_fault_costs_no_row() -> None:
+def test_a_death_that_was_not_the_images_fault_costs_no_row() -> None:
     killed = iter([True, False])
     crew = Crew(ScriptedBackend(lambda name: name == "a" and next(killed, False)), 2)
     submit(crew, ["a", "b"], ["c", "d"])
@@ -113,7 +113,7 @@ def test_a_death_that_was_not_the_pictures_fault_costs_no_row() -> None:
     ]  # fmt: skip
 
 
-def test_a_stuck_worker_is_ended_and_its_picture_given_up() -> None:
+def test_a_stuck_worker_is_ended_and_its_image_given_up() -> None:
     class Stuck(ScriptedBackend):
         def wait(self, timeout_s: float) -> list[WorkerEvent]:
             events = [*self.events]
@@ -172,7 +172,7 @@ def test_there_is_room_for_as_many_waiting_tasks_as_workers() -> None:
     assert not crew.has_room
 
 
-def test_few_rows_wait_for_a_picture_that_is_not_done() -> None:
+def test_few_rows_wait_for_an_image_that_is_not_done() -> None:
     """The other worker goes on only so far, and takes no more inputs than there is room for."""
 
     class FirstDoneLate(ScriptedBackend):

@@ -94,7 +94,7 @@ def test_the_output_folder_is_not_looked_into(tmp_path: Path) -> None:
     assert sources(f"{tmp_path}/*/*", tmp_path / "rows") == [str(tmp_path / "rows2" / "c.jpg")]
 
 
-def test_a_glob_finds_pictures_and_archives(tmp_path: Path) -> None:
+def test_a_glob_finds_images_and_archives(tmp_path: Path) -> None:
     touch(tmp_path, "x/b.jpg", "x/y/a.png", "x/notes.txt")
     listing = InputListing(f"{tmp_path}/**/*", OUT)
     assert [one.source for one in listing] == [
@@ -132,7 +132,7 @@ def test_csv_and_json_lines_name_their_path(tmp_path: Path) -> None:
 
 
 def test_a_csv_without_a_column_of_paths_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("label,picture\nhappy,a.jpg\n")
+    (tmp_path / "a.csv").write_text("label,image\nhappy,a.jpg\n")
     with pytest.raises(BatchError, match="needs a column path"):
         list(InputListing(str(tmp_path / "a.csv"), OUT))
 
@@ -199,9 +199,7 @@ def test_a_missing_input_is_refused(tmp_path: Path) -> None:
 def test_a_list_of_many_is_not_held_in_memory(tmp_path: Path) -> None:
     paths = tmp_path / "many.txt"
     with paths.open("w") as file:
-        file.writelines(
-            f"folder/with/a/name/picture-{number:06d}.jpg\n" for number in range(40_000)
-        )
+        file.writelines(f"folder/with/a/name/image-{number:06d}.jpg\n" for number in range(40_000))
     listing = iter(InputListing(str(paths), OUT))
     for _ in range(2_000):
         next(listing)

@@ -62,7 +62,7 @@ def test_deaths_cost_one_row_each_and_an_interrupted_batch_is_resumed(
 ) -> None:
     """Our own processes finish what Ray's actors began.
 
-    An actor dies in its constructor; one picture always kills, one raises, one kills once; then
+    An actor dies in its constructor; one image always kills, one raises, one kills once; then
     comes Ctrl-C.
     """
     names = [f"{number}.jpg" for number in range(24)]

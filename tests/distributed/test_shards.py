@@ -24,7 +24,7 @@ FACE = Face(
 RESULTS = (
     ImageResult("a.jpg", "ok", 64, 48, (FACE, FACE)),
     ImageResult("b.jpg", "ok", 8, 9),
-    ImageResult("c.jpg", "rejected", error="no picture"),
+    ImageResult("c.jpg", "rejected", error="no image"),
     ImageResult(os.fsdecode(b"\xff.jpg"), "failed", error="x"),
 )
 ROWS = [to_json(IMAGE, result.to_dict()) for result in RESULTS]
@@ -54,7 +54,7 @@ def test_parquet_has_the_same_fields(tmp_path: Path) -> None:
     assert [row["status"] for row in rows] == ["ok", "ok", "rejected", "failed"]
     assert [len(row["faces"]) for row in rows] == [2, 0, 0, 0]
     assert [row["width"] for row in rows] == [64, 8, None, None]
-    assert [row["error"] for row in rows] == [None, None, "no picture", "x"]
+    assert [row["error"] for row in rows] == [None, None, "no image", "x"]
     face = rows[0]["faces"][0]
     assert face == json.loads(ROWS[0])["faces"][0]
 

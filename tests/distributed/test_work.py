@@ -22,12 +22,12 @@ def recognizer() -> RowRecognizer:
 def test_every_input_has_its_row_in_order(
     recognizer: RowRecognizer, astronaut: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     content = b"head" + astronaut.read_bytes() + b"tail"
-    (tmp_path / "pictures.tar").write_bytes(content)
+    (tmp_path / "images.tar").write_bytes(content)
     inputs = [
         BatchInput("gone.jpg"),
-        BatchInput("pictures.tar/a.png", "pictures.tar", 4, len(content) - 8),
+        BatchInput("images.tar/a.png", "images.tar", 4, len(content) - 8),
         BatchInput("vanished.jpg", is_listed=True),
         BatchInput("text.jpg", is_listed=True),
         BatchInput(str(astronaut), is_listed=True),

@@ -16,7 +16,7 @@ from PIL import Image
 from facial_expressions.cli.main import main
 from tests import builders
 from tests.documentation.pages import ROOT, blocks, chains, link, pages
-from tests.media.videos import even_times, face_picture, scene, write_video
+from tests.media.videos import even_times, face_image, scene, write_video
 
 PYTHON_PAGES = [page for page in pages() if blocks(page, "python")]
 CHAINS = chains()
@@ -35,7 +35,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, astronaut: Path) -> Path:
     (folder / "photos" / "inner").mkdir(parents=True)
     shutil.copy(folder / "photo.jpg", folder / "photos" / "inner" / "one.jpg")
     (folder / "list.csv").write_text("path\nphotos/inner/one.jpg\n", encoding="utf-8")
-    shown = [scene(face_picture(astronaut), [(40 + 5 * index, 60)]) for index in range(6)]
+    shown = [scene(face_image(astronaut), [(40 + 5 * index, 60)]) for index in range(6)]
     write_video(folder / "clip.mp4", shown, even_times(6), sound="aac")
     rows = builders.make_rows(train=4, public=1, private=1)
     builders.write_kaggle_zip(folder / "archive.zip", rows)
@@ -89,7 +89,7 @@ def steps_without_a_graph() -> Iterator[None]:
 def _made_for_the_tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the tiny data set for FER-2013, and what is made of it for worth making.
 
-    To see where a network without maps looks, 9 places of a picture are covered instead of 144.
+    To see where a network without maps looks, 9 places of an image are covered instead of 144.
     """
     monkeypatch.setattr("facial_expressions.data.load.check_fer2013_counts", lambda reading: None)
     monkeypatch.setattr("facial_expressions.evaluation.samples._STRIDE_FRACTION", 1 / 3)

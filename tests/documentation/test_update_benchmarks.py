@@ -58,7 +58,7 @@ def test_what_was_measured_stands_beside_what_was_aimed_at(results: Results) -> 
     assert any("Keras path | `peer` | 24.0x | 15x | 30x |" in line for line in lines)
     assert any("default detector | `peer` | 2.50x | 2x | 5x |" in line for line in lines)
     assert any("frames/s | `peer` | 50 | 30 | 100 |" in line for line in lines)
-    assert any("| 5 of 6 faces, 2 modes | 100 % |" in line for line in lines)
+    assert any("| 5 of 6 faces, 2 modes | 100% |" in line for line in lines)
 
 
 def test_found_faces_stand_under_their_widths() -> None:
@@ -67,7 +67,7 @@ def test_found_faces_stand_under_their_widths() -> None:
         "2x2, full": {"ms": 2.5, "found": {"12": 0.25}, "false": 0},
     }
     lines = detection({"detection": {"figures": {"threads": 2, **settings}}})
-    assert lines[0] == "| picture, searched in | ms | 12 px | 96 px | false |"
+    assert lines[0] == "| image, searched in | ms | 12 px | 96 px | false |"
     assert lines[2:] == ["| 1x1, full | 12 | 50% | 100% | 3 |", "| 2x2, full | 2 | 25% |  | 0 |"]
 
 
@@ -82,8 +82,8 @@ def test_what_was_not_measured_says_so() -> None:
 def test_costs_are_worked_out_from_the_rate_of_one_core(results: Results) -> None:
     """1e7 / (100 / 2) / 3600 = 55.6; 1000 * 3600 * 25 / (50 / 4) / 3600 = 2000 core-hours."""
     lines = cost(results)
-    assert lines[2] == "| pictures, own processes | 50.0/s | 56 | $3 | 0.9 h |"
-    assert lines[3] == "| pictures, Ray | not measured |  |  |  |"
+    assert lines[2] == "| images, own processes | 50.0/s | 56 | $3 | 0.9 h |"
+    assert lines[3] == "| images, Ray | not measured |  |  |  |"
     assert lines[4] == "| video, a detection on every frame | 12.5/s | 2,000 | $100 | 31.2 h |"
 
 

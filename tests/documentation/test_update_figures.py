@@ -37,10 +37,10 @@ class _AlwaysHappy:
 
 @pytest.fixture
 def reports() -> Reports:
-    """A report of four pictures, three of them happy, two of them of the private test."""
-    pictures = np.zeros((4, 48, 48), np.uint8)
+    """A report of four images, three of them happy, two of them of the private test."""
+    images = np.zeros((4, 48, 48), np.uint8)
     usages = np.array(["PublicTest", "PublicTest", "PrivateTest", "PrivateTest"])
-    split = Split("test", pictures, np.array([3, 3, 3, 5]), usages, tuple("abcd"))
+    split = Split("test", images, np.array([3, 3, 3, 5]), usages, tuple("abcd"))
     report: Report = evaluate(_AlwaysHappy(), split).to_dict()
     return {"happy": report, "happier": report, "happy-views": report}
 
@@ -60,9 +60,9 @@ def test_filling_twice_changes_nothing_more(reports: Reports) -> None:
 def test_summary_has_the_accuracies(reports: Reports) -> None:
     """Three of four are right, both public ones, one of two private ones."""
     filled = fill(PAGE.format(name="summary"), reports)
-    assert "| accuracy, all 4 | 45.85 % | 75.00 % (" in filled
-    assert "| accuracy, PublicTest (2) |  | 100.00 % (" in filled
-    assert "| accuracy, PrivateTest (2) |  | 50.00 % (" in filled
+    assert "| accuracy, all 4 | 45.85% | 75.00% (" in filled
+    assert "| accuracy, PublicTest (2) |  | 100.00% (" in filled
+    assert "| accuracy, PrivateTest (2) |  | 50.00% (" in filled
 
 
 def test_details_have_classes_and_confusion(reports: Reports) -> None:
@@ -78,9 +78,9 @@ def test_unknown_block_is_refused(reports: Reports) -> None:
 
 def test_models_stand_side_by_side_with_their_other_reports(reports: Reports) -> None:
     filled = fill("<!-- figures: summary happier happy -->\n<!-- /figures -->", reports)
-    assert "| FER-2013 test pictures | seed | happier | happy |" in filled
-    assert filled.count("75.00 % (") == 3  # both models on all pictures, one of them with views
-    assert "| accuracy, mean of ten views, all 7,178 |  |  | 75.00 % (" in filled
+    assert "| FER-2013 test images | seed | happier | happy |" in filled
+    assert filled.count("75.00% (") == 3  # both models on all images, one of them with views
+    assert "| accuracy, mean of ten views, all 7,178 |  |  | 75.00% (" in filled
 
 
 def test_a_model_without_a_report_is_refused(reports: Reports) -> None:
@@ -90,9 +90,9 @@ def test_a_model_without_a_report_is_refused(reports: Reports) -> None:
 
 @pytest.fixture(scope="module")
 def full() -> Report:
-    """The report above with corruptions: the same answer whatever is done to a picture."""
-    pictures = np.zeros((4, 48, 48), np.uint8)
-    split = Split("test", pictures, np.array([3, 3, 3, 5]), np.full(4, ""), tuple("abcd"))
+    """The report above with corruptions: the same answer whatever is done to an image."""
+    images = np.zeros((4, 48, 48), np.uint8)
+    split = Split("test", images, np.array([3, 3, 3, 5]), np.full(4, ""), tuple("abcd"))
     settings = EvaluationSettings(has_robustness=True)
     return evaluate(_AlwaysHappy(), split, settings=settings).to_dict()
 
@@ -100,7 +100,7 @@ def full() -> Report:
 def test_robustness_is_a_table_with_its_summary(full: Report) -> None:
     text = "\n".join(robustness_lines(full))
     assert "Clean 0.750, mean of the table 0.750: 1.000 of the clean." in text
-    row = "| low light | 75 to 20 % of the light |" + " 0.750 |" * 6
+    row = "| low light | 75 to 20% of the light |" + " 0.750 |" * 6
     assert row in text.splitlines()
     assert robustness_lines({**full, "robustness": None}) == []
 
@@ -112,9 +112,9 @@ def test_coverage_has_a_row_for_each_share_and_the_models_own(full: Report) -> N
     ]
     own = {"threshold": 0.45, "coverage": 0.512, "accuracy": 0.77}
     lines = coverage_lines({**full, "coverage": points, "uncertain": own})
-    assert lines[2] == "| 100 % | -0.100 | 50.00 % |"
-    assert lines[7] == "| 50 % | 0.400 | 75.00 % |"
-    assert lines[8] == "| **51.2 %, not `uncertain`** | 0.450 | 77.00 % |"
+    assert lines[2] == "| 100% | -0.100 | 50.00% |"
+    assert lines[7] == "| 50% | 0.400 | 75.00% |"
+    assert lines[8] == "| **51.2%, not `uncertain`** | 0.450 | 77.00% |"
 
 
 def test_calibration_is_given_before_and_after_where_both_are_known(full: Report) -> None:
@@ -152,7 +152,7 @@ def test_a_report_of_another_file_is_refused(full: Report) -> None:
         check_digests(index, {"a": mine, "a-views": other})
 
 
-def test_what_shows_pictures_or_names_rows_is_not_kept(tmp_path: Path) -> None:
+def test_what_shows_images_or_names_rows_is_not_kept(tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.mkdir()
     for name in ("report.json", "report.html", "samples.png", "predictions.csv", "robustness.png"):
@@ -189,6 +189,6 @@ def test_both_answers_stand_side_by_side() -> None:
     reports = {"happy-people": one, "happy-people-by-labels": other}
     filled = fill(PAGE.format(name="people"), reports)
     assert "| happy, PrivateTest | `--labels people` | `--labels fer2013` |" in filled
-    assert "(10) | 90.00 % (80.0 to 95.0) | 50.00 % (80.0 to 95.0) |" in filled
-    assert "| neutral faces called neutral | 85.00 % | 85.00 % |" in filled
+    assert "(10) | 90.00% (80.0 to 95.0) | 50.00% (80.0 to 95.0) |" in filled
+    assert "| neutral faces called neutral | 85.00% | 85.00% |" in filled
     assert "| distance from the votes (KL, nats) | 0.250 | 0.750 |" in filled

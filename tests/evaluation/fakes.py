@@ -32,7 +32,7 @@ class PixelClassifier:
 
 
 class BrightnessClassifier:
-    """Says ``yes`` with the mean of the right half of the picture, 0 to 255, as probability."""
+    """Says ``yes`` with the mean of the right half of the image, 0 to 255, as probability."""
 
     labels = PAIR
 
@@ -49,7 +49,7 @@ def pixel_split(
     usages: Sequence[str] | None = None,
     side_px: int = 8,
 ) -> Split:
-    """Return a split whose picture ``i`` has the first pixel ``i``, all others 0."""
+    """Return a split whose image ``i`` has the first pixel ``i``, all others 0."""
     n = len(truth)
     images = np.zeros((n, side_px, side_px), np.uint8)
     images[:, 0, 0] = np.arange(n)
@@ -58,7 +58,7 @@ def pixel_split(
         images=images,
         labels=np.array(truth, np.int64),
         usages=np.array([""] * n if usages is None else usages),
-        sources=tuple(f"picture {i}" for i in range(n)),
+        sources=tuple(f"image {i}" for i in range(n)),
     )
 
 
@@ -78,7 +78,7 @@ def random_case(
 def predictions_of(
     labels: LabelSet, truth: Sequence[int], rows: Sequence[Sequence[float]]
 ) -> Predictions:
-    """Return predictions of pictures that are named by their number."""
+    """Return predictions of images that are named by their number."""
     return Predictions(
         labels,
         tuple(str(i) for i in range(len(truth))),

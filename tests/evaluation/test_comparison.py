@@ -15,7 +15,7 @@ RIGHT, WRONG = [0.75, 0.25], [0.25, 0.75]
 
 
 def test_difference_and_paired_test_by_hand(tmp_path: Path) -> None:
-    """Ten pictures: the second is right in 8, the first in 2, never both: p = 2 * 56 / 1024."""
+    """Ten images: the second is right in 8, the first in 2, never both: p = 2 * 56 / 1024."""
     first = store_report(tmp_path / "a", predictions_of(PAIR, [0] * 10, [RIGHT] * 2 + [WRONG] * 8))
     second = store_report(tmp_path / "b", predictions_of(PAIR, [0] * 10, [WRONG] * 2 + [RIGHT] * 8))
     (comparison,) = compare_reports([read_report(first), read_report(second)])
@@ -25,7 +25,7 @@ def test_difference_and_paired_test_by_hand(tmp_path: Path) -> None:
     assert comparison.test.p_value == pytest.approx(2 * (1 + 10 + 45) / 1024)
 
 
-def test_pictures_are_matched_by_name(tmp_path: Path) -> None:
+def test_images_are_matched_by_name(tmp_path: Path) -> None:
     first = store_report(tmp_path / "a", predictions_of(PAIR, [0, 0, 0], [RIGHT, WRONG, RIGHT]))
     turned = predictions_of(PAIR, [0, 0, 0], [RIGHT, WRONG, RIGHT])
     turned = Predictions(PAIR, ("2", "1", "0"), turned.truth, turned.probabilities)
@@ -35,10 +35,10 @@ def test_pictures_are_matched_by_name(tmp_path: Path) -> None:
     assert (comparison.test.only_first, comparison.test.only_second) == (0, 0)
 
 
-@pytest.mark.parametrize("kind", ["other pictures", "other truth", "no rows"])
+@pytest.mark.parametrize("kind", ["other images", "other truth", "no rows"])
 def test_what_is_not_paired_is_not_tested(tmp_path: Path, kind: str) -> None:
     first = store_report(tmp_path / "a", predictions_of(PAIR, [0, 1], [RIGHT, WRONG]))
-    truth = [0, 1, 1] if kind == "other pictures" else [0, 0] if kind == "other truth" else [0, 1]
+    truth = [0, 1, 1] if kind == "other images" else [0, 0] if kind == "other truth" else [0, 1]
     second = store_report(
         tmp_path / "b",
         predictions_of(PAIR, truth, [RIGHT] * len(truth)),

@@ -1,4 +1,4 @@
-"""Corruptions do what their amounts say, to each picture by itself, the same way each time."""
+"""Corruptions do what their amounts say, to each image by itself, the same way each time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def middle(crop: NDArray[np.uint8]) -> tuple[float, float]:
 
 @each_kind
 def test_every_kind_has_an_amount_for_each_severity_and_grows(kind: Corruption) -> None:
-    """The distance to the picture itself grows with the severity, over many faces."""
+    """The distance to the image itself grows with the severity, over many faces."""
     assert len(kind.levels) == len(SEVERITIES)
     distances = [
         np.abs(corrupt(FACES, kind, severity=severity).astype(int) - FACES).mean()
@@ -57,7 +57,7 @@ def test_every_kind_has_an_amount_for_each_severity_and_grows(kind: Corruption) 
 
 
 @each_kind
-def test_a_picture_is_changed_alike_in_any_batch_and_order(kind: Corruption) -> None:
+def test_an_image_is_changed_alike_in_any_batch_and_order(kind: Corruption) -> None:
     together = corrupt(FACES, kind, severity=4)
     turned = corrupt(FACES[::-1], kind, severity=4)[::-1]
     alone = np.concatenate([corrupt(FACES[i : i + 1], kind, severity=4) for i in range(len(FACES))])
@@ -75,7 +75,7 @@ def test_another_seed_draws_anew(name: str) -> None:
 
 
 @each_kind
-def test_pictures_stay_crops_and_the_given_ones_stay_as_they_are(kind: Corruption) -> None:
+def test_images_stay_crops_and_the_given_ones_stay_as_they_are(kind: Corruption) -> None:
     before = FACES.copy()
     changed = corrupt(FACES, kind, severity=5)
     assert changed.shape == FACES.shape
@@ -84,14 +84,14 @@ def test_pictures_stay_crops_and_the_given_ones_stay_as_they_are(kind: Corruptio
 
 
 def test_a_shifted_box_is_off_by_exactly_its_amount() -> None:
-    """4 % of 96 pixels are 3.84; the content moves the other way than the box."""
+    """4% of 96 pixels are 3.84; the content moves the other way than the box."""
     crop = dot()
     x, y = middle(corrupt(crop, kind_of("shift"), severity=2)[0])
     assert np.hypot(x - 48, y - 48) == pytest.approx(3.84, abs=0.15)  # Pillow cuts fractions off
 
 
 def test_a_scaled_box_changes_the_size_of_the_content() -> None:
-    """A spot's area changes by 0.9 or 1.1 to the second; both signs occur among ten pictures."""
+    """A spot's area changes by 0.9 or 1.1 to the second; both signs occur among ten images."""
     spots = [dot(side_px=side) for side in range(80, 120, 4)]
     changed = [corrupt(spot, kind_of("scale"), severity=5) for spot in spots]
     ratios = [
@@ -113,7 +113,7 @@ def test_a_turned_box_turns_a_line_by_its_amount() -> None:
 
 
 def test_a_jittered_box_stays_within_its_amount() -> None:
-    """At severity 1 a spot in the middle moves by at most 2 % each way: 1.92 of 96 pixels."""
+    """At severity 1 a spot in the middle moves by at most 2% each way: 1.92 of 96 pixels."""
     spots = [np.minimum(dot(), np.uint8(255 - i)) for i in range(30)]
     moved = np.array([middle(corrupt(s, kind_of("box_jitter"), severity=1)[0]) for s in spots]) - 48
     assert np.abs(moved).max() <= 1.92 + 0.15
@@ -126,7 +126,7 @@ def test_low_light_keeps_its_share_of_the_light() -> None:
 
 
 def test_contrast_shrinks_towards_the_mean() -> None:
-    """Half 100, half 200: mean 150, a distance of 50, of which 20 % are left."""
+    """Half 100, half 200: mean 150, a distance of 50, of which 20% are left."""
     crop = flat(100)
     crop[:, :, 24:] = 200
     assert set(corrupt(crop, kind_of("contrast"), severity=5).ravel().tolist()) == {140, 160}
@@ -157,7 +157,7 @@ def test_jpeg_at_its_strongest_is_pillows_quality_30() -> None:
 
 @pytest.mark.parametrize(("severity", "percent"), [(1, 4), (2, 8), (3, 12), (4, 16), (5, 20)])
 def test_occlusion_covers_one_rectangle_of_at_most_its_area(severity: int, percent: int) -> None:
-    """The rectangle has one grey, which is found as what differs from the picture."""
+    """The rectangle has one grey, which is found as what differs from the image."""
     y, x = np.mgrid[:48, :48]
     for i in range(20):
         crop = ((x * 5 + y * 3 + i) % 251).astype(np.uint8)[None]

@@ -29,10 +29,10 @@ from tests.evaluation.fakes import random_case
 
 CASES: dict[str, tuple[list[int], list[int], int]] = {
     "random": (*(a.tolist() for a in random_case(400, 7, 1)[::2]), 7),
-    "one picture": ([2], [2], 3),
+    "one image": ([2], [2], 3),
     "one class only": ([1, 1, 1], [1, 0, 1], 7),
     "nothing right": ([0, 1, 2], [1, 2, 0], 3),
-    "class without pictures": ([0, 0, 1], [0, 2, 1], 4),
+    "class without images": ([0, 0, 1], [0, 2, 1], 4),
     "class never answered": ([0, 1, 2, 2], [0, 0, 0, 0], 3),
 }
 
@@ -130,7 +130,7 @@ def test_mcnemar_counts_the_falls_of_coins(only_first: int, only_second: int, bo
     assert result.p_value == pytest.approx(float(two_sided(only_first, only_second)))
 
 
-def test_mcnemar_stays_exact_for_thousands_of_pictures() -> None:
+def test_mcnemar_stays_exact_for_thousands_of_images() -> None:
     first = [True] * 2000 + [False] * 2200
     result = mcnemar_test(first, [not right for right in first])
     assert result.p_value == pytest.approx(float(two_sided(2000, 2200)))
@@ -156,7 +156,7 @@ def test_impossible_counts_have_no_interval(n_right: int, n: int) -> None:
         wilson_interval(n_right, n)
 
 
-def test_paired_test_needs_the_same_pictures() -> None:
+def test_paired_test_needs_the_same_images() -> None:
     with pytest.raises(ValueError, match="received shapes"):
         mcnemar_test([True], [True, False])
 

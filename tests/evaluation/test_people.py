@@ -1,4 +1,4 @@
-"""Answers against people's votes: hand-worked figures, all the pictures, and what is refused."""
+"""Answers against people's votes: hand-worked figures, all the images, and what is refused."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ def measured() -> Report:
 
 
 def test_the_strict_majority_is_the_truth_of_the_report() -> None:
-    """Of pictures 0, 1 and 4 the last is answered neutral where six of ten say sad."""
+    """Of images 0, 1 and 4 the last is answered neutral where six of ten say sad."""
     report = measured()
     assert report.n == 3
     assert report.accuracy == pytest.approx(2 / 3)
     assert report.balanced_accuracy == pytest.approx((1 + 1 + 0) / 3)
     assert [s.support for s in report.scores.per_class] == [0, 0, 0, 1, 1, 1, 0]
     assert report.predictions is not None
-    assert report.predictions.sources == ("picture 0", "picture 1", "picture 4")
+    assert report.predictions.sources == ("image 0", "image 1", "image 4")
 
 
 def test_figures_against_the_votes_by_hand() -> None:
-    """Pictures 0, 1, 2 and 4 have votes: (.8 .2), 1, (.5 .5), and (.75 sad, .25 neutral)."""
+    """Images 0, 1, 2 and 4 have votes: (.8 .2), 1, (.5 .5), and (.75 sad, .25 neutral)."""
     votes = measured().votes
     assert votes is not None
     nll = -(
@@ -97,7 +97,7 @@ def test_calibration_against_the_votes_by_hand() -> None:
 
 
 def test_the_same_answers_against_the_labels_and_the_mean_of_the_four() -> None:
-    """All five pictures: happy 1 of 1, neutral 1 of 2, sad 0 of 2."""
+    """All five images: happy 1 of 1, neutral 1 of 2, sad 0 of 2."""
     report = measured()
     assert report.against_labels is not None
     assert (report.against_labels.n, report.against_labels.accuracy) == (5, 0.4)
@@ -105,8 +105,8 @@ def test_the_same_answers_against_the_labels_and_the_mean_of_the_four() -> None:
     assert report.people_criterion == pytest.approx((2 / 3 + 2 / 3 + 0.4 + 0.5) / 4)
 
 
-def test_subsets_are_those_of_the_pictures_with_a_majority() -> None:
-    """Picture 0 is the training picture too; 1 is right, 4 is not."""
+def test_subsets_are_those_of_the_images_with_a_majority() -> None:
+    """Image 0 is the training image too; 1 is right, 4 is not."""
     subsets = measured().subsets
     assert {name: (one.n, one.accuracy) for name, one in subsets.items()} == {
         "public": (2, 1.0),
@@ -144,7 +144,7 @@ def test_votes_of_other_length_are_refused() -> None:
 @pytest.mark.parametrize("row", [{}, {"contempt": 10}, {"happy": 5, "sad": 5}])
 def test_votes_without_any_majority_are_refused(row: dict[str, int]) -> None:
     received = sum(row.values()) * 5
-    message = f"no picture of split 'test' has a strict majority .* received {received} votes on 5"
+    message = f"no image of split 'test' has a strict majority .* received {received} votes on 5"
     with pytest.raises(DatasetError, match=message):
         evaluate(classifier(), pixel_split(TRUTH), votes=votes_of(*[row] * 5))
 

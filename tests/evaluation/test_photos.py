@@ -24,7 +24,7 @@ class ScriptedRecognizer:
         for data in sources:
             assert isinstance(data, bytes)
             if data == b"broken":
-                yield ImageResult("<bytes>", "rejected", error="no picture")
+                yield ImageResult("<bytes>", "rejected", error="no image")
                 continue
             faces = tuple(map(_face, filter(None, data.decode().split(";"))))
             yield ImageResult("<bytes>", "ok", 100, 100, faces)

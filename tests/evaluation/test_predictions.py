@@ -45,7 +45,7 @@ def test_answers_do_not_depend_on_order_or_neighbours() -> None:
     whole = predict_split(classifier, split, batch_size=4)
     part = predict_split(classifier, split.take(order), batch_size=2)
     assert np.array_equal(part.probabilities, whole.probabilities[order])
-    assert part.sources == ("picture 3", "picture 0", "picture 4")
+    assert part.sources == ("image 3", "image 0", "image 4")
 
 
 def test_batches_have_at_most_the_size_asked_for() -> None:
@@ -54,7 +54,7 @@ def test_batches_have_at_most_the_size_asked_for() -> None:
     assert classifier.batch_sizes == [2, 2, 1]
 
 
-def test_progress_ends_with_all_pictures() -> None:
+def test_progress_ends_with_all_images() -> None:
     seen: list[tuple[int, int]] = []
     predict_split(
         PixelClassifier(TRIO, ROWS),
@@ -65,7 +65,7 @@ def test_progress_ends_with_all_pictures() -> None:
     assert seen == [(2, 5), (4, 5), (5, 5)]
 
 
-def test_a_picture_without_answer_is_wrong_and_has_no_confidence() -> None:
+def test_an_image_without_answer_is_wrong_and_has_no_confidence() -> None:
     nan = float("nan")
     predictions = predictions_of(PAIR, [0, 1], [[nan, nan], [0.25, 0.75]])
     assert predictions.predicted.tolist() == [-1, 1]
@@ -124,7 +124,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_split_is_refused() -> None:
-    with pytest.raises(DatasetError, match="no pictures"):
+    with pytest.raises(DatasetError, match="no images"):
         predict_split(PixelClassifier(TRIO, ROWS), pixel_split([]))
 
 
@@ -151,7 +151,7 @@ def test_a_batch_of_nothing_is_refused() -> None:
 @pytest.mark.parametrize(
     ("truth", "rows"), [([0], [[0.5, 0.5]]), ([0, 1], [[0.2, 0.3, 0.5]]), ([], [])]
 )
-def test_predictions_need_a_row_per_picture(truth: list[int], rows: list[list[float]]) -> None:
+def test_predictions_need_a_row_per_image(truth: list[int], rows: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="received"):
         predictions_of(LabelSet("trio", ("a", "b", "c")), truth, rows)
 

@@ -47,7 +47,7 @@ def some_shares(n: int, n_classes: int, seed: int) -> NDArray[np.float64]:
 
 
 def test_nll_against_shares_is_scikit_learns_log_loss_with_weights() -> None:
-    """Each picture stands there once for each class, with the share as its weight."""
+    """Each image stands there once for each class, with the share as its weight."""
     _, rows, _ = random_case(200, 7, 5)
     shares = some_shares(200, 7, 9)
     expected = sklearn.metrics.log_loss(

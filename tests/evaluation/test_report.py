@@ -84,7 +84,7 @@ def test_latency_can_be_left_out() -> None:
 
 
 def test_subsets_are_those_of_the_usages_and_of_copies_in_training() -> None:
-    """Pictures 0 and 3 are in training too; of the others (1, 2, 4) two answers are right."""
+    """Images 0 and 3 are in training too; of the others (1, 2, 4) two answers are right."""
     split = pixel_split(TRUTH, usages=["PublicTest"] * 2 + ["PrivateTest"] * 3)
     train = split.take(np.array([0, 3]))
     report = evaluate(PixelClassifier(TRIO, ROWS), split, train=train)
@@ -106,7 +106,7 @@ def test_empty_subsets_are_left_out() -> None:
     assert three_of_five().subsets == {}
 
 
-def test_without_training_pictures_no_copies_are_looked_for() -> None:
+def test_without_training_images_no_copies_are_looked_for() -> None:
     assert set(fer2013_subsets(pixel_split([0]), None)) == {"public", "private"}
 
 
@@ -168,7 +168,7 @@ def test_without_calibration_there_is_nothing_before_it() -> None:
     assert three_of_five().to_dict()["uncalibrated"] is None
 
 
-def test_pictures_without_answer_count_as_wrong_and_not_in_probabilities() -> None:
+def test_images_without_answer_count_as_wrong_and_not_in_probabilities() -> None:
     nan = float("nan")
     report = build_report(predictions_of(PAIR, [0, 1, 1], [[nan, nan], [0.2, 0.8], [0.4, 0.6]]))
     assert report.accuracy == pytest.approx(2 / 3)
@@ -216,7 +216,7 @@ def test_origin_comes_from_the_caller_or_the_classifier() -> None:
     assert three_of_five().provenance.model == "PixelClassifier"
 
 
-def test_split_digest_changes_with_pictures_and_labels() -> None:
+def test_split_digest_changes_with_images_and_labels() -> None:
     split = pixel_split([0, 1, 2])
     other_label = replace(split, labels=np.array([0, 1, 1]))
     other_pixel = replace(split, images=split.images + np.uint8(1))

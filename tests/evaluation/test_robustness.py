@@ -21,7 +21,7 @@ from tests.evaluation.fakes import PAIR
 
 
 class MeanClassifier:
-    """Says ``yes`` when the mean of a picture is 100 or more."""
+    """Says ``yes`` when the mean of an image is 100 or more."""
 
     labels = PAIR
 
@@ -31,7 +31,7 @@ class MeanClassifier:
 
 
 def grey_split(*greys: int, truth: int = 1) -> Split:
-    """Pictures of one grey each; all have the same label."""
+    """Images of one grey each; all have the same label."""
     n = len(greys)
     images = np.stack([np.full((48, 48), grey, np.uint8) for grey in greys])
     return Split("test", images, np.full(n, truth), np.full(n, ""), tuple(map(str, greys)))
@@ -46,13 +46,13 @@ def measure(split: Split, *, batch_size: int = 256) -> Robustness:
 
 
 def test_low_light_by_hand() -> None:
-    """Of 75, 60, 45, 30 and 20 % of 140, 180 and 250 three, two, one, none and none reach 100."""
+    """Of 75, 60, 45, 30 and 20% of 140, 180 and 250 three, two, one, none and none reach 100."""
     table = by_name(measure(grey_split(140, 180, 250)))
     assert table["low_light"] == pytest.approx((1, 2 / 3, 1 / 3, 0, 0))
 
 
 @pytest.mark.parametrize("name", ["shift", "scale", "rotation", "box_jitter", "blur", "contrast"])
-def test_what_leaves_a_grey_picture_as_it_is_costs_nothing(name: str) -> None:
+def test_what_leaves_a_grey_image_as_it_is_costs_nothing(name: str) -> None:
     assert by_name(measure(grey_split(120, 200)))[name] == (1,) * 5
 
 
@@ -71,7 +71,7 @@ def test_summary_figures_by_hand() -> None:
         0.5,
         (
             CorruptionFigures("shift", "box", (1,) * 5, "", (0.6, 0.5, 0.4, 0.3, 0.2)),
-            CorruptionFigures("blur", "picture", (1,) * 5, "", (0.2,) * 5),
+            CorruptionFigures("blur", "image", (1,) * 5, "", (0.2,) * 5),
         ),
     )
     assert robustness.mean_accuracy == pytest.approx(0.3)
@@ -97,7 +97,7 @@ def test_the_report_measures_it_when_asked_to() -> None:
     assert data["kinds"]["low_light"]["levels"] == [75, 60, 45, 30, 20]
 
 
-def test_progress_ends_with_every_corrupted_picture() -> None:
+def test_progress_ends_with_every_corrupted_image() -> None:
     calls: list[tuple[int, int]] = []
     measure_robustness(
         MeanClassifier(),

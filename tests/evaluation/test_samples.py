@@ -1,4 +1,4 @@
-"""Which pictures are shown, and what the occlusion map says."""
+"""Which images are shown, and what the occlusion map says."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ROWS = [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.2, 0.8], [NAN, NAN]]
 IMAGES = np.arange(6, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
 
 
-def test_one_right_and_one_wrong_picture_per_class() -> None:
-    """Of class ``yes`` no answer is wrong: the last picture has none, so it is not shown."""
+def test_one_right_and_one_wrong_image_per_class() -> None:
+    """Of class ``yes`` no answer is wrong: the last image has none, so it is not shown."""
     samples = choose_samples(predictions_of(PAIR, TRUTH, ROWS), IMAGES)
     assert [(s.truth, s.prediction, s.is_right) for s in samples] == [
         ("no", "no", True),
@@ -29,7 +29,7 @@ def test_one_right_and_one_wrong_picture_per_class() -> None:
     ]
 
 
-def test_a_sample_shows_its_own_picture_and_confidence() -> None:
+def test_a_sample_shows_its_own_image_and_confidence() -> None:
     wrong = choose_samples(predictions_of(PAIR, TRUTH, ROWS), IMAGES)[1]
     assert int(wrong.image[0, 0]) == 2
     assert round(wrong.confidence, 6) == 0.7
@@ -60,7 +60,7 @@ def test_the_map_is_hot_where_covering_harms() -> None:
     assert heat[10:38, 36:46].min() > 0.5
 
 
-def test_the_map_of_a_plain_picture_is_cold() -> None:
+def test_the_map_of_a_plain_image_is_cold() -> None:
     heat = occlusion_map(BrightnessClassifier(), np.full((12, 12), 80, np.uint8), 1)
     assert heat.max() == 0
 

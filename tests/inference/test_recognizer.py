@@ -1,4 +1,4 @@
-"""The recognizer: faces of one and of many pictures, whatever the pictures are."""
+"""The recognizer: faces of one and of many images, whatever the images are."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from facial_expressions.results import Box, Face
 
 
 class FixedDetector:
-    """Finds the same boxes in every picture."""
+    """Finds the same boxes in every image."""
 
     framing = CenterFaceDetector.framing
 
@@ -36,7 +36,7 @@ class FixedDetector:
 
 
 class BrokenDetector:
-    """Fails on pictures that are one pixel high."""
+    """Fails on images that are one pixel high."""
 
     framing = CenterFaceDetector.framing
 
@@ -89,7 +89,7 @@ def test_no_face_is_an_empty_list(recognizer: ExpressionRecognizer, astronaut: P
     assert recognizer.recognize(astronaut.parent / "coffee.png") == []
 
 
-def test_many_pictures_get_the_answers_that_each_gets_alone(
+def test_many_images_get_the_answers_that_each_gets_alone(
     recognizer: ExpressionRecognizer, astronaut: Path, group: NDArray[np.uint8]
 ) -> None:
     plain = np.zeros((50, 50, 3), np.uint8)
@@ -106,7 +106,7 @@ def test_many_pictures_get_the_answers_that_each_gets_alone(
 def test_all_faces_of_a_batch_go_through_the_network_at_once(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two batches of pictures with two faces each: 3 * 2 crops, then 1 * 2."""
+    """Two batches of images with two faces each: 3 * 2 crops, then 1 * 2."""
     classifier, batches = load_classifier(tiny_model), []
     predict = classifier.predict_proba
 
@@ -121,7 +121,7 @@ def test_all_faces_of_a_batch_go_through_the_network_at_once(
     assert batches == [6, 2]
 
 
-def test_pictures_are_read_as_the_answers_are_taken(recognizer: ExpressionRecognizer) -> None:
+def test_images_are_read_as_the_answers_are_taken(recognizer: ExpressionRecognizer) -> None:
     read = []
 
     def endless() -> Iterator[NDArray[np.uint8]]:
@@ -134,7 +134,7 @@ def test_pictures_are_read_as_the_answers_are_taken(recognizer: ExpressionRecogn
     assert len(read) == 2
 
 
-def test_recognize_many_raises_on_a_bad_picture(
+def test_recognize_many_raises_on_a_bad_image(
     recognizer: ExpressionRecognizer, tmp_path: Path
 ) -> None:
     with pytest.raises(ImageError, match=r"gone\.jpg"):
@@ -145,7 +145,7 @@ def test_one_bad_file_among_many_is_its_own_row(
     recognizer: ExpressionRecognizer, astronaut: Path, tmp_path: Path
 ) -> None:
     text = tmp_path / "text.jpg"
-    text.write_text("no picture")
+    text.write_text("no image")
     cut = tmp_path / "cut.png"
     cut.write_bytes(astronaut.read_bytes()[:5000])
     sources = [astronaut, text, tmp_path / "gone.jpg", cut, astronaut.parent / "coffee.png"]
@@ -158,15 +158,15 @@ def test_one_bad_file_among_many_is_its_own_row(
     assert all(row.error for row in rows[1:4])
 
 
-def test_a_network_that_fails_on_one_picture_fails_that_row_alone(tiny_model: Path) -> None:
+def test_a_network_that_fails_on_one_image_fails_that_row_alone(tiny_model: Path) -> None:
     recognizer = ExpressionRecognizer(load_classifier(tiny_model), BrokenDetector())
-    pictures = [np.zeros((9, 9, 3), np.uint8), np.zeros((1, 9, 3), np.uint8)]
-    rows = list(recognizer.recognize_rows([*pictures, pictures[0]]))
+    images = [np.zeros((9, 9, 3), np.uint8), np.zeros((1, 9, 3), np.uint8)]
+    rows = list(recognizer.recognize_rows([*images, images[0]]))
     assert [row.status for row in rows] == ["ok", "failed", "ok"]
     assert "detector cannot be run" in rows[1].error
 
 
-def test_a_classifier_that_fails_on_one_picture_fails_that_row_alone(
+def test_a_classifier_that_fails_on_one_image_fails_that_row_alone(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     classifier = load_classifier(tiny_model)
@@ -179,12 +179,12 @@ def test_a_classifier_that_fails_on_one_picture_fails_that_row_alone(
 
     monkeypatch.setattr(classifier, "predict_proba", fails_on_white)
     recognizer = ExpressionRecognizer(classifier, FixedDetector(Box(5, 5, 30, 30)))
-    pictures = [np.full((40, 40, 3), value, np.uint8) for value in (10, 255, 20)]
-    rows = list(recognizer.recognize_rows(pictures))
+    images = [np.full((40, 40, 3), value, np.uint8) for value in (10, 255, 20)]
+    rows = list(recognizer.recognize_rows(images))
     assert [(row.status, len(row.faces)) for row in rows] == [("ok", 1), ("failed", 0), ("ok", 1)]
 
 
-def test_boxes_are_reported_within_the_picture(tiny_model: Path) -> None:
+def test_boxes_are_reported_within_the_image(tiny_model: Path) -> None:
     detector = FixedDetector(Box(-10.0, 5, 30, 60))
     recognizer = ExpressionRecognizer(load_classifier(tiny_model), detector)
     (face,) = recognizer.recognize(np.zeros((50, 40, 3), np.uint8))
@@ -198,8 +198,8 @@ def test_orientation_is_applied_before_detection(
     exif = Image.Exif()
     exif[0x0112] = 6
     stored = tmp_path / "phone.png"
-    picture = Image.fromarray(load_image(astronaut))
-    picture.transpose(Image.Transpose.ROTATE_90).save(stored, exif=exif)
+    image = Image.fromarray(load_image(astronaut))
+    image.transpose(Image.Transpose.ROTATE_90).save(stored, exif=exif)
     assert close(recognizer.recognize(stored), recognizer.recognize(astronaut))
 
 
@@ -219,7 +219,7 @@ def test_a_threshold_out_of_range_is_refused(tiny_model: Path) -> None:
         load_recognizer(tiny_model, min_confidence=1.5)
 
 
-def test_larger_pictures_than_allowed_are_rejected(tiny_model: Path, astronaut: Path) -> None:
+def test_larger_images_than_allowed_are_rejected(tiny_model: Path, astronaut: Path) -> None:
     recognizer = load_recognizer(tiny_model, max_pixels=512 * 512 - 1)
     (row,) = recognizer.recognize_rows([astronaut])
     assert row.status == "rejected"
@@ -239,14 +239,14 @@ def test_batch_size_out_of_range(recognizer: ExpressionRecognizer) -> None:
         list(recognizer.recognize_many([], batch_size=0))
 
 
-def test_a_picture_without_memory_for_it_has_failed_and_is_not_called_damaged(
+def test_an_image_without_memory_for_it_has_failed_and_is_not_called_damaged(
     recognizer: ExpressionRecognizer, astronaut: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(picture: Image.Image) -> NDArray[np.uint8]:
+    def full(image: Image.Image) -> NDArray[np.uint8]:
         raise MemoryError
 
     monkeypatch.setattr(images, "_pixels", full)
     (row,) = recognizer.recognize_rows([astronaut])
     assert row.status == "failed"
     assert row.error is not None
-    assert "too little memory for the picture; received" in row.error
+    assert "too little memory for the image; received" in row.error

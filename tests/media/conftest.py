@@ -9,13 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
-from tests.media.videos import face_picture
+from tests.media.videos import face_image
 from tests.tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="session")
 def face(astronaut: Path) -> NDArray[np.uint8]:
-    return face_picture(astronaut)
+    return face_image(astronaut)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from facial_expressions.media.analysis import FrameAnalyzer, analyze_frames, ana
 from facial_expressions.media.frames import Frame
 from tests.media.videos import even_times, scene, write_video
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _MEASURE: Final = """
 import os, pickle, sys
@@ -37,7 +37,7 @@ for result in analyze_video(sys.argv[1], recognizer=recognizer, every=30, smooth
 
 
 def test_every_frame_has_a_row_with_its_time_also_without_a_face(
-    face: Picture, recognizer: ExpressionRecognizer, tmp_path: Path
+    face: Image, recognizer: ExpressionRecognizer, tmp_path: Path
 ) -> None:
     times = [0.0, 0.04, 0.11, 0.2, 0.24, 0.5]
     shown = [scene(face, [(60, 60)] if index in (1, 2, 5) else []) for index in range(6)]
@@ -50,7 +50,7 @@ def test_every_frame_has_a_row_with_its_time_also_without_a_face(
 
 
 def test_two_faces_that_cross_keep_their_numbers(
-    face: Picture, recognizer: ExpressionRecognizer, tmp_path: Path
+    face: Image, recognizer: ExpressionRecognizer, tmp_path: Path
 ) -> None:
     starts = range(0, 240, 8)
     shown = [scene(face, [(x, 40 + x // 8), (236 - x, 90)]) for x in starts]
@@ -63,7 +63,7 @@ def test_two_faces_that_cross_keep_their_numbers(
 
 
 def test_boxes_are_carried_between_detections(
-    face: Picture, recognizer: ExpressionRecognizer, tmp_path: Path
+    face: Image, recognizer: ExpressionRecognizer, tmp_path: Path
 ) -> None:
     shown = [scene(face, [(20 + 5 * index, 60)]) for index in range(24)]
     path = write_video(tmp_path / "clip.mp4", shown, even_times(24))
@@ -80,7 +80,7 @@ def test_boxes_are_carried_between_detections(
 
 
 def test_smoothed_probabilities_are_those_of_the_filter(
-    face: Picture, recognizer: ExpressionRecognizer, tmp_path: Path
+    face: Image, recognizer: ExpressionRecognizer, tmp_path: Path
 ) -> None:
     shown = [scene(face, [(60 + 3 * index, 60)]) for index in range(5)]
     path = write_video(tmp_path / "clip.mp4", shown, even_times(5))
@@ -116,7 +116,7 @@ def test_wrong_options_and_files_are_refused(
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
-def test_memory_is_flat(face: Picture, recognizer: ExpressionRecognizer, tmp_path: Path) -> None:
+def test_memory_is_flat(face: Image, recognizer: ExpressionRecognizer, tmp_path: Path) -> None:
     """300 frames of 230 kB each: those after the first measurement would take 46 MB."""
     shown = (scene(face, [(index % 200, 60)]) for index in range(300))
     path = write_video(tmp_path / "long.mp4", shown, even_times(300))
@@ -131,7 +131,7 @@ def test_memory_is_flat(face: Picture, recognizer: ExpressionRecognizer, tmp_pat
 
 
 def test_frames_of_any_source_can_be_analysed(
-    face: Picture, recognizer: ExpressionRecognizer
+    face: Image, recognizer: ExpressionRecognizer
 ) -> None:
     endless = (Frame(i, i / 10, scene(face, [(60, 60)])) for i in itertools.count())
     pairs = analyze_frames(endless, FrameAnalyzer(recognizer, every=2))

@@ -46,10 +46,10 @@ def test_v14_camera_that_gives_nothing_is_noticed() -> None:
     assert time.monotonic() - start < 15
 
 
-def test_v15_camera_that_repeats_one_picture_is_noticed() -> None:
+def test_v15_camera_that_repeats_one_image_is_noticed() -> None:
     with (
         Camera(device("color=red:size=64x48:rate=20,realtime"), stuck_s=0.5) as camera,
-        pytest.raises(CameraError, match=r"no new picture"),
+        pytest.raises(CameraError, match=r"no new image"),
     ):
         list(camera)
 
@@ -62,7 +62,7 @@ def test_camera_that_ends_or_cannot_be_opened_says_why() -> None:
         list(camera)
     with (
         Camera(device("/dev/null", "v4l2")) as camera,
-        pytest.raises(CameraError, match="gives no pictures"),
+        pytest.raises(CameraError, match="gives no images"),
     ):
         list(camera)
 

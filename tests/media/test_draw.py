@@ -1,4 +1,4 @@
-"""Marked pictures: same size, a new picture, frames and labels that can be seen everywhere."""
+"""Marked images: same size, a new image, frames and labels that can be seen everywhere."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def changed(before: NDArray[np.uint8], after: Image.Image) -> NDArray[np.bool_]:
     return np.asarray((np.asarray(after).astype(int) != before).any(axis=2))
 
 
-def test_without_faces_the_picture_is_the_same() -> None:
+def test_without_faces_the_image_is_the_same() -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     assert np.array_equal(np.asarray(draw_faces(image, [])), image)
 
 
-def test_the_given_picture_is_not_drawn_into() -> None:
+def test_the_given_image_is_not_drawn_into() -> None:
     image = plain(200, 200)
     draw_faces(image, [make_face(Box(50, 50, 120, 140))])
     assert (image == 90).all()
@@ -67,7 +67,7 @@ def test_the_frame_stands_out_from_every_ground(ground: int, expression: str) ->
 
 @pytest.mark.parametrize("size", [(100, 100), (640, 480), (4000, 3000)])
 def test_the_label_is_large_enough_to_see(size: tuple[int, int]) -> None:
-    """The ground of the label is at least a fortieth of the picture's shorter side high."""
+    """The ground of the label is at least a fortieth of the image's shorter side high."""
     width, height = size
     image = plain(width, height, 255)
     box = Box(width * 0.4, height * 0.4, width * 0.6, height * 0.7)
@@ -83,7 +83,7 @@ def test_the_label_is_large_enough_to_see(size: tuple[int, int]) -> None:
         st.tuples(*[st.floats(0, 1)] * 2, *[st.floats(0.01, 1.5)] * 2), max_size=9
     ),
 )  # fmt: skip
-def test_any_faces_in_any_picture_can_be_drawn(
+def test_any_faces_in_any_image_can_be_drawn(
     width: int, height: int, boxes: list[tuple[float, float, float, float]]
 ) -> None:
     faces = [
@@ -110,7 +110,7 @@ def test_probabilities_are_drawn_where_there_is_room_and_not_for_a_crowd() -> No
 
 
 def test_a_label_says_the_reasons_where_there_is_room() -> None:
-    """The picture has room for one reason beside the confidence, not for five."""
+    """The image has room for one reason beside the confidence, not for five."""
     image = plain(300, 1000)
     face = make_face(Box(100, 450, 200, 610))
     answer = face.prediction
@@ -139,6 +139,6 @@ def test_metadata_is_not_carried_over(tmp_path: Path) -> None:
     assert dict(marked.getexif()) == {}
 
 
-def test_a_picture_that_cannot_be_read(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ImageError):
         draw_faces(tmp_path / "gone.jpg", [])

@@ -1,4 +1,4 @@
-"""The folder of marked pictures: free names, nothing overwritten, no metadata."""
+"""The folder of marked images: free names, nothing overwritten, no metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heat over a picture: where it is warm, and nowhere else."""
+"""Heat over an image: where it is warm, and nowhere else."""
 
 from __future__ import annotations
 
@@ -63,5 +63,5 @@ def test_heat_fades_out_at_the_edge_of_the_crop() -> None:
     assert steps.max() < 15  # no hard edge
 
 
-def test_drawn_pictures_show_it() -> None:
+def test_drawn_images_show_it() -> None:
     assert np.asarray(draw_faces(GREY, [], [explanation((3, 3))])).tolist() != GREY.tolist()

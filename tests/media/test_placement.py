@@ -10,35 +10,35 @@ from facial_expressions.media.placement import Rect, overlap, panel_spots, place
 sides = st.integers(1, 300)
 
 
-def inside(spot: Rect, picture: tuple[int, int]) -> bool:
-    return 0 <= spot[0] < spot[2] <= picture[0] and 0 <= spot[1] < spot[3] <= picture[1]
+def inside(spot: Rect, image: tuple[int, int]) -> bool:
+    return 0 <= spot[0] < spot[2] <= image[0] and 0 <= spot[1] < spot[3] <= image[1]
 
 
 @given(
-    picture=st.tuples(sides, sides), size=st.tuples(sides, sides),
+    image=st.tuples(sides, sides), size=st.tuples(sides, sides),
     corner=st.tuples(st.integers(-50, 299), st.integers(-50, 299)), frame=st.tuples(sides, sides),
 )  # fmt: skip
 def test_a_label_lies_inside_wherever_its_face_is(
-    picture: tuple[int, int], size: tuple[int, int], corner: tuple[int, int], frame: tuple[int, int]
+    image: tuple[int, int], size: tuple[int, int], corner: tuple[int, int], frame: tuple[int, int]
 ) -> None:
-    assume(size[0] <= picture[0] and size[1] <= picture[1])
+    assume(size[0] <= image[0] and size[1] <= image[1])
     x, y = corner
-    spot = place(size, (x, y, x + frame[0], y + frame[1]), picture, 3, [], [])
-    assert inside(spot, picture)
+    spot = place(size, (x, y, x + frame[0], y + frame[1]), image, 3, [], [])
+    assert inside(spot, image)
     assert (spot[2] - spot[0], spot[3] - spot[1]) == size
 
 
 @given(
-    picture=st.tuples(sides, sides), size=st.tuples(sides, sides),
+    image=st.tuples(sides, sides), size=st.tuples(sides, sides),
     corner=st.tuples(st.integers(-50, 299), st.integers(-50, 299)), frame=st.tuples(sides, sides),
 )  # fmt: skip
 def test_panels_lie_inside_and_beside_their_face(
-    picture: tuple[int, int], size: tuple[int, int], corner: tuple[int, int], frame: tuple[int, int]
+    image: tuple[int, int], size: tuple[int, int], corner: tuple[int, int], frame: tuple[int, int]
 ) -> None:
     x, y = corner
     face = (x, y, x + frame[0], y + frame[1])
-    for spot in panel_spots(size, face, picture, 3):
-        assert inside(spot, picture)
+    for spot in panel_spots(size, face, image, 3):
+        assert inside(spot, image)
         assert overlap(spot, face) == 0
 
 
@@ -58,5 +58,5 @@ def test_a_label_avoids_other_faces() -> None:
     assert overlap(spot, above) == 0
 
 
-def test_a_face_that_fills_the_picture_has_its_label_inside() -> None:
+def test_a_face_that_fills_the_image_has_its_label_inside() -> None:
     assert inside(place((40, 10), (0, 0, 50, 50), (50, 50), 2, [], []), (50, 50))

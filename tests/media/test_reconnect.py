@@ -64,7 +64,7 @@ def test_f11_a_camera_that_stays_away_is_given_up(caplog: pytest.LogCaptureFixtu
     assert "looking for it again" in caplog.text
 
 
-def test_f11_one_that_comes_back_without_pictures_is_given_up_too() -> None:
+def test_f11_one_that_comes_back_without_images_is_given_up_too() -> None:
     """What is found again ends at once, over and over: the time away is counted in one."""
     nothing = "testsrc=size=64x48:rate=20:duration=0"
     with (
@@ -81,7 +81,7 @@ def test_a_camera_that_is_not_there_at_the_start_is_said_at_once() -> None:
     broken = CameraDevice("webcam:0", "/dev/null", "v4l2")
     with (
         Camera(lambda: broken, patience_s=30) as camera,
-        pytest.raises(CameraError, match="gives no pictures"),
+        pytest.raises(CameraError, match="gives no images"),
     ):
         list(camera)
     assert time.monotonic() - start < 20  # of the 30 s of patience without an order

@@ -19,7 +19,7 @@ from facial_expressions.media.sinks import open_sink
 from facial_expressions.results import Box, FrameResult, Prediction, TrackedFace
 from tests.media.videos import even_times, read_back, write_video
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 LABELS = ("happy", "sad")
 SIZE = (96, 64)
 
@@ -113,10 +113,10 @@ def test_c07_a_video_whose_name_is_no_utf_8_is_named_with_escapes(
 def test_video_has_the_frames_times_and_marks(tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.2, 0.21, 1.0]
     write_all(tmp_path / "marked.mp4", times)
-    got, pictures = read_back(tmp_path / "marked.mp4")
+    got, images = read_back(tmp_path / "marked.mp4")
     assert got == pytest.approx(times, abs=1e-4)
-    assert np.abs(pictures[0].astype(int) - 120).max() < 12, "no face, nothing drawn"
-    assert np.abs(pictures[1].astype(int) - 120).max() > 60
+    assert np.abs(images[0].astype(int) - 120).max() < 12, "no face, nothing drawn"
+    assert np.abs(images[1].astype(int) - 120).max() > 60
     with av.open(str(tmp_path / "marked.mp4")) as container:
         assert container.streams.video[0].codec_context.name == "h264"
 

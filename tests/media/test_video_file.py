@@ -1,4 +1,4 @@
-"""Video files: the stream's times, upright pictures, cut and damaged files, what is refused."""
+"""Video files: the stream's times, upright images, cut and damaged files, what is refused."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from facial_expressions.media.upright import Upright
 from facial_expressions.media.video_file import VideoFile
 from tests.media.videos import even_times, write_video
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 RED, BLUE = (220, 20, 20), (20, 20, 220)
 
 
-def corner_picture(width: int = 96, height: int = 64) -> Picture:
+def corner_image(width: int = 96, height: int = 64) -> Image:
     """Grey, red in the top left quarter, blue in the top right one."""
-    picture = np.full((height, width, 3), 128, np.uint8)
-    picture[: height // 2, : width // 2] = RED
-    picture[: height // 2, width // 2 :] = BLUE
-    return picture
+    image = np.full((height, width, 3), 128, np.uint8)
+    image[: height // 2, : width // 2] = RED
+    image[: height // 2, width // 2 :] = BLUE
+    return image
 
 
-def noise(count: int) -> Iterator[Picture]:
-    """Pictures that hardly compress, so that a cut falls into a frame."""
+def noise(count: int) -> Iterator[Image]:
+    """Images that hardly compress, so that a cut falls into a frame."""
     random = np.random.default_rng(0)
     for _ in range(count):
         yield random.integers(0, 256, (64, 96, 3), np.uint8)
@@ -37,7 +37,7 @@ def noise(count: int) -> Iterator[Picture]:
 
 def test_times_of_a_variable_frame_rate_are_the_streams(tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.1, 0.35, 0.36, 1.2, 3.001]
-    path = write_video(tmp_path / "vfr.mp4", [corner_picture()] * 7, times)
+    path = write_video(tmp_path / "vfr.mp4", [corner_image()] * 7, times)
     with VideoFile(path) as video:
         frames = list(video)
     assert [frame.time_s for frame in frames] == pytest.approx(times, abs=1e-9)
@@ -60,7 +60,7 @@ def test_v08_display_matrix_is_applied(
 ) -> None:
     """QuickTime's matrix sends (x, y) to (a x + c y, b x + d y); worked out by hand."""
     whole = (*matrix, 0, 0, 1 << 30)
-    path = write_video(tmp_path / "turned.mp4", [corner_picture()] * 2, [0, 0.04], matrix=whole)
+    path = write_video(tmp_path / "turned.mp4", [corner_image()] * 2, [0, 0.04], matrix=whole)
     with VideoFile(path) as video:
         image = next(iter(video)).image
     assert image.shape == ((96, 64, 3) if matrix[0] == 0 else (64, 96, 3))
@@ -68,7 +68,7 @@ def test_v08_display_matrix_is_applied(
     assert np.abs(at(image, blue_at) - np.array(BLUE)).max() < 40
 
 
-def at(image: Picture, corner: str) -> NDArray[np.float64]:
+def at(image: Image, corner: str) -> NDArray[np.float64]:
     """Mean color of a small square in a corner."""
     vertical, horizontal = corner.split()
     rows = slice(4, 16) if vertical == "top" else slice(-16, -4)
@@ -77,7 +77,7 @@ def at(image: Picture, corner: str) -> NDArray[np.float64]:
 
 
 def test_odd_size_is_kept(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "odd.mp4", [corner_picture(97, 65)] * 3, even_times(3))
+    path = write_video(tmp_path / "odd.mp4", [corner_image(97, 65)] * 3, even_times(3))
     with VideoFile(path) as video:
         assert [frame.image.shape for frame in video] == [(65, 97, 3)] * 3
 
@@ -129,7 +129,7 @@ def test_file_that_is_no_video_is_refused(content: bytes, tmp_path: Path) -> Non
         VideoFile(path)
 
 
-def test_picture_named_as_video_is_refused(tmp_path: Path, astronaut: Path) -> None:
+def test_image_named_as_video_is_refused(tmp_path: Path, astronaut: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(astronaut.read_bytes())
     with pytest.raises(VideoError, match="not a video"):
@@ -158,14 +158,14 @@ def test_folder_is_refused(tmp_path: Path) -> None:
 def test_name_is_never_taken_for_a_protocol(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_video(tmp_path / "concat:été.mp4", [corner_picture()] * 2, even_times(2))
+    write_video(tmp_path / "concat:été.mp4", [corner_image()] * 2, even_times(2))
     monkeypatch.chdir(tmp_path)
     with VideoFile("concat:été.mp4") as video:
         assert len(list(video)) == 2
 
 
 def test_too_large_video_is_refused(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "clip.mp4", [corner_picture()] * 2, even_times(2))
+    path = write_video(tmp_path / "clip.mp4", [corner_image()] * 2, even_times(2))
     with pytest.raises(VideoError, match="96x64"):
         VideoFile(path, max_pixels=96 * 64 - 1)
 
@@ -176,9 +176,7 @@ def test_frames_are_let_go_at_once_not_when_python_looks_for_cycles(
 ) -> None:
     """A minute of video kept 160 MB of frames in memory until then."""
     matrix = (*first_row, 0, 0, 1 << 30)
-    path = write_video(
-        tmp_path / "clip.mp4", [corner_picture()] * 40, even_times(40), matrix=matrix
-    )
+    path = write_video(tmp_path / "clip.mp4", [corner_image()] * 40, even_times(40), matrix=matrix)
     before = {id(one) for one in gc.get_objects() if isinstance(one, av.VideoFrame)}
     gc.disable()
     try:
@@ -193,7 +191,7 @@ def test_frames_are_let_go_at_once_not_when_python_looks_for_cycles(
 @pytest.mark.parametrize("width", [2, 62, 64, 250, 320, 398])
 def test_pixels_lie_without_gaps_at_any_width(width: int) -> None:
     """FFmpeg pads rows to 64 bytes or so; what reads the bytes as they lie must not see that."""
-    picture = av.VideoFrame.from_ndarray(np.full((8, width, 3), 90, np.uint8), format="rgb24")
-    pixels = Upright()(picture.reformat(format="yuv420p"))
+    image = av.VideoFrame.from_ndarray(np.full((8, width, 3), 90, np.uint8), format="rgb24")
+    pixels = Upright()(image.reformat(format="yuv420p"))
     assert pixels.shape == (8, width, 3)
     assert pixels.flags.c_contiguous

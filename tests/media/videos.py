@@ -12,28 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["TICK", "even_times", "face_picture", "read_back", "scene", "write_video"]
+__all__ = ["TICK", "even_times", "face_image", "read_back", "scene", "write_video"]
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 TICK: Final = Fraction(1, 1000)
 SOUND_RATE: Final = 16_000
 
 
-def face_picture(astronaut: Path, *, height: int = 90) -> Picture:
+def face_image(astronaut: Path, *, height: int = 90) -> Pixels:
     """Return the astronaut's head."""
     head = Image.open(astronaut).convert("RGB").crop((150, 0, 310, 180))
     return np.asarray(head.resize((round(height * 160 / 180), height)))
 
 
 def scene(
-    face: Picture, corners: Sequence[tuple[int, int]], *, size: tuple[int, int] = (320, 240)
-) -> Picture:
-    """Return a grey picture with the face at each corner; later ones lie on top."""
-    picture = np.full((size[1], size[0], 3), 90, np.uint8)
+    face: Pixels, corners: Sequence[tuple[int, int]], *, size: tuple[int, int] = (320, 240)
+) -> Pixels:
+    """Return a grey image with the face at each corner; later ones lie on top."""
+    image = np.full((size[1], size[0], 3), 90, np.uint8)
     for x, y in corners:
-        picture[y : y + face.shape[0], x : x + face.shape[1]] = face
-    return picture
+        image[y : y + face.shape[0], x : x + face.shape[1]] = face
+    return image
 
 
 def even_times(count: int, *, rate: int = 25) -> list[float]:
@@ -43,27 +43,27 @@ def even_times(count: int, *, rate: int = 25) -> list[float]:
 
 def write_video(
     path: Path,
-    pictures: Iterable[Picture],
+    images: Iterable[Pixels],
     times_s: Sequence[float],
     *,
     sound: str = "",
     matrix: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Encode pictures as H.264, each at its time, with a tone of the codec ``sound``."""
+    """Encode images as H.264, each at its time, with a tone of the codec ``sound``."""
     with av.open(str(path), "w", options=options or {}) as output:
         stream = output.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "10"})
         audio = output.add_stream(sound, rate=SOUND_RATE) if sound else None
         stream.codec_context.time_base = TICK
-        for index, (picture, time_s) in enumerate(zip(pictures, times_s, strict=True)):
+        for index, (image, time_s) in enumerate(zip(images, times_s, strict=True)):
             if index == 0:
-                stream.height, stream.width = picture.shape[:2]
+                stream.height, stream.width = image.shape[:2]
                 stream.pix_fmt = (
                     "yuv420p" if stream.width % 2 == stream.height % 2 == 0 else "yuv444p"
                 )
                 if matrix is not None:
                     stream.set_display_matrix(matrix)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = round(time_s / TICK), TICK
             output.mux(stream.encode(frame))
         output.mux(stream.encode())
@@ -72,7 +72,7 @@ def write_video(
     return path
 
 
-def read_back(path: Path) -> tuple[list[float], list[Picture]]:
+def read_back(path: Path) -> tuple[list[float], list[Pixels]]:
     """Decode a video by PyAV alone."""
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))

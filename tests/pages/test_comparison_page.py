@@ -28,7 +28,7 @@ def test_markdown_has_the_best_of_each_row_in_bold_and_every_pair(tmp_path: Path
     second = store_report(tmp_path / "b", predictions_of(PAIR, [0] * 4, [RIGHT] * 4))
     text = comparison_page([read_report(first), read_report(second)], ".md")
     assert "| Figure | m (a) | m (b) |" in text
-    assert "| Pictures | 4 | 4 |" in text
+    assert "| Images | 4 | 4 |" in text
     assert "| Accuracy | 0.0000 | **1.0000** |" in text
     assert "| ECE | 0.7500 | **0.2500** |" in text
     assert "| F1, No | 0.0000 | **1.0000** |" in text

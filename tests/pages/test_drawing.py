@@ -19,9 +19,9 @@ def chart() -> Figure:
 
 
 def test_a_png_has_the_size_that_was_asked_for() -> None:
-    with Image.open(io.BytesIO(png_of(chart()))) as picture:
-        assert picture.size == (600, 450)
-        assert not {"Software", "Creation Time"} & set(picture.info)
+    with Image.open(io.BytesIO(png_of(chart()))) as image:
+        assert image.size == (600, 450)
+        assert not {"Software", "Creation Time"} & set(image.info)
 
 
 def test_the_same_figure_gives_the_same_text_and_bytes() -> None:

@@ -50,7 +50,7 @@ def with_robustness() -> Report:
     """The report above with a table of two kinds; the clean accuracy is taken as 0.5."""
     kinds = (
         CorruptionFigures("shift", "box", (2, 4, 6, 8, 10), "% of the side", (0.5,) * 5),
-        CorruptionFigures("blur", "picture", (1, 2, 3, 4, 5), "px", (0.5, 0.4, 0.3, 0.2, 0.1)),
+        CorruptionFigures("blur", "image", (1, 2, 3, 4, 5), "px", (0.5, 0.4, 0.3, 0.2, 0.1)),
     )
     return replace(seven_classes(), robustness=Robustness(0.5, kinds))
 
@@ -126,7 +126,7 @@ def test_text_lines_up_in_columns() -> None:
     assert len({len(line) for line in table}) == 1
     assert "Class" in table[0]
     assert all(end.isdigit() for end in ends[1:])
-    assert text.startswith("mine on fer2013, protocol kaggle, 140 pictures\n")
+    assert text.startswith("mine on fer2013, protocol kaggle, 140 images\n")
 
 
 def test_markdown_tables_have_the_same_number_of_cells_in_every_row() -> None:
@@ -182,7 +182,7 @@ def test_the_chart_of_votes_shows_the_bins() -> None:
     assert heights == [0.3, 0.65]
     assert (top.get_title(loc="left") or top.get_title()) == "Reliability: ECE 0.1000"
     assert top.get_ylabel() == "Share of votes"
-    assert report_charts(with_votes())["votes"].get_suptitle().startswith("All 1,150 pictures")
+    assert report_charts(with_votes())["votes"].get_suptitle().startswith("All 1,150 images")
     filled = [bar.get_height() for bar in bottom.patches if isinstance(bar, Rectangle)]
     assert filled == [25, 75]
 
@@ -203,8 +203,8 @@ def test_markdown_cells_cannot_break_out_of_their_table() -> None:
 
 def test_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
     checker = look_at(page_of(with_robustness(), samples=samples()))
-    pictures = [link for link in checker.links if link.startswith("data:")]
-    assert len(pictures) == 2 * 14
+    images = [link for link in checker.links if link.startswith("data:")]
+    assert len(images) == 2 * 14
 
 
 def test_mistakes_stand_under_their_true_class() -> None:
@@ -279,7 +279,7 @@ def test_the_robustness_chart_has_a_line_for_each_kind() -> None:
 
 
 def test_the_confusion_chart_has_counts_and_shares() -> None:
-    """Of two pictures of ``no`` one is answered right; the one of ``yes`` is."""
+    """Of two images of ``no`` one is answered right; the one of ``yes`` is."""
     report = build_report(predictions_of(PAIR, [0, 0, 1], [[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]))
     counts, shares = report_charts(report)["confusion_matrix"].axes
     assert [text.get_text() for text in counts.texts] == ["1", "1", "0", "1"]
@@ -317,22 +317,22 @@ def test_written_files_are_those_that_are_named(tmp_path: Path) -> None:
     assert set((tmp_path / "new" / "folder").iterdir()) == set(written)
     for path in written:
         if path.suffix == ".png":
-            with Image.open(path) as picture:
-                assert min(picture.size) > 300
-                assert np.asarray(picture.convert("L")).std() > 10
+            with Image.open(path) as image:
+                assert min(image.size) > 300
+                assert np.asarray(image.convert("L")).std() > 10
     assert report.predictions is not None
     again = read_predictions(tmp_path / "new" / "folder" / "predictions.csv")
     assert np.array_equal(again.probabilities, report.predictions.probabilities)
 
 
-def test_pictures_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+def test_images_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_report(with_robustness(), tmp_path / name, samples=samples()[:4])
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
-def test_a_report_without_answers_has_no_reliability_picture(tmp_path: Path) -> None:
+def test_a_report_without_answers_has_no_reliability_image(tmp_path: Path) -> None:
     report = build_report(predictions_of(PAIR, [0, 1], [[float("nan")] * 2] * 2))
     names = {path.name for path in write_report(report, tmp_path)}
     assert "reliability.png" not in names

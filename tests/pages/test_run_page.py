@@ -97,7 +97,7 @@ def test_everything_that_decides_the_run_is_named(tmp_path: Path) -> None:
     ):  # fmt: skip
         assert texts[texts.index(name) + 1] == value, name
     assert "train a.toml --out 'my <run>'" in texts
-    assert texts[texts.index("No") + 1 :][:2] == ["900", "75.0 %"]
+    assert texts[texts.index("No") + 1 :][:2] == ["900", "75.0%"]
 
 
 def test_a_column_without_any_number_is_left_out(tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_a_run_without_an_epoch_has_its_settings(tmp_path: Path) -> None:
 
 def test_the_chart_lies_beside_the_page(tmp_path: Path) -> None:
     page_of(tmp_path)
-    with Image.open(tmp_path / "history.png") as picture:
-        assert picture.size == (1440, 1110)
+    with Image.open(tmp_path / "history.png") as image:
+        assert image.size == (1440, 1110)
 
 
 def test_two_pages_of_a_run_are_the_same(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ LABELS = ("happy", "sad")
 TRACK = TrackSummary(
     3, 10.0, 14.0, 100, 4.0, (Stretch("happy", 10.0, 13.0, 3.0), Stretch("sad", 13.0, 14.0, 1.0))
 )
-SUMMARY = Summary("films/<clip>.mp4", "ok", 100, 25, 10.0, 4.0, (TRACK,))
+SUMMARY = Summary("videos/<clip>.mp4", "ok", 100, 25, 10.0, 4.0, (TRACK,))
 
 
 def page_of(summary: Summary) -> tuple[str, list[str]]:
@@ -40,9 +40,9 @@ def test_bars_have_the_length_and_color_of_their_spans() -> None:
 
 def test_shares_and_longest_stretches_are_named() -> None:
     _, texts = page_of(SUMMARY)
-    assert "75.0 % with a face" in texts
+    assert "75.0% with a face" in texts
     row = texts.index("4.00 s", texts.index("Seen"))
-    assert texts[row - 1 : row + 3] == ["track 3", "4.00 s", "75.0 %", "25.0 %"]
+    assert texts[row - 1 : row + 3] == ["track 3", "4.00 s", "75.0%", "25.0%"]
     assert texts[texts.index("To") + 1 :][:8] == [
         "track 3", "happy", "10.00 s", "13.00 s", "track 3", "sad", "13.00 s", "14.00 s",
     ]  # fmt: skip

@@ -70,7 +70,7 @@ class RunningServer:
             connection.close()
 
     def post(self, body: bytes, **headers: str) -> Answer:
-        """Send a picture to /v1/recognize."""
+        """Send an image to /v1/recognize."""
         return self.ask("POST", "/v1/recognize", body, headers)
 
     @contextmanager
@@ -135,7 +135,7 @@ def read_all(endpoint: socket.socket, received: bytearray) -> None:
 
 
 def png(width: int = 64, height: int = 64, mode: str = "RGB") -> bytes:
-    """Encode a plain picture."""
+    """Encode a plain image."""
     stream = io.BytesIO()
     Image.new(mode, (width, height)).save(stream, "PNG")
     return stream.getvalue()

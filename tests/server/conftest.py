@@ -23,20 +23,20 @@ from tests.tiny_model import write_mapped_model, write_tiny_model
 
 
 class HeldDetector:
-    """Finds nothing, and only after it has been let go; counts the pictures it was given.
+    """Finds nothing, and only after it has been let go; counts the images it was given.
 
-    The server's warm-up passes: it is the first picture.
+    The server's warm-up passes: it is the first image.
     """
 
     framing = CenterFaceDetector.framing
 
     def __init__(self) -> None:
         self.may_go = threading.Event()
-        self.n_pictures = -1
+        self.n_images = -1
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        self.n_pictures += 1
-        if self.n_pictures > 0:
+        self.n_images += 1
+        if self.n_images > 0:
             assert self.may_go.wait(60)
         return []
 

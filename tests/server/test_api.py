@@ -39,10 +39,10 @@ def test_recognize_answers_as_predict_does(
     expected = json.loads(capsys.readouterr().out)
     assert len(expected["faces"]) == 1
     assert answer.json == {**expected, "source": "upload"}
-    schemas.PictureAnswer.model_validate(answer.json)
+    schemas.ImageAnswer.model_validate(answer.json)
 
 
-def test_a_form_is_answered_as_the_raw_picture(server: RunningServer, portrait: bytes) -> None:
+def test_a_form_is_answered_as_the_raw_image(server: RunningServer, portrait: bytes) -> None:
     body = form(('form-data; name="note"', b"hello"), (FILE, portrait))
     assert server.post(body, **{"Content-Type": FORM}).json == server.post(portrait).json
 
@@ -52,13 +52,13 @@ def test_a_chunked_body_is_answered_as_a_whole_one(server: RunningServer, portra
     assert server.ask("POST", "/v1/recognize", chunks).json == server.post(portrait).json
 
 
-def test_a_picture_without_a_face_has_an_empty_list(server: RunningServer) -> None:
+def test_an_image_without_a_face_has_an_empty_list(server: RunningServer) -> None:
     answer = server.post(png(80, 60))
     assert (answer.status, answer.json["faces"]) == (200, [])
     assert (answer.json["width"], answer.json["height"]) == (80, 60)
 
 
-def test_h07_the_kind_of_picture_is_told_by_its_content(server: RunningServer) -> None:
+def test_h07_the_kind_of_image_is_told_by_its_content(server: RunningServer) -> None:
     assert server.post(png(), **{"Content-Type": "text/plain"}).status == 200
 
 
@@ -109,7 +109,7 @@ def test_metrics_count_answers_by_outcome(server: RunningServer) -> None:
     before = (server.metric(ok), server.metric(rejected))
     server.post(png())
     server.post(b"")
-    server.post(b"no picture")
+    server.post(b"no image")
     assert (server.metric(ok) - before[0], server.metric(rejected) - before[1]) == (1, 2)
 
 
@@ -127,13 +127,13 @@ def bomb() -> bytes:
     return png(8000, 8000, "1")  # 64 megapixels in a few kilobytes
 
 
-PICTURE_ERRORS = {
-    "H02-empty": (b"", {}, 422, "damaged_picture"),
-    "text": (b"hello, this is no picture", {}, 415, "unsupported_format"),
+IMAGE_ERRORS = {
+    "H02-empty": (b"", {}, 422, "damaged_image"),
+    "text": (b"hello, this is no image", {}, 415, "unsupported_format"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", {}, 415, "unsupported_format"),
     "heic": (b"\0\0\0\x18ftypheic" + bytes(40), {}, 415, "unsupported_format"),
-    "cut-short": (png()[:60], {}, 422, "damaged_picture"),
-    "garbage-after-magic": (b"\xff\xd8\xff" + bytes(500), {}, 422, "damaged_picture"),
+    "cut-short": (png()[:60], {}, 422, "damaged_image"),
+    "garbage-after-magic": (b"\xff\xd8\xff" + bytes(500), {}, 422, "damaged_image"),
     "H05-too-many-bytes": (bytes(10 * 1024 * 1024 + 1), {}, 413, "too_many_bytes"),
     "too-many-pixels": (bomb(), {}, 413, "too_many_pixels"),
     "H08-no-boundary": (b"x", {"Content-Type": "multipart/form-data"}, 400, "malformed_form"),
@@ -172,9 +172,9 @@ PICTURE_ERRORS = {
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "status", "code"), PICTURE_ERRORS.values(), ids=PICTURE_ERRORS.keys()
+    ("body", "headers", "status", "code"), IMAGE_ERRORS.values(), ids=IMAGE_ERRORS.keys()
 )
-def test_a_bad_picture_is_answered_by_its_code(
+def test_a_bad_image_is_answered_by_its_code(
     server: RunningServer, body: bytes, headers: dict[str, str], status: int, code: str
 ) -> None:
     answer = server.post(body, **headers)
@@ -239,12 +239,12 @@ def test_a_face_is_explained_when_asked_for(
     result = next(mapped_recognizer.recognize_rows([portrait], explain=True))
     expected = rounded(IMAGE, result.to_dict())
     assert answer.json == {**expected, "source": "upload"}
-    schemas.PictureAnswer.model_validate(answer.json)
+    schemas.ImageAnswer.model_validate(answer.json)
     plain = mapped_server.ask("POST", "/v1/recognize?explain=false", portrait).json["faces"]
     assert "explanation" not in plain[0]
 
 
-def test_a_picture_without_a_face_has_nothing_to_explain(mapped_server: RunningServer) -> None:
+def test_an_image_without_a_face_has_nothing_to_explain(mapped_server: RunningServer) -> None:
     answer = mapped_server.ask("POST", "/v1/recognize?explain=true", png())
     assert (answer.status, answer.json["faces"]) == (200, [])
 

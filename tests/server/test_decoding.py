@@ -1,4 +1,4 @@
-"""Pictures are decoded in children that may die: one request is hurt, the next one is not."""
+"""Images are decoded in children that may die: one request is hurt, the next one is not."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="re
 
 
 def misbehaving(body: str) -> str:
-    """A child that runs these lines on its first picture."""
+    """A child that runs these lines on its first image."""
     return (
         "import sys, os, time, signal\n"
         "from facial_expressions.processes import READY\n"
@@ -108,8 +108,8 @@ def test_pixels_are_those_of_the_loader(pool: DecoderPool, astronaut: Path) -> N
 @pytest.mark.parametrize(
     ("data", "status", "code"),
     [
-        (b"", 422, "damaged_picture"),
-        (png()[:50], 422, "damaged_picture"),
+        (b"", 422, "damaged_image"),
+        (png()[:50], 422, "damaged_image"),
         (b"text", 415, "unsupported_format"),
     ],
     ids=["empty", "cut", "text"],
@@ -136,14 +136,14 @@ def test_the_limit_of_pixels_is_the_servers() -> None:
 
 @on_posix
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
-def test_a_child_that_dies_of_a_picture_costs_that_request_alone(
+def test_a_child_that_dies_of_an_image_costs_that_request_alone(
     stand_in: Callable[[str], None], number: signal.Signals
 ) -> None:
     stand_in(f"os.kill(os.getpid(), {int(number)})")
     pool = DecoderPool(ONE)
     with pytest.raises(RequestError) as caught:
         pool.decode(png())
-    assert (caught.value.status, caught.value.code) == (422, "undecodable_picture")
+    assert (caught.value.status, caught.value.code) == (422, "undecodable_image")
     assert pool.n_deaths == 1
     assert pool.decode(png()).shape == (64, 64, 3)
     pool.close()
@@ -209,7 +209,7 @@ def run_child(code: str, folder: Path) -> str:
 @pytest.mark.parametrize(
     ("code", "outcome"),
     [
-        ("bytearray(16 * 2**20); print('room for a picture')", "room for a picture"),
+        ("bytearray(16 * 2**20); print('room for an image')", "room for an image"),
         pytest.param(
             "bytearray(512 * 2**20); print('too much')", "MemoryError",
             marks=pytest.mark.skipif(sys.platform == "darwin", reason="macOS limits no memory"),
@@ -324,14 +324,14 @@ def test_children_that_keep_dying_make_the_server_not_ready(
         late = server.ask("GET", "/readyz")
         assert (late.status, late.json["code"]) == (503, "decoders_dying")
         assert server.ask("GET", "/healthz").status == 200
-        assert server.post(png()).status == 200, "pictures are still taken"
+        assert server.post(png()).status == 200, "images are still taken"
         monkeypatch.setattr(decoding, "_WINDOW_S", 0.0)  # as if it were later
         assert server.ask("GET", "/readyz").status == 200
 
 
 @on_posix
 @pytest.mark.slow
-def test_a_picture_of_the_largest_size_fits_the_limits() -> None:
+def test_an_image_of_the_largest_size_fits_the_limits() -> None:
     """Fifty megapixels with alpha, in a few kilobytes."""
     stream = io.BytesIO()
     Image.new("LA", (10_000, 5_000), (100, 200)).save(stream, "PNG", compress_level=1)

@@ -33,8 +33,8 @@ def until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
         time.sleep(0.01)
 
 
-def has_admitted(server: RunningServer, n_pictures: int) -> bool:
-    return server.metric("work_admitted") == n_pictures
+def has_admitted(server: RunningServer, n_images: int) -> bool:
+    return server.metric("work_admitted") == n_images
 
 
 def test_an_endless_chunked_body_is_refused_and_cut(server: RunningServer) -> None:
@@ -146,12 +146,12 @@ def test_h19_work_whose_client_left_is_dropped(
                 endpoint = stack.enter_context(server.connect())
                 endpoint.sendall(request)
                 until(partial(has_admitted, server, n_before + 1))
-                until(lambda: held.n_pictures == 1)
+                until(lambda: held.n_images == 1)
         until(lambda: server.metric("work_admitted") == 1)  # that one runs
         held.may_go.set()
         until(lambda: server.metric("work_admitted") == 0)
         assert server.post(png()).status == 200
-        assert held.n_pictures == 2  # the one that ran, and the last
+        assert held.n_images == 2  # the one that ran, and the last
         assert server.metric('requests_total{outcome="cancelled",route="/v1/recognize"}') == 10
 
 
@@ -240,7 +240,7 @@ def test_stopping_answers_what_was_accepted(
 def test_h25_not_ready_until_the_networks_have_run(
     tiny_model: object, held: HeldDetector, held_recognizer: ExpressionRecognizer
 ) -> None:
-    held.n_pictures = 0  # the warm-up is held as well
+    held.n_images = 0  # the warm-up is held as well
     with run_server(held_recognizer, SHORT, wait=False) as server:
         early = server.post(png())
         assert (early.status, early.json["code"]) == (503, "not_ready")

@@ -81,14 +81,14 @@ def photo(tmp_path: Path, portrait: bytes) -> Path:
 
 
 def camera_film(tmp_path_factory: pytest.TempPathFactory, portrait: bytes) -> Path:
-    """Write a film of JPEG pictures: a face that moves over a background."""
+    """Write a video of JPEG images: a face that moves over a background."""
     face = Image.open(io.BytesIO(portrait))
-    path = tmp_path_factory.mktemp("camera") / "film.mjpeg"
-    with path.open("wb") as film:
+    path = tmp_path_factory.mktemp("camera") / "video.mjpeg"
+    with path.open("wb") as video:
         for step in range(20):
-            picture = Image.new("RGB", (320, 240), (90, 110, 130))
-            picture.paste(face, (10 + 5 * step, 20))
-            picture.save(film, "JPEG", quality=90)
+            image = Image.new("RGB", (320, 240), (90, 110, 130))
+            image.paste(face, (10 + 5 * step, 20))
+            image.save(video, "JPEG", quality=90)
     return path
 
 
@@ -138,7 +138,7 @@ def test_a_photo_gets_boxes_bars_and_files(
     until(lambda: count(page, ".box") == 1)
     label = page.find_element("css selector", ".box").get_attribute("aria-label") or ""
     assert expected["expression"] in label
-    assert f"{round(expected['confidence'] * 100)} %" in label
+    assert f"{round(expected['confidence'] * 100)}%" in label
     words = [bar.text for bar in page.find_elements("css selector", ".bar .word")]
     assert words == list(FER2013)
     assert "uncertain" in label or not expected["uncertain"]
@@ -220,7 +220,7 @@ def test_a_heat_map_can_be_switched_on_and_off(
         face["faces"][0]["explanation"]["corners"], row, column,
     )  # fmt: skip
     assert painted[0] > 60  # warm where the answer was found
-    assert painted[1:] == [200, 0]  # as large as the picture, clear outside the face
+    assert painted[1:] == [200, 0]  # as large as the image, clear outside the face
     shot: dict[str, Any] = browser.execute_cdp_cmd("Page.captureScreenshot", {})
     folder = repository / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
@@ -305,11 +305,11 @@ def test_tags_of_near_faces_do_not_cover_one_another(page: WebDriver, photo: Pat
         "const {left, top, right, bottom} = one.getBoundingClientRect();"
         "return [left, top, right, bottom]; })"
     )
-    picture, *tags = places
+    image, *tags = places
     assert len(tags) >= 2
     for i, one in enumerate(tags):
-        assert one[0] >= picture[0] - 1, "the tag is cut on the left"
-        assert one[2] <= picture[2] + 1, "the tag is cut on the right"
+        assert one[0] >= image[0] - 1, "the tag is cut on the left"
+        assert one[2] <= image[2] + 1, "the tag is cut on the right"
         for other in tags[:i]:
             apart = one[0] > other[2] or other[0] > one[2] or one[1] > other[3] or other[1] > one[3]
             assert apart, (one, other)
@@ -369,8 +369,8 @@ def test_a_camera_problem_is_told_in_words(page: WebDriver, problem: str, words:
     assert text(page, "camera") == "Start camera"
 
 
-def test_a_camera_that_shows_the_same_picture_is_told_in_words(page: WebDriver) -> None:
-    """Black frames keep coming; the page stays usable, and says so until the picture changes."""
+def test_a_camera_that_shows_the_same_image_is_told_in_words(page: WebDriver) -> None:
+    """Black frames keep coming; the page stays usable, and says so until the image changes."""
     page.execute_script(
         "const canvas = document.createElement('canvas'); canvas.width = 320; canvas.height = 240;"
         "const context = canvas.getContext('2d'); window.shade = () => 'black';"
@@ -379,7 +379,7 @@ def test_a_camera_that_shows_the_same_picture_is_told_in_words(page: WebDriver) 
     )
     click(page, "camera")
     click(page, "agree")
-    until(lambda: "the same picture" in text(page, "alert"))
+    until(lambda: "the same image" in text(page, "alert"))
     page.execute_script(
         "window.shade = () => `rgb(${Math.floor(performance.now() / 10) % 256} 90 90)`;"
     )

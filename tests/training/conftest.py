@@ -60,7 +60,7 @@ def recipe() -> Recipe:
 
 @pytest.fixture(scope="session")
 def votes(dataset: Dataset) -> dict[str, NDArray[np.uint8]]:
-    """Eight votes in ten for each picture's label, two for neutral; every tenth has none."""
+    """Eight votes in ten for each image's label, two for neutral; every tenth has none."""
     found = {}
     for split in dataset.splits():
         table = np.zeros((len(split), len(FERPLUS_COLUMNS)), np.uint8)

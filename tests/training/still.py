@@ -1,4 +1,4 @@
-"""The augmentation that leaves pictures as they are."""
+"""The augmentation that leaves images as they are."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def _draws(n: int, **columns: float) -> NDArray[np.float32]:
     return draws
 
 
-def test_without_ranges_a_picture_stays_as_it_is(crops: NDArray[np.uint8]) -> None:
+def test_without_ranges_an_image_stays_as_it_is(crops: NDArray[np.uint8]) -> None:
     draws = draw_epoch(len(crops), seed=1, epoch=1)
     np.testing.assert_allclose(augment(crops, draws, STILL), crops, atol=1e-3)
 
@@ -84,7 +84,7 @@ def test_values_stay_within_grey_levels(crops: NDArray[np.uint8]) -> None:
     assert changed.max() <= 255
 
 
-def test_what_happens_to_a_picture_does_not_depend_on_its_batch(crops: NDArray[np.uint8]) -> None:
+def test_what_happens_to_an_image_does_not_depend_on_its_batch(crops: NDArray[np.uint8]) -> None:
     recipe, draws = AugmentationRecipe(erase=0.5), draw_epoch(5, seed=4, epoch=7)
     together = augment(crops, draws, recipe)
     for row in range(5):
@@ -92,13 +92,13 @@ def test_what_happens_to_a_picture_does_not_depend_on_its_batch(crops: NDArray[n
         np.testing.assert_array_equal(together[row], alone[0])
 
 
-def test_a_large_batch_is_changed_as_its_pictures_alone_are() -> None:
-    pictures = np.random.default_rng(1).integers(0, 256, (70, 12, 12), np.uint8)
+def test_a_large_batch_is_changed_as_its_images_alone_are() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (70, 12, 12), np.uint8)
     recipe, draws = AugmentationRecipe(erase=0.5), draw_epoch(70, seed=4, epoch=7)
-    together = augment(pictures, draws, recipe)
+    together = augment(images, draws, recipe)
     assert together.shape == (70, 12, 12)
     for row in (0, 31, 32, 63, 64, 69):
-        alone = augment(pictures[row : row + 1], draws[row : row + 1], recipe)
+        alone = augment(images[row : row + 1], draws[row : row + 1], recipe)
         np.testing.assert_array_equal(together[row], alone[0])
 
 

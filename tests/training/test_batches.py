@@ -1,4 +1,4 @@
-"""Training batches: every picture once an epoch, the same again for the same seed."""
+"""Training batches: every image once an epoch, the same again for the same seed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GREY = Preprocessing(mean=0.0, std=1 / 255)  # so that input equals grey level
 
 @pytest.fixture
 def recipe(recipe: Recipe) -> Recipe:
-    """Five steps of 70 pictures, of which the last is not full; nothing is changed by chance."""
+    """Five steps of 70 images, of which the last is not full; nothing is changed by chance."""
     uneven = dataclasses.replace(recipe.optimization, batch_size=16)
     return dataclasses.replace(recipe, optimization=uneven, augmentation=STILL)
 
@@ -87,11 +87,11 @@ def _with(recipe: Recipe, **augmentation: float | tuple[int, ...]) -> Recipe:
     )
 
 
-def test_an_epoch_holds_every_picture_once_with_its_own_label(
+def test_an_epoch_holds_every_image_once_with_its_own_label(
     dataset: Dataset, recipe: Recipe
 ) -> None:
     batches = _batches(dataset, recipe)
-    assert len(batches) == 5  # 70 pictures in steps of 16
+    assert len(batches) == 5  # 70 images in steps of 16
     loaded = [batches.load(0, step) for step in range(len(batches))]
     assert [len(batch.inputs) for batch in loaded] == [16, 16, 16, 16, 6]
     seen = {}
@@ -113,7 +113,7 @@ def test_order_is_the_epochs_own_and_any_step_can_be_asked_for(
     np.testing.assert_array_equal(random_access.load(0, 2).inputs, first[2])
 
 
-def test_mixup_mixes_pictures_and_targets_from_both_ends_by_the_same_share(
+def test_mixup_mixes_images_and_targets_from_both_ends_by_the_same_share(
     dataset: Dataset, recipe: Recipe
 ) -> None:
     plain = _batches(dataset, recipe).load(2, 1)
@@ -144,7 +144,7 @@ def test_each_size_has_an_equal_share_of_the_epochs(
     assert batches.load(0, 0).inputs.shape == (16, 24, 24, 1)
 
 
-def test_copies_of_a_picture_share_the_mean_of_their_targets(
+def test_copies_of_an_image_share_the_mean_of_their_targets(
     dataset: Dataset, votes: dict[str, NDArray[np.uint8]], recipe: Recipe
 ) -> None:
     images = dataset.train.images.copy()
@@ -181,7 +181,7 @@ class _Parrot:
         return {0: out}
 
 
-def test_a_teacher_sees_the_very_pictures_and_its_answers_follow_the_targets(
+def test_a_teacher_sees_the_very_images_and_its_answers_follow_the_targets(
     dataset: Dataset, recipe: Recipe
 ) -> None:
     teacher = _Parrot()
@@ -194,7 +194,7 @@ def test_a_teacher_sees_the_very_pictures_and_its_answers_follow_the_targets(
     np.testing.assert_allclose(batch.targets[0][:, 7:], [roots / roots.sum()] * 16, rtol=1e-5)
 
 
-def test_a_teacher_sees_full_size_and_unmixed_pictures(dataset: Dataset, recipe: Recipe) -> None:
+def test_a_teacher_sees_full_size_and_unmixed_images(dataset: Dataset, recipe: Recipe) -> None:
     teacher = _Parrot()
     batch = _batches(dataset, _with(recipe, sizes=(24,), mixup=0.5), teacher).load(0, 0)
     assert batch.inputs.shape == (16, 24, 24, 1)

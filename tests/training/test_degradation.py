@@ -44,7 +44,7 @@ def test_blur_spreads_a_point_as_a_gaussian_does() -> None:
     np.testing.assert_allclose(blurred, 255 * np.outer(line, line) / line.sum() ** 2, atol=1e-3)
 
 
-def test_blur_leaves_an_even_picture_alone_up_to_its_edge() -> None:
+def test_blur_leaves_an_even_image_alone_up_to_its_edge() -> None:
     image = np.full((1, 48, 48), 80, np.float32)
     blurred = degrade(image, _draws(c4=1.0), AugmentationRecipe(blur=1.0))
     np.testing.assert_allclose(blurred, 80, rtol=1e-5)
@@ -82,7 +82,7 @@ def test_noise_is_gaussian_of_the_strength_drawn() -> None:
     assert noise.std() == pytest.approx(0.5 * 0.08 * 255, rel=0.01)
     assert np.mean(np.abs(noise) > noise.std()) == pytest.approx(0.3173, abs=0.005)
     correlation = np.corrcoef(noise.reshape(40, -1)) - np.eye(40)
-    assert np.abs(correlation).max() < 0.1, "each picture has noise of its own"
+    assert np.abs(correlation).max() < 0.1, "each image has noise of its own"
 
 
 def test_each_change_hits_as_often_as_its_probability_says() -> None:
@@ -93,7 +93,7 @@ def test_each_change_hits_as_often_as_its_probability_says() -> None:
     assert hit.mean() == pytest.approx(0.3, abs=0.04)
 
 
-def test_what_happens_to_a_picture_does_not_depend_on_its_batch() -> None:
+def test_what_happens_to_an_image_does_not_depend_on_its_batch() -> None:
     crops, draws = _crops(), draw_epoch(6, seed=4, epoch=7)
     together = augment(crops, draws, ALL)
     for row in range(6):
@@ -109,7 +109,7 @@ def test_values_stay_within_grey_levels() -> None:
     assert changed.max() <= 255
 
 
-def test_pictures_without_a_change_stay_to_the_bit() -> None:
+def test_images_without_a_change_stay_to_the_bit() -> None:
     crops, draws = _crops(), draw_epoch(6, seed=4, epoch=1)
     plain = augment(crops, draws, AugmentationRecipe())
     draws[:3, 12:] = 1.0  # above every probability

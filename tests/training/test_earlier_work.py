@@ -203,7 +203,7 @@ def test_a_shipped_model_teaches_with_both_heads_as_its_file_answers(dataset: Da
         np.testing.assert_allclose(apart[~np.isnan(apart)], 0, atol=2e-2)
 
 
-def test_answers_of_a_picture_are_the_mean_over_ten_views_of_it(
+def test_answers_of_an_image_are_the_mean_over_ten_views_of_it(
     dataset: Dataset, runs: Path
 ) -> None:
     rows = np.array([60, 3])
@@ -219,12 +219,12 @@ def test_answers_of_a_picture_are_the_mean_over_ten_views_of_it(
     np.testing.assert_allclose(answers[rows], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("per_picture", [False, True])
+@pytest.mark.parametrize("per_image", [False, True])
 def test_answers_stand_behind_the_targets_of_each_head(
-    dataset: Dataset, votes: Votes, runs: Path, per_picture: bool
+    dataset: Dataset, votes: Votes, runs: Path, per_image: bool
 ) -> None:
     recipe = _recipe(
-        distillation={"weight": 0.5, "temperature": 1.0, "per_picture": per_picture},
+        distillation={"weight": 0.5, "temperature": 1.0, "per_image": per_image},
         optimization={"ferplus_weight": 0.5},
     )
     recipe = dataclasses.replace(recipe, augmentation=STILL)
@@ -233,7 +233,7 @@ def test_answers_stand_behind_the_targets_of_each_head(
     images = dataset.train.images[np.random.default_rng([5, 0, 0]).permutation(70)[:7]]
     teachers = _teachers(runs / "votes", votes=True)
     shown = teachers.answer(images.astype(np.float32))
-    expected = teachers.answer_each(images) if per_picture else shown
+    expected = teachers.answer_each(images) if per_image else shown
     for head, n_classes in ((0, 7), (1, 8)):
         np.testing.assert_allclose(batch.targets[head][:, n_classes:], expected[head], atol=1e-5)
     assert not np.allclose(shown[0], teachers.answer_each(images)[0], atol=1e-3)

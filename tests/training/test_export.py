@@ -48,7 +48,7 @@ def test_the_file_classifies_as_keras_did(
     mapped: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also where a map of confidences pays, which it does not on so few pictures."""
+    """Also where a map of confidences pays, which it does not on so few images."""
     gain = HalvesGain(nll=float(mapped), nll_spread=0.1)
     monkeypatch.setattr(export, "gain_on_halves", lambda *_: gain)
     exported = export_run(run_dir, tmp_path / "tiny.onnx")
@@ -81,7 +81,7 @@ def test_classes_are_expected_as_often_as_they_occur(
 ) -> None:
     """Where the loss is least, a class's mean probability is its share, but for the prior's pull.
 
-    That is its bias, as it is under the softmax, divided by the number of pictures; the temperature
+    That is its bias, as it is under the softmax, divided by the number of images; the temperature
     is fitted anew without it, so it is not quite so.
     """
     classifier = load_classifier(export_run(run_dir, tmp_path / "tiny.onnx").path)
@@ -145,7 +145,7 @@ def test_a_graph_that_disagrees_with_keras_is_not_written(
         return build_onnx(model, metadata.with_head(dataclasses.replace(head, calibration=twice)))
 
     monkeypatch.setattr(export, "build_onnx", wrong)
-    with pytest.raises(ExportError, match="disagrees with Keras on 21 pictures"):
+    with pytest.raises(ExportError, match="disagrees with Keras on 21 images"):
         export_run(run_dir, tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()
 
@@ -191,7 +191,7 @@ def test_every_kind_of_layer_converts_exactly(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def two_headed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the compact network that learnt FER+ votes too; every third picture has none."""
+    """A run of the compact network that learnt FER+ votes too; every third image has none."""
     recipe = Recipe.from_dict(
         {
             "run": {"name": "tiny-two", "seed": 5},
@@ -229,7 +229,7 @@ def test_both_heads_answer_as_keras_did_and_their_maps_are_exact(
                                logits - logits.mean(1, keepdims=True), atol=1e-3)  # fmt: skip
 
 
-def test_a_picture_without_votes_does_not_count_in_the_second_heads_figures(
+def test_an_image_without_votes_does_not_count_in_the_second_heads_figures(
     two_headed: Path, tmp_path: Path
 ) -> None:
     path = export_run(two_headed, tmp_path / "two.onnx").path

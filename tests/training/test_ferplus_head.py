@@ -41,7 +41,7 @@ def test_both_heads_learn_and_history_and_files_say_so(
     dataset: Dataset, votes: Votes, recipe: Recipe, tmp_path: Path
 ) -> None:
     longer = dataclasses.replace(recipe.optimization, epochs=100)
-    # Changed pictures would take this small network twice the epochs.
+    # Changed images would take this small network twice the epochs.
     recipe = dataclasses.replace(recipe, optimization=longer, augmentation=STILL)
     run = train(recipe, dataset, tmp_path / "run", votes=votes)
     last = run.history[-1]
@@ -109,7 +109,7 @@ def test_missing_votes_are_refused(dataset: Dataset, recipe: Recipe, tmp_path: P
     assert not (tmp_path / "run").exists()
 
 
-def test_votes_for_another_number_of_pictures_are_refused(
+def test_votes_for_another_number_of_images_are_refused(
     dataset: Dataset, votes: Votes, recipe: Recipe, tmp_path: Path
 ) -> None:
     short = {**votes, "train": votes["train"][:-1]}

@@ -47,7 +47,7 @@ def test_the_network_answers_as_the_shipped_file_but_for_its_calibration(
 ) -> None:
     """Among classes that are not the answer, log-probabilities are logits plus class biases.
 
-    But for temperature and a constant a picture; the map of confidences moves the answer only.
+    But for temperature and a constant an image; the map of confidences moves the answer only.
     """
     recipe = _recipe(architecture, augmentation={"sizes": list(sizes)})
     model = build_network(recipe, {"fer2013": FER2013}, any_size=bool(sizes))

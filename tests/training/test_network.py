@@ -1,4 +1,4 @@
-"""The network of a recipe: pictures of several sizes only where it can take them."""
+"""The network of a recipe: images of several sizes only where it can take them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def _recipe(architecture: str, sizes: list[int]) -> Recipe:
     return Recipe.from_dict({"network": network, "augmentation": {"sizes": sizes}})
 
 
-def test_a_network_that_pools_takes_pictures_of_every_size_of_the_recipe() -> None:
+def test_a_network_that_pools_takes_images_of_every_size_of_the_recipe() -> None:
     model = build_network(_recipe("compact_resnet", [32, 40]), {"fer2013": FER2013}, any_size=True)
     assert model.input_shape == (None, None, None, 1)
 
 
 def test_a_network_that_flattens_its_map_is_refused_several_sizes() -> None:
-    message = r"'tiny_for_tests' cannot take its pictures; received size 48 and sizes \[32\]"
+    message = r"'tiny_for_tests' cannot take its images; received size 48 and sizes \[32\]"
     with pytest.raises(RecipeError, match=message):
         build_network(_recipe("tiny_for_tests", [32]), {"fer2013": FER2013}, any_size=True)
 

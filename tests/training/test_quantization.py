@@ -80,15 +80,15 @@ def test_its_convolutions_have_seven_bit_weights(
     assert 60 < np.abs(kernels[0].astype(int)).max() <= 64
 
 
-def test_one_odd_picture_does_not_coarsen_the_ranges_of_all(
+def test_one_odd_image_does_not_coarsen_the_ranges_of_all(
     original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
 ) -> None:
-    """Nearly grey pictures; one of full contrast sets the range of its own batch only."""
+    """Nearly grey images; one of full contrast sets the range of its own batch only."""
     grey = np.tile(crops // 16 + 120, (13, 1, 1))
     odd = np.concatenate([grey, crops[:1]])
     steps = [
-        _step_of_activations(quantize(original, pictures, tmp_path, keep_first=0))
-        for pictures in (grey, odd)
+        _step_of_activations(quantize(original, images, tmp_path, keep_first=0))
+        for images in (grey, odd)
     ]
     assert steps[0] < steps[1] < 2 * steps[0]
     assert _step_of_activations(quantize(original, crops, tmp_path, keep_first=0)) > 8 * steps[0]
@@ -247,8 +247,8 @@ def test_speed_is_that_of_the_first_over_that_of_the_second() -> None:
         def __init__(self, seconds: float) -> None:
             self.predict_proba = lambda _: time.sleep(seconds)
 
-    pictures = np.zeros((100, 48, 48), np.uint8)
-    ratio = quantization._times_as_fast(Slow(0.001), Slow(0.005), pictures)  # type: ignore[arg-type]
+    images = np.zeros((100, 48, 48), np.uint8)
+    ratio = quantization._times_as_fast(Slow(0.001), Slow(0.005), images)  # type: ignore[arg-type]
     assert 2 < ratio < 6
 
 

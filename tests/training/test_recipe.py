@@ -46,7 +46,7 @@ def test_an_unknown_section_is_refused_and_the_nearest_suggested() -> None:
         ("[data]\nvotes_in_labels = 2", r"votes_in_labels is out of range"),
         ("[distillation]\nweight = 1.1", r"distillation\.weight is out of range"),
         ("[distillation]\ntemperature = 0", r"temperature is out of range; .*; use 0\.1 to 20"),
-        ("[distillation]\nper_picture = 1", "another type; received 1; write true or false"),
+        ("[distillation]\nper_image = 1", "another type; received 1; write true or false"),
         ("[augmentation]\nrotation_degrees = 181", r"rotation_degrees is .*; use 0 to 180"),
         ("[network]\nsize = 15", r"network\.size is out of range; received 15; use 16 to 512"),
         ("[run]\nname = '../up'", r"run\.name is out of range"),

@@ -1,6 +1,6 @@
 """Breaks batches on purpose: a worker killed every few seconds, the command itself, the writer.
 
-Photos with 5 % bad files among them are done once undisturbed, by one process. Then, in every run:
+Photos with 5% bad files among them are done once undisturbed, by one process. Then, in every run:
 
 * ``workers``: two processes, of which one gets SIGKILL every five seconds;
 * ``command``: the command gets SIGKILL after a random time, is started again with ``--resume``,
@@ -34,13 +34,13 @@ from typing import Any, Final
 
 from benchmarks.batch_scaling import PHOTOS
 from benchmarks.children import children
-from benchmarks.pictures import write_photos
+from benchmarks.images import write_photos
 from benchmarks.record import write_results
 from facial_expressions.distributed.batch import BatchOptions, WorkerOptions, run_batch
 from facial_expressions.inference.options import RecognizerOptions
 
 BAD_SHARE: Final = 20
-"""One file in so many is no picture."""
+"""One file in so many is no image."""
 
 SHARD: Final = 50
 KILL_EVERY_S: Final = 5.0
@@ -85,7 +85,7 @@ def spoil(folder: Path) -> None:
     """
     for number, path in enumerate(sorted(folder.iterdir())[::BAD_SHARE]):
         whole = path.read_bytes()
-        bad = (whole[:200], b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(50))
+        bad = (whole[:200], b"", b"no image", b"\x89PNG\r\n\x1a\n" + bytes(50))
         path.write_bytes(bad[number % len(bad)])
 
 

@@ -1,4 +1,4 @@
-"""Feeds spoilt pictures to the loader and to a real server: only answers of the contract may come.
+"""Feeds spoilt images to the loader and to a real server: only answers of the contract may come.
 
 Everything is derived from the seed, so a finding can be repeated: its number is in the results. The
 loader runs in a process of its own, which a crash may end. Results are written as JSON; the exit
@@ -6,7 +6,7 @@ code is 1 when anything was found.
 
 Example:
     python -m tests.trials.fuzz
-    python -m tests.trials.fuzz --pictures 500 --requests 50 --seed 7
+    python -m tests.trials.fuzz --images 500 --requests 50 --seed 7
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from benchmarks.record import write_results
 from benchmarks.server_process import ask, resident_mb, serving
 from facial_expressions.errors import ImageError
 from facial_expressions.images import load_image
-from tests.trials.mutations import mutated, pictures
+from tests.trials.mutations import images, mutated
 
 __all__ = ["Findings", "feed_loader", "main"]
 
@@ -76,7 +76,7 @@ class Findings:
 def main() -> int:
     """Feed both and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=20_000, help="through the loader")
+    parser.add_argument("--images", type=int, default=20_000, help="through the loader")
     parser.add_argument("--requests", type=int, default=2_000, help="through a server")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="default")
@@ -85,7 +85,7 @@ def main() -> int:
     if options.worker:
         _work(options.seed, *options.worker)
         return 0
-    loader = _run_workers(options.seed, options.pictures)
+    loader = _run_workers(options.seed, options.images)
     server = _feed_server(options.seed, options.requests, options.model)
     figures = {"seed": options.seed, "loader": loader, "server": server}
     write_results("fuzz", figures)
@@ -96,7 +96,7 @@ def main() -> int:
 
 
 def feed_loader(seed: int, start: int, count: int) -> Findings:
-    """Read spoilt pictures in this process.
+    """Read spoilt images in this process.
 
     Args:
         seed: Of the spoiling.
@@ -104,7 +104,7 @@ def feed_loader(seed: int, start: int, count: int) -> Findings:
         count: How many.
     """
     findings = Findings()
-    for number, data in mutated(pictures(), seed=seed, start=start, count=count):
+    for number, data in mutated(images(), seed=seed, start=start, count=count):
         began = time.perf_counter()
         allowed = True
         try:
@@ -174,7 +174,7 @@ def _feed_server(seed: int, count: int, model: str) -> dict[str, Any]:
             return number, 0, type(error).__name__.encode(), time.perf_counter() - began
         return number, status, body, time.perf_counter() - began
 
-    inputs = mutated(pictures(), seed=seed + 1, start=0, count=count)
+    inputs = mutated(images(), seed=seed + 1, start=0, count=count)
     with serving("--model", model) as (process, port), ThreadPoolExecutor(2) as pool:
         for number, status, body, took_s in pool.map(send, inputs):
             allowed = status in ALLOWED and _is_answer(status, body)

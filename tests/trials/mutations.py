@@ -9,13 +9,13 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-__all__ = ["mutate", "mutated", "pictures"]
+__all__ = ["images", "mutate", "mutated"]
 
 _BOUNDS: Final = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, 0xFFFF_FFFF)
 
 
-def pictures() -> list[bytes]:
-    """Return small pictures of every format and kind that is read."""
+def images() -> list[bytes]:
+    """Return small images of every format and kind that is read."""
     y, x = np.mgrid[:48, :64]
     rgb = np.stack([x * 4, y * 5, (x + y) * 2], axis=2).astype(np.uint8)
     photo = Image.fromarray(rgb)
@@ -38,7 +38,7 @@ def pictures() -> list[bytes]:
         (photo, "GIF", {}), (photo, "GIF", {"save_all": True, "append_images": [noise]}),
         (photo, "BMP", {}), (photo.convert("P"), "BMP", {}),
     ]  # fmt: skip
-    return [_encoded(picture, kind, options) for picture, kind, options in kinds]
+    return [_encoded(image, kind, options) for image, kind, options in kinds]
 
 
 def mutated(
@@ -70,9 +70,9 @@ def mutate(data: bytes, random: np.random.Generator) -> bytes:
     return bytes(out)
 
 
-def _encoded(picture: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
+def _encoded(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, kind, **options)
+    image.save(stream, kind, **options)
     return stream.getvalue()
 
 

@@ -125,7 +125,7 @@ def _convolve_in_tensorflow(
 ) -> keras.KerasTensor:
     """Convolve, with a weight gradient that is itself a convolution forwards.
 
-    Pixels of the batch's pictures are summed over as channels are: the gradient is the padded input
+    Pixels of the batch's images are summed over as channels are: the gradient is the padded input
     convolved with the gradient of the output, whose pixels lie a stride apart.
     """
     import tensorflow as tf

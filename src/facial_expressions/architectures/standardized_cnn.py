@@ -148,7 +148,7 @@ def _small_uniform() -> keras.initializers.Initializer:
     """Return the initialiser of every kernel: uniform, variance 1 / (3 * fan in).
 
     The network has few normalisation layers: from He's six times larger variance the first logits
-    are so far off that epochs are lost (measured: 29 against 21 % right after 120 steps).
+    are so far off that epochs are lost (measured: 29 against 21% right after 120 steps).
     """
     return keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
 

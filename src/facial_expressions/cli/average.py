@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Average the weights of runs of one network, for example of runs from the same weights.
 
-    The statistics of normalisation layers are measured anew on training pictures. The folder holds
+    The statistics of normalisation layers are measured anew on training images. The folder holds
     what export needs, and the SHA-256 of each run's weights.
     """
     from facial_expressions.cli.training_inputs import load_training_data

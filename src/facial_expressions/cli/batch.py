@@ -1,4 +1,4 @@
-"""The verb ``batch``: any number of pictures to shards of rows, on all cores or on a cluster."""
+"""The verb ``batch``: any number of images to shards of rows, on all cores or on a cluster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def command(  # noqa: PLR0913 - one argument per option
         typer.Argument(
             metavar="INPUT",
             help="A folder, a quoted glob, a list of paths (.txt, .csv, .jsonl), tar archives, or "
-            "a picture.",
+            "an image.",
         ),
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder for the shards.")],
@@ -53,7 +53,7 @@ def command(  # noqa: PLR0913 - one argument per option
     ] = None,
     options: RecognizerOptions,
 ) -> None:
-    """Find faces and name their expressions in any number of pictures: one row per input.
+    """Find faces and name their expressions in any number of images: one row per input.
 
     Rows are those of predict --format json. The answer names what people would see in a face, not
     what the person feels.
@@ -83,7 +83,7 @@ def command(  # noqa: PLR0913 - one argument per option
 
 def _show_on(bar: ProgressBar) -> Callable[[BatchProgress], None]:
     def show(progress: BatchProgress) -> None:
-        title = "listing" if progress.n_inputs is None else "pictures"
+        title = "listing" if progress.n_inputs is None else "images"
         bar.show(progress.n_done, progress.n_inputs, title=title)
 
     return show

@@ -19,7 +19,7 @@ def command(
         typer.Option(help="File to write as well: .md or .html; may be given again."),
     ] = None,
 ) -> None:
-    """Set reports side by side; every two are compared picture by picture."""
+    """Set reports side by side; every two are compared image by image."""
     from facial_expressions.evaluation.comparison import read_report
     from facial_expressions.files import write_file
     from facial_expressions.pages.comparison_page import comparison_page, comparison_text

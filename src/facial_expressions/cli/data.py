@@ -64,7 +64,7 @@ def audit(
     ] = None,
     allow_partial: PartialOption = False,
 ) -> None:
-    """Find duplicates, leaks between splits, blank pictures, imbalance and doubtful labels."""
+    """Find duplicates, leaks between splits, blank images, imbalance and doubtful labels."""
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data.audit import audit_dataset
     from facial_expressions.data.ferplus import ferplus_votes
@@ -111,7 +111,7 @@ def _write_audit(report: AuditReport, dataset: Dataset, folder: Path) -> None:
 
 
 def _has_unreadable(dataset: Dataset) -> bool:
-    """Return whether a picture of the data set could not be read."""
+    """Return whether an image of the data set could not be read."""
     return any("cannot be read" in sentence for sentence in dataset.left_out)
 
 
@@ -149,6 +149,6 @@ def _info_text(dataset: Dataset) -> str:
     for name, split in facts["splits"].items():
         usages = ", ".join(f"{n:,} {usage}" for usage, n in split["usages"].items())
         size = f"{split['side_px']}x{split['side_px']} grey"
-        lines.append(f"{name:<12}{split['n']:,} pictures, {size}" + f" ({usages})" * bool(usages))
+        lines.append(f"{name:<12}{split['n']:,} images, {size}" + f" ({usages})" * bool(usages))
     lines += [f"left out    {sentence}" for sentence in facts["left_out"]]
     return "\n".join([*lines, f"digest      {facts['digest']}"])

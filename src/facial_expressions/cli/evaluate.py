@@ -76,7 +76,7 @@ def command(  # noqa: PLR0913 - one argument per option
         str | None,
         typer.Option(
             help="competition, kaggle or folder; without it competition for the competition file "
-            "and kaggle for FER-2013 in folders (test: all 7,178 pictures)."
+            "and kaggle for FER-2013 in folders (test: all 7,178 images)."
         ),
     ] = None,
     labels: Annotated[
@@ -104,20 +104,20 @@ def command(  # noqa: PLR0913 - one argument per option
         bool,
         typer.Option(
             "--robustness",
-            help="Also measure pictures with jittered boxes, low light, blur, JPEG and others: "
+            help="Also measure images with jittered boxes, low light, blur, JPEG and others: "
             "eleven kinds, five severities each, so 55 times the work.",
         ),
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for report.json, .md, .html, the pictures and predictions.csv."),
+        typer.Option(help="Folder for report.json, .md, .html, the images and predictions.csv."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Crops per run of the network.")] = 256,
     seed: Annotated[
         int, typer.Option(help="Seed of the validation split, samples and corruptions.")
     ] = 0,
     allow_partial: Annotated[
-        bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
+        bool, typer.Option("--allow-partial", help="Accept FER-2013 with images missing.")
     ] = False,
 ) -> None:
     """Measure a model: accuracy, classes, confusion, calibration, subsets, robustness."""
@@ -158,23 +158,23 @@ def command(  # noqa: PLR0913 - one argument per option
 def _measure(
     classifier: ExpressionClassifier, source: _Source, settings: EvaluationSettings
 ) -> tuple[Report, ExpressionClassifier, NDArray[np.uint8]]:
-    """Measure a classifier on crops; return the head and the pictures that were measured, too."""
+    """Measure a classifier on crops; return the head and the images that were measured, too."""
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.evaluation.report import evaluate
-    from facial_expressions.evaluation.splits import align_labels, choose_split, training_pictures
+    from facial_expressions.evaluation.splits import align_labels, choose_split, training_images
 
     dataset, whole, votes = _load_data(source)
     if source.head is None and dataset.name != source.labels.value:
         # Not FER-2013: its labels are its own, so the file's default answers.
         classifier = classifier.for_labels(None)
-    # With votes those pictures are asked too that have no majority.
+    # With votes those images are asked too that have no majority.
     chosen = choose_split(dataset if votes is None else whole, source.split)
     split, notes = align_labels(chosen, dataset.labels, classifier.labels)
-    with progress_bar("pictures") as bar:
+    with progress_bar("images") as bar:
         report = evaluate(
             classifier,
             split,
-            train=training_pictures(whole, source.split),
+            train=training_images(whole, source.split),
             votes=votes,
             settings=settings,
             provenance=replace(
@@ -209,7 +209,7 @@ def _check_labels(classifier: ExpressionClassifier, source: _Source) -> None:
 
 
 def _load_data(source: _Source) -> tuple[Dataset, Dataset, NDArray[np.uint8] | None]:
-    """Return the data set with the labels asked for, that with all pictures, and votes.
+    """Return the data set with the labels asked for, that with all images, and votes.
 
     The votes are those on the split that is measured, where people are the truth.
     """
@@ -232,7 +232,7 @@ def _load_data(source: _Source) -> tuple[Dataset, Dataset, NDArray[np.uint8] | N
 
 
 def _has_paths(dataset: Dataset) -> bool:
-    """Return whether this is FER-2013 as picture files rather than as rows of a file."""
+    """Return whether this is FER-2013 as image files rather than as rows of a file."""
     return dataset.protocol == "competition" and not any(
         source.startswith("row ") for split in dataset.splits() for source in split.sources[:1]
     )

@@ -43,8 +43,8 @@ def command(
 ) -> None:
     """Write a run's network as an ONNX file that carries all it needs, and check it against Keras.
 
-    The file is written only when no probability differs by more than 0.0001 on 512 pictures and
-    the answers agree on 99.9 % of the validation pictures. A file of --int8 is written only when it
+    The file is written only when no probability differs by more than 0.0001 on 512 images and
+    the answers agree on 99.9% of the validation images. A file of --int8 is written only when it
     loses at most 0.3 points of validation accuracy and is faster, on one crop and on 256. With
     --people the other heads answer as before.
     """

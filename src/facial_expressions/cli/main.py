@@ -113,7 +113,7 @@ def build_app() -> typer.Typer:
     """Build the Typer application with every verb."""
     app = typer.Typer(
         name=PROGRAM,
-        help="Read facial expressions in pictures; train, measure and export the networks for it.",
+        help="Read facial expressions in images; train, measure and export the networks for it.",
         epilog=f"Example: {PROGRAM} {VERBS['predict']}",
         add_completion=False,
         invoke_without_command=True,

@@ -29,7 +29,7 @@ def list_(
 ) -> None:
     """List the models in this package, the default first, with the figures of their reports.
 
-    Accuracy and ECE are those of the test pictures, ms/face is the time for one crop.
+    Accuracy and ECE are those of the test images, ms/face is the time for one crop.
     """
     from facial_expressions.inference.model_store import list_models
 

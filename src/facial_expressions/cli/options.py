@@ -22,7 +22,7 @@ CompetitionOption = Annotated[
     typer.Option(help="The competition file; FER+ needs it when DATA is the Kaggle layout."),
 ]
 PartialOption = Annotated[
-    bool, typer.Option("--allow-partial", help="Accept FER-2013 with pictures missing.")
+    bool, typer.Option("--allow-partial", help="Accept FER-2013 with images missing.")
 ]
 
 _PLAIN: Final = {bool, int, float, str, NoneType}

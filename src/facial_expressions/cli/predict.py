@@ -1,4 +1,4 @@
-"""The verb ``predict``: faces and their expressions in pictures and folders."""
+"""The verb ``predict``: faces and their expressions in images and folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from facial_expressions.cli.options import takes_recognizer_options
 from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
-    from facial_expressions.cli.picture_inputs import PictureInput
+    from facial_expressions.cli.image_inputs import ImageInput
     from facial_expressions.inference.recognizer import ExpressionRecognizer
     from facial_expressions.media.drawn_folder import DrawnFolder
     from facial_expressions.results import ImageResult
@@ -24,7 +24,7 @@ __all__ = ["command"]
 
 _BATCH: Final = 16
 _MANY: Final = 5
-"""From this many pictures on there is a progress bar."""
+"""From this many images on there is a progress bar."""
 
 OutputFormat = Literal["text", "json", "csv"]
 
@@ -32,14 +32,14 @@ OutputFormat = Literal["text", "json", "csv"]
 @takes_recognizer_options()
 def command(
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Pictures, folders, or - for stdin.")
+        list[str], typer.Argument(metavar="IMAGE...", help="Images, folders, or - for stdin.")
     ],
     *,
     output: Annotated[
-        OutputFormat, typer.Option("--format", help="Text, one JSON object a picture, or CSV.")
+        OutputFormat, typer.Option("--format", help="Text, one JSON object an image, or CSV.")
     ] = "text",
     draw: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for pictures with the faces marked.")
+        Path | None, typer.Option(metavar="DIR", help="Folder for images with the faces marked.")
     ] = None,
     explain: Annotated[
         bool,
@@ -49,11 +49,11 @@ def command(
     ] = False,
     options: RecognizerOptions,
 ) -> None:
-    """Find faces and name their expressions, in pictures and in folders of pictures.
+    """Find faces and name their expressions, in images and in folders of images.
 
     The answer names what people would see in a face, not what the person feels.
     """
-    from facial_expressions.cli.picture_inputs import list_inputs
+    from facial_expressions.cli.image_inputs import list_inputs
     from facial_expressions.inference.recognizer import load_recognizer
     from facial_expressions.media.drawn_folder import DrawnFolder
 
@@ -69,14 +69,14 @@ def command(
     counts = _write(_with_progress(rows, len(inputs)), output, recognizer.classifier.labels.names)
     _summarise(counts, draw)
     if inputs and all(one.is_missing for one in inputs):
-        raise typer.Exit(2)  # a slip in the command, not in the pictures
+        raise typer.Exit(2)  # a slip in the command, not in the images
     if counts["rejected"] or counts["failed"]:
         raise typer.Exit(1)
 
 
 def _rows(
     recognizer: ExpressionRecognizer,
-    inputs: Sequence[PictureInput],
+    inputs: Sequence[ImageInput],
     folder: DrawnFolder | None,
     *,
     explain: bool,
@@ -128,23 +128,23 @@ def _write(
 
 
 def _with_progress(rows: Iterator[ImageResult], total: int) -> Iterator[ImageResult]:
-    """Show a bar on stderr for many pictures, unless the rows themselves appear on the terminal."""
+    """Show a bar on stderr for many images, unless the rows themselves appear on the terminal."""
     from facial_expressions.cli.progress import progress_bar
 
     if total < _MANY:
         yield from rows
         return
-    with progress_bar("pictures", prints_rows=True) as bar:
+    with progress_bar("images", prints_rows=True) as bar:
         for done, row in enumerate(rows, 1):
             yield row
             bar.show(done, total)
 
 
 def _summarise(counts: Counter[str], draw: Path | None) -> None:
-    """Say on stderr what became of many pictures, and where the marked ones are."""
+    """Say on stderr what became of many images, and where the marked ones are."""
     from facial_expressions.cli.result_rows import describe_counts
 
     if counts.total() - counts["faces"] > 1:
         print(describe_counts(counts), file=sys.stderr)
     if draw is not None and counts["ok"]:
-        print(f"marked pictures are in {draw}", file=sys.stderr)
+        print(f"marked images are in {draw}", file=sys.stderr)

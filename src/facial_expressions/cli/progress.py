@@ -78,7 +78,7 @@ def progress_bar(
         is_logged: Whether lines are written instead where stderr is no terminal.
 
     Examples:
-        >>> with progress_bar("pictures") as bar:
+        >>> with progress_bar("images") as bar:
         ...     bar.show(1, 2)
     """
     from rich.console import Console

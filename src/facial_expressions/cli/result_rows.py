@@ -26,19 +26,19 @@ def print_row(row: str) -> None:
 
 
 def describe_counts(counts: Counter[str]) -> str:
-    """Say what became of many pictures.
+    """Say what became of many images.
 
     Args:
         counts: Rows of each status, and ``faces``.
 
     Examples:
         >>> describe_counts(Counter(ok=1200, rejected=1, faces=1310))
-        '1,201 pictures: 1,200 ok, 1 rejected; 1,310 faces'
+        '1,201 images: 1,200 ok, 1 rejected; 1,310 faces'
         >>> describe_counts(Counter())
-        '0 pictures'
+        '0 images'
     """
     statuses = [name for name in ("ok", "rejected", "failed", "skipped") if counts[name]]
-    text = f"{sum(counts[name] for name in statuses):,} pictures"
+    text = f"{sum(counts[name] for name in statuses):,} images"
     if statuses:
         parts = ", ".join(f"{counts[name]:,} {name}" for name in statuses)
         text += f": {parts}; {counts['faces']:,} faces"
@@ -46,7 +46,7 @@ def describe_counts(counts: Counter[str]) -> str:
 
 
 def to_text(row: ImageResult) -> str:
-    """Return a line for the picture and one for each of its faces."""
+    """Return a line for the image and one for each of its faces."""
     name = _printable(row.source)
     if row.status != "ok":
         return f"{name}  {row.status}: {_printable(' '.join(row.error.split()))}"

@@ -15,7 +15,7 @@ from facial_expressions.inference.options import RecognizerOptions
 __all__ = ["command"]
 
 _THREADS = 4
-"""A picture by itself gains little by more; pictures that are worked on together share them."""
+"""An image by itself gains little by more; images that are worked on together share them."""
 
 _MAX_PIXELS = 50_000_000
 """Strangers send them: fewer than one's own files may have."""
@@ -35,10 +35,10 @@ def command(
         typer.Option(metavar="NAME", help="A further name to be asked for by; may be repeated."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Pictures at one time; without it, one per core.")
+        int | None, typer.Option(min=1, help="Images at one time; without it, one per core.")
     ] = None,
     max_waiting: Annotated[
-        int, typer.Option(min=1, help="Pictures that may wait; further ones are turned away.")
+        int, typer.Option(min=1, help="Images that may wait; further ones are turned away.")
     ] = 32,
     max_upload_mb: Annotated[int, typer.Option(min=1, help="Largest request in MiB.")] = 10,
     options: RecognizerOptions,

@@ -29,8 +29,8 @@ def load_training_data(
         recipe: The recipe.
         data: The data set's file or folder.
         ferplus: The FER+ file.
-        competition: The competition file, which gives pictures of the Kaggle layout their votes.
-        allow_partial: Whether pictures of FER-2013 may be missing.
+        competition: The competition file, which gives images of the Kaggle layout their votes.
+        allow_partial: Whether images of FER-2013 may be missing.
     """
     from facial_expressions.data import load_dataset
     from facial_expressions.data.ferplus import ferplus_votes

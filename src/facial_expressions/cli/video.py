@@ -54,7 +54,7 @@ def command(  # noqa: PLR0913 - one argument per option
     reconnect: Annotated[
         bool,
         typer.Option(
-            "--reconnect", help="Look for a camera again that gives no more pictures, for 30 s."
+            "--reconnect", help="Look for a camera again that gives no more images, for 30 s."
         ),
     ] = False,
     summary: Annotated[

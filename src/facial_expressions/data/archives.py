@@ -28,8 +28,8 @@ __all__ = ["FileTree", "is_tar", "is_zip", "open_csv", "open_tree", "walk_files"
 MAX_MEMBERS: Final = 1_000_000
 """Most members an archive may have."""
 
-MAX_PICTURE_BYTES: Final = 64 * 1024**2
-"""Largest picture file that is read."""
+MAX_IMAGE_BYTES: Final = 64 * 1024**2
+"""Largest image file that is read."""
 
 MAX_CSV_BYTES: Final = 1024**3
 """Largest table that is read; FER-2013 has 301 MB."""
@@ -73,13 +73,13 @@ class FileTree:
         """
         try:
             with self._openers[name]() as stream:
-                data = stream.read(MAX_PICTURE_BYTES + 1)
+                data = stream.read(MAX_IMAGE_BYTES + 1)
         except (*_DAMAGED, OSError) as error:
             reason = getattr(error, "strerror", None) or error
             raise DatasetError(
                 f"{name} cannot be read; received {reason}; check the file and its rights"
             ) from error
-        _check_size(name, len(data), MAX_PICTURE_BYTES)
+        _check_size(name, len(data), MAX_IMAGE_BYTES)
         return data
 
 

@@ -1,9 +1,9 @@
-"""Audits a data set: duplicates, leaks between splits, blank pictures, class balance, FER+.
+"""Audits a data set: duplicates, leaks between splits, blank images, class balance, FER+.
 
-Two pictures are duplicates when all their pixels are equal. A picture leaks when a split that
+Two images are duplicates when all their pixels are equal. An image leaks when a split that
 should be unseen holds a copy of one in another split.
 
-The two files of FER-2013 do not agree on the number of groups: the Kaggle pictures have 1,516, the
+The two files of FER-2013 do not agree on the number of groups: the Kaggle images have 1,516, the
 competition file as rebuilt from public copies 1,514: two of its rows have JPEG pixels and no
 longer equal their lossless twins.
 """
@@ -30,7 +30,7 @@ SCHEMA: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
-    """Pictures whose pixels are all equal.
+    """Images whose pixels are all equal.
 
     Attributes:
         sources: Where each stands.
@@ -44,18 +44,18 @@ class DuplicateGroup:
 
     @property
     def is_conflicting(self) -> bool:
-        """Whether the same picture has different labels."""
+        """Whether the same image has different labels."""
         return len(set(self.labels)) > 1
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """How many pictures of one split have a byte-identical copy in another.
+    """How many images of one split have a byte-identical copy in another.
 
     Attributes:
-        split: The split whose pictures are counted.
+        split: The split whose images are counted.
         copied_in: The split that holds the copies.
-        n: Number of pictures.
+        n: Number of images.
     """
 
     split: str
@@ -67,14 +67,14 @@ class Leak:
 class FerPlusAgreement:
     """How often a label is the strict majority of ten people.
 
-    Pictures without a strict majority, and those whose majority is contempt, which FER-2013 does
+    Images without a strict majority, and those whose majority is contempt, which FER-2013 does
     not have, are left out.
 
     Attributes:
-        n: Pictures compared.
+        n: Images compared.
         agreement: Fraction of them whose label is the majority, 0 to 1.
-        per_class: The same for the pictures of each label; None for a label without any.
-        n_majority: Pictures with a strict majority in each split, contempt included.
+        per_class: The same for the images of each label; None for a label without any.
+        n_majority: Images with a strict majority in each split, contempt included.
     """
 
     n: int
@@ -91,10 +91,10 @@ class AuditReport:
         name: Name of the data set.
         protocol: How it is divided.
         split_names: For each split what it is called in this data set, such as ``PublicTest``.
-        balance: Number of pictures by split, then label.
-        groups: Groups of duplicates, in order of their first picture.
+        balance: Number of images by split, then label.
+        groups: Groups of duplicates, in order of their first image.
         leaks: Copies between splits, one entry for each two splits.
-        blank: Sources of the pictures that are one grey value throughout.
+        blank: Sources of the images that are one grey value throughout.
         left_out: One sentence for each thing in the file that is in no split.
         ferplus: Agreement with FER+, or None when no votes were given.
     """
@@ -111,17 +111,17 @@ class AuditReport:
 
     @property
     def n(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return sum(sum(counts.values()) for counts in self.balance.values())
 
     @property
     def n_duplicates(self) -> int:
-        """Number of pictures that are in a group of duplicates."""
+        """Number of images that are in a group of duplicates."""
         return sum(len(group.sources) for group in self.groups)
 
     @property
     def conflicting(self) -> tuple[DuplicateGroup, ...]:
-        """The groups whose pictures have different labels."""
+        """The groups whose images have different labels."""
         return tuple(group for group in self.groups if group.is_conflicting)
 
     def to_dict(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class AuditReport:
             "balance": self.balance,
             "duplicates": {
                 "n_groups": len(self.groups),
-                "n_pictures": self.n_duplicates,
+                "n_images": self.n_duplicates,
                 "n_conflicting": len(self.conflicting),
                 "groups": [
                     {**asdict(group), "conflicting": group.is_conflicting} for group in self.groups
@@ -151,15 +151,15 @@ class AuditReport:
         """Return the report for reading, without a line end."""
         return "\n".join(
             [
-                f"{self.name}, protocol {self.protocol}: {self.n:,} pictures",
+                f"{self.name}, protocol {self.protocol}: {self.n:,} images",
                 "",
                 *_balance_lines(self),
                 "",
-                f"duplicates  {len(self.groups):,} groups of byte-identical pictures, "
-                f"{self.n_duplicates:,} pictures in them, "
+                f"duplicates  {len(self.groups):,} groups of byte-identical images, "
+                f"{self.n_duplicates:,} images in them, "
                 f"{len(self.conflicting):,} groups with conflicting labels",
                 *(self._leak_line(leak) for leak in self.leaks),
-                f"blank       {len(self.blank):,} pictures are one grey value throughout",
+                f"blank       {len(self.blank):,} images are one grey value throughout",
                 *(f"left out    {sentence}" for sentence in self.left_out),
                 *_ferplus_lines(self.ferplus),
             ]
@@ -167,7 +167,7 @@ class AuditReport:
 
     def _leak_line(self, leak: Leak) -> str:
         split, other = self.split_names[leak.split], self.split_names[leak.copied_in]
-        return f"leak        {leak.n:,} {split} pictures have a copy in {other}"
+        return f"leak        {leak.n:,} {split} images have a copy in {other}"
 
 
 def _balance_lines(report: AuditReport) -> list[str]:
@@ -197,8 +197,8 @@ def _ferplus_lines(ferplus: FerPlusAgreement | None) -> list[str]:
         if value is not None
     )
     return [
-        f"FER+        strict majority for {kept} pictures",
-        f"FER+        {100 * ferplus.agreement:.1f} % of {ferplus.n:,} labels are the majority's "
+        f"FER+        strict majority for {kept} images",
+        f"FER+        {100 * ferplus.agreement:.1f}% of {ferplus.n:,} labels are the majority's "
         f"({classes})",
     ]
 

@@ -1,8 +1,8 @@
-"""Reads pictures that lie in one folder per class, on disk or in a zip archive.
+"""Reads images that lie in one folder per class, on disk or in a zip archive.
 
 The class folders may stand below ``train``, ``validation`` or ``test``, and all of it below one
 folder more. Folder names are understood by ``labels.canonical_label``; classes that are none of
-ours are named and left out, as are files that are no pictures.
+ours are named and left out, as are files that are no images.
 
 FER-2013 in the layout of the Kaggle data set ``msambare/fer2013``, 48x48 grey JPEG, is such a
 folder, but all seven classes must be there below both ``train`` and ``test``. File names begin with
@@ -25,7 +25,7 @@ from PIL import Image
 from facial_expressions.data.archives import FileTree, open_tree
 from facial_expressions.data.reading import SIDE_PX, USAGES, Reading, make_reading
 from facial_expressions.errors import DatasetError, ImageError
-from facial_expressions.images import PICTURE_SUFFIXES, load_image
+from facial_expressions.images import IMAGE_SUFFIXES, load_image
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet, canonical_label
 
 __all__ = ["ClassFolders", "Photo", "find_class_folders", "iter_photos", "read_class_folders"]
@@ -46,7 +46,7 @@ _PARTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One picture file.
+    """One image file.
 
     Attributes:
         source: Its path below the folder, or in the archive.
@@ -67,7 +67,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class ClassFolders:
-    """The picture files of a tree by part and label.
+    """The image files of a tree by part and label.
 
     Attributes:
         entries: The files, train before validation before test, then by path.
@@ -94,7 +94,7 @@ class ClassFolders:
 
 @dataclass(frozen=True, slots=True)
 class Photo(_Entry):
-    """One picture file of class folders, undecoded: for those who need it whole.
+    """One image file of class folders, undecoded: for those who need it whole.
 
     Attributes:
         data: The file's bytes.
@@ -114,7 +114,7 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
     other = 0
     names = tree.names()
     for name in names:
-        if not name.lower().endswith(tuple(PICTURE_SUFFIXES)):
+        if not name.lower().endswith(tuple(IMAGE_SUFFIXES)):
             other += 1
             continue
         part, folder = _place(name)
@@ -126,17 +126,17 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
     if not entries:
         raise DatasetError(
             f"{tree.name} holds no class folders; received {len(names)} files, "
-            f"folders {sorted(unknown)[:5]}; put the pictures into folders named "
+            f"folders {sorted(unknown)[:5]}; put the images into folders named "
             f"{', '.join(FER2013.names)}, below train and test if it is divided"
         )
     order = ("train", "validation", "test", "")
     entries.sort(key=lambda entry: (order.index(entry.part), entry.source))
     left_out = [
-        f"class folder {folder}: no expression of ours, {count} pictures left out"
+        f"class folder {folder}: no expression of ours, {count} images left out"
         for folder, count in sorted(unknown.items())
     ]
     if other:
-        left_out.append(f"{other} files that are no pictures left out")
+        left_out.append(f"{other} files that are no images left out")
     return ClassFolders(entries=tuple(entries), left_out=tuple(left_out))
 
 
@@ -151,7 +151,7 @@ def _place(name: str) -> tuple[str, str]:
 
 
 def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:
-    """Read every picture of a folder or zip of class folders.
+    """Read every image of a folder or zip of class folders.
 
     Args:
         path: The folder or ``.zip``.
@@ -159,7 +159,7 @@ def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:
             say so.
 
     Returns:
-        All pictures, ``uint8 (N, 48, 48)``, those of other sizes scaled. A picture that cannot be
+        All images, ``uint8 (N, 48, 48)``, those of other sizes scaled. An image that cannot be
         read is left out and named.
 
     Raises:
@@ -181,7 +181,7 @@ def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:
             except (ImageError, DatasetError) as error:
                 left_out.append(f"{entry.source} cannot be read: {error}")
                 continue
-            # Which test a test picture is of is unknown; all of train is the competition's own.
+            # Which test a test image is of is unknown; all of train is the competition's own.
             known = entry.usage or ("Training" if entry.part == "train" else "")
             usage = known if fer2013 else ""
             rows.append((labels.id_of(entry.label), usage, entry.source, entry.part))
@@ -213,7 +213,7 @@ def iter_photos(path: Path) -> Iterator[Photo]:
 
 
 def _read_grey(data: bytes) -> NDArray[np.uint8]:
-    """Return a picture as the square of a data set; one of another size loses its aspect."""
+    """Return an image as the square of a data set; one of another size loses its aspect."""
     grey = Image.fromarray(load_image(data, max_pixels=_MAX_PIXELS)).convert("L")
     if grey.size != (SIDE_PX, SIDE_PX):
         grey = grey.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR)
@@ -230,6 +230,6 @@ def _check_classes(name: str, entries: Iterable[_Entry]) -> None:
     ]
     if missing:
         raise DatasetError(
-            f"FER-2013 in {name} needs pictures in all of train/<class> and test/<class>; "
+            f"FER-2013 in {name} needs images in all of train/<class> and test/<class>; "
             f"received none in {', '.join(missing)}; get the whole archive again"
         )

@@ -1,6 +1,6 @@
 """Reads the competition file of FER-2013: ``emotion,pixels,Usage`` as csv, zip or tar.gz.
 
-One row a picture: a code 0 to 6 in the competition's own order (not ours), 2,304 grey values 0 to
+One row an image: a code 0 to 6 in the competition's own order (not ours), 2,304 grey values 0 to
 255 parted by spaces, row by row from the top left, and the split. Columns may stand in any order
 and others may stand beside them; a byte-order mark, CRLF and quotes are understood. The file is
 read in pieces and never unpacked to disk.
@@ -46,7 +46,7 @@ def read_competition(path: Path) -> Reading:
         path: A ``.csv``, or a zip or tar archive (also compressed) that holds it.
 
     Returns:
-        All pictures in file order, ``uint8 (N, 48, 48)``, with our label ids; ``row 0`` is the
+        All images in file order, ``uint8 (N, 48, 48)``, with our label ids; ``row 0`` is the
         first line under the header. Counts are not checked here.
 
     Raises:
@@ -54,7 +54,7 @@ def read_competition(path: Path) -> Reading:
             pixels, a pixel that is no whole number of 0 to 255, an unknown code or usage. The
             message names the line.
     """
-    images: list[NDArray[np.uint8]] = []
+    parts: list[NDArray[np.uint8]] = []
     rows: list[tuple[int, str, str, str]] = []
     with open_csv(path, COLUMNS) as stream:
         lines = _lines(stream, path)
@@ -66,13 +66,13 @@ def read_competition(path: Path) -> Reading:
                     f"FER-2013 has {sum(USAGES.values()):,}"
                 )
             cells = [_cells(line, names, len(rows) + i, path) for i, line in enumerate(chunk)]
-            images.append(_pixels([pixels for pixels, _, _ in cells], len(rows), path))
+            parts.append(_pixels([pixels for pixels, _, _ in cells], len(rows), path))
             rows += [
                 (label, usage, f"row {len(rows) + i}", _PART_OF_USAGE[usage])
                 for i, (_, label, usage) in enumerate(cells)
             ]
-    pictures = np.concatenate(images) if images else np.empty((0, SIDE_PX, SIDE_PX), np.uint8)
-    return make_reading("competition", "fer2013", FER2013, images=pictures, rows=rows)
+    images = np.concatenate(parts) if parts else np.empty((0, SIDE_PX, SIDE_PX), np.uint8)
+    return make_reading("competition", "fer2013", FER2013, images=images, rows=rows)
 
 
 def _lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:

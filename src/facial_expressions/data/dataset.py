@@ -1,6 +1,6 @@
-"""Data sets as values: splits of grey pictures with labels, and where each picture came from.
+"""Data sets as values: splits of grey images with labels, and where each image came from.
 
-Pictures are ``uint8 (N, 48, 48)``; labels are ids in the data set's label set, ``int64 (N,)``.
+Images are ``uint8 (N, 48, 48)``; labels are ids in the data set's label set, ``int64 (N,)``.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Split:
 
     Attributes:
         name: ``train``, ``validation`` or ``test``.
-        images: Grey pictures, ``uint8 (N, S, S)``.
+        images: Grey images, ``uint8 (N, S, S)``.
         labels: Label ids, ``int64 (N,)``.
-        usages: For FER-2013 the competition's split of each picture: ``Training``, ``PublicTest``
+        usages: For FER-2013 the competition's split of each image: ``Training``, ``PublicTest``
             or ``PrivateTest``; an empty text where it is not known. ``str (N,)``.
-        sources: Name of each picture: its path in the folder or archive, or ``row 17`` of the file,
+        sources: Name of each image: its path in the folder or archive, or ``row 17`` of the file,
             counted from 0 as the names in the FER+ file are.
 
     Raises:
@@ -87,7 +87,7 @@ class Dataset:
         train: What networks learn from.
         validation: What choices are made on.
         test: What is measured once.
-        left_out: One sentence for each thing in the file that is in no split: a picture that could
+        left_out: One sentence for each thing in the file that is in no split: an image that could
             not be read, a class folder that is no expression of ours.
     """
 
@@ -104,9 +104,9 @@ class Dataset:
         yield from (self.train, self.validation, self.test)
 
     def digest(self) -> str:
-        """Return the SHA-256 of all pictures and labels in order, as hexadecimal digits.
+        """Return the SHA-256 of all images and labels in order, as hexadecimal digits.
 
-        The pictures' places in the file and their names do not enter it.
+        The images' places in the file and their names do not enter it.
         """
         sha = hashlib.sha256()
         for split in self.splits():

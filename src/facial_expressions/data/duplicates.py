@@ -1,4 +1,4 @@
-"""Finds byte-identical pictures, inside one set and between two."""
+"""Finds byte-identical images, inside one set and between two."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["duplicate_groups", "leaked_rows", "picture_digests"]
+__all__ = ["duplicate_groups", "image_digests", "leaked_rows"]
 
 
-def picture_digests(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
-    """Return a 16-byte digest of each picture's pixels; equal digests mean equal pixels.
+def image_digests(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
+    """Return a 16-byte digest of each image's pixels; equal digests mean equal pixels.
 
     Args:
         images: ``uint8 (N, S, S)``.
@@ -26,34 +26,34 @@ def picture_digests(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
 
 
 def leaked_rows(train_images: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Mark the pictures that have a byte-identical copy in a training set.
+    """Mark the images that have a byte-identical copy in a training set.
 
     For "no copy in training" on FER-2013 under protocol ``kaggle`` pass train and validation
-    together: both come from the competition's training pictures.
+    together: both come from the competition's training images.
 
     Args:
         train_images: ``uint8 (M, S, S)``.
         images: ``uint8 (N, S, S)``.
 
     Returns:
-        A mask ``(N,)``, true where the picture is in ``train_images`` too.
+        A mask ``(N,)``, true where the image is in ``train_images`` too.
 
     Examples:
-        >>> pictures = np.arange(3, dtype=np.uint8).reshape(3, 1, 1)
-        >>> leaked_rows(pictures[:2], pictures)
+        >>> images = np.arange(3, dtype=np.uint8).reshape(3, 1, 1)
+        >>> leaked_rows(images[:2], images)
         array([ True,  True, False])
     """
-    return np.isin(picture_digests(images), picture_digests(train_images))
+    return np.isin(image_digests(images), image_digests(train_images))
 
 
 def duplicate_groups(images: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
-    """Group the rows of byte-identical pictures.
+    """Group the rows of byte-identical images.
 
     Args:
         images: ``uint8 (N, S, S)``.
 
     Returns:
-        For each picture that is there more than once the rows it stands in, ascending; groups in
+        For each image that is there more than once the rows it stands in, ascending; groups in
         order of their first row.
 
     Examples:
@@ -62,7 +62,7 @@ def duplicate_groups(images: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
     """
     if len(images) == 0:
         return []
-    digests = picture_digests(images)
+    digests = image_digests(images)
     order = np.argsort(digests, kind="stable")
     starts = np.flatnonzero(digests[order][1:] != digests[order][:-1]) + 1
     groups = [group for group in np.split(order, starts) if len(group) > 1]

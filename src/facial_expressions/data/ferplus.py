@@ -1,12 +1,12 @@
-"""FER+: ten people's votes on every picture of FER-2013, as soft labels or as strict majorities.
+"""FER+: ten people's votes on every image of FER-2013, as soft labels or as strict majorities.
 
 ``fer2013new.csv`` holds one row of votes for each row of the competition file, in its order.
-Pictures of the competition file find theirs by row number, pictures of the Kaggle layout by pixels,
+Images of the competition file find theirs by row number, images of the Kaggle layout by pixels,
 through the competition file (``matching.py``).
 
-The strict majority is that of the official protocol: votes given by one person only are dropped; a
-picture counts when more than half of what remains is for one class, and that class is one of the
-eight expressions (not "unknown" or "not a face"). That keeps 25,060 / 3,199 / 3,153 pictures of
+The strict majority is that of the official protocol: votes given by one person only are dropped; an
+image counts when more than half of what remains is for one class, and that class is one of the
+eight expressions (not "unknown" or "not a face"). That keeps 25,060 / 3,199 / 3,153 images of
 Training / PublicTest / PrivateTest.
 
 Reference: Barsoum et al. 2016, "Training deep networks for facial expression recognition with
@@ -168,18 +168,18 @@ def _shares(votes: NDArray[np.uint8], columns: list[int]) -> NDArray[np.float32]
 def labels_from_votes(
     shares: NDArray[np.float32], targets: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return what votes say about the labels that other people once gave to the same pictures.
+    """Return what votes say about the labels that other people once gave to the same images.
 
-    A label is one draw from what people see in a picture, ten votes are ten, of other people with
-    other classes. The best linear map from votes to labels, by least squares over all pictures,
+    A label is one draw from what people see in an image, ten votes are ten, of other people with
+    other classes. The best linear map from votes to labels, by least squares over all images,
     translates: what everybody calls neutral is often labelled sad. Negative shares become 0.
 
     Args:
         shares: Votes, as ``soft_labels`` returns them, ``float32 (N, 8)``.
-        targets: The labels, a distribution for each picture, ``float32 (N, K)``.
+        targets: The labels, a distribution for each image, ``float32 (N, K)``.
 
     Returns:
-        A distribution over the labels for each picture, ``float32 (N, K)``; the picture's own
+        A distribution over the labels for each image, ``float32 (N, K)``; the image's own
         target where nobody voted, or where the map has no positive share.
 
     Examples:
@@ -199,7 +199,7 @@ def labels_from_votes(
 
 
 def strict_majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the label of the official protocol, or -1 where a picture does not count.
+    """Return the label of the official protocol, or -1 where an image does not count.
 
     Args:
         votes: ``uint8 (N, 10)``, in the order of ``labels.FERPLUS_COLUMNS``.
@@ -247,7 +247,7 @@ def ferplus_votes(
     competition: str | Path | None = None,
     cache: bool = True,
 ) -> dict[str, NDArray[np.uint8]]:
-    """Return the votes on every picture of FER-2013, split by split.
+    """Return the votes on every image of FER-2013, split by split.
 
     Args:
         dataset: FER-2013, read from either layout, under any protocol.
@@ -261,7 +261,7 @@ def ferplus_votes(
     Raises:
         DatasetError: The FER+ file has another number of rows than the competition file or puts a
             row into another split, the data set is not FER-2013, the competition file is needed and
-            not given, or a picture is in none of its rows.
+            not given, or an image is in none of its rows.
 
     Examples:
         >>> votes = ferplus_votes(dataset, "fer2013new.csv")  # doctest: +SKIP
@@ -282,7 +282,7 @@ def ferplus_votes(
         usages[rows] = everything.usages
     elif competition is None:
         raise DatasetError(
-            "FER+ votes belong to the rows of the competition file; received pictures in the "
+            "FER+ votes belong to the rows of the competition file; received images in the "
             "Kaggle layout only; give the competition file (fer2013.csv or fer2013.tar.gz) as well"
         )
     else:
@@ -297,7 +297,7 @@ def ferplus_votes(
 
 
 def to_ferplus(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]) -> Dataset:
-    """Relabel FER-2013 by the strict majority of FER+ and drop the pictures without one.
+    """Relabel FER-2013 by the strict majority of FER+ and drop the images without one.
 
     Args:
         dataset: FER-2013.
@@ -310,7 +310,7 @@ def to_ferplus(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]) -> Data
 
 
 def to_people(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]) -> Dataset:
-    """Relabel FER-2013 by the strict majority among its seven expressions; drop the other pictures.
+    """Relabel FER-2013 by the strict majority among its seven expressions; drop the other images.
 
     Args:
         dataset: FER-2013.
@@ -349,11 +349,11 @@ def _joined(dataset: Dataset) -> Split:
 
 
 def _matched(
-    pictures: Split, reference: Split, competition: Path, *, cache: bool
+    images: Split, reference: Split, competition: Path, *, cache: bool
 ) -> NDArray[np.int64]:
-    """Return the row of each picture; matched in order of names, so that protocols agree."""
-    order = np.argsort(np.array(pictures.sources, str), kind="stable")
-    ordered = pictures.take(order)
+    """Return the row of each image; matched in order of names, so that protocols agree."""
+    order = np.argsort(np.array(images.sources, str), kind="stable")
+    ordered = images.take(order)
     if cache:
         pixels = hashlib.sha256(np.ascontiguousarray(ordered.images).data).hexdigest()
         arrays = cached_arrays(

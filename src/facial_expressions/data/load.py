@@ -13,7 +13,7 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.data.protocols import PROTOCOLS, Protocol, divide
 from facial_expressions.data.reading import Reading, check_fer2013_counts
 from facial_expressions.errors import DatasetError
-from facial_expressions.images import PICTURE_SUFFIXES
+from facial_expressions.images import IMAGE_SUFFIXES
 
 __all__ = ["load_dataset", "load_reading"]
 
@@ -34,9 +34,9 @@ def load_dataset(
         protocol: ``competition``, ``kaggle`` or ``folder`` (see ``protocols.divide``); None takes
             ``competition`` for FER-2013, ``kaggle`` when its file names do not tell the two tests
             apart, and ``folder`` for other data.
-        seed: Which training pictures are set aside for validation under ``kaggle`` and ``folder``.
-        allow_partial: Whether FER-2013 may lack pictures.
-        cache: Whether to keep the decoded pictures in the user's cache folder and use them next
+        seed: Which training images are set aside for validation under ``kaggle`` and ``folder``.
+        allow_partial: Whether FER-2013 may lack images.
+        cache: Whether to keep the decoded images in the user's cache folder and use them next
             time.
 
     Raises:
@@ -63,7 +63,7 @@ def load_dataset(
 
 
 def load_reading(path: Path, *, cache: bool = True) -> Reading:
-    """Read all pictures of a path, undivided and unchecked.
+    """Read all images of a path, undivided and unchecked.
 
     Args:
         path: As for ``load_dataset``.
@@ -84,7 +84,7 @@ def load_reading(path: Path, *, cache: bool = True) -> Reading:
 
 
 def _read(path: Path) -> Reading:
-    if path.is_dir() or (is_zip(path) and _holds_pictures(path)):
+    if path.is_dir() or (is_zip(path) and _holds_images(path)):
         return read_class_folders(path)
     return read_competition(path)
 
@@ -93,9 +93,9 @@ def _read_kaggle(path: Path) -> Reading:
     return read_class_folders(path, as_fer2013=True)
 
 
-def _holds_pictures(path: Path) -> bool:
+def _holds_images(path: Path) -> bool:
     with open_tree(path) as tree:
-        return any(name.lower().endswith(tuple(PICTURE_SUFFIXES)) for name in tree.names())
+        return any(name.lower().endswith(tuple(IMAGE_SUFFIXES)) for name in tree.names())
 
 
 def _default_protocol(reading: Reading) -> Protocol:

@@ -1,9 +1,9 @@
-"""Finds, for each JPEG picture of FER-2013, the lossless row it was made from.
+"""Finds, for each JPEG image of FER-2013, the lossless row it was made from.
 
 A row and its JPEG differ by about 2 grey levels RMS at most, two different faces by far more. Means
 of 6x6 blocks hardly change under compression, so candidates are found among those 64 numbers and
 judged on all pixels. Each row is given away once, the closest pair first; of byte-identical
-pictures with the same label and usage nothing in the files tells which is which, and they are
+images with the same label and usage nothing in the files tells which is which, and they are
 paired in order.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from facial_expressions.data.dataset import Split
 from facial_expressions.errors import DatasetError
 
-__all__ = ["MAX_RMS", "match_pictures", "match_rows"]
+__all__ = ["MAX_RMS", "match_images", "match_rows"]
 
 MAX_RMS: Final = 4.0
 """Largest difference, in grey levels RMS, between a row and the JPEG made from it."""
@@ -29,65 +29,65 @@ _CHUNK: Final = 1024
 Rows = NDArray[np.int64]
 
 
-def match_rows(pictures: Split, rows: Split) -> Rows:
-    """Match pictures to lossless rows, one to one.
+def match_rows(images: Split, rows: Split) -> Rows:
+    """Match images to lossless rows, one to one.
 
-    Pictures are compared with rows of the same usage and label first; what is left after that, with
+    Images are compared with rows of the same usage and label first; what is left after that, with
     all rows that are left.
 
     Args:
-        pictures: N pictures as decoded from JPEG, or any of them.
+        images: N images as decoded from JPEG, or any of them.
         rows: M rows of the competition file.
 
     Returns:
-        For each picture the number of its row, ``int64 (N,)``.
+        For each image the number of its row, ``int64 (N,)``.
 
     Raises:
-        DatasetError: A picture is like no row that is left.
+        DatasetError: An image is like no row that is left.
     """
-    match = np.full(len(pictures), -1, np.int64)
-    of_picture, of_row = _classes(pictures), _classes(rows)
-    for key in sorted(set(of_picture)):
-        left, right = np.flatnonzero(of_picture == key), np.flatnonzero(of_row == key)
-        found = match_pictures(pictures.images[left], rows.images[right])
+    match = np.full(len(images), -1, np.int64)
+    of_image, of_row = _classes(images), _classes(rows)
+    for key in sorted(set(of_image)):
+        left, right = np.flatnonzero(of_image == key), np.flatnonzero(of_row == key)
+        found = match_images(images.images[left], rows.images[right])
         match[left[found >= 0]] = right[found[found >= 0]]
     left = np.flatnonzero(match < 0)
     right = np.setdiff1d(np.arange(len(rows)), match)
-    found = match_pictures(pictures.images[left], rows.images[right])
+    found = match_images(images.images[left], rows.images[right])
     match[left[found >= 0]] = right[found[found >= 0]]
     if np.any(match < 0):
-        first = pictures.sources[int(np.argmin(match))]
+        first = images.sources[int(np.argmin(match))]
         raise DatasetError(
-            f"{np.sum(match < 0):,} of {len(match):,} pictures are in no row of the competition "
-            f"file; received {first} first; give the competition file that the pictures come from"
+            f"{np.sum(match < 0):,} of {len(match):,} images are in no row of the competition "
+            f"file; received {first} first; give the competition file that the images come from"
         )
     return match
 
 
-def match_pictures(pictures: NDArray[np.uint8], rows: NDArray[np.uint8]) -> Rows:
-    """Match pictures to rows by pixels alone, one to one.
+def match_images(images: NDArray[np.uint8], rows: NDArray[np.uint8]) -> Rows:
+    """Match images to rows by pixels alone, one to one.
 
     Args:
-        pictures: ``uint8 (N, S, S)``, S a multiple of 6.
+        images: ``uint8 (N, S, S)``, S a multiple of 6.
         rows: ``uint8 (M, S, S)``.
 
     Returns:
-        For each picture the number of its row, or -1 when none within ``MAX_RMS`` is left.
+        For each image the number of its row, or -1 when none within ``MAX_RMS`` is left.
 
     Examples:
         >>> rows = np.random.default_rng(0).integers(0, 255, (3, 48, 48)).astype(np.uint8)
-        >>> match_pictures(rows[[2, 0]] + np.uint8(1), rows)
+        >>> match_images(rows[[2, 0]] + np.uint8(1), rows)
         array([2, 0])
     """
-    match = np.full(len(pictures), -1, np.int64)
-    left, right = np.arange(len(pictures)), np.arange(len(rows))
+    match = np.full(len(images), -1, np.int64)
+    left, right = np.arange(len(images)), np.arange(len(rows))
     while len(left) and len(right):
-        pairs = _close_pairs(pictures[left], rows[right])
+        pairs = _close_pairs(images[left], rows[right])
         chosen = _closest_first(*pairs)
         if not chosen:
             break
-        for picture, row in chosen:
-            match[left[picture]] = right[row]
+        for image, row in chosen:
+            match[left[image]] = right[row]
         left, right = np.flatnonzero(match < 0), np.setdiff1d(right, match)
     return match
 
@@ -104,31 +104,31 @@ def _block_means(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _close_pairs(
-    pictures: NDArray[np.uint8], rows: NDArray[np.uint8]
+    images: NDArray[np.uint8], rows: NDArray[np.uint8]
 ) -> tuple[Rows, Rows, NDArray[np.float32]]:
-    """Return all pairs of picture and candidate row within ``MAX_RMS``, and their RMS."""
+    """Return all pairs of image and candidate row within ``MAX_RMS``, and their RMS."""
     row_means = _block_means(rows)
     row_norms = np.square(row_means).sum(axis=1)
     found: list[tuple[Rows, Rows, NDArray[np.float32]]] = []
     k = min(_N_CANDIDATES, len(rows))
-    for start in range(0, len(pictures), _CHUNK):
-        chunk = pictures[start : start + _CHUNK]
+    for start in range(0, len(images), _CHUNK):
+        chunk = images[start : start + _CHUNK]
         distances = row_norms - 2 * (_block_means(chunk) @ row_means.T)
         near = np.argpartition(distances, k - 1, axis=1)[:, :k]  # (chunk, k)
         difference = chunk[:, None].astype(np.float32) - rows[near]
         rms = np.sqrt(np.square(difference).mean(axis=(2, 3)))
         i, j = np.nonzero(rms <= MAX_RMS)
         found.append((i + start, near[i, j], rms[i, j]))
-    picture, row, rms = (np.concatenate(part) for part in zip(*found, strict=True))
-    return picture, row, rms
+    image, row, rms = (np.concatenate(part) for part in zip(*found, strict=True))
+    return image, row, rms
 
 
-def _closest_first(picture: Rows, row: Rows, rms: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Give each picture and each row away once, in order of RMS, then of place."""
+def _closest_first(image: Rows, row: Rows, rms: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Give each image and each row away once, in order of RMS, then of place."""
     chosen: dict[int, int] = {}
     taken: set[int] = set()
-    for k in np.lexsort((row, picture, rms)):
-        i, j = int(picture[k]), int(row[k])
+    for k in np.lexsort((row, image, rms)):
+        i, j = int(image[k]), int(row[k])
         if i not in chosen and j not in taken:
             chosen[i] = j
             taken.add(j)

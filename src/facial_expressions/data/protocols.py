@@ -1,8 +1,8 @@
 """Protocols: how a reading is divided into train, validation and test.
 
 ``competition``: Training 28,709, PublicTest 3,589, PrivateTest 3,589. ``kaggle``, the seed's: the
-28,709 training pictures less a seeded fifth of each class, which leaves 22,968 and 5,741, and all
-7,178 test pictures. The fifth is rounded down class by class, as Keras' ``ImageDataGenerator``
+28,709 training images less a seeded fifth of each class, which leaves 22,968 and 5,741, and all
+7,178 test images. The fifth is rounded down class by class, as Keras' ``ImageDataGenerator``
 does: that is what gives 5,741 (a fifth of all, rounded up as scikit-learn does, would be 5,742).
 """
 
@@ -33,12 +33,12 @@ def divide(reading: Reading, protocol: Protocol, *, seed: int) -> Dataset:
     Args:
         reading: What a reader found.
         protocol: ``competition``, ``kaggle``, or ``folder``: as the folders say, with a fifth of
-            train set aside where there is no validation folder; pictures below none of them are
+            train set aside where there is no validation folder; images below none of them are
             test.
-        seed: Which pictures of train become validation, for ``kaggle`` and ``folder``.
+        seed: Which images of train become validation, for ``kaggle`` and ``folder``.
 
     Raises:
-        DatasetError: The protocol needs to know of each picture what the file does not say.
+        DatasetError: The protocol needs to know of each image what the file does not say.
     """
     train, validation, test = _masks(reading, protocol, seed)
     return Dataset(
@@ -82,8 +82,8 @@ def _masks(
     if protocol == "competition":
         if reading.kind == "folder" or np.any(usages == ""):
             raise DatasetError(
-                "protocol 'competition' needs to know which test pictures are PublicTest; received "
-                f"{int(np.sum(usages == ''))} pictures that do not say so in their names; use "
+                "protocol 'competition' needs to know which test images are PublicTest; received "
+                f"{int(np.sum(usages == ''))} images that do not say so in their names; use "
                 "protocol 'kaggle' for FER-2013 with plain file names, 'folder' for other data"
             )
         return usages == "Training", usages == "PublicTest", usages == "PrivateTest"

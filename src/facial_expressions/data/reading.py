@@ -16,24 +16,24 @@ from facial_expressions.labels import LabelSet
 __all__ = ["SIDE_PX", "USAGES", "Kind", "Reading", "check_fer2013_counts", "make_reading"]
 
 SIDE_PX: Final = 48
-"""Side of every picture of a data set."""
+"""Side of every image of a data set."""
 
 USAGES: Final = {"Training": 28_709, "PublicTest": 3_589, "PrivateTest": 3_589}
-"""The competition's three splits and how many pictures each holds."""
+"""The competition's three splits and how many images each holds."""
 
 Kind = Literal["competition", "kaggle", "folder"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """All pictures of one file or folder, undivided.
+    """All images of one file or folder, undivided.
 
     Attributes:
         kind: Which reader made it: ``competition`` and ``kaggle`` are FER-2013.
         name: ``fer2013``, or the name of the folder.
         label_set: What the labels are ids of.
-        rows: The pictures, in file order; sorted by path where there are paths.
-        parts: Where the file itself puts each picture: ``train``, ``validation``, ``test`` or an
+        rows: The images, in file order; sorted by path where there are paths.
+        parts: Where the file itself puts each image: ``train``, ``validation``, ``test`` or an
             empty text. ``str (N,)``.
         left_out: One sentence for each thing that could not be used.
     """
@@ -55,14 +55,14 @@ def make_reading(
     rows: Sequence[tuple[int, str, str, str]],
     left_out: Sequence[str] = (),
 ) -> Reading:
-    """Put a reading together from its pictures and one ``(label, usage, source, part)`` for each.
+    """Put a reading together from its images and one ``(label, usage, source, part)`` for each.
 
     Args:
         kind: Which reader made it.
         name: Name of the data set.
         label_set: What the labels are ids of.
-        images: Grey pictures, ``uint8 (N, 48, 48)``.
-        rows: For each picture its label id, usage, source and part.
+        images: Grey images, ``uint8 (N, 48, 48)``.
+        rows: For each image its label id, usage, source and part.
         left_out: One sentence for each thing that could not be used.
     """
     labels, usages, sources, parts = zip(*rows, strict=True) if rows else ((), (), (), ())
@@ -83,9 +83,9 @@ def make_reading(
 
 
 def check_fer2013_counts(reading: Reading) -> None:
-    """Refuse a reading that does not hold FER-2013's 28,709 training and 7,178 test pictures.
+    """Refuse a reading that does not hold FER-2013's 28,709 training and 7,178 test images.
 
-    Where the usage of each test picture is known, 3,589 must be of either kind.
+    Where the usage of each test image is known, 3,589 must be of either kind.
 
     Raises:
         DatasetError: A count differs; the message holds both, and what could not be read.
@@ -101,7 +101,7 @@ def check_fer2013_counts(reading: Reading) -> None:
         return
     left_out = f"; left out: {' | '.join(reading.left_out[:3])}" if reading.left_out else ""
     raise DatasetError(
-        f"FER-2013 needs {_counts(expected)} pictures; received {_counts(found)}{left_out}; "
+        f"FER-2013 needs {_counts(expected)} images; received {_counts(found)}{left_out}; "
         "get the whole file again, or allow a partial one"
     )
 

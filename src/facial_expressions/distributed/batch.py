@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from facial_expressions.distributed.crew import PICTURE_TIMEOUT_S, Crew, CrewBackend
+from facial_expressions.distributed.crew import IMAGE_TIMEOUT_S, Crew, CrewBackend
 from facial_expressions.distributed.inputs import InputListing
 from facial_expressions.distributed.output_folder import (
     SHARD_FORMATS,
@@ -39,7 +39,7 @@ __all__ = [
 
 Engine = Literal["local", "ray"]
 
-_TASK_PICTURES: Final = 8
+_TASK_IMAGES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class WorkerOptions:
         engine: ``local`` for processes of this machine, ``ray`` for actors.
         n_workers: How many; None takes one per core, divided by the threads of each.
         address: A Ray cluster's address; None starts Ray on this machine.
-        timeout_s: A worker that needs longer for a picture is ended.
+        timeout_s: A worker that needs longer for an image is ended.
 
     Raises:
         ValueError: An option is out of its range.
@@ -85,7 +85,7 @@ class WorkerOptions:
     engine: Engine = "local"
     n_workers: int | None = None
     address: str | None = None
-    timeout_s: float = PICTURE_TIMEOUT_S
+    timeout_s: float = IMAGE_TIMEOUT_S
 
     def __post_init__(self) -> None:
         if self.n_workers is not None and self.n_workers < 1:
@@ -114,7 +114,7 @@ class BatchSummary:
     Attributes:
         n_inputs: Inputs, and rows.
         counts: Rows of each status, and ``faces``.
-        n_left_out: Files passed over because they are no pictures.
+        n_left_out: Files passed over because they are no images.
         n_before: Rows that earlier runs had done.
     """
 
@@ -142,10 +142,10 @@ def run_batch(
     on_progress: OnProgress | None = None,
     factory: RecognizerFactory | None = None,
 ) -> BatchSummary:
-    """Recognise any number of pictures into a folder of shards, one row per input.
+    """Recognise any number of images into a folder of shards, one row per input.
 
     Args:
-        source: A folder, a glob, a list of paths, a tar archive or a picture; see ``InputListing``.
+        source: A folder, a glob, a list of paths, a tar archive or an image; see ``InputListing``.
         output: A new or empty folder; with ``resume`` also that of an unfinished batch.
         options: What decides the rows.
         workers: Who does the work.
@@ -277,7 +277,7 @@ def _write_shards(
     before, total = manifest.n_rows, manifest.n_inputs
     n_workers = min(workers.n_workers or 1, total - before)
     crew = Crew(backend, n_workers, timeout_s=workers.timeout_s)
-    task_size = max(1, min(_TASK_PICTURES, (total - before) // (4 * n_workers)))
+    task_size = max(1, min(_TASK_IMAGES, (total - before) // (4 * n_workers)))
     rows = crew.rows_in_order(folder.read_inputs(manifest), task_size)
     size, done = manifest.shard_size, before
     for number, group in itertools.groupby(rows, lambda numbered: numbered[0] // size):

@@ -20,13 +20,13 @@ from facial_expressions.distributed.work import RowLine, Task, row_line
 from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.results import ImageResult
 
-__all__ = ["MAX_DEATHS", "PICTURE_TIMEOUT_S", "Crew", "CrewBackend", "WorkerEvent"]
+__all__ = ["IMAGE_TIMEOUT_S", "MAX_DEATHS", "Crew", "CrewBackend", "WorkerEvent"]
 
 MAX_DEATHS: Final = 3
 """An input that was being done at this many deaths is given up."""
 
-PICTURE_TIMEOUT_S: Final = 120.0
-"""A worker that needs longer for a picture is ended."""
+IMAGE_TIMEOUT_S: Final = 120.0
+"""A worker that needs longer for an image is ended."""
 
 _DEPTH: Final = 2
 _TASKS_AHEAD: Final = 8
@@ -119,11 +119,11 @@ class Crew:
     Args:
         backend: Starts and ends workers.
         n_workers: How many there are at a time.
-        timeout_s: A worker that needs longer for a picture is ended.
+        timeout_s: A worker that needs longer for an image is ended.
     """
 
     def __init__(
-        self, backend: CrewBackend, n_workers: int, *, timeout_s: float = PICTURE_TIMEOUT_S
+        self, backend: CrewBackend, n_workers: int, *, timeout_s: float = IMAGE_TIMEOUT_S
     ) -> None:
         self._backend = backend
         self._timeout_s = timeout_s
@@ -272,8 +272,8 @@ class Crew:
                 continue
             del self._deaths[index]
             error = (
-                f"the worker dies at this picture; received {MAX_DEATHS} deaths, the last: "
-                f"{reason}; look at the picture with another program"
+                f"the worker dies at this image; received {MAX_DEATHS} deaths, the last: "
+                f"{reason}; look at the image with another program"
             )
             given_up.append((index, row_line(ImageResult(one.source, "failed", error=error))))
         self._waiting.extendleft(reversed(again))

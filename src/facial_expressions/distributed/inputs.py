@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from facial_expressions.errors import BatchError
-from facial_expressions.images import PICTURE_SUFFIXES
+from facial_expressions.images import IMAGE_SUFFIXES
 from facial_expressions.results import Status
 
 __all__ = ["BatchInput", "InputListing"]
@@ -75,16 +75,16 @@ class InputListing:
 
     A folder is walked with all folders inside it, each folder's names sorted and its files before
     its folders; hidden files and folders and links to folders are passed over. Files that are
-    neither pictures nor tar archives are left out and counted. A path that is named again, and a
+    neither images nor tar archives are left out and counted. A path that is named again, and a
     member that an archive holds again, are inputs of status ``skipped``.
 
     Args:
         source: A folder, a glob (``**`` for any folders), a list of paths (``.txt``, ``.csv``,
-            ``.jsonl``; relative paths start at the list's folder), a tar archive or a picture.
+            ``.jsonl``; relative paths start at the list's folder), a tar archive or an image.
         output: A folder that is not looked into.
 
     Attributes:
-        n_left_out: Files passed over because they are no pictures, so far.
+        n_left_out: Files passed over because they are no images, so far.
 
     Raises:
         BatchError: There is no such input, or it is of a kind that is not read.
@@ -121,10 +121,10 @@ class InputListing:
                 f"a compressed archive cannot be read from the middle; received {self._source!r}; "
                 "decompress it to a .tar first"
             )
-        if self._path.suffix.lower() not in {*_LISTS, *PICTURE_SUFFIXES, _TAR}:
+        if self._path.suffix.lower() not in {*_LISTS, *IMAGE_SUFFIXES, _TAR}:
             raise BatchError(
                 "the input is a folder, a glob, a list of paths "
-                f"({', '.join(_LISTS)}), a .tar archive or a picture; received "
+                f"({', '.join(_LISTS)}), a .tar archive or an image; received "
                 f"{self._source!r}; name one of these"
             )
 
@@ -173,10 +173,10 @@ class InputListing:
             waiting += [path for path, kind in reversed(found) if kind == "folder"]
 
     def _classify(self, path: str, kind: str) -> Iterator[BatchInput]:
-        """Yield a picture or an archive; count any other file."""
+        """Yield an image or an archive; count any other file."""
         if "folder" in kind:
             return
-        if _suffix(path) not in {*PICTURE_SUFFIXES, _TAR}:
+        if _suffix(path) not in {*IMAGE_SUFFIXES, _TAR}:
             self.n_left_out += 1
         elif kind == "file":
             yield BatchInput(path, is_listed=True)
@@ -184,7 +184,7 @@ class InputListing:
             error = f"a link to a file that is not there; received {path}; mend or remove the link"
             yield BatchInput(path, status="rejected", error=error)
         else:
-            error = f"no regular file; received {path}; name pictures only"
+            error = f"no regular file; received {path}; name images only"
             yield BatchInput(path, status="skipped", error=error)
 
     def _members(self, archive: str) -> Iterator[BatchInput]:
@@ -193,7 +193,7 @@ class InputListing:
                 while (member := tar.next()) is not None:
                     vars(tar)["members"] = []  # it would remember each one
                     name = member.name
-                    if not member.isfile() or _suffix(name) not in PICTURE_SUFFIXES:
+                    if not member.isfile() or _suffix(name) not in IMAGE_SUFFIXES:
                         self.n_left_out += member.isfile()
                         continue
                     one = BatchInput(f"{archive}/{name}", archive, member.offset_data, member.size)

@@ -92,7 +92,7 @@ def _serve(number: int) -> None:
     """Run a worker: tasks in, rows out, until the pipe closes.
 
     Nothing is caught but what is raised on purpose: a bug ends the process, which isolates the
-    picture that made it.
+    image that made it.
     """
     tasks, events = own_streams()
 

@@ -77,7 +77,7 @@ class BatchManifest:
         options: Everything that decides what its rows say and how they are divided.
         n_inputs: Inputs, one row each.
         inputs_sha256: Digest of ``inputs.list``.
-        n_left_out: Files passed over because they are no pictures.
+        n_left_out: Files passed over because they are no images.
         shards: Finished shards by number, counted from 0.
     """
 

@@ -131,7 +131,7 @@ def _read_member(one: BatchInput, archive: Path) -> bytes | ImageResult:
     if one.n_bytes > MAX_MEMBER_BYTES:
         reason = (
             f"the file is too large; received {one.n_bytes:,} bytes, allowed are "
-            f"{MAX_MEMBER_BYTES:,}; shrink the picture"
+            f"{MAX_MEMBER_BYTES:,}; shrink the image"
         )
         return ImageResult(one.source, "rejected", error=reason)
     with archive.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Measuring a classifier: metrics, calibration, reports and their pictures.
+"""Measuring a classifier: metrics, calibration, reports and their images.
 
 Works on any object with ``labels`` and ``predict_proba``; knows no runtime. Metrics and plots
 need the extra ``evaluate`` (scikit-learn, Matplotlib), which is imported only where it is used.

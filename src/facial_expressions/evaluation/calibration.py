@@ -1,6 +1,6 @@
 """Calibration: class biases, the temperature that makes confidences honest, the ``uncertain`` mark.
 
-All are fitted on validation pictures and stored in the model file by ``export``. Temperature
+All are fitted on validation images and stored in the model file by ``export``. Temperature
 scaling divides the logits by one number T, so it changes confidences but no answer (Guo et al.
 2017, arXiv:1706.04599). Log-probabilities are logits up to a constant per row, so probabilities do
 as well. The loss is convex in 1/T, and so it is in the biases: SciPy finds the one minimum.
@@ -36,7 +36,7 @@ MAX_TEMPERATURE: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A threshold of ``uncertain`` and what it gave on the pictures it was chosen on.
+    """A threshold of ``uncertain`` and what it gave on the images it was chosen on.
 
     Attributes:
         uncertain_below: Confidence under which an answer counts as uncertain, 0 to 1.
@@ -63,7 +63,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
         ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
 
     Examples:
-        >>> round(fit_temperature([[4.0, 0.0]] * 4, [0, 0, 0, 1]), 3)  # 75 % right: 4 / T = log 3
+        >>> round(fit_temperature([[4.0, 0.0]] * 4, [0, 0, 0, 1]), 3)  # 75% right: 4 / T = log 3
         3.641
     """
     z, truth = checked_logits(logits, y_true, for_what="a temperature")
@@ -88,11 +88,11 @@ def fit_class_bias(
 
     Bias-corrected temperature scaling (Alexandari et al. 2020, arXiv:1901.06852): the scale a and
     biases b for which softmax(a * logits + b) has the smallest mean NLL, with a normal prior on the
-    biases, which keeps those of classes with few pictures small. What is returned is ``b / a``,
+    biases, which keeps those of classes with few images small. What is returned is ``b / a``,
     less its mean: added to the logits before their temperature is fitted.
 
     Args:
-        logits: Of validation pictures, ``(N, K)``.
+        logits: Of validation images, ``(N, K)``.
         y_true: Their label ids, ``(N,)``.
         prior_std: Standard deviation of the prior, above 0.
 
@@ -154,7 +154,7 @@ def choose_operating_point(
     rounding flips neither; it is 0 when all answers may count as certain.
 
     Args:
-        y_true: Label ids of validation pictures, ``(N,)``.
+        y_true: Label ids of validation images, ``(N,)``.
         probabilities: Their calibrated probabilities, ``(N, K)``.
         target_accuracy: Accuracy that the certain answers must reach, 0 to 1.
 

@@ -1,6 +1,6 @@
 """Compares reports: figures side by side, and whether a difference is more than chance.
 
-Every two reports on the same pictures are compared picture by picture through their
+Every two reports on the same images are compared image by image through their
 ``predictions.csv``, by the exact McNemar test: "better" needs a small p value, not only a larger
 number. With more than two reports there are several tests, and p values are adjusted for that by
 Holm's method.
@@ -55,7 +55,7 @@ class Comparison:
         first: Name of the earlier report.
         second: Name of the later one.
         differences: The later one's figures less the earlier one's.
-        test: Paired test on the same pictures; None when the pictures differ or predictions are
+        test: Paired test on the same images; None when the images differ or predictions are
             missing.
         p_adjusted: The test's p value, adjusted for the number of tests; None without a test.
     """
@@ -133,7 +133,7 @@ def _differences(first: dict[str, Any], second: dict[str, Any]) -> dict[str, flo
 
 
 def _paired_test(first: Predictions | None, second: Predictions | None) -> McNemarResult | None:
-    """Test on the pictures both were asked, matched by name; None unless these are the same."""
+    """Test on the images both were asked, matched by name; None unless these are the same."""
     if first is None or second is None:
         return None
     rows = {source: i for i, source in enumerate(first.sources)}

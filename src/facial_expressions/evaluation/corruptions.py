@@ -1,7 +1,7 @@
 """Corruptions of face crops: what detectors and cameras do to a face, in five severities.
 
 Eleven kinds. Those of the group ``box`` imitate a detector's box that lies off; those of the group
-``picture`` imitate a poor photo. What is random depends on the seed, the kind and the picture's own
+``image`` imitate a poor photo. What is random depends on the seed, the kind and the image's own
 pixels only: not on its place, its neighbours or the batch. The severities of a kind share their
 draws, so that a face is moved the same way, only further.
 
@@ -40,14 +40,14 @@ class Corruption:
 
     Attributes:
         name: What the report calls it.
-        group: ``box`` for a box that lies off, ``picture`` for a poor photo.
+        group: ``box`` for a box that lies off, ``image`` for a poor photo.
         levels: The amount at each severity.
         unit: What the amounts are.
         change: Changes one grey crop ``uint8 (S, S)`` by an amount, with a generator of its own.
     """
 
     name: str
-    group: Literal["box", "picture"]
+    group: Literal["box", "image"]
     levels: tuple[float, ...]
     unit: str
     change: Change
@@ -131,8 +131,8 @@ def _blur(crop: Crop, sigma_px: float, _: np.random.Generator) -> Crop:
 def _jpeg(crop: Crop, quality: float, _: np.random.Generator) -> Crop:
     buffer = io.BytesIO()
     Image.fromarray(crop).save(buffer, format="JPEG", quality=int(quality))
-    with Image.open(buffer) as picture:
-        return np.asarray(picture)
+    with Image.open(buffer) as image:
+        return np.asarray(image)
 
 
 def _resolution(crop: Crop, percent: float, _: np.random.Generator) -> Crop:
@@ -190,12 +190,12 @@ CORRUPTIONS: Final = (
     Corruption("scale", "box", (2, 4, 6, 8, 10), "% larger or smaller", _scale),
     Corruption("rotation", "box", (2, 4, 6, 8, 10), "degrees", _rotation),
     Corruption("box_jitter", "box", (2, 4, 6, 8, 10), "% and degrees at most, all at once", _box),
-    Corruption("low_light", "picture", (75, 60, 45, 30, 20), "% of the light", _low_light),
-    Corruption("contrast", "picture", (75, 60, 45, 30, 20), "% of the contrast", _contrast),
-    Corruption("noise", "picture", (2, 4, 6, 8, 10), "grey levels, sigma", _noise),
-    Corruption("blur", "picture", (0.5, 0.75, 1, 1.25, 1.5), "px in 48, sigma", _blur),
-    Corruption("jpeg", "picture", (80, 65, 50, 40, 30), "JPEG quality", _jpeg),
-    Corruption("resolution", "picture", (90, 80, 70, 60, 50), "% of the side", _resolution),
-    Corruption("occlusion", "picture", (4, 8, 12, 16, 20), "% of the area", _occlusion),
+    Corruption("low_light", "image", (75, 60, 45, 30, 20), "% of the light", _low_light),
+    Corruption("contrast", "image", (75, 60, 45, 30, 20), "% of the contrast", _contrast),
+    Corruption("noise", "image", (2, 4, 6, 8, 10), "grey levels, sigma", _noise),
+    Corruption("blur", "image", (0.5, 0.75, 1, 1.25, 1.5), "px in 48, sigma", _blur),
+    Corruption("jpeg", "image", (80, 65, 50, 40, 30), "JPEG quality", _jpeg),
+    Corruption("resolution", "image", (90, 80, 70, 60, 50), "% of the side", _resolution),
+    Corruption("occlusion", "image", (4, 8, 12, 16, 20), "% of the area", _occlusion),
 )
 """Every kind, in the order of the report."""

@@ -39,12 +39,12 @@ _COVERAGE_STEPS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The figures of a set or subset of pictures.
+    """The figures of a set or subset of images.
 
     Attributes:
-        n: Pictures.
+        n: Images.
         accuracy: Share of right answers, 0 to 1.
-        accuracy_ci95: Wilson's 95 % interval of it.
+        accuracy_ci95: Wilson's 95% interval of it.
         macro_f1: F1 averaged over the classes, 0 to 1.
     """
 
@@ -112,7 +112,7 @@ def headline_of(predictions: Predictions) -> Headline:
 def probability_figures_of(
     predictions: Predictions, *, uncertain_below: float, calibration: Calibration | None = None
 ) -> ProbabilityFigures | None:
-    """Return the figures of the pictures that have an answer, or None when none has.
+    """Return the figures of the images that have an answer, or None when none has.
 
     Args:
         predictions: Truth and answers.

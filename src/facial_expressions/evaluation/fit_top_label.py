@@ -29,10 +29,10 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike, *, tie: float = 20.0
     stays near it.
 
     Args:
-        logits: Of validation pictures, ``(N, K)``, after the temperature.
+        logits: Of validation images, ``(N, K)``, after the temperature.
         y_true: Their label ids, ``(N,)``; or the share of votes that each class got, ``(N, K)``: an
             answer is then as right as its share.
-        tie: Weight of the prior, in pictures.
+        tie: Weight of the prior, in images.
 
     Raises:
         ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
@@ -58,7 +58,7 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike, *, tie: float = 20.0
 
 @dataclass(frozen=True, slots=True)
 class HalvesGain:
-    """What a map gains on pictures that it was not fitted on.
+    """What a map gains on images that it was not fitted on.
 
     Attributes:
         nll: By how much the mean negative log-likelihood falls, nats.
@@ -75,7 +75,7 @@ class HalvesGain:
 
 
 def gain_on_halves(logits: ArrayLike, y_true: ArrayLike) -> HalvesGain:
-    """Fit the map on one half of the pictures and measure it on the other; ten times, both ways.
+    """Fit the map on one half of the images and measure it on the other; ten times, both ways.
 
     Args:
         logits: ``(N, K)``, after the temperature.
@@ -114,7 +114,7 @@ def _fit_line(
 ) -> NDArray[np.float64]:
     """Return slope and offset: logistic regression with a normal prior."""
     features = np.stack([odds, np.ones_like(odds)], axis=1)
-    scale = 1 / (len(odds) + tie)  # the loss stays near 1 however many pictures there are
+    scale = 1 / (len(odds) + tie)  # the loss stays near 1 however many images there are
 
     def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Return the NLL with the prior, and its gradient."""

@@ -3,7 +3,7 @@
 ``*_score`` is better when higher, ``*_error`` when lower. ``y_true`` comes first and holds label
 ids ``0..K-1``; ``y_predicted`` may hold -1 for "no answer", which is never right. What scikit-learn
 or SciPy has is taken from there, with ``labels=range(K)`` and ``zero_division=0``: a class without
-pictures counts as 0 in a macro average.
+images counts as 0 in a macro average.
 
 References: Wilson 1927 (interval of a share); McNemar 1947, exact form (paired comparison).
 """
@@ -45,9 +45,9 @@ class ClassScores:
 
     Attributes:
         precision: Share of right answers among the answers that name this class, 0 to 1.
-        recall: Share of this class's pictures that were answered right, 0 to 1.
+        recall: Share of this class's images that were answered right, 0 to 1.
         f1: Harmonic mean of the two.
-        support: Pictures of this class.
+        support: Images of this class.
     """
 
     precision: float
@@ -76,11 +76,11 @@ class ClassificationScores:
 
 @dataclass(frozen=True, slots=True)
 class McNemarResult:
-    """Exact McNemar test of two classifiers on the same pictures.
+    """Exact McNemar test of two classifiers on the same images.
 
     Attributes:
-        only_first: Pictures that only the first one answers right.
-        only_second: Pictures that only the second one answers right.
+        only_first: Images that only the first one answers right.
+        only_second: Images that only the second one answers right.
         p_value: Two-sided probability of a difference at least this large if both were
             equally good.
     """
@@ -94,7 +94,7 @@ def accuracy_score(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
     """Return the share of right answers, 0 to 1.
 
     Raises:
-        ValueError: Lengths differ or there are no pictures.
+        ValueError: Lengths differ or there are no images.
 
     Examples:
         >>> accuracy_score([0, 1, 1, 2], [0, 1, 2, 2])
@@ -130,9 +130,9 @@ def wilson_interval(n_right: int, n: int, *, confidence: float = 0.95) -> tuple[
 
 
 def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int) -> Ids:
-    """Count pictures by truth (rows) and answer (columns), ``int64 (K, K)``.
+    """Count images by truth (rows) and answer (columns), ``int64 (K, K)``.
 
-    Pictures without an answer (-1) are in no column, so their row sums to less than its support.
+    Images without an answer (-1) are in no column, so their row sums to less than its support.
 
     Examples:
         >>> confusion_matrix([0, 0, 1], [0, 1, 1], n_classes=2).tolist()
@@ -145,7 +145,7 @@ def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: in
 
 
 def balanced_accuracy_score(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int) -> float:
-    """Return the mean recall over the classes that have pictures, 0 to 1.
+    """Return the mean recall over the classes that have images, 0 to 1.
 
     Examples:
         >>> balanced_accuracy_score([0, 0, 0, 1], [0, 0, 0, 0], n_classes=3)
@@ -166,7 +166,7 @@ def classification_scores(
         n_classes: Length of the label set, K.
 
     Raises:
-        ValueError: Lengths differ, an id is outside the label set, or there are no pictures.
+        ValueError: Lengths differ, an id is outside the label set, or there are no images.
         MissingExtraError: scikit-learn is not installed.
 
     Examples:
@@ -191,7 +191,7 @@ def classification_scores(
 
 
 def mcnemar_test(first_right: ArrayLike, second_right: ArrayLike) -> McNemarResult:
-    """Compare two classifiers on the same pictures by the exact, two-sided McNemar test.
+    """Compare two classifiers on the same images by the exact, two-sided McNemar test.
 
     Args:
         first_right: Whether the first classifier is right, ``bool (N,)``.
@@ -207,7 +207,7 @@ def mcnemar_test(first_right: ArrayLike, second_right: ArrayLike) -> McNemarResu
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
     if first.ndim != 1 or first.shape != second.shape:
         raise ValueError(
-            f"a paired test needs one answer of each classifier per picture; "
+            f"a paired test needs one answer of each classifier per image; "
             f"received shapes {first.shape} and {second.shape}"
         )
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))

@@ -1,8 +1,8 @@
-"""Figures of an answer against what people see: ten votes on every picture of FER-2013.
+"""Figures of an answer against what people see: ten votes on every image of FER-2013.
 
-The report's own figures are those of pictures on which a strict majority agrees. Besides them stand
-the figures against the vote shares of all pictures, and those against FER-2013's label, which the
-same pictures got from an image search in 2013: an answer that gains on one side may lose on the
+The report's own figures are those of images on which a strict majority agrees. Besides them stand
+the figures against the vote shares of all images, and those against FER-2013's label, which the
+same images got from an image search in 2013: an answer that gains on one side may lose on the
 other.
 """
 
@@ -43,7 +43,7 @@ class VoteFigures:
     """The probabilities against the shares of the votes for the seven expressions.
 
     Attributes:
-        n: Pictures that have such a vote.
+        n: Images that have such a vote.
         nll: Mean of ``-sum(share * log p)``, nats.
         brier: Mean of ``sum((p - share) ** 2)``, 0 to 2.
         ece: Expected calibration error, 15 bins, 0 to 1, where an answer is as right as the share
@@ -65,9 +65,9 @@ class LabelFigures:
     """The same answers against FER-2013's label.
 
     Attributes:
-        n: Pictures: all of the split.
+        n: Images: all of the split.
         accuracy: Share of right answers, 0 to 1.
-        balanced_accuracy: Mean recall over the classes that have pictures.
+        balanced_accuracy: Mean recall over the classes that have images.
     """
 
     n: int
@@ -76,16 +76,16 @@ class LabelFigures:
 
 
 def majority_split(split: Split, votes: NDArray[np.uint8], labels: LabelSet) -> Split:
-    """Return the pictures on which a strict majority agrees, with what it says as their label.
+    """Return the images on which a strict majority agrees, with what it says as their label.
 
     Args:
-        split: Pictures.
+        split: Images.
         votes: The votes on them, ``uint8 (N, 10)``, as ``ferplus_votes`` returns them.
         labels: The classifier's label set: FER-2013's seven expressions, in any order.
 
     Raises:
-        DatasetError: The classifier has other labels, there are more or fewer votes than pictures,
-            or no picture has a strict majority.
+        DatasetError: The classifier has other labels, there are more or fewer votes than images,
+            or no image has a strict majority.
     """
     if set(labels) != set(PEOPLE):
         raise DatasetError(
@@ -94,15 +94,15 @@ def majority_split(split: Split, votes: NDArray[np.uint8], labels: LabelSet) -> 
         )
     if len(votes) != len(split):
         raise DatasetError(
-            f"votes go row for row with split {split.name!r} of {len(split):,} pictures; received "
+            f"votes go row for row with split {split.name!r} of {len(split):,} images; received "
             f"{len(votes):,} rows; give those that ferplus_votes returns for it"
         )
     majority = people_majority(votes)
     kept = majority >= 0
     if not kept.any():
         raise DatasetError(
-            f"no picture of split {split.name!r} has a strict majority for one of the seven "
-            f"expressions; received {int(votes.sum()):,} votes on {len(split):,} pictures; "
+            f"no image of split {split.name!r} has a strict majority for one of the seven "
+            f"expressions; received {int(votes.sum()):,} votes on {len(split):,} images; "
             "give the votes of fer2013new.csv"
         )
     id_in_labels = np.array([labels.id_of(name) for name in PEOPLE], np.int64)
@@ -112,15 +112,15 @@ def majority_split(split: Split, votes: NDArray[np.uint8], labels: LabelSet) -> 
 def majority_answers(
     answers: Predictions, votes: NDArray[np.uint8], truth: NDArray[np.int64]
 ) -> Predictions:
-    """Return the answers on the pictures of ``majority_split``, whose labels are the truth."""
+    """Return the answers on the images of ``majority_split``, whose labels are the truth."""
     return replace(answers.take(people_majority(votes) >= 0), truth=truth)
 
 
 def vote_figures_of(predictions: Predictions, votes: NDArray[np.uint8]) -> VoteFigures:
-    """Return the figures of the pictures that have a vote for one of the seven expressions.
+    """Return the figures of the images that have a vote for one of the seven expressions.
 
     Args:
-        predictions: Answers on all pictures, in FER-2013's seven expressions, in any order.
+        predictions: Answers on all images, in FER-2013's seven expressions, in any order.
         votes: The votes on them, ``uint8 (N, 10)``; one or more for the seven.
     """
     columns = [PEOPLE.id_of(name) for name in predictions.labels]
@@ -138,7 +138,7 @@ def vote_figures_of(predictions: Predictions, votes: NDArray[np.uint8]) -> VoteF
 
 
 def label_figures_of(predictions: Predictions) -> LabelFigures:
-    """Return the figures against the labels that the pictures came with."""
+    """Return the figures against the labels that the images came with."""
     truth, predicted = predictions.truth, predictions.predicted
     return LabelFigures(
         n=len(predictions),

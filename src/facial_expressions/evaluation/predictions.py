@@ -1,7 +1,7 @@
-"""Predictions of one split: the classifier's answer for every picture, kept apart from any figure.
+"""Predictions of one split: the classifier's answer for every image, kept apart from any figure.
 
 They can be written as ``predictions.csv`` and read again, so that two models can be compared
-picture by picture long after both were measured.
+image by image long after both were measured.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 OnProgress = Callable[[int, int], None]
-"""Called with pictures done and pictures in all."""
+"""Called with images done and images in all."""
 
 _COLUMNS: Final = ("source", "truth", "prediction", "confidence")
 
@@ -45,16 +45,16 @@ _ENOUGH_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """Truth and answer for each picture of a split.
+    """Truth and answer for each image of a split.
 
     Attributes:
         labels: The label set of ids and columns.
-        sources: Name of each picture.
+        sources: Name of each image.
         truth: Label ids, ``int64 (N,)``.
         probabilities: ``float32 (N, K)``; a row of NaN where there is no answer (no face found).
 
     Raises:
-        ValueError: Lengths differ, or there are no pictures.
+        ValueError: Lengths differ, or there are no images.
     """
 
     labels: LabelSet
@@ -67,7 +67,7 @@ class Predictions:
         if n == 0 or self.truth.shape != (n,) or self.probabilities.shape != (n, len(self.labels)):
             raise ValueError(
                 f"predictions need a label and a row of {len(self.labels)} probabilities for each "
-                f"of one picture or more; received {n} sources, labels {self.truth.shape}, "
+                f"of one image or more; received {n} sources, labels {self.truth.shape}, "
                 f"probabilities {self.probabilities.shape}"
             )
 
@@ -76,12 +76,12 @@ class Predictions:
 
     @property
     def answered(self) -> NDArray[np.bool_]:
-        """Whether each picture has an answer, ``bool (N,)``."""
+        """Whether each image has an answer, ``bool (N,)``."""
         return ~np.isnan(self.probabilities[:, 0])
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """Most probable label id of each picture, -1 where there is no answer, ``int64 (N,)``."""
+        """Most probable label id of each image, -1 where there is no answer, ``int64 (N,)``."""
         filled = np.where(self.answered[:, None], self.probabilities, 0)
         return np.where(self.answered, filled.argmax(axis=1), -1).astype(np.int64)
 
@@ -128,11 +128,11 @@ def predict_split(
     batch_size: int = 256,
     progress: OnProgress | None = None,
 ) -> Predictions:
-    """Ask a classifier for every picture of a split.
+    """Ask a classifier for every image of a split.
 
     Args:
         classifier: What to ask.
-        split: Grey pictures; the labels are ids in the classifier's label set.
+        split: Grey images; the labels are ids in the classifier's label set.
         batch_size: Crops per call; changes speed and memory, not answers.
         progress: Called after each batch.
 
@@ -176,9 +176,9 @@ def measure_latency(
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
-    """Write one CSV row per picture: source, truth, prediction, confidence, then each probability.
+    """Write one CSV row per image: source, truth, prediction, confidence, then each probability.
 
-    A picture without an answer has empty cells. Probabilities have nine significant digits, which
+    An image without an answer has empty cells. Probabilities have nine significant digits, which
     keeps a float32 exactly.
     """
     names = predictions.labels.names
@@ -230,7 +230,7 @@ def _check_askable(classifier: Classifier, split: Split, batch_size: int) -> Non
     n_classes = len(classifier.labels)
     if len(split) == 0:
         raise DatasetError(
-            f"split {split.name!r} has no pictures to evaluate; received 0; choose another split"
+            f"split {split.name!r} has no images to evaluate; received 0; choose another split"
         )
     if split.labels.min() < 0 or split.labels.max() >= n_classes:
         raise DatasetError(

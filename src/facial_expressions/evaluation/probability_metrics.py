@@ -104,7 +104,7 @@ def kl_divergence(shares: ArrayLike, probabilities: ArrayLike) -> float:
 def brier_error(y_true: ArrayLike, probabilities: ArrayLike) -> float:
     """Return the multi-class Brier score: the mean squared distance to the truth, 0 to 2.
 
-    Per picture the squares of ``p(k) - [k is the truth]``, or ``p(k) - share(k)``, are summed over
+    Per image the squares of ``p(k) - [k is the truth]``, or ``p(k) - share(k)``, are summed over
     all K classes (Brier's own definition; the two-class score of some libraries is half of it).
     Lower is better.
 

@@ -34,7 +34,7 @@ class Provenance:
         model_digest: SHA-256 of the model file, hexadecimal.
         head: Name of the head that answered.
         dataset: Name of the data set.
-        dataset_digest: SHA-256 of all its pictures and labels, hexadecimal.
+        dataset_digest: SHA-256 of all its images and labels, hexadecimal.
         protocol: How the data set was divided.
         command: Command line that makes the report again.
         version: Version of this package.
@@ -67,7 +67,7 @@ def source_commit() -> str:
 
 
 def split_digest(split: Split) -> str:
-    """Return the SHA-256 of a split's pictures and labels in order, hexadecimal."""
+    """Return the SHA-256 of a split's images and labels in order, hexadecimal."""
     sha = hashlib.sha256(np.ascontiguousarray(split.images).data)
     sha.update(np.ascontiguousarray(split.labels).data)
     return sha.hexdigest()

@@ -1,8 +1,8 @@
 """The report: every figure of one classifier on one split, and ``evaluate``, which makes it.
 
 ``pages/`` turns it into text, Markdown and HTML. Everything in it follows
-from model, data and settings, apart from ``latency_ms`` and ``run``. Figures of answers count a
-picture without an answer as wrong; figures of probabilities leave it out.
+from model, data and settings, apart from ``latency_ms`` and ``run``. Figures of answers count an
+image without an answer as wrong; figures of probabilities leave it out.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ class EvaluationSettings:
 
     Attributes:
         batch_size: Crops per call; changes speed, not figures.
-        seed: Which pictures are shown as samples, and what is random in corruptions.
+        seed: Which images are shown as samples, and what is random in corruptions.
         has_latency: Whether time is measured; it costs a few batches.
-        has_robustness: Whether corrupted pictures are measured too; it costs 55 times the split.
+        has_robustness: Whether corrupted images are measured too; it costs 55 times the split.
     """
 
     batch_size: int = 256
@@ -95,20 +95,20 @@ class Report:
     Attributes:
         provenance: Where the report comes from.
         split: Name of the split.
-        split_digest: SHA-256 of its pictures and labels.
+        split_digest: SHA-256 of its images and labels.
         labels: Label set of rows, columns and per-class scores.
-        headline: The figures of all pictures.
-        balanced_accuracy: Mean recall over the classes that have pictures.
+        headline: The figures of all images.
+        balanced_accuracy: Mean recall over the classes that have images.
         scores: Per-class scores and averages.
         confusion: Counts, rows are the truth, columns the answer, ``K`` tuples of ``K``.
-        probabilities: The figures of the probabilities; None when no picture has an answer.
+        probabilities: The figures of the probabilities; None when no image has an answer.
         subsets: Figures of subsets by name.
         votes: The probabilities against people's votes; None when there were no votes.
         against_labels: The same answers against FER-2013's label; None when there were no votes.
-        n_unanswered: Pictures without an answer; they count as wrong.
+        n_unanswered: Images without an answer; they count as wrong.
         n_views: Variants of a crop whose probabilities were averaged.
-        seed: Which pictures are shown as samples, and what is random in corruptions.
-        robustness: Accuracy on corrupted pictures; None when it was not measured.
+        seed: Which images are shown as samples, and what is random in corruptions.
+        robustness: Accuracy on corrupted images; None when it was not measured.
         latency: Time of the classifier; None when it was not measured.
         notes: One sentence for each thing a reader must know, such as what was left out.
         run: When the report was made and on what; the only part with time stamps.
@@ -138,7 +138,7 @@ class Report:
 
     @property
     def n(self) -> int:
-        """Pictures."""
+        """Images."""
         return self.headline.n
 
     @property
@@ -240,13 +240,13 @@ def evaluate(
         classifier: Anything with ``labels`` and ``predict_proba``; a model's ``metadata`` and the
             ``n_views`` it averages go into the report.
         split: Grey crops ``uint8 (N, S, S)``; labels are ids in the classifier's label set.
-        train: Training pictures; then the subset ``no_train_duplicate`` leaves out what has a
+        train: Training images; then the subset ``no_train_duplicate`` leaves out what has a
             byte-identical copy among them.
-        votes: FER+'s votes on the pictures, ``uint8 (N, 10)``; then the pictures with a strict
+        votes: FER+'s votes on the images, ``uint8 (N, 10)``; then the images with a strict
             majority are measured against that, and all against vote shares and labels besides.
         settings: How the classifier is asked; None takes the defaults.
         provenance: What the report says of its origin; None fills in the model's name.
-        progress: Called with pictures done and pictures in all.
+        progress: Called with images done and images in all.
 
     Raises:
         DatasetError: The split is empty or has a label that the classifier lacks; votes are of
@@ -261,8 +261,8 @@ def evaluate(
         ...     labels = FER2013
         ...     def predict_proba(self, crops):
         ...         return np.tile(np.eye(7, dtype=np.float32)[3], (len(crops), 1))
-        >>> pictures = np.zeros((4, 48, 48), np.uint8)
-        >>> split = Split("test", pictures, np.array([3, 3, 3, 5]), np.full(4, ""), tuple("abcd"))
+        >>> images = np.zeros((4, 48, 48), np.uint8)
+        >>> split = Split("test", images, np.array([3, 3, 3, 5]), np.full(4, ""), tuple("abcd"))
         >>> evaluate(AlwaysHappy(), split).accuracy
         0.75
     """

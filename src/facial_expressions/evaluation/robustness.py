@@ -27,7 +27,7 @@ class CorruptionFigures:
 
     Attributes:
         name: The kind.
-        group: ``box`` or ``picture``.
+        group: ``box`` or ``image``.
         levels: The amount at each severity.
         unit: What the amounts are.
         accuracies: Share of right answers at each severity, 0 to 1.
@@ -50,7 +50,7 @@ class Robustness:
     """The corruption table of one classifier on one split.
 
     Attributes:
-        clean_accuracy: Accuracy on the pictures as they are, 0 to 1.
+        clean_accuracy: Accuracy on the images as they are, 0 to 1.
         kinds: One row per kind.
     """
 
@@ -103,7 +103,7 @@ def measure_robustness(
     seed: int = 0,
     progress: OnProgress | None = None,
 ) -> Robustness:
-    """Ask a classifier for every picture under every corruption.
+    """Ask a classifier for every image under every corruption.
 
     Args:
         classifier: What to ask, 55 times the split.
@@ -111,7 +111,7 @@ def measure_robustness(
         clean_accuracy: Its accuracy on the split as it is.
         batch_size: Crops per call; changes speed and memory, not answers.
         seed: Of what is random in the corruptions.
-        progress: Called with corrupted pictures done and corrupted pictures in all.
+        progress: Called with corrupted images done and corrupted images in all.
 
     Raises:
         DatasetError: The split is empty or has a label that the classifier lacks.

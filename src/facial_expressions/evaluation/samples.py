@@ -1,9 +1,9 @@
-"""Sample pictures of a report: one right and one wrong answer per class, and the surest mistakes.
+"""Sample images of a report: one right and one wrong answer per class, and the surest mistakes.
 
 The choice of the former is random with a seed, not by confidence: the best and the worst answers
 would give a wrong idea. Each of them may have a heat map of where the network looked: the exact
 class activation map of a classifier that has such maps, otherwise by occlusion: a grey patch is
-moved over the picture, and the map shows how much the probability of the answer falls (Zeiler and
+moved over the image, and the map shows how much the probability of the answer falls (Zeiler and
 Fergus 2014, arXiv:1311.2901). That needs no gradient, so it works with any classifier.
 """
 
@@ -28,10 +28,10 @@ _STRIDE_FRACTION: Final = 1 / 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One picture with truth and answer.
+    """One image with truth and answer.
 
     Attributes:
-        image: Grey picture, ``uint8 (S, S)``.
+        image: Grey image, ``uint8 (S, S)``.
         truth: Name of the true expression.
         prediction: Name of the answer.
         confidence: Its probability, 0 to 1.
@@ -60,8 +60,8 @@ def choose_samples(
     """Choose for each class a right and a wrong answer at random.
 
     Args:
-        predictions: Truth and answers; pictures without an answer are not chosen.
-        images: Their grey pictures, N of ``uint8 (S, S)``.
+        predictions: Truth and answers; images without an answer are not chosen.
+        images: Their grey images, N of ``uint8 (S, S)``.
         seed: Which ones.
         classifier: Makes the heat maps; None makes none.
 
@@ -109,12 +109,12 @@ def _heat(classifier: Classifier, image: NDArray[np.uint8], label_id: int) -> ND
 
 
 def activation_map(maps: NDArray[np.float32], label_id: int, *, side: int) -> NDArray[np.float32]:
-    """Return what in a picture speaks for one expression more than for the others.
+    """Return what in an image speaks for one expression more than for the others.
 
     Args:
-        maps: Class activation maps of the picture, ``float32 (K, H, W)``.
+        maps: Class activation maps of the image, ``float32 (K, H, W)``.
         label_id: The expression.
-        side: Side of the picture in pixels.
+        side: Side of the image in pixels.
 
     Returns:
         ``float32 (S, S)``, 0 (speaks for it no more than for the others) to 1 (most).
@@ -143,8 +143,8 @@ def choose_mistakes(
     They show where labels are doubtful and where the network is sure and wrong.
 
     Args:
-        predictions: Truth and answers; pictures without an answer are not chosen.
-        images: Their grey pictures, N of ``uint8 (S, S)``.
+        predictions: Truth and answers; images without an answer are not chosen.
+        images: Their grey images, N of ``uint8 (S, S)``.
         per_class: At most as many for each true class.
 
     Returns:
@@ -162,11 +162,11 @@ def choose_mistakes(
 def occlusion_map(
     classifier: Classifier, image: NDArray[np.uint8], label_id: int
 ) -> NDArray[np.float32]:
-    """Return where a picture carries the evidence for one expression.
+    """Return where an image carries the evidence for one expression.
 
     Args:
-        classifier: What is asked, once with about 144 covered copies of the picture.
-        image: Grey picture, ``uint8 (S, S)``.
+        classifier: What is asked, once with about 144 covered copies of the image.
+        image: Grey image, ``uint8 (S, S)``.
         label_id: The expression.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Prepares what is measured: split, subsets, training pictures, labels of the classifier."""
+"""Prepares what is measured: split, subsets, training images, labels of the classifier."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from facial_expressions.data.duplicates import leaked_rows
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import LabelSet
 
-__all__ = ["align_labels", "choose_split", "fer2013_subsets", "training_pictures"]
+__all__ = ["align_labels", "choose_split", "fer2013_subsets", "training_images"]
 
 
 def choose_split(dataset: Dataset, name: str) -> Split:
@@ -21,21 +21,21 @@ def choose_split(dataset: Dataset, name: str) -> Split:
         name: ``train``, ``validation``, ``test`` or ``all``.
 
     Raises:
-        DatasetError: There is no split of that name, or it has no pictures.
+        DatasetError: There is no split of that name, or it has no images.
     """
     splits = {split.name: split for split in dataset.splits()}
     splits["all"] = _joined(tuple(splits.values()))
     if name not in splits or len(splits[name]) == 0:
         sizes = ", ".join(f"{key} ({len(split):,})" for key, split in splits.items())
         raise DatasetError(
-            f"data set {dataset.name!r} has no pictures in the split asked for; received {name!r}; "
+            f"data set {dataset.name!r} has no images in the split asked for; received {name!r}; "
             f"choose one of {sizes}"
         )
     return splits[name]
 
 
-def training_pictures(dataset: Dataset, split_name: str) -> Split | None:
-    """Return the pictures that a network may have learnt from, to find copies of them in a split.
+def training_images(dataset: Dataset, split_name: str) -> Split | None:
+    """Return the images that a network may have learnt from, to find copies of them in a split.
 
     For the test split these are train and that part of validation which was cut out of it: in
     FER-2013 both are of the competition's usage ``Training``.
@@ -45,7 +45,7 @@ def training_pictures(dataset: Dataset, split_name: str) -> Split | None:
         split_name: The split that is measured.
 
     Returns:
-        None for ``train`` and ``all``, which hold training pictures themselves, or when there are
+        None for ``train`` and ``all``, which hold training images themselves, or when there are
         none.
     """
     pools = [dataset.train]
@@ -59,10 +59,10 @@ def training_pictures(dataset: Dataset, split_name: str) -> Split | None:
 def align_labels(split: Split, labels: LabelSet, target: LabelSet) -> tuple[Split, tuple[str, ...]]:
     """Return a split whose label ids are those of another label set.
 
-    Pictures of an expression that the other set lacks are left out.
+    Images of an expression that the other set lacks are left out.
 
     Args:
-        split: Pictures with ids in ``labels``.
+        split: Images with ids in ``labels``.
         labels: The data set's label set.
         target: The classifier's label set.
 
@@ -70,12 +70,12 @@ def align_labels(split: Split, labels: LabelSet, target: LabelSet) -> tuple[Spli
         The split, and one sentence for each expression that was left out.
 
     Raises:
-        DatasetError: No picture is left.
+        DatasetError: No image is left.
 
     Examples:
         >>> from facial_expressions.labels import FER2013, FERPLUS
-        >>> pictures = np.zeros((2, 8, 8), np.uint8)
-        >>> split = Split("test", pictures, np.array([1, 4]), np.full(2, ""), ("a", "b"))
+        >>> images = np.zeros((2, 8, 8), np.uint8)
+        >>> split = Split("test", images, np.array([1, 4]), np.full(2, ""), ("a", "b"))
         >>> aligned, notes = align_labels(split, FERPLUS, FER2013)  # 1 is contempt, 4 is happy
         >>> aligned.labels.tolist(), notes
         ([3], ("left out, because the model does not know 'contempt': 1",))
@@ -93,7 +93,7 @@ def align_labels(split: Split, labels: LabelSet, target: LabelSet) -> tuple[Spli
     kept = split.take(ids >= 0)
     if len(kept) == 0:
         raise DatasetError(
-            f"no picture of split {split.name!r} shows an expression of the model; received labels "
+            f"no image of split {split.name!r} shows an expression of the model; received labels "
             f"{list(labels)}, the model knows {list(target)}; use other data or another model"
         )
     return Split(kept.name, kept.images, ids[ids >= 0], kept.usages, kept.sources), notes
@@ -103,13 +103,13 @@ def fer2013_subsets(split: Split, train: Split | None) -> dict[str, NDArray[np.b
     """Return masks of FER-2013's subsets: ``public``, ``private`` and ``no_train_duplicate``.
 
     Args:
-        split: Pictures with their usages.
-        train: Training pictures; None leaves ``no_train_duplicate`` out.
+        split: Images with their usages.
+        train: Training images; None leaves ``no_train_duplicate`` out.
 
     Examples:
         >>> usages = np.array(["PublicTest", "PrivateTest"])
-        >>> pictures = np.zeros((2, 8, 8), np.uint8)
-        >>> split = Split("test", pictures, np.array([0, 1]), usages, ("a", "b"))
+        >>> images = np.zeros((2, 8, 8), np.uint8)
+        >>> split = Split("test", images, np.array([0, 1]), usages, ("a", "b"))
         >>> fer2013_subsets(split, None)["public"]
         array([ True, False])
     """
@@ -120,7 +120,7 @@ def fer2013_subsets(split: Split, train: Split | None) -> dict[str, NDArray[np.b
 
 
 def _joined(splits: tuple[Split, ...]) -> Split:
-    """Put splits one after the other; those without rows may have pictures of another size."""
+    """Put splits one after the other; those without rows may have images of another size."""
     filled = [split for split in splits if len(split)] or list(splits[:1])
     return Split(
         name="all",

@@ -1,1 +1,1 @@
-"""Recognition: pictures to faces with expressions, on ONNX Runtime and Pillow alone."""
+"""Recognition: images to faces with expressions, on ONNX Runtime and Pillow alone."""

@@ -24,7 +24,7 @@ class MeasuredFigures:
 
     Attributes:
         on: Data set, protocol and split.
-        n: Pictures.
+        n: Images.
         accuracy: Share of right answers, 0 to 1.
         macro_f1: F1 averaged over the classes, 0 to 1.
         ece: Expected calibration error, 15 bins, 0 to 1.

@@ -38,7 +38,7 @@ class RecognizerOptions:
             is the answer: somewhat more often right, for ten times the work after detection.
         threads: Threads for one run of a network; None leaves it to ONNX Runtime.
         device: Where the networks run: ``cpu``, ``auto``, or a name in ``runtime.DEVICES``.
-        small_faces: Whether pictures are searched in full size, for faces half as wide, in about
+        small_faces: Whether images are searched in full size, for faces half as wide, in about
             four times the time.
         min_confidence: Confidence under which an answer counts as uncertain, 0 to 1; None takes the
             model's own threshold.

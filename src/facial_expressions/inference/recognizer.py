@@ -1,4 +1,4 @@
-"""Whole pictures to faces with expressions: detector, crops and classifier in one object."""
+"""Whole images to faces with expressions: detector, crops and classifier in one object."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Source = TypeVar("Source", bound=ImageSource)
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The detector's part of one picture: its size, faces and their crops."""
+    """The detector's part of one image: its size, faces and their crops."""
 
     width: int
     height: int
@@ -39,7 +39,7 @@ class _Found:
 
 
 class ExpressionRecognizer:
-    """Finds the faces of a picture and says which expression each shows.
+    """Finds the faces of an image and says which expression each shows.
 
     Made by ``load_recognizer``. It never changes, may be shared between threads, and pickles as the
     model's path and its options.
@@ -82,7 +82,7 @@ class ExpressionRecognizer:
         return self._uncertain_below
 
     def recognize(self, image: ImageSource) -> list[Face]:
-        """Find the faces of one picture.
+        """Find the faces of one image.
 
         Args:
             image: A path, bytes, RGB ``uint8 (H, W, 3)`` array or Pillow image.
@@ -91,13 +91,13 @@ class ExpressionRecognizer:
             The faces from left to right; an empty list when there is none.
 
         Raises:
-            ImageError: The picture cannot be read.
+            ImageError: The image cannot be read.
             ModelError: The network cannot be run.
         """
         return self._predict([self._find(image)])[0]
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Find the faces of one picture without naming their expressions.
+        """Find the faces of one image without naming their expressions.
 
         Args:
             image: RGB ``uint8 (H, W, 3)``, upright.
@@ -113,13 +113,13 @@ class ExpressionRecognizer:
 
         Args:
             image: RGB ``uint8 (H, W, 3)``, upright.
-            detections: Faces of this picture.
+            detections: Faces of this image.
 
         Returns:
             One face per detection, in the order given.
 
         Raises:
-            ImageError: A box lies outside the picture.
+            ImageError: A box lies outside the image.
             ModelError: The network cannot be run.
         """
         return self._predict([self._cut(image, detections)])[0]
@@ -134,7 +134,7 @@ class ExpressionRecognizer:
         self._classifier.explain(np.zeros((0, side, side), np.uint8))
 
     def explain(self, image: ImageSource) -> list[tuple[Face, Explanation]]:
-        """Find the faces of one picture and where in each the answer was found.
+        """Find the faces of one image and where in each the answer was found.
 
         Args:
             image: A path, bytes, RGB ``uint8 (H, W, 3)`` array or Pillow image.
@@ -143,7 +143,7 @@ class ExpressionRecognizer:
             Each face, from left to right, with what explains it.
 
         Raises:
-            ImageError: The picture cannot be read.
+            ImageError: The image cannot be read.
             ModelError: The network cannot be run, or has no class activation maps.
         """
         found = self._find(image)
@@ -153,17 +153,17 @@ class ExpressionRecognizer:
     def recognize_many(
         self, sources: Iterable[Source], *, batch_size: int = 32
     ) -> Iterator[tuple[Source, list[Face]]]:
-        """Find the faces of many pictures; all faces of a batch go through the network at once.
+        """Find the faces of many images; all faces of a batch go through the network at once.
 
         Args:
             sources: Paths, bytes, arrays or Pillow images; read as the results are taken.
-            batch_size: Pictures per batch.
+            batch_size: Images per batch.
 
         Yields:
             Each source with its faces, in the order given.
 
         Raises:
-            ImageError: A picture cannot be read; ``recognize_rows`` carries on instead.
+            ImageError: An image cannot be read; ``recognize_rows`` carries on instead.
             ModelError: The network cannot be run.
         """
         for chunk in _chunks(sources, batch_size):
@@ -173,15 +173,15 @@ class ExpressionRecognizer:
     def recognize_rows(
         self, sources: Iterable[ImageSource], *, batch_size: int = 32, explain: bool = False
     ) -> Iterator[ImageResult]:
-        """Find the faces of many pictures, one result each, whatever the pictures are.
+        """Find the faces of many images, one result each, whatever the images are.
 
         Args:
             sources: Paths, bytes, arrays or Pillow images; read as the results are taken.
-            batch_size: Pictures per batch.
+            batch_size: Images per batch.
             explain: Whether each face gets an explanation; needs a model with maps.
 
         Yields:
-            One result per source, in the order given: ``ok``; ``rejected`` when the picture cannot
+            One result per source, in the order given: ``ok``; ``rejected`` when the image cannot
             be read; or ``failed`` when it was read but a network could not be run.
         """
         for chunk in _chunks(sources, batch_size):
@@ -189,7 +189,7 @@ class ExpressionRecognizer:
             yield from self._finish(chunk, found, explain=explain)
 
     def _find(self, source: ImageSource) -> _Found:
-        """Read one picture, detect its faces and cut them out; the picture itself is let go."""
+        """Read one image, detect its faces and cut them out; the image itself is let go."""
         image = load_image(source, max_pixels=self.options.max_pixels)
         return self._cut(image, self.detect(image))
 
@@ -218,7 +218,7 @@ class ExpressionRecognizer:
         *,
         explain: bool,
     ) -> Iterator[ImageResult]:
-        """Classify all faces at once; if that fails, picture by picture."""
+        """Classify all faces at once; if that fails, image by image."""
         whole = [one for one in found if isinstance(one, _Found)]
         try:
             rows = iter(self._answer(whole, explain=explain))
@@ -243,7 +243,7 @@ class ExpressionRecognizer:
             return _failed(source, error)
 
     def _answer(self, found: Sequence[_Found], *, explain: bool) -> list[ImageResult]:
-        """Return the results of some pictures, yet without their names."""
+        """Return the results of some images, yet without their names."""
         faces = self._predict(found)
         reasons = self._explain(found, faces) if explain else [[] for _ in found]
         return [
@@ -254,7 +254,7 @@ class ExpressionRecognizer:
     def _explain(
         self, found: Sequence[_Found], faces: Sequence[Sequence[Face]]
     ) -> list[list[Explanation]]:
-        """Say where in each of some pictures' faces its answer was found."""
+        """Say where in each of some images' faces its answer was found."""
         if not found:
             return []
         framing = self._detector.framing
@@ -262,13 +262,13 @@ class ExpressionRecognizer:
         return [
             [
                 explain_face(face, next(maps), one, framing)
-                for face, one in zip(its, picture.detections, strict=True)
+                for face, one in zip(its, image.detections, strict=True)
             ]
-            for picture, its in zip(found, faces, strict=True)
+            for image, its in zip(found, faces, strict=True)
         ]
 
     def _predict(self, found: Sequence[_Found]) -> list[list[Face]]:
-        """Name the expressions of all faces of some pictures in one pass."""
+        """Name the expressions of all faces of some images in one pass."""
         if not found:
             return []
         rows = self._classifier.predict_proba(np.concatenate([one.crops for one in found]))
@@ -323,7 +323,7 @@ def load_recognizer(options: RecognizerOptions) -> ExpressionRecognizer:
 
 
 def recognize(image: ImageSource) -> list[Face]:
-    """Find the faces of one picture with the default model, which is opened once per process.
+    """Find the faces of one image with the default model, which is opened once per process.
 
     Args:
         image: A path, bytes, RGB ``uint8 (H, W, 3)`` array or Pillow image.
@@ -332,7 +332,7 @@ def recognize(image: ImageSource) -> list[Face]:
         The faces from left to right; an empty list when there is none.
 
     Raises:
-        ImageError: The picture cannot be read.
+        ImageError: The image cannot be read.
 
     Examples:
         >>> recognize(np.zeros((64, 64, 3), np.uint8))

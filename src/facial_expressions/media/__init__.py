@@ -1,1 +1,1 @@
-"""Pictures of results: faces drawn into a copy of the photograph."""
+"""Images of results: faces drawn into a copy of the photograph."""

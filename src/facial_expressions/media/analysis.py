@@ -66,7 +66,7 @@ def analyze_video(
         every: The detector runs on every so many frames, and boxes are carried on in between;
             ``auto`` holds real time.
         smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
-        reconnect: Whether a camera that gives no more pictures is looked for again, for 30 s.
+        reconnect: Whether a camera that gives no more images is looked for again, for 30 s.
 
     Yields:
         One result per frame, in order; also for frames without a face. A video that is cut short
@@ -74,7 +74,7 @@ def analyze_video(
 
     Raises:
         VideoError: The file is missing or no video.
-        CameraError: There is no such camera, or it gives no more pictures.
+        CameraError: There is no such camera, or it gives no more images.
         MissingExtraError: PyAV is not installed.
         ValueError: An option is out of its range.
 
@@ -242,7 +242,7 @@ def open_source(
     Args:
         source: A path, ``webcam``, or ``webcam:1`` for the second camera. A file of that name is
             reached as ``./webcam``.
-        reconnect: Whether a camera that gives no more pictures is looked for again.
+        reconnect: Whether a camera that gives no more images is looked for again.
         max_pixels: A video file with more pixels a frame is refused.
 
     Raises:

@@ -1,7 +1,7 @@
 """Match the rows of a cost matrix with its columns at the least total cost.
 
 The shortest augmenting path method for the assignment problem (Jonker and Volgenant, Computing 38,
-1987), in plain Python: a picture has few faces, and SciPy is not a dependency.
+1987), in plain Python: an image has few faces, and SciPy is not a dependency.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Read a camera live: the newest frames, and an error in words when none come any more.
 
 A thread of its own reads the camera, because a read can block for ever. Frames wait in a short
-queue; when it is full the oldest is dropped, so the picture stays live. A camera that gives no new
-picture for three seconds (none at all, or the same one over and over) counts as stuck. Where that
+queue; when it is full the oldest is dropped, so the image stays live. A camera that gives no new
+image for three seconds (none at all, or the same one over and over) counts as stuck. Where that
 is asked for, a camera that gives none any more (unplugged, stuck, taken away) is looked for again.
 """
 
@@ -117,9 +117,9 @@ class Camera(FrameSource):
 
     Args:
         find: Finds the camera; asked again each time, for it may come back under another name.
-        patience_s: When it gives no more pictures it is looked for again, so many seconds long.
+        patience_s: When it gives no more images it is looked for again, so many seconds long.
         pause_s: Seconds from one attempt to the next.
-        stuck_s: After so many seconds without a new picture it counts as stuck.
+        stuck_s: After so many seconds without a new image it counts as stuck.
 
     Raises:
         CameraError: There is no such camera.
@@ -181,7 +181,7 @@ class Camera(FrameSource):
                 continue
             return
         raise CameraError(
-            f"the camera did not come back; received no picture for {self._patience_s:g} s after: "
+            f"the camera did not come back; received no image for {self._patience_s:g} s after: "
             f"{error}"
         ) from error
 
@@ -200,19 +200,19 @@ class _Reader:
         threading.Thread(target=self._read, name=device.name, daemon=True).start()
 
     def take(self) -> tuple[float, NDArray[np.uint8]]:
-        """Return the oldest picture that waits, and when it was taken."""
+        """Return the oldest image that waits, and when it was taken."""
         name = self._device.name
         with self._changed:
             while True:
                 left_s = self._fresh_s + self._stuck_s - time.monotonic()
                 if self._failure and not self._waiting:
                     raise CameraError(
-                        f"the camera gives no pictures; received from {name}: "
+                        f"the camera gives no images; received from {name}: "
                         f"{self._failure}; check that it is plugged in, allowed and not in use"
                     )
                 if left_s <= 0:
                     raise CameraError(
-                        f"the camera is stuck; received no new picture from {name} for "
+                        f"the camera is stuck; received no new image from {name} for "
                         f"{self._stuck_s:g} s; plug it in again, or end the program that uses it"
                     )
                 if self._waiting:
@@ -234,10 +234,10 @@ class _Reader:
         device = self._device
         last_sum, upright = None, Upright()
         with av.open(device.file, format=device.format, options=device.options) as container:
-            for picture in container.decode(video=0):
+            for decoded in container.decode(video=0):
                 if self.is_closed:
                     return
-                image = upright(picture)
+                image = upright(decoded)
                 check_sum = zlib.adler32(image.data)
                 with self._changed:
                     now_s = time.monotonic()

@@ -1,7 +1,7 @@
-"""Draw faces into a copy of a picture: frames, labels and small probability panels.
+"""Draw faces into a copy of an image: frames, labels and small probability panels.
 
-Everything has its own dark ground or rim, so that it reads on light and on dark pictures, and sizes
-follow the picture and the face. Shapes are anti-aliased by their distance function; text is set in
+Everything has its own dark ground or rim, so that it reads on light and on dark images, and sizes
+follow the image and the face. Shapes are anti-aliased by their distance function; text is set in
 the typeface that Pillow carries inside, so that it looks the same everywhere.
 """
 
@@ -68,7 +68,7 @@ def draw_faces(
     The label of a tracked face begins with its number.
 
     Args:
-        image: The picture that the faces were found in: a path, bytes, RGB ``uint8 (H, W, 3)``
+        image: The image that the faces were found in: a path, bytes, RGB ``uint8 (H, W, 3)``
             array or Pillow image.
         faces: What ``recognize`` returned for it.
         explanations: What ``explain`` returned for it: warm colours lie where the faces speak for
@@ -78,7 +78,7 @@ def draw_faces(
         A new RGB image of the same size, made from pixels alone: no metadata of the original.
 
     Raises:
-        ImageError: The picture cannot be read.
+        ImageError: The image cannot be read.
 
     Examples:
         >>> face = Face(Box(10, 10, 50, 60), 0.9, (), Prediction(("happy", "sad"), (0.9, 0.1)))
@@ -90,7 +90,7 @@ def draw_faces(
     styles = [_style(face.box, width, height) for face in faces]
     for face, style in zip(faces, styles, strict=True):
         _draw_frame(canvas, face, style)
-    picture = Image.fromarray(canvas)
+    image = Image.fromarray(canvas)
     frames = [_rect(face.box) for face in faces]
     taken: list[Rect] = []
     for face, style, frame in zip(faces, styles, frames, strict=True):
@@ -98,14 +98,14 @@ def draw_faces(
         label = _label_tile(face, style, width)
         if label is not None and label.height <= height:
             spot = place(label.size, frame, (width, height), style.gap_px, others, taken)
-            picture.paste(label, spot[:2], label)
+            image.paste(label, spot[:2], label)
             taken.append(spot)
-    _draw_panels(picture, faces, styles, taken)
-    return picture
+    _draw_panels(image, faces, styles, taken)
+    return image
 
 
 def _style(box: Box, width: int, height: int) -> _Style:
-    """Choose sizes: text follows the face, between bounds that follow the picture."""
+    """Choose sizes: text follows the face, between bounds that follow the image."""
     shorter = min(width, height)
     smallest = max(10.0, shorter * 0.02)
     largest = max(smallest, shorter * 0.045)
@@ -115,7 +115,7 @@ def _style(box: Box, width: int, height: int) -> _Style:
 
 
 def _draw_panels(
-    picture: Image.Image, faces: Sequence[Face], styles: Sequence[_Style], taken: list[Rect]
+    image: Image.Image, faces: Sequence[Face], styles: Sequence[_Style], taken: list[Rect]
 ) -> None:
     """Draw a probability panel beside each of a few faces that has free room for it."""
     if len(faces) > _MOST_PANELS:
@@ -127,11 +127,11 @@ def _draw_panels(
         preferred = max(_SMALLEST_PANEL_TEXT, round(style.font_px * 0.78))
         for size in range(preferred, _SMALLEST_PANEL_TEXT - 1, -1):
             panel = _panel_tile(face.prediction, size)
-            spots = panel_spots(panel.size, frame, picture.size, 2 * style.gap_px)
+            spots = panel_spots(panel.size, frame, image.size, 2 * style.gap_px)
             free = (spot for spot in spots if not any(overlap(spot, other) for other in blocked))
             spot = next(free, None)
             if spot is not None:
-                picture.paste(panel, spot[:2], panel)
+                image.paste(panel, spot[:2], panel)
                 taken.append(spot)
                 break
 
@@ -203,7 +203,7 @@ def _blend(area: NDArray[np.uint8], color: Color, alpha: Plane) -> None:
 
 
 def _label_tile(face: Face, style: _Style, width: int) -> Image.Image | None:
-    """Set the label on a dark ground; None when even the smallest would not fit the picture."""
+    """Set the label on a dark ground; None when even the smallest would not fit the image."""
     mark = "?" if face.uncertain else ""
     number = f"#{face.track_id} " if isinstance(face, TrackedFace) else ""
     name = f"{number}{face.expression}{mark}"

@@ -1,4 +1,4 @@
-"""Save marked pictures into a folder under names that are free."""
+"""Save marked images into a folder under names that are free."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LONGEST_STEM: Final = 50
 
 
 class DrawnFolder:
-    """A folder for marked pictures; no file that exists is ever overwritten.
+    """A folder for marked images; no file that exists is ever overwritten.
 
     Args:
         folder: Made with its parents when it is missing.
-        max_pixels: Pictures with more pixels are not read.
+        max_pixels: Images with more pixels are not read.
 
     Raises:
         StorageError: The folder cannot be made.
@@ -53,27 +53,27 @@ class DrawnFolder:
         *,
         name: str,
     ) -> Path:
-        """Draw the faces and save the picture: as JPEG what was one, anything else as PNG.
+        """Draw the faces and save the image: as JPEG what was one, anything else as PNG.
 
         Args:
-            image: The picture.
+            image: The image.
             faces: What was found in it.
             explanations: Where in the faces it was found; may be empty.
             name: Path or name of the original; the new name is made from it.
 
         Returns:
-            Where the picture was written.
+            Where the image was written.
 
         Raises:
-            ImageError: The picture cannot be read.
+            ImageError: The image cannot be read.
             StorageError: The file cannot be written.
         """
-        picture = draw_faces(load_image(image, max_pixels=self._max_pixels), faces, explanations)
+        image = draw_faces(load_image(image, max_pixels=self._max_pixels), faces, explanations)
         is_jpeg = PurePath(name).suffix.lower() in _JPEG_SUFFIXES
         kind, suffix = ("JPEG", ".jpg") if is_jpeg else ("PNG", ".png")
         stem = PurePath(name).stem[:_LONGEST_STEM] if name != "-" else "stdin"
         content = io.BytesIO()
-        picture.save(content, kind, quality=92)  # that of a JPEG; a PNG has none
+        image.save(content, kind, quality=92)  # that of a JPEG; a PNG has none
         return self._write(stem, suffix, content.getbuffer())
 
     def _write(self, stem: str, suffix: str, content: memoryview) -> Path:

@@ -1,4 +1,4 @@
-"""Frames: a picture with its number and its time, and what everything that gives them has."""
+"""Frames: an image with its number and its time, and what everything that gives them has."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ClosedAtExit", "Frame", "FrameSource"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of a video or a camera.
+    """One image of a video or a camera.
 
     Attributes:
         index: Number of the frame, counted from 0.

@@ -1,7 +1,7 @@
-"""Blend an explanation into a picture: warm where a face speaks for its answer.
+"""Blend an explanation into an image: warm where a face speaks for its answer.
 
 The grid of an explanation is laid over the face by the affine map of its crop, sampled bilinearly,
-and fades out at the crop's edge. What speaks against the answer is left as it is: a picture with
+and fades out at the crop's edge. What speaks against the answer is left as it is: an image with
 two colour scales is hard to read.
 """
 
@@ -42,7 +42,7 @@ def blend_heat(image: NDArray[np.uint8], explanations: Sequence[Explanation]) ->
         explanations: What to show; each face is scaled by its own hottest place.
 
     Returns:
-        A new picture of the same shape.
+        A new image of the same shape.
 
     Examples:
         >>> corners = ((0.0, 0.0), (8.0, 0.0), (8.0, 8.0), (0.0, 8.0))
@@ -51,17 +51,17 @@ def blend_heat(image: NDArray[np.uint8], explanations: Sequence[Explanation]) ->
         >>> bool((blend_heat(grey, [cold]) == grey).all())  # nothing speaks for the answer
         True
     """
-    picture = Image.fromarray(image)
+    canvas = Image.fromarray(image)
     for explanation in explanations:
-        _blend(picture, explanation)
-    return np.array(picture)
+        _blend(canvas, explanation)
+    return np.array(canvas)
 
 
-def _blend(picture: Image.Image, explanation: Explanation) -> None:
-    """Blend one explanation into the picture."""
+def _blend(canvas: Image.Image, explanation: Explanation) -> None:
+    """Blend one explanation into the image."""
     xs, ys = zip(*explanation.corners, strict=True)
-    left, right = max(0, math.floor(min(xs))), min(picture.width, math.ceil(max(xs)))
-    top, bottom = max(0, math.floor(min(ys))), min(picture.height, math.ceil(max(ys)))
+    left, right = max(0, math.floor(min(xs))), min(canvas.width, math.ceil(max(xs)))
+    top, bottom = max(0, math.floor(min(ys))), min(canvas.height, math.ceil(max(ys)))
     if left >= right or top >= bottom:
         return
     (x0, y0), (x1, y1), _, (x3, y3) = explanation.corners
@@ -70,7 +70,7 @@ def _blend(picture: Image.Image, explanation: Explanation) -> None:
     size, affine = (right - left, bottom - top), Image.Transform.AFFINE
     crop = _crop(np.array(explanation.heat, np.float32))
     warm = crop.transform(size, affine, to_crop.ravel().tolist(), Image.Resampling.BILINEAR)
-    picture.paste(warm, (left, top), warm)
+    canvas.paste(warm, (left, top), warm)
 
 
 def _crop(heat: NDArray[np.float32]) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Find room for a label beside a frame: inside the picture, over as little as possible."""
+"""Find room for a label beside a frame: inside the image, over as little as possible."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def overlap(one: Rect, other: Rect) -> int:
 def place(
     size: tuple[int, int],
     frame: Rect,
-    picture: tuple[int, int],
+    image: tuple[int, int],
     gap: int,
     faces: Sequence[Rect],
     labels: Sequence[Rect],
@@ -39,13 +39,13 @@ def place(
     Args:
         size: Width and height of the label.
         frame: The frame it belongs to.
-        picture: Width and height of the picture; no smaller than the label.
+        image: Width and height of the image; no smaller than the label.
         gap: Distance between frame and label.
         faces: Frames of the other faces.
         labels: Where the labels placed before lie.
 
     Returns:
-        A place wholly inside the picture: of those tried, the one that hides least of other labels,
+        A place wholly inside the image: of those tried, the one that hides least of other labels,
         of other faces, and of its own face, the first of equals.
 
     Examples:
@@ -59,20 +59,20 @@ def place(
         own = overlap(spot, frame)
         return _OVER_LABEL * over_labels + _OVER_OTHER_FACE * over_faces + own
 
-    spots = [_inside(corner, size, picture) for corner in _corners(size, frame, gap)]
+    spots = [_inside(corner, size, image) for corner in _corners(size, frame, gap)]
     return min(spots, key=hidden)
 
 
 def panel_spots(
-    size: tuple[int, int], frame: Rect, picture: tuple[int, int], gap: int
+    size: tuple[int, int], frame: Rect, image: tuple[int, int], gap: int
 ) -> Iterator[Rect]:
-    """Yield places for a panel that lie inside the picture, the best first.
+    """Yield places for a panel that lie inside the image, the best first.
 
     Args:
         size: Width and height of the panel.
         frame: The face that it belongs to.
-        picture: Width and height of the picture.
-        gap: Distance to the frame and to the picture's border.
+        image: Width and height of the image.
+        gap: Distance to the frame and to the image's border.
 
     Examples:
         >>> list(panel_spots((20, 10), (10, 10, 40, 40), (100, 60), 2))
@@ -80,8 +80,8 @@ def panel_spots(
     """
     width, height = size
     left, top, right, bottom = frame
-    beside = max(min(top, picture[1] - height - gap), gap)
-    along = max(min(left, picture[0] - width - gap), gap)
+    beside = max(min(top, image[1] - height - gap), gap)
+    along = max(min(left, image[0] - width - gap), gap)
     corners = (
         (right + gap, beside),
         (left - gap - width, beside),
@@ -89,7 +89,7 @@ def panel_spots(
         (along, top - gap - height),
     )
     for x, y in corners:
-        if x >= 0 and y >= 0 and x + width <= picture[0] and y + height <= picture[1]:
+        if x >= 0 and y >= 0 and x + width <= image[0] and y + height <= image[1]:
             yield (x, y, x + width, y + height)
 
 
@@ -110,8 +110,8 @@ def _corners(size: tuple[int, int], frame: Rect, gap: int) -> Iterator[tuple[int
             yield x, y
 
 
-def _inside(corner: tuple[int, int], size: tuple[int, int], picture: tuple[int, int]) -> Rect:
-    """Shift a label into the picture."""
-    x = max(min(corner[0], picture[0] - size[0]), 0)
-    y = max(min(corner[1], picture[1] - size[1]), 0)
+def _inside(corner: tuple[int, int], size: tuple[int, int], image: tuple[int, int]) -> Rect:
+    """Shift a label into the image."""
+    x = max(min(corner[0], image[0] - size[0]), 0)
+    y = max(min(corner[1], image[1] - size[1]), 0)
     return (x, y, x + size[0], y + size[1])

@@ -6,7 +6,7 @@ since the last frame. Its exact solution over a step of ``dt`` seconds is
     ``s += (1 - exp(-dt / tau)) * (p - s)``
 
 so the answer depends on times, not on the number of frames: variable frame rates need nothing
-special. After ``tau`` seconds a change has come through to 63 %, after ``3 tau`` to 95 %. Only the
+special. After ``tau`` seconds a change has come through to 63%, after ``3 tau`` to 95%. Only the
 past is used. Smoothed rows still sum to 1.
 """
 

@@ -1,4 +1,4 @@
-"""Turn decoded pictures of a video the way they are to be shown."""
+"""Turn decoded images of a video the way they are to be shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNKNOWN: Final = 999
 
 
 class Upright:
-    """Turns and mirrors the pictures of one stream as their display matrix asks.
+    """Turns and mirrors the images of one stream as their display matrix asks.
 
     The matrix is read again only where the rotation changes. To read it PyAV makes an object that
     the frame and it hold on to each other by, so that frames would stay in memory until Python
@@ -30,19 +30,19 @@ class Upright:
         self._rotation = _UNKNOWN
         self._matrix: Matrix | None = None
 
-    def __call__(self, picture: VideoFrame) -> NDArray[np.uint8]:
-        """Return a picture's pixels as they are to be shown.
+    def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """Return an image's pixels as they are to be shown.
 
         Args:
-            picture: A decoded frame of any pixel format.
+            frame: A decoded frame of any pixel format.
 
         Returns:
             RGB ``uint8 (H, W, 3)``, C-contiguous.
         """
-        if picture.rotation != self._rotation:
-            self._rotation, self._matrix = picture.rotation, _display_matrix(picture)
+        if frame.rotation != self._rotation:
+            self._rotation, self._matrix = frame.rotation, _display_matrix(frame)
         # FFmpeg pads rows to the width of the processor's vectors: sometimes PyAV gives a view.
-        image = np.ascontiguousarray(picture.to_ndarray(format="rgb24"), np.uint8)
+        image = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), np.uint8)
         return image if self._matrix is None else _turned(image, self._matrix)
 
 
@@ -57,8 +57,8 @@ def _turned(image: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.uint8]:
     return np.ascontiguousarray(turned)
 
 
-def _display_matrix(picture: VideoFrame) -> Matrix | None:
-    data: Any = picture.side_data.get("DISPLAYMATRIX")
+def _display_matrix(frame: VideoFrame) -> Matrix | None:
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return None
     a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(data), np.int32))

@@ -94,15 +94,15 @@ class VideoFile(FrameSource):
             VideoError: Not one frame can be decoded, or a frame is too large.
         """
         index, time_s = 0, 0.0
-        for picture in self._pictures():
-            self._check_size(picture.width, picture.height)
-            time_s = _time_s(picture, self._stream, index, time_s, self.frame_interval_s)
-            yield Frame(index, time_s, self._upright(picture))
+        for image in self._images():
+            self._check_size(image.width, image.height)
+            time_s = _time_s(image, self._stream, index, time_s, self.frame_interval_s)
+            yield Frame(index, time_s, self._upright(image))
             index += 1
             self._end_s = time_s
         if index == 0:
             raise VideoError(
-                f"no picture of the video can be decoded; received {self._path}, codec "
+                f"no image of the video can be decoded; received {self._path}, codec "
                 f"{self._stream.codec_context.name}; copy the file again or convert it"
             )
 
@@ -110,7 +110,7 @@ class VideoFile(FrameSource):
         """Close the file; more frames cannot be read."""
         self._container.close()
 
-    def _pictures(self) -> Iterator[VideoFrame]:
+    def _images(self) -> Iterator[VideoFrame]:
         """Decode; damaged packets are counted and left out."""
         failures = 0
         last_s = 0.0
@@ -119,7 +119,7 @@ class VideoFile(FrameSource):
             if packet.stream.index != self._stream.index:
                 continue
             try:
-                pictures = self._stream.decode(packet)
+                images = self._stream.decode(packet)
             except av.error.FFmpegError:
                 failures += 1
                 self._n_damaged += 1
@@ -127,12 +127,12 @@ class VideoFile(FrameSource):
                     self._is_cut = True
                     return
                 continue
-            for picture in pictures:
+            for image in images:
                 failures = 0
-                if picture.is_corrupt:
+                if image.is_corrupt:
                     self._n_damaged += 1
                 else:
-                    yield picture
+                    yield image
         self._is_cut = self._is_cut or self._lacks_end(last_s)
 
     def _packets(self) -> Iterator[Packet[Stream]]:
@@ -199,14 +199,14 @@ def open_container(path: str | Path) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """Return the first video stream that is no cover picture."""
+    """Return the first video stream that is no cover image."""
     cover = av.stream.Disposition.attached_pic
     streams = [one for one in container.streams.video if not one.disposition & cover]
     if not streams:
         kinds = sorted({str(stream.type) for stream in container.streams}) or ["none"]
         raise VideoError(
             f"no video stream; received {path} with streams of kind {', '.join(kinds)}; "
-            "give a file with moving pictures"
+            "give a file with moving images"
         )
     if streams[0].codec_context is None:
         raise VideoError(f"the video's codec is not read; received {path}; convert it to H.264")
@@ -229,11 +229,11 @@ def _packet_end_s(packet: Packet[Any]) -> float:
 
 
 def _time_s(
-    picture: VideoFrame, stream: VideoStream, index: int, previous_s: float, interval_s: float
+    image: VideoFrame, stream: VideoStream, index: int, previous_s: float, interval_s: float
 ) -> float:
     """Return the frame's time; where it has none, one interval after the frame before."""
-    time_base = picture.time_base or stream.time_base
-    if picture.pts is None or not time_base:
+    time_base = image.time_base or stream.time_base
+    if image.pts is None or not time_base:
         return previous_s + interval_s if index else 0.0
-    time_s = float(picture.pts * time_base)
+    time_s = float(image.pts * time_base)
     return time_s if index == 0 else max(time_s, previous_s)

@@ -76,11 +76,11 @@ class VideoSink:
             self._stream = self._add_stream(frame)
         stream = self._stream
         pixels = np.asarray(draw_faces(frame.image, result.faces))
-        picture = av.VideoFrame.from_ndarray(_fitted(pixels, stream.width, stream.height))
-        picture.time_base = _CLOCK
+        image = av.VideoFrame.from_ndarray(_fitted(pixels, stream.width, stream.height))
+        image.time_base = _CLOCK
         tick = round((frame.time_s - self._start_s) / _CLOCK)
-        self._last_tick = picture.pts = max(tick, self._last_tick + 1)
-        bt709 = picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        self._last_tick = image.pts = max(tick, self._last_tick + 1)
+        bt709 = image.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
         self._output.mux(stream.encode(bt709))
         self._end_s = frame.time_s
         if self._sound:
@@ -120,7 +120,7 @@ class VideoSink:
 
 
 class _Sound:
-    """The sound of a video file, copied into another one no further than the pictures are."""
+    """The sound of a video file, copied into another one no further than the images are."""
 
     def __init__(self, path: str | Path, output: OutputContainer) -> None:
         self._container: InputContainer = open_container(path)
@@ -184,7 +184,7 @@ def _time_s(packet: Packet[AudioStream]) -> float:
 
 
 def _fitted(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Bring a picture to the video's size: odd sides by repeating the border, others by scaling."""
+    """Bring an image to the video's size: odd sides by repeating the border, others by scaling."""
     missing_rows, missing_columns = height - pixels.shape[0], width - pixels.shape[1]
     if missing_rows in (0, 1) and missing_columns in (0, 1):
         return np.pad(pixels, ((0, missing_rows), (0, missing_columns), (0, 0)), mode="edge")

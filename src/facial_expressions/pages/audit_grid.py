@@ -1,4 +1,4 @@
-"""Draws what an audit found as one picture: conflicting duplicates, then blank pictures."""
+"""Draws what an audit found as one image: conflicting duplicates, then blank images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["draw_audit"]
 
 _COLUMNS: Final = 8
 _MAX_CARDS: Final = 100
-_PICTURE_PX: Final = 128
+_IMAGE_PX: Final = 128
 _CARD_PX: Final = (160, 180)
 _MARGIN_PX: Final = 24
 _TITLE_PX: Final = 44
@@ -27,18 +27,18 @@ _FAINT: Final = (96, 100, 108)
 
 
 _Card = tuple[NDArray[np.uint8], str, str]
-"""One picture and two lines under it."""
+"""One image and two lines under it."""
 
 
 def draw_audit(report: AuditReport, dataset: Dataset) -> Image.Image:
-    """Draw the groups of duplicates with conflicting labels, then the blank pictures.
+    """Draw the groups of duplicates with conflicting labels, then the blank images.
 
     Args:
         report: What ``audit_dataset`` returned.
         dataset: The data set it was given.
 
     Returns:
-        An RGB picture, each kind under its own heading; at most 100 pictures of either.
+        An RGB image, each kind under its own heading; at most 100 images of either.
     """
     found: dict[str, tuple[NDArray[np.uint8], str]] = {
         source: (split.images[row], dataset.labels.names[int(split.labels[row])])
@@ -51,8 +51,8 @@ def draw_audit(report: AuditReport, dataset: Dataset) -> Image.Image:
     ]
     blank = [(*found[source], source.rpartition("/")[2]) for source in report.blank]
     sections = [
-        (f"{len(conflicts):,} pictures that are there with different labels", conflicts),
-        (f"{len(blank):,} blank pictures", blank),
+        (f"{len(conflicts):,} images that are there with different labels", conflicts),
+        (f"{len(blank):,} blank images", blank),
     ]
     return _draw_sections(sections)
 
@@ -89,14 +89,14 @@ def _draw_card(
     sheet: Image.Image, draw: ImageDraw.ImageDraw, card: _Card, corner: tuple[int, int]
 ) -> None:
     left, top = corner
-    image, title, note = card
-    picture = Image.fromarray(image).resize((_PICTURE_PX, _PICTURE_PX), Image.Resampling.BICUBIC)
-    sheet.paste(picture.convert("RGB"), corner)
-    frame = (left - 1, top - 1, left + _PICTURE_PX, top + _PICTURE_PX)
+    pixels, title, note = card
+    image = Image.fromarray(pixels).resize((_IMAGE_PX, _IMAGE_PX), Image.Resampling.BICUBIC)
+    sheet.paste(image.convert("RGB"), corner)
+    frame = (left - 1, top - 1, left + _IMAGE_PX, top + _IMAGE_PX)
     draw.rectangle(frame, outline=(190, 192, 196))
     for text, offset, color in ((title, 4, _INK), (note, 20, _FAINT)):
         font = ImageFont.load_default(13)
         shown = text
         while draw.textlength(shown, font=font) > _CARD_PX[0] - 10:
             shown = shown.rstrip("…")[:-1] + "…"
-        draw.text((left, top + _PICTURE_PX + offset), shown, fill=color, font=font)
+        draw.text((left, top + _IMAGE_PX + offset), shown, fill=color, font=font)

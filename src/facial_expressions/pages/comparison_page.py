@@ -41,7 +41,7 @@ def comparison_text(reports: Sequence[StoredReport]) -> str:
     """
     comparisons = compare_reports(reports)
     width = max(len(report.name) for report in reports)
-    lines = ["  ".join([" " * width, f"{'pictures':>8}", *(f"{key:>17}" for key in FIGURES)])]
+    lines = ["  ".join([" " * width, f"{'images':>8}", *(f"{key:>17}" for key in FIGURES)])]
     for report, comparison in zip(reports, [None, *comparisons[: len(reports) - 1]], strict=True):
         differences = comparison.differences if comparison else {}
         cells = [f"{report.name:{width}}", f"{report.figures['n']:8,}"]
@@ -73,7 +73,7 @@ def _figure_rows(reports: Sequence[StoredReport]) -> list[tuple[str, Cells]]:
     """Return the figures that at least one report has."""
     found = [report.figures for report in reports]
     paths = [
-        ("Pictures", "n"),
+        ("Images", "n"),
         *((_TITLES.get(key, display_name(key)), key) for key in FIGURES),
         *(
             (f"Accuracy, {display_name(key)}", "subsets", key, "accuracy")
@@ -123,7 +123,7 @@ def _at(figures: dict[str, Any], path: Sequence[str]) -> float | None:
 
 def _pair_row(one: Comparison) -> tuple[str, ...]:
     points = f"{100 * one.differences['accuracy']:+.2f}"
-    cells = ("-", "-", "-", "-", "no paired test: other pictures, or no predictions.csv")
+    cells = ("-", "-", "-", "-", "no paired test: other images, or no predictions.csv")
     if one.test is not None and one.p_adjusted is not None:
         cells = (
             f"{one.test.only_first:,}",
@@ -139,7 +139,7 @@ def _sentence(comparison: Comparison) -> str:
     names, test = f"{comparison.second} against {comparison.first}", comparison.test
     if test is None or comparison.p_adjusted is None:
         return (
-            f"{names}: no paired test, for the pictures or labels are "
+            f"{names}: no paired test, for the images or labels are "
             "not the same or a predictions.csv is missing"
         )
     adjusted = ""
@@ -147,7 +147,7 @@ def _sentence(comparison: Comparison) -> str:
         adjusted = f" (adjusted {comparison.p_adjusted:.2g})"
     return (
         f"{names}: right where the other is wrong in "
-        f"{test.only_second:,} pictures, wrong where it is right in {test.only_first:,}; "
+        f"{test.only_second:,} images, wrong where it is right in {test.only_first:,}; "
         f"McNemar p = {test.p_value:.2g}{adjusted}, {_verdict(comparison)}"
     )
 

@@ -42,12 +42,12 @@ DESCRIPTIONS: Final = {
     "confusion_matrix": "Confusion matrix: counts and shares of each true class",
     "reliability": "Accuracy against confidence and against coverage",
     "votes": "Share of people's votes that answers got, against confidence",
-    "robustness": "Accuracy on corrupted pictures against severity",
-    "samples": "Sample pictures with answer and confidence",
+    "robustness": "Accuracy on corrupted images against severity",
+    "samples": "Sample images with answer and confidence",
 }
 """What each chart shows, for those who do not see it."""
 
-_GROUPS: Final = {"box": "The box lies off", "picture": "The photo is poor"}
+_GROUPS: Final = {"box": "The box lies off", "image": "The photo is poor"}
 
 
 def report_charts(report: Report, *, samples: Sequence[Sample] = ()) -> dict[str, Figure]:
@@ -87,7 +87,7 @@ def _confusion_matrix(report: Report) -> Figure:
     texts = [[f"{100 * share:.0f}" for share in row] for row in shares]
     _draw_matrix(left, report, shares, [[f"{c:,}" for c in row] for row in counts])
     _draw_matrix(right, report, shares, texts)
-    style_axes(left, title="Pictures", xlabel="Answer", ylabel="Truth", has_grid=False)
+    style_axes(left, title="Images", xlabel="Answer", ylabel="Truth", has_grid=False)
     title = "Share of the true class, %"
     style_axes(right, title=title, xlabel="Answer", ylabel="Truth", has_grid=False)
     return figure
@@ -122,7 +122,7 @@ def _votes(votes: VoteFigures) -> Figure:
     figure = new_figure(5.6, 5.2)
     top, bottom = figure.subplots(2, 1, height_ratios=(4, 1))
     _draw_bins(top, bottom, votes, right="share of votes")
-    text = f"All {votes.n:,} pictures that have votes for the expressions"
+    text = f"All {votes.n:,} images that have votes for the expressions"
     figure.suptitle(text, fontsize=10, color=MUTED)
     return figure
 
@@ -153,7 +153,7 @@ def _draw_bins(
 
 def _draw_coverage(axes: Axes, figures: ProbabilityFigures) -> None:
     """Draw the accuracy of certain answers against their share, and the model's own threshold."""
-    kept = "Share of pictures answered with certainty"
+    kept = "Share of images answered with certainty"
     style_axes(
         axes, title="Accuracy against coverage", xlabel=kept, ylabel="Accuracy of these answers"
     )
@@ -163,8 +163,8 @@ def _draw_coverage(axes: Axes, figures: ProbabilityFigures) -> None:
     if chosen.threshold > 0 and chosen.coverage > 0:
         axes.scatter([chosen.coverage], [chosen.accuracy], color=WARM, s=46, zorder=3)
         axes.annotate(
-            f"uncertain below {chosen.threshold:.2f}:\n{100 * chosen.coverage:.0f} % certain, "
-            f"{100 * chosen.accuracy:.1f} % right",
+            f"uncertain below {chosen.threshold:.2f}:\n{100 * chosen.coverage:.0f}% certain, "
+            f"{100 * chosen.accuracy:.1f}% right",
             (chosen.coverage, chosen.accuracy), xytext=(-12, -34), textcoords="offset points",
             ha="right", fontsize=8.5, color=INK,
         )  # fmt: skip
@@ -191,7 +191,7 @@ def _robustness(robustness: Robustness) -> Figure:
 
 
 def _samples(samples: Sequence[Sample]) -> Figure:
-    """Draw pictures with answer and confidence: a column per true class, right above wrong."""
+    """Draw images with answer and confidence: a column per true class, right above wrong."""
     classes = list(dict.fromkeys(sample.truth for sample in samples))
     has_heat = any(sample.heat is not None for sample in samples)
     n_rows = 4 if has_heat else 2
@@ -216,7 +216,7 @@ def _samples(samples: Sequence[Sample]) -> Figure:
 
 
 def _draw_sample(cells: Sequence[Axes], sample: Sample | None, *, is_right: bool) -> None:
-    """Draw a picture with its answer and, in a second cell, what decided it."""
+    """Draw an image with its answer and, in a second cell, what decided it."""
     if sample is None:
         text = f"no {'right' if is_right else 'wrong'}\nanswer"
         middle: dict[str, Any] = {"transform": cells[0].transAxes, "ha": "center", "va": "center"}

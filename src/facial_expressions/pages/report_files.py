@@ -1,4 +1,4 @@
-"""Writes a report into a folder: JSON, Markdown, HTML, pictures and predictions."""
+"""Writes a report into a folder: JSON, Markdown, HTML, images and predictions."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def write_report(
 ) -> list[Path]:
     """Write every file of a report; files of the same names are replaced.
 
-    ``samples.png`` and ``report.html`` show pictures of the data set: mind its licence before
+    ``samples.png`` and ``report.html`` show images of the data set: mind its licence before
     publishing them.
 
     Args:
         report: The report.
         folder: Made when it is missing.
-        samples: Pictures to show; none leaves ``samples.png`` out.
+        samples: Images to show; none leaves ``samples.png`` out.
         mistakes: The most confident mistakes, for the page.
 
     Returns:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["report_markdown", "report_page"]
 
 _SHOWN: Final = ("reliability", "votes", "robustness")
-"""Charts that the page shows; it has the others as tables and pictures of its own."""
+"""Charts that the page shows; it has the others as tables and images of its own."""
 
 
 def report_page(
@@ -32,7 +32,7 @@ def report_page(
     Args:
         report: The report.
         charts: What ``report_charts`` returned for it.
-        samples: Pictures to show inside the page.
+        samples: Images to show inside the page.
         mistakes: The most confident mistakes, shown too.
 
     Raises:
@@ -47,7 +47,7 @@ def report_markdown(report: Report, *, plots: Sequence[tuple[str, str]] = ()) ->
 
     Args:
         report: The report.
-        plots: File name and description of each picture that lies beside the file.
+        plots: File name and description of each image that lies beside the file.
 
     Raises:
         MissingExtraError: Jinja2 is not installed.

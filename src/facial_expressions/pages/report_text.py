@@ -42,7 +42,7 @@ def report_text(report: Report) -> str:
     ]
     if report.robustness is not None:
         table = _lines(robustness_table(report))
-        blocks.append(["Accuracy on corrupted pictures, by severity", *table])
+        blocks.append(["Accuracy on corrupted images, by severity", *table])
     if (latency := report.latency) is not None:
         blocks.append(
             [

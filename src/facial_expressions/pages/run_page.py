@@ -42,7 +42,7 @@ _CHART: Final = "Loss, accuracy, learning rate and seconds over the epochs"
 def write_run_page(folder: Path) -> Path:
     """Write a run's ``report.html``, and its ``history.png``, as far as the run is done.
 
-    The page of a finished run shows pictures of the data set (the most confident mistakes on
+    The page of a finished run shows images of the data set (the most confident mistakes on
     validation): mind its licence before publishing it.
 
     Args:
@@ -101,7 +101,7 @@ def _sorted_facts(dataset: Facts) -> Facts:
     facts = {key: dataset[key] for key in ("name", "protocol") if key in dataset} | dataset
     counts = facts.pop("counts", {})
     apart = ("labels", "train_by_class")  # these have a table of their own
-    return {key: facts[key] for key in facts if key not in apart} | {"pictures": counts}
+    return {key: facts[key] for key in facts if key not in apart} | {"images": counts}
 
 
 def _validation(folder: Path, dataset: Facts) -> tuple[Report | None, tuple[Sample, ...]]:

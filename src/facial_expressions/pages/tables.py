@@ -39,7 +39,7 @@ N_AVERAGES: Final = 3
 """Rows of averages at the end of the classification report."""
 
 ROBUSTNESS_TEXT: Final = (
-    "Accuracy on corrupted pictures by severity, 1 mild to 5 strong; the first four imitate a "
+    "Accuracy on corrupted images by severity, 1 mild to 5 strong; the first four imitate a "
     "detector's box that lies off."
 )
 PEOPLE_TEXT: Final = (
@@ -51,7 +51,7 @@ PEOPLE_TEXT: Final = (
 _SUBSET_MEANINGS: Final = {
     "public": "PublicTest of the competition",
     "private": "PrivateTest of the competition",
-    "no_train_duplicate": "without a byte-identical copy in the training pictures",
+    "no_train_duplicate": "without a byte-identical copy in the training images",
 }
 
 Row = tuple[str, ...]
@@ -73,12 +73,12 @@ class Table:
 
 
 def title_of(report: Report) -> str:
-    """Return one line, as ``mine on fer2013, protocol kaggle, split test, 9 pictures``."""
+    """Return one line, as ``mine on fer2013, protocol kaggle, split test, 9 images``."""
     origin = report.provenance
-    parts = [f"{origin.model or 'classifier'} on {origin.dataset or 'pictures'}"]
+    parts = [f"{origin.model or 'classifier'} on {origin.dataset or 'images'}"]
     parts += [f"protocol {origin.protocol}"] if origin.protocol else []
     parts += [f"split {report.split}"] if report.split else []
-    return ", ".join([*parts, f"{report.n:,} pictures"])
+    return ", ".join([*parts, f"{report.n:,} images"])
 
 
 def display_name(name: str) -> str:
@@ -111,7 +111,7 @@ def duration_text(seconds: float) -> str:
 
 
 def interval_text(headline: Headline) -> str:
-    """Return the 95 % interval of an accuracy: ``0.6400 to 0.6620``."""
+    """Return the 95% interval of an accuracy: ``0.6400 to 0.6620``."""
     low, high = headline.accuracy_ci95
     return f"{low:.4f} to {high:.4f}"
 
@@ -132,7 +132,7 @@ def classification_table(report: Report) -> Table:
 def figure_table(report: Report) -> Table:
     """Return the figures of the whole set: name, value and how to read it."""
     rows: list[Row] = [
-        ("Accuracy", f"{report.accuracy:.4f}", f"95 % interval {interval_text(report.headline)}"),
+        ("Accuracy", f"{report.accuracy:.4f}", f"95% interval {interval_text(report.headline)}"),
         ("Balanced accuracy", f"{report.balanced_accuracy:.4f}", "mean recall of the classes"),
         ("Macro F1", f"{report.macro_f1:.4f}", "mean F1 of the classes"),
         ("Weighted F1", f"{report.scores.weighted.f1:.4f}", "F1 weighted by support"),
@@ -187,7 +187,7 @@ def people_table(report: Report) -> Table:
     Args:
         report: One that was measured with votes; another has no rows.
     """
-    columns = ("Truth", "Pictures", "Accuracy", "Balanced", "NLL", "Brier", "ECE", "KL")
+    columns = ("Truth", "Images", "Accuracy", "Balanced", "NLL", "Brier", "ECE", "KL")
     votes, labels, figures = report.votes, report.against_labels, report.probabilities
     if votes is None or labels is None or figures is None:
         return Table(columns, ())
@@ -214,7 +214,7 @@ def robustness_table(report: Report) -> Table:
     rows = [
         (
             display_name(kind.name),
-            f"{kind.levels[0]:g} to {kind.levels[-1]:g} {kind.unit}",
+            f"{kind.levels[0]:g} to {kind.levels[-1]:g}" + f" {kind.unit}".replace(" %", "%", 1),
             *(f"{accuracy:.3f}" for accuracy in (*kind.accuracies, kind.mean)),
         )
         for kind in kinds
@@ -228,7 +228,7 @@ def subset_table(report: Report) -> Table:
         (display_name(name), f"{s.n:,}", f"{s.accuracy:.4f}", interval_text(s), f"{s.macro_f1:.4f}")
         for name, s in report.subsets.items()
     ]
-    return Table(("Subset", "Pictures", "Accuracy", "95 % interval", "Macro F1"), rows)
+    return Table(("Subset", "Images", "Accuracy", "95% interval", "Macro F1"), rows)
 
 
 def subset_meanings(report: Report) -> list[str]:
@@ -245,7 +245,7 @@ def confusion_table(report: Report, *, is_normalized: bool = False) -> Table:
 
     Args:
         report: The report.
-        is_normalized: Whether cells are shares of the class's pictures instead of counts.
+        is_normalized: Whether cells are shares of the class's images instead of counts.
     """
     rows = []
     for label, counts, scores in zip(
@@ -270,7 +270,7 @@ def setting_table(report: Report) -> Table:
         ("Split", report.split),
         ("Split, SHA-256", report.split_digest),
         ("Label set", f"{report.labels.name}, {len(report.labels)} classes"),
-        ("Views per picture", str(report.n_views)),
+        ("Views per image", str(report.n_views)),
         ("Seed", str(report.seed)),
         ("Version", origin.version),
         ("Commit", origin.commit),

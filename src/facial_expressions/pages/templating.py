@@ -74,7 +74,7 @@ def heated(sample: Sample) -> NDArray[np.uint8]:
     """Return a sample darkened where its heat map is cold, warm where it is hot, RGB.
 
     Args:
-        sample: A picture; one without a heat map is all cold.
+        sample: An image; one without a heat map is all cold.
     """
     heat = np.zeros(sample.image.shape) if sample.heat is None else sample.heat.astype(np.float64)
     grey = sample.image[..., None] * np.ones(3)
@@ -85,7 +85,7 @@ def heated(sample: Sample) -> NDArray[np.uint8]:
 
 
 def _data_uri(image: NDArray[np.uint8]) -> str:
-    """Return a picture, grey or RGB, as the address of an ``img`` that holds it as PNG."""
+    """Return an image, grey or RGB, as the address of an ``img`` that holds it as PNG."""
     buffer = io.BytesIO()
     scaled = Image.fromarray(image).resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BICUBIC)
     scaled.save(buffer, format="PNG", optimize=True)

@@ -13,17 +13,17 @@ from facial_expressions.rows import CROP, IMAGE, as_row, rounded
 from facial_expressions.server.failures import RequestError
 
 __all__ = [
-    "SOURCE", "classify_crop", "describe_labels", "describe_models", "recognize_picture", "warm_up"
+    "SOURCE", "classify_crop", "describe_labels", "describe_models", "recognize_image", "warm_up"
 ]  # fmt: skip
 
 SOURCE = "upload"
-"""What an answer calls its picture; the client's name for it is not repeated."""
+"""What an answer calls its image; the client's name for it is not repeated."""
 
 
-def recognize_picture(
+def recognize_image(
     recognizer: ExpressionRecognizer, image: NDArray[np.uint8], *, explain: bool = False
 ) -> dict[str, Any]:
-    """Find the faces of a picture.
+    """Find the faces of an image.
 
     Args:
         recognizer: What finds them.
@@ -53,7 +53,7 @@ def classify_crop(recognizer: ExpressionRecognizer, image: NDArray[np.uint8]) ->
         Expression, confidence, whether it is uncertain, and all probabilities.
 
     Raises:
-        RequestError: 422, the picture is no square.
+        RequestError: 422, the image is no square.
     """
     if image.shape[0] != image.shape[1]:
         raise RequestError(

@@ -1,7 +1,7 @@
 """The HTTP API and the page as one ASGI application over one recognizer.
 
 Routes only hand over: bodies are received in ``bodies.py``, work waits and runs in
-``work_queue.py``, what it answers is in ``answers.py``, pictures are decoded in processes of their
+``work_queue.py``, what it answers is in ``answers.py``, images are decoded in processes of their
 own by ``decoding.py``, and ``guard.py`` stands before everything. Nothing is written to disk.
 """
 
@@ -47,7 +47,7 @@ Json = dict[str, Any]
 Answering = Callable[[ExpressionRecognizer, NDArray[uint8]], Json]
 _SAFE_NAME: Final = re.compile(r"\w{1,40}", re.ASCII)
 _DESCRIPTION: Final = (
-    "Finds faces in pictures and names the expression that people would most likely see in each. "
+    "Finds faces in images and names the expression that people would most likely see in each. "
     "It does not know what a person feels. Nothing is stored."
 )
 
@@ -99,9 +99,9 @@ class _Service:
         self.decoders = DecoderPool(limits)
         self.metrics = ServerMetrics()
         self.is_ready = False
-        self.metrics.watch("work_admitted", "Pictures worked on or waiting.",
+        self.metrics.watch("work_admitted", "Images worked on or waiting.",
                            lambda: self.queue.admitted)  # fmt: skip
-        self.metrics.watch("work_waiting", "Pictures waiting for a worker.",
+        self.metrics.watch("work_waiting", "Images waiting for a worker.",
                            lambda: self.queue.waiting)  # fmt: skip
         self.metrics.watch("decoder_deaths", "Decoding processes that died and were replaced.",
                            lambda: self.decoders.n_deaths)  # fmt: skip
@@ -119,22 +119,22 @@ class _Service:
     def check_ready(self, *, wants_sound: bool = False) -> None:
         """Turn a request away before the server is ready; or, if asked, while decoders die."""
         if wants_sound and self.decoders.is_failing:
-            raise RequestError(503, "decoders_dying", "Pictures keep ending the decoders.")
+            raise RequestError(503, "decoders_dying", "Images keep ending the decoders.")
         if not self.is_ready:
             raise RequestError(503, "not_ready", "The server is starting; try again in a moment.")
 
     async def answer(self, request: Request, answering: Answering) -> Json:
-        """Receive a picture, let it wait for a worker, and answer."""
+        """Receive an image, let it wait for a worker, and answer."""
         self.check_ready()
         self.queue.check_room()
-        async with self.bodies.read(request) as picture:
+        async with self.bodies.read(request) as body:
             asked = time.perf_counter()
 
             def work(check_wanted: CheckWanted) -> Json:
                 began = time.perf_counter()
                 self.metrics.time_stage("queue", began - asked)
                 check_wanted()
-                image = self.decoders.decode(picture)
+                image = self.decoders.decode(body)
                 decoded = time.perf_counter()
                 self.metrics.time_stage("decode", decoded - began)
                 check_wanted()
@@ -149,30 +149,30 @@ class _Service:
 
 @router.post(
     "/v1/recognize",
-    response_model=schemas.PictureAnswer,
+    response_model=schemas.ImageAnswer,
     response_model_exclude_unset=True,
     responses=schemas.ERRORS,
-    openapi_extra=schemas.PICTURE_BODY | schemas.EXPLAIN_PARAMETER,
+    openapi_extra=schemas.IMAGE_BODY | schemas.EXPLAIN_PARAMETER,
 )
 async def recognize(request: Request) -> Json:
-    """Find the faces of a picture and name their expressions.
+    """Find the faces of an image and name their expressions.
 
     With ``explain=true`` each face comes with a map of what in it speaks for the answer.
     """
     service, explain = _service(request), _asked_to_explain(request)
     if explain and not service.recognizer.classifier.explains:
         raise RequestError(400, "no_explanation", "The model served cannot say where it looked.")
-    return await service.answer(request, partial(answers.recognize_picture, explain=explain))
+    return await service.answer(request, partial(answers.recognize_image, explain=explain))
 
 
 @router.post(
     "/v1/classify",
     response_model=schemas.CropAnswer,
     responses=schemas.ERRORS,
-    openapi_extra=schemas.PICTURE_BODY,
+    openapi_extra=schemas.IMAGE_BODY,
 )
 async def classify(request: Request) -> Json:
-    """Name the expression of one face that is cropped already, a square picture."""
+    """Name the expression of one face that is cropped already, a square image."""
     _check_query(request, allowed=())
     return await _service(request).answer(request, answers.classify_crop)
 
@@ -199,7 +199,7 @@ async def health() -> Json:
     "/readyz", response_model=schemas.StateAnswer, responses={503: {"model": schemas.ErrorAnswer}}
 )
 async def ready(request: Request) -> Json:
-    """Say whether pictures are taken: the model has answered once, and decoders stay alive."""
+    """Say whether images are taken: the model has answered once, and decoders stay alive."""
     _service(request).check_ready(wants_sound=True)
     return {"status": "ready"}
 

@@ -21,7 +21,7 @@ _FIELD_BYTES: Final = 64 * 1024
 
 
 class BodyReader:
-    """Receives pictures within a server's limits, and counts the bytes that all of them hold.
+    """Receives images within a server's limits, and counts the bytes that all of them hold.
 
     Args:
         limits: Bytes of one body, of all bodies, and the time to arrive in.
@@ -33,10 +33,10 @@ class BodyReader:
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """Receive a request's picture; its body counts as held until the context is left.
+        """Receive a request's image; its body counts as held until the context is left.
 
         Args:
-            request: Its body is the picture, or a form with one file; nothing of it may have been
+            request: Its body is the image, or a form with one file; nothing of it may have been
                 taken yet.
 
         Raises:
@@ -60,14 +60,14 @@ class BodyReader:
         try:
             try:
                 async with asyncio.timeout_at(began_s + self._limits.receive_s):
-                    picture = await _picture(request.headers, chunks())
+                    image = await _image(request.headers, chunks())
             except TimeoutError:
                 raise RequestError(
                     408, "too_slow", "The request did not arrive in time; send it faster."
                 ) from None
             except ClientDisconnect:
                 raise RequestError(CLIENT_GONE, "client_gone", "The client hung up.") from None
-            yield picture
+            yield image
         finally:
             self._held -= n_bytes
 
@@ -75,7 +75,7 @@ class BodyReader:
         if n_bytes > self._limits.body_bytes:
             allowed = self._limits.body_bytes / MEBIBYTE
             raise RequestError(
-                413, "too_many_bytes", f"The picture is too large; allowed are {allowed:g} MB."
+                413, "too_many_bytes", f"The image is too large; allowed are {allowed:g} MB."
             )
         if self._held > self._limits.buffered_bytes:
             raise RequestError(
@@ -130,7 +130,7 @@ class _Form(MultiPartParser):
             raise MultiPartException("the form is cut")
 
 
-async def _picture(headers: Headers, chunks: AsyncGenerator[bytes, None]) -> bytes:
+async def _image(headers: Headers, chunks: AsyncGenerator[bytes, None]) -> bytes:
     if headers.get("content-type", "").lower().startswith("multipart/"):
         return await file_of_form(headers, chunks)
     return b"".join([chunk async for chunk in chunks])

@@ -1,12 +1,12 @@
-"""The process that decodes untrusted pictures: bytes on stdin, pixels on stdout, nothing else.
+"""The process that decodes untrusted images: bytes on stdin, pixels on stdout, nothing else.
 
-It is started by ``decoding.py``. Before the first byte of a picture it gives up what it does not
-need: memory beyond a limit, writing files, leaving a core dump; each picture may cost a few seconds
+It is started by ``decoding.py``. Before the first byte of an image it gives up what it does not
+need: memory beyond a limit, writing files, leaving a core dump; each image may cost a few seconds
 of processor time. Where the operating system has no such limits, the parent's clock remains. It
 ends when its stdin does, so it never outlives the server.
 
 It says ``READY``, then answers. A request is ``REQUEST`` (bytes that follow, most pixels) and the
-file's bytes; an answer is ``ANSWER`` and, for a picture, its pixels.
+file's bytes; an answer is ``ANSWER`` and, for an image, its pixels.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLarg
 from facial_expressions.images import load_image
 from facial_expressions.processes import READY, own_streams
 
-__all__ = ["ANSWER", "DAMAGED", "OTHER_FORMAT", "PICTURE", "REQUEST", "TOO_LARGE", "main"]
+__all__ = ["ANSWER", "DAMAGED", "IMAGE", "OTHER_FORMAT", "REQUEST", "TOO_LARGE", "main"]
 
 REQUEST: Final = struct.Struct("<QQ")
 """Bytes of the file that follows, and pixels that it may have."""
 
 ANSWER: Final = struct.Struct("<BII")
-"""Outcome; then width and height of a picture, or zeros."""
+"""Outcome; then width and height of an image, or zeros."""
 
-PICTURE: Final = 0
+IMAGE: Final = 0
 DAMAGED: Final = 1
 OTHER_FORMAT: Final = 2
 TOO_LARGE: Final = 3
@@ -44,11 +44,11 @@ _PAGE_BYTES: Final = 4096
 
 
 def main(memory_bytes: int, cpu_s: float) -> None:
-    """Decode pictures until stdin ends.
+    """Decode images until stdin ends.
 
     Args:
         memory_bytes: Address space that may be taken beyond that of the idle process.
-        cpu_s: Processor time that one picture may cost.
+        cpu_s: Processor time that one image may cost.
     """
     warnings.simplefilter("ignore")
     for name in _PLUGINS:
@@ -74,7 +74,7 @@ def _answer(data: bytes, max_pixels: int, answers: BinaryIO) -> None:
     except (ImageError, MemoryError):
         answers.write(ANSWER.pack(DAMAGED, 0, 0))
     else:
-        answers.write(ANSWER.pack(PICTURE, image.shape[1], image.shape[0]))
+        answers.write(ANSWER.pack(IMAGE, image.shape[1], image.shape[0]))
         answers.write(image.data)
     answers.flush()
 

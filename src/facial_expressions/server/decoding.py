@@ -1,6 +1,6 @@
-"""Decode untrusted pictures in child processes, each replaced as soon as it dies.
+"""Decode untrusted images in child processes, each replaced as soon as it dies.
 
-Pillow's decoders are C code that reads strangers' bytes. A picture that crashes one, or makes it
+Pillow's decoders are C code that reads strangers' bytes. An image that crashes one, or makes it
 run or grow without end, costs its own request and nothing more: the child is ended by its limits
 or by the clock here, the request is answered with 422, and a new child takes the place. What a
 child sends is checked as if it were a stranger's too.
@@ -26,8 +26,8 @@ from facial_expressions.processes import Child
 from facial_expressions.server.decoder_child import (
     ANSWER,
     DAMAGED,
+    IMAGE,
     OTHER_FORMAT,
-    PICTURE,
     REQUEST,
     TOO_LARGE,
 )
@@ -39,7 +39,7 @@ __all__ = ["DecoderPool"]
 logger = logging.getLogger(__name__)
 
 _BYTES_PER_PIXEL: Final = 16
-"""Address space for each allowed pixel: a picture with alpha needs four copies of three or four."""
+"""Address space for each allowed pixel: an image with alpha needs four copies of three or four."""
 
 _SPARE_BYTES: Final = 256 * MEBIBYTE
 _PIPE_BYTES: Final = 1024 * 1024
@@ -48,16 +48,16 @@ _ENVIRONMENT: Final = {
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"
 }  # fmt: skip
 _BOOT_S: Final = 60.0
-"""On a busy machine a child takes longer to start than a picture may."""
+"""On a busy machine a child takes longer to start than an image may."""
 
 _STOP_S: Final = 5.0
 _REFUSALS: Final = {
-    DAMAGED: (422, "damaged_picture", "The picture is empty, damaged or cut short."),
+    DAMAGED: (422, "damaged_image", "The image is empty, damaged or cut short."),
     OTHER_FORMAT: (
-        415, "unsupported_format", "Only JPEG, PNG, WebP, BMP and GIF pictures are read."
+        415, "unsupported_format", "Only JPEG, PNG, WebP, BMP and GIF images are read."
     ),
     TOO_LARGE: (
-        413, "too_many_pixels", "The picture is too large; allowed are {megapixels:g} megapixels "
+        413, "too_many_pixels", "The image is too large; allowed are {megapixels:g} megapixels "
         "and 16,384 pixels a side.",
     ),
 }  # fmt: skip
@@ -66,16 +66,16 @@ _WINDOW_S: Final = 60.0
 
 
 class DecoderPool:
-    """Children that decode, as many as pictures may be worked on at one time.
+    """Children that decode, as many as images may be worked on at one time.
 
     Args:
-        limits: How many, how large a picture, how long.
+        limits: How many, how large an image, how long.
 
     Examples:
         >>> from facial_expressions.server.limits import ServerLimits
         >>> with contextlib.closing(DecoderPool(ServerLimits(workers=1))) as pool:
         ...     try:
-        ...         pool.decode(b"no picture")
+        ...         pool.decode(b"no image")
         ...     except RequestError as error:
         ...         print(error.status, error.code)
         415 unsupported_format
@@ -101,7 +101,7 @@ class DecoderPool:
         return len(self._deaths) == _MANY and time.monotonic() - self._deaths[0] < _WINDOW_S
 
     def start(self) -> None:
-        """Start every child now, instead of with its first picture, and wait for them."""
+        """Start every child now, instead of with its first image, and wait for them."""
         children = [self._idle.get() or self._replace(None) for _ in range(self._limits.workers)]
         for child in children:
             if child is not None:
@@ -110,7 +110,7 @@ class DecoderPool:
             self._idle.put(child)
 
     def decode(self, data: bytes) -> NDArray[np.uint8]:
-        """Decode one picture; waits for a free child.
+        """Decode one image; waits for a free child.
 
         Args:
             data: The bytes of a file.
@@ -119,7 +119,7 @@ class DecoderPool:
             RGB ``uint8 (H, W, 3)``, upright.
 
         Raises:
-            RequestError: 413, 415 or 422, the picture cannot be read, or the child died of it or
+            RequestError: 413, 415 or 422, the image cannot be read, or the child died of it or
                 took too long; 503, there is no child.
         """
         child = self._idle.get()
@@ -128,13 +128,13 @@ class DecoderPool:
                 child = self._replace(child)  # one killed while it waited hurts no request
             if child is None:
                 raise RequestError(
-                    503, "no_decoder", "The server cannot read pictures just now; try again soon."
+                    503, "no_decoder", "The server cannot read images just now; try again soon."
                 )
             return _ask(child, data, self._limits)
         except (OSError, EOFError, ValueError, MemoryError) as error:
             child = self._replace(child, error)
             raise RequestError(
-                422, "undecodable_picture", "The picture cannot be decoded; save it anew as JPEG."
+                422, "undecodable_image", "The image cannot be decoded; save it anew as JPEG."
             ) from error
         finally:
             self._idle.put(child)
@@ -180,14 +180,14 @@ def _ask(child: Child, data: bytes, limits: ServerLimits) -> NDArray[np.uint8]:
             status, code, message = _REFUSALS[outcome]
             raise RequestError(status, code, message.format(megapixels=limits.pixels / 1e6))
         is_possible = 0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE
-        if outcome != PICTURE or not is_possible or width * height > limits.pixels:
+        if outcome != IMAGE or not is_possible or width * height > limits.pixels:
             raise ValueError(f"the decoder answered {outcome}, {width}, {height}")
         pixels = np.frombuffer(child.receive(width * height * 3), np.uint8)
         return pixels.reshape(height, width, 3)
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    """Let a pipe hold a whole small picture, so that it is handed over at once."""
+    """Let a pipe hold a whole small image, so that it is handed over at once."""
     if sys.platform == "linux":
         import fcntl
 

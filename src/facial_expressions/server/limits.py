@@ -17,13 +17,13 @@ class ServerLimits:
     Attributes:
         body_bytes: Largest request body, counted as it arrives.
         buffered_bytes: All bodies held at one time.
-        pixels: Pixels of the largest picture that is decoded.
+        pixels: Pixels of the largest image that is decoded.
         receive_s: Time in which a whole request has to arrive.
         answer_s: Time from a request's last byte to its answer.
-        decode_s: Time that decoding one picture may take before its process is ended.
+        decode_s: Time that decoding one image may take before its process is ended.
         write_s: Time a client may leave an answer unread.
-        workers: Pictures worked on at one time.
-        waiting: Pictures that may wait for a worker.
+        workers: Images worked on at one time.
+        waiting: Images that may wait for a worker.
         connections: Connections beyond which only the state of health is answered.
         stop_s: Time that requests get to finish when the server stops.
 

@@ -1,6 +1,6 @@
 """The shapes of the API's answers, for its OpenAPI description.
 
-Those of faces and pictures follow from the columns in ``rows.py``.
+Those of faces and images follow from the columns in ``rows.py``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from facial_expressions.rows import CROP, EXPLANATION, FACE, IMAGE, QUALITY, Column, Kind
 
 __all__ = [
-    "ERRORS", "EXPLAIN_PARAMETER", "PICTURE_BODY", "CropAnswer", "ErrorAnswer",
-    "ExplanationAnswer", "FaceAnswer", "LabelsAnswer", "ModelAnswer", "ModelsAnswer",
-    "PictureAnswer", "QualityAnswer", "StateAnswer",
+    "ERRORS",
+    "EXPLAIN_PARAMETER",
+    "IMAGE_BODY",
+    "CropAnswer",
+    "ErrorAnswer",
+    "ExplanationAnswer",
+    "FaceAnswer",
+    "ImageAnswer",
+    "LabelsAnswer",
+    "ModelAnswer",
+    "ModelsAnswer",
+    "QualityAnswer",
+    "StateAnswer",
 ]  # fmt: skip
 
 
@@ -58,14 +68,14 @@ ExplanationAnswer = _answer(
 QualityAnswer = _answer("QualityAnswer", "How well a face can be seen.", QUALITY)
 FaceAnswer = _answer(
     "FaceAnswer",
-    "One face of a picture.",
+    "One face of an image.",
     FACE,
     explanation=ExplanationAnswer,
     quality=QualityAnswer,
 )
-PictureAnswer = _answer(
-    "PictureAnswer",
-    "The faces of one picture, from left to right; an empty list when there is none.",
+ImageAnswer = _answer(
+    "ImageAnswer",
+    "The faces of one image, from left to right; an empty list when there is none.",
     [column for column in IMAGE if column.name != "error"],
     status=Literal["ok"],
     faces=FaceAnswer,
@@ -118,7 +128,7 @@ class ErrorAnswer(_Answer):
     request_id: str
 
 
-PICTURE_BODY: Final[dict[str, Any]] = {
+IMAGE_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -133,7 +143,7 @@ PICTURE_BODY: Final[dict[str, Any]] = {
         },
     }
 }
-"""The body of a request that brings a picture."""
+"""The body of a request that brings an image."""
 
 EXPLAIN_PARAMETER: Final[dict[str, Any]] = {
     "parameters": [
@@ -156,9 +166,9 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
         408: "the request did not arrive in time",
         413: "too many bytes or too many pixels",
         415: "the format is not read",
-        422: "the picture is damaged",
+        422: "the image is damaged",
         503: "not ready, or too much to do; see Retry-After",
         504: "the answer took too long",
     }.items()
 }
-"""The errors of a request that brings a picture."""
+"""The errors of a request that brings an image."""

@@ -98,7 +98,7 @@ class WorkQueue:
             if not deadline.expired():
                 raise
             raise RequestError(
-                504, "deadline_passed", "The answer took too long; try a smaller picture."
+                504, "deadline_passed", "The answer took too long; try a smaller image."
             ) from None
         finally:
             abandoned.set()

@@ -1,8 +1,8 @@
-"""Random changes to training pictures, whole batches at a time, the same on every backend.
+"""Random changes to training images, whole batches at a time, the same on every backend.
 
-What happens to a picture depends only on the seed, the epoch and the picture's row number, never on
+What happens to an image depends only on the seed, the epoch and the image's row number, never on
 the batch: a run can stop and resume. All of a batch is sampled by one bilinear gather in NumPy; the
-picture's edge is repeated outside it.
+image's edge is repeated outside it.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from facial_expressions.training.recipe import AugmentationRecipe
 __all__ = ["N_DRAWS", "augment", "draw_epoch"]
 
 _N_FIRST: Final = 12
-"""Columns drawn together, picture by picture; a later change takes a column after them."""
+"""Columns drawn together, image by image; a later change takes a column after them."""
 
 N_DRAWS: Final = _N_FIRST + N_DEGRADATION_DRAWS
-"""Uniform numbers drawn for each picture."""
+"""Uniform numbers drawn for each image."""
 
 _LONGEST_ERASED: Final = 0.35
-"""Longest side of an erased rectangle, as a fraction of the picture's side."""
+"""Longest side of an erased rectangle, as a fraction of the image's side."""
 
 _AT_ONCE: Final = 32
-"""Pictures changed together: their arrays come from memory at hand. Those of a whole batch are
+"""Images changed together: their arrays come from memory at hand. Those of a whole batch are
 given back to the system and asked for anew at every step: two thirds of the time."""
 
 
 def draw_epoch(n: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
-    """Draw the random numbers that decide what happens to each picture in one epoch.
+    """Draw the random numbers that decide what happens to each image in one epoch.
 
     Args:
-        n: Number of training pictures.
+        n: Number of training images.
         seed: Seed of the run.
         epoch: Epoch, from 0.
 
     Returns:
-        Uniform numbers in 0..1, ``float32 (n, N_DRAWS)``; row i belongs to picture i.
+        Uniform numbers in 0..1, ``float32 (n, N_DRAWS)``; row i belongs to image i.
     """
     draws = np.empty((n, N_DRAWS), np.float32)
     first, later = (np.random.default_rng([seed, epoch, stream]) for stream in (1, 5))
@@ -57,10 +57,10 @@ def augment(
     *,
     size: int | None = None,
 ) -> NDArray[np.float32]:
-    """Change each picture by its own random numbers.
+    """Change each image by its own random numbers.
 
     Args:
-        crops: Grey pictures, ``uint8 (N, S, S)``.
+        crops: Grey images, ``uint8 (N, S, S)``.
         draws: Rows of ``draw_epoch`` that belong to them, ``float32 (N, N_DRAWS)``.
         recipe: Ranges.
         size: Side of the result in pixels, sampled in the same step; None keeps the crops' own.
@@ -101,7 +101,7 @@ def _warp(
     scale: NDArray[np.float32],
     shift: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Sample each picture on a mirrored, turned, scaled and shifted grid; (N, side, side)."""
+    """Sample each image on a mirrored, turned, scaled and shifted grid; (N, side, side)."""
     n, size = crops.shape[:2]
     middle = (size - 1) / 2
     step = np.float32(size / side)
@@ -128,7 +128,7 @@ def _warp(
 def _erase(
     images: NDArray[np.float32], draws: NDArray[np.float32], recipe: AugmentationRecipe
 ) -> NDArray[np.float32]:
-    """Overwrite a rectangle of some pictures with one grey value, in place."""
+    """Overwrite a rectangle of some images with one grey value, in place."""
     size = images.shape[1]
     for row in np.flatnonzero(draws[:, 0] < recipe.erase):
         longest = _LONGEST_ERASED * size

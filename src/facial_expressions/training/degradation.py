@@ -1,6 +1,6 @@
-"""What bad cameras do to a training picture: low light, blur, low resolution, noise.
+"""What bad cameras do to a training image: low light, blur, low resolution, noise.
 
-Each hits a picture with its own probability and strength, decided by the picture's own random
+Each hits an image with its own probability and strength, decided by the image's own random
 numbers. Blur and loss of resolution are linear along each axis, so they are one matrix for the rows
 and the same for the columns, and a batch is two matrix products.
 """
@@ -22,7 +22,7 @@ N_DEGRADATION_DRAWS: Final = 10
 """Columns of random numbers: whether and how far for each change, and the noise's own seed."""
 
 _MAX_SIGMA: Final = 1.5
-"""Largest standard deviation of the blur, in pixels of a picture whose side is ``_SIGMA_SIDE``."""
+"""Largest standard deviation of the blur, in pixels of an image whose side is ``_SIGMA_SIDE``."""
 
 _SIGMA_SIDE: Final = 48
 _MAX_REDUCTION: Final = 3.0
@@ -41,7 +41,7 @@ _MAX_NOISE: Final = 0.08
 def degrade(
     images: NDArray[np.float32], draws: NDArray[np.float32], recipe: AugmentationRecipe
 ) -> NDArray[np.float32]:
-    """Darken, blur, coarsen and roughen some of the pictures, in this order.
+    """Darken, blur, coarsen and roughen some of the images, in this order.
 
     Args:
         images: Grey values 0 to 255, ``float32 (N, S, S)``; may be changed in place.
@@ -85,7 +85,7 @@ def _darken(
 
 
 def _blur(images: NDArray[np.float32], sigmas: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Convolve each picture with a Gaussian of its own; the weights inside the picture sum to 1."""
+    """Convolve each image with a Gaussian of its own; the weights inside the image sum to 1."""
     side = images.shape[1]
     sigmas = np.maximum(sigmas * side / _SIGMA_SIDE, 1e-3)[:, None, None]
     place = np.arange(side, dtype=np.float32)
@@ -95,7 +95,7 @@ def _blur(images: NDArray[np.float32], sigmas: NDArray[np.float32]) -> NDArray[n
 
 
 def _coarsen(images: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shrink each picture by its factor, to whole pixels, and enlarge it again."""
+    """Shrink each image by its factor, to whole pixels, and enlarge it again."""
     side = images.shape[1]
     coarse = np.maximum(np.rint(side / factors), 1).astype(np.int64)
     return _apply(_coarsening(side)[coarse - 1], images)
@@ -124,14 +124,14 @@ def _enlarging(small: int, side: int) -> NDArray[np.float32]:
 
 
 def _apply(matrices: NDArray[np.float32], images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Apply each picture's matrix ``(S, S)`` along its columns and along its rows."""
+    """Apply each image's matrix ``(S, S)`` along its columns and along its rows."""
     return np.asarray(matrices @ images @ matrices.transpose(0, 2, 1), np.float32)
 
 
 def _gaussian(seeds: NDArray[np.float32], n: int) -> NDArray[np.float32]:
     """Return n Gaussian numbers for each seed in 0..1: hashes of seed and place, by Box-Muller.
 
-    A hash instead of a generator for each picture: all pictures at once, and the same numbers
+    A hash instead of a generator for each image: all images at once, and the same numbers
     whatever else is in the batch.
     """
     words = (seeds.astype(np.float64) * 2**32).astype(np.uint32)[:, None]

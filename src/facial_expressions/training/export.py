@@ -1,7 +1,7 @@
 """Export: a finished run becomes one model file, or nothing.
 
-The file is written only after ONNX Runtime has agreed with Keras: on 512 validation pictures no
-probability differs by more than 1e-4, and on at least 99.9 % of all of them the answer is the same,
+The file is written only after ONNX Runtime has agreed with Keras: on 512 validation images no
+probability differs by more than 1e-4, and on at least 99.9% of all of them the answer is the same,
 with 16-bit weights too, by every head. What is chosen is chosen on validation: each head's class
 biases, its temperature, its map of confidences, where that pays, and its threshold of
 ``uncertain``.
@@ -45,19 +45,19 @@ from facial_expressions.training.trained_networks import FinishedRun, read_finis
 __all__ = [
     "MAX_DIFFERENCE",
     "MIN_AGREEMENT",
-    "PARITY_PICTURES",
+    "PARITY_IMAGES",
     "TARGET_ACCURACY",
     "Export",
     "export_run",
     "measured",
 ]
 
-PARITY_PICTURES: Final = 512
+PARITY_IMAGES: Final = 512
 MAX_DIFFERENCE: Final = 1e-4
 """Largest difference of a probability between Keras and the file with 32-bit weights."""
 
 MIN_AGREEMENT: Final = 0.999
-"""Least share of validation pictures on which a file with 16-bit weights gives the same answer."""
+"""Least share of validation images on which a file with 16-bit weights gives the same answer."""
 
 TARGET_ACCURACY: Final = 0.8
 """Accuracy on validation that answers above ``uncertain_below`` reach."""
@@ -74,7 +74,7 @@ class Export:
         metadata: What the file says of itself.
         difference: Largest difference of a probability between Keras and the 32-bit graph, by
             any head.
-        agreement: Share of validation pictures with the same answer as Keras, by the worst head.
+        agreement: Share of validation images with the same answer as Keras, by the worst head.
     """
 
     path: Path
@@ -85,7 +85,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Answers:
-    """One head's answers to the run's validation pictures: the network's own logits."""
+    """One head's answers to the run's validation images: the network's own logits."""
 
     head: Head
     logits: NDArray[np.float32]
@@ -93,7 +93,7 @@ class _Answers:
 
 
 def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = False) -> Export:
-    """Write a run's network as a model file, calibrated on the run's validation pictures.
+    """Write a run's network as a model file, calibrated on the run's validation images.
 
     Args:
         run_dir: A finished run's folder.
@@ -122,7 +122,7 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
     )
     model = run.build()
     graph = build_onnx(model, metadata)
-    expected = _ask_keras(model, to_batch(crops[:PARITY_PICTURES], inputs))
+    expected = _ask_keras(model, to_batch(crops[:PARITY_IMAGES], inputs))
     difference = _check_parity(model_bytes(graph, metadata), metadata, crops, expected)
     content = model_bytes(to_half_weights(graph) if half_weights else graph, metadata)
     agreement = _check_agreement(content, metadata, crops, answers)
@@ -151,7 +151,7 @@ def _read_validation(run: FinishedRun) -> tuple[NDArray[np.uint8], list[_Answers
     with np.load(run.folder.validation, allow_pickle=False) as file:
         for name, labels in run.heads.items():
             logits, truth = file[f"{name}_logits"], file[f"{name}_labels"]
-            known = truth >= 0  # not every picture has a FER+ label
+            known = truth >= 0  # not every image has a FER+ label
             head = _calibrated(Head(name, labels), logits[known], truth[known])
             answers.append(_Answers(head, logits, truth))
         return file["crops"], answers
@@ -211,7 +211,7 @@ def _check_parity(
     crops: NDArray[np.uint8],
     expected: Sequence[NDArray[np.float32]],
 ) -> float:
-    """Return the largest difference to Keras on real pictures; raise when it is too large."""
+    """Return the largest difference to Keras on real images; raise when it is too large."""
     crops = crops[: len(expected[0])]
     actual = _run_file(content, metadata, crops)
     difference = max(
@@ -221,7 +221,7 @@ def _check_parity(
     if not difference <= MAX_DIFFERENCE:
         raise ExportError(
             f"the exported graph of {metadata.name!r} disagrees with Keras on {len(crops)} "
-            f"pictures; received a difference of {difference:.2e}, allowed is {MAX_DIFFERENCE}; "
+            f"images; received a difference of {difference:.2e}, allowed is {MAX_DIFFERENCE}; "
             "please report the architecture"
         )
     return difference
@@ -233,7 +233,7 @@ def _check_agreement(
     crops: NDArray[np.uint8],
     answers: Sequence[_Answers],
 ) -> float:
-    """Return the share of validation pictures with Keras' answer; raise when it is too small."""
+    """Return the share of validation images with Keras' answer; raise when it is too small."""
     agreement = min(
         float((rows.argmax(axis=1) == one.head.calibration.apply(one.logits).argmax(axis=1)).mean())
         for rows, one in zip(_run_file(content, metadata, crops), answers, strict=True)
@@ -241,7 +241,7 @@ def _check_agreement(
     if agreement < MIN_AGREEMENT:
         raise ExportError(
             f"the file's answers differ from the run's on {1 - agreement:.2%} of the validation "
-            f"pictures; allowed is {1 - MIN_AGREEMENT:.1%}; export without --half"
+            f"images; allowed is {1 - MIN_AGREEMENT:.1%}; export without --half"
         )
     return agreement
 

@@ -16,13 +16,13 @@ __all__ = [
 class SoftmaxBinaryCrossEntropy(keras.losses.Loss):
     """Binary cross-entropy over the softmax outputs, mean over classes.
 
-    The seed's loss of 0.30 at 45 % accuracy is of the size that this gives with seven outputs.
+    The seed's loss of 0.30 at 45% accuracy is of the size that this gives with seven outputs.
     Written out, because on TensorFlow Keras' own function takes the logits behind a softmax for
     those of a sigmoid.
     """
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-        """Return the loss of each picture, ``(N,)``, from distributions and logits ``(N, K)``."""
+        """Return the loss of each image, ``(N,)``, from distributions and logits ``(N, K)``."""
         p = ops.clip(ops.softmax(y_pred), 1e-7, 1 - 1e-7)
         return -ops.mean(y_true * ops.log(p) + (1 - y_true) * ops.log(1 - p), axis=-1)
 
@@ -35,7 +35,7 @@ class VotesCrossEntropy(keras.losses.Loss):
     """
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-        """Return the loss of each picture, ``(N,)``, from targets and logits ``(N, K)``."""
+        """Return the loss of each image, ``(N,)``, from targets and logits ``(N, K)``."""
         return -ops.sum(y_true * ops.log_softmax(y_pred), axis=-1)
 
 
@@ -62,7 +62,7 @@ class Distillation(keras.losses.Loss):
         self.hard, self.weight, self.temperature = hard, weight, temperature
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-        """Return the loss of each picture, ``(N,)``, from targets ``(N, 2 K)`` and logits."""
+        """Return the loss of each image, ``(N,)``, from targets ``(N, 2 K)`` and logits."""
         n_classes = y_pred.shape[-1]
         teacher = y_true[..., n_classes:]
         student = ops.log_softmax(y_pred / self.temperature)

@@ -68,7 +68,7 @@ class Material:
         if self.recipe.data.average_duplicates:
             groups = duplicate_groups(split.images)
             targets = [_averaged(one, groups) for one in targets]
-        if teachers is not None and distillation.per_picture:
+        if teachers is not None and distillation.per_image:
             answers = teachers.answer_each(split.images)
             targets, teachers = add_answers(targets, answers, distillation.temperature), None
         return TrainingBatches(
@@ -121,7 +121,7 @@ def gather(
     """
     if not len(dataset.train) or not len(dataset.validation):
         raise DatasetError(
-            f"training needs train and validation pictures; received {len(dataset.train)} and "
+            f"training needs train and validation images; received {len(dataset.train)} and "
             f"{len(dataset.validation)} in {dataset.name!r}; choose another --protocol or data set"
         )
     if recipe.data.votes_in_labels and not recipe.optimization.ferplus_weight:
@@ -153,7 +153,7 @@ def _checked_votes(dataset: Dataset, votes: Votes | None) -> Votes:
     if votes is None or received != wanted:
         raise DatasetError(
             f"the recipe learns FER+ votes too and needs a row of votes for each of {wanted} "
-            f"pictures; received {received}; give fer2013new.csv (--ferplus), or set "
+            f"images; received {received}; give fer2013new.csv (--ferplus), or set "
             "optimization.ferplus_weight=0"
         )
     return votes

@@ -65,7 +65,7 @@ def build_network(
         raise
     except ValueError as error:
         raise RecipeError(
-            f"architecture {network.architecture!r} cannot take its pictures; received size "
+            f"architecture {network.architecture!r} cannot take its images; received size "
             f"{network.size} and sizes {list(recipe.augmentation.sizes)}: {error}; leave "
             "augmentation.sizes empty, or give sides that suit the network"
         ) from error

@@ -2,13 +2,13 @@
 
 Convolutions are computed in 8 bits: weights per output channel in 7 bits (8 overflow on processors
 with AVX2 but without VNNI, see decision 13), activations in 8, with ranges that are the mean over
-batches of training pictures. Where the network has class activation maps, what follows the last one
+batches of training images. Where the network has class activation maps, what follows the last one
 stays in floating point, so explanations stay exact; other networks have their matrix products in 8
 bits too. Sums stay in floating point: they would add an error at each block and are no slower. The
 first two convolutions stay as they are: they cost little and err most. Average pooling before a
 convolution of one pixel becomes part of it, as ONNX Runtime pools 8-bit numbers slowly.
 
-Accuracy is compared on validation pictures, never on test ones; speed in turns, one thread. A file
+Accuracy is compared on validation images, never on test ones; speed in turns, one thread. A file
 that loses more than 0.3 points, or is not faster, is not written.
 """
 
@@ -40,7 +40,7 @@ from facial_expressions.training.model_files import model_bytes, open_content
 __all__ = ["Verdict", "judge", "merge_pools", "quantize", "quantize_file"]
 
 CALIBRATION: Final = 512
-"""Training pictures whose activations decide the ranges."""
+"""Training images whose activations decide the ranges."""
 
 KEPT_CONVOLUTIONS: Final = 2
 """So many of the first convolutions stay in floating point."""
@@ -49,7 +49,7 @@ MAX_LOSS: Final = 0.003
 """Largest loss of validation accuracy."""
 
 MEAN_OF_RANGES: Final = {"CalibMovingAverage": True, "CalibMovingAverageConstant": 0.05}
-"""Ranges are moving means over batches: one odd picture among 512 would coarsen all others."""
+"""Ranges are moving means over batches: one odd image among 512 would coarsen all others."""
 
 KINDS: Final = ("Conv",)
 """Nodes that are computed in 8 bits."""
@@ -65,8 +65,8 @@ class Verdict:
     Attributes:
         accuracy: Of the file with floating-point numbers, on validation.
         int8_accuracy: Of the int8 file.
-        agreement: Share of pictures with the same answer.
-        divergence: Of the int8 file's probabilities from the other's, nats a picture; it tells two
+        agreement: Share of images with the same answer.
+        divergence: Of the int8 file's probabilities from the other's, nats an image; it tells two
             int8 files apart where accuracies do not.
         speed: How many times as fast the int8 file is, by the number of crops.
     """
@@ -98,7 +98,7 @@ def quantize_file(model: str | Path, out: str | Path, dataset: Dataset) -> Verdi
     Args:
         model: A model that ships, by name, or a model file.
         out: The file to write.
-        dataset: Its training pictures decide the ranges, those of validation the verdict.
+        dataset: Its training images decide the ranges, those of validation the verdict.
 
     Returns:
         What the int8 file loses and gains.
@@ -106,12 +106,12 @@ def quantize_file(model: str | Path, out: str | Path, dataset: Dataset) -> Verdi
     Raises:
         ModelError: The model is missing, damaged or none of ours.
         ExportError: The int8 file loses more than 0.3 points or is not faster, or there are no
-            pictures to tell; nothing is written.
+            images to tell; nothing is written.
         StorageError: The file cannot be written.
     """
     if not len(dataset.train) or not len(dataset.validation):
         raise ExportError(
-            "quantization needs pictures to learn ranges from and to validate on; received "
+            "quantization needs images to learn ranges from and to validate on; received "
             f"{len(dataset.train)} and {len(dataset.validation)}; give the data set of the training"
         )
     original = _by_first_head(model)
@@ -142,7 +142,7 @@ def _by_first_head(model: str | Path) -> ExpressionClassifier:
 
 def quantize(
     classifier: ExpressionClassifier,
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     folder: Path,
     *,
     keep_first: int = KEPT_CONVOLUTIONS,
@@ -151,7 +151,7 @@ def quantize(
 
     Args:
         classifier: The open model.
-        pictures: Decide the ranges of activations, grey ``uint8 (N, S, S)``.
+        images: Decide the ranges of activations, grey ``uint8 (N, S, S)``.
         folder: For files in between.
         keep_first: So many of the first convolutions stay in floating point.
     """
@@ -161,7 +161,7 @@ def quantize(
     model = merge_pools(onnx.load(prepared))
     kept = _name_nodes_to_keep(model, keep_first)
     onnx.save(model, prepared)
-    batches = _batches(pictures, classifier)
+    batches = _batches(images, classifier)
     reader = type(
         "Reader", (tools.CalibrationDataReader,), {"get_next": lambda self: next(batches, None)}
     )
@@ -251,7 +251,7 @@ def with_accuracy(content: bytes, accuracy: float) -> bytes:
 def judge(
     original: ExpressionClassifier,
     int8: ExpressionClassifier,
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     labels: NDArray[np.int64],
 ) -> Verdict:
     """Compare two classifiers.
@@ -259,12 +259,12 @@ def judge(
     Args:
         original: The one with floating-point numbers.
         int8: The other.
-        pictures: Validation pictures.
+        images: Validation images.
         labels: What they show.
     """
-    before, after = (each.predict_proba(pictures) for each in (original, int8))
+    before, after = (each.predict_proba(images) for each in (original, int8))
     one, other = before.argmax(axis=1), after.argmax(axis=1)
-    speed = {n: _times_as_fast(int8, original, pictures[:n]) for n in (1, 256)}
+    speed = {n: _times_as_fast(int8, original, images[:n]) for n in (1, 256)}
     accuracy, int8_accuracy = (float((answers == labels).mean()) for answers in (one, other))
     distance = before * (log_probabilities(before) - log_probabilities(after))
     divergence = float(distance.sum(axis=1).mean())
@@ -272,29 +272,29 @@ def judge(
 
 
 def _times_as_fast(
-    one: ExpressionClassifier, other: ExpressionClassifier, pictures: NDArray[np.uint8]
+    one: ExpressionClassifier, other: ExpressionClassifier, images: NDArray[np.uint8]
 ) -> float:
     """Time two classifiers in turns, so that whatever else the machine does meets both."""
-    _seconds(one, pictures), _seconds(other, pictures)  # warms both up
-    turns = [(_seconds(one, pictures), _seconds(other, pictures)) for _ in range(5)]
+    _seconds(one, images), _seconds(other, images)  # warms both up
+    turns = [(_seconds(one, images), _seconds(other, images)) for _ in range(5)]
     mine, theirs = (chain.from_iterable(side) for side in zip(*turns, strict=True))
     return float(statistics.median(theirs) / statistics.median(mine))
 
 
-def _seconds(classifier: ExpressionClassifier, pictures: NDArray[np.uint8]) -> list[float]:
+def _seconds(classifier: ExpressionClassifier, images: NDArray[np.uint8]) -> list[float]:
     times = []
-    for _ in range(200 // len(pictures) + 3):
+    for _ in range(200 // len(images) + 3):
         start = time.perf_counter()
-        classifier.predict_proba(pictures)
+        classifier.predict_proba(images)
         times.append(time.perf_counter() - start)
     return times
 
 
 def _batches(
-    pictures: NDArray[np.uint8], classifier: ExpressionClassifier
+    images: NDArray[np.uint8], classifier: ExpressionClassifier
 ) -> Iterator[dict[str, NDArray[np.float32]]]:
-    for start in range(0, len(pictures), 32):
-        batch = to_batch(pictures[start : start + 32], classifier.metadata.preprocessing)
+    for start in range(0, len(images), 32):
+        batch = to_batch(images[start : start + 32], classifier.metadata.preprocessing)
         yield {INPUT_NAME: batch}
 
 

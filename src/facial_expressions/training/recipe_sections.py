@@ -49,9 +49,9 @@ class DataRecipe:
     Attributes:
         protocol: ``competition`` (28,709 / 3,589 / 3,589) or ``kaggle`` (22,968 / 5,741 / 7,178),
             or ``folder`` for class folders of one's own.
-        average_duplicates: Whether byte-identical training pictures share the mean of their
+        average_duplicates: Whether byte-identical training images share the mean of their
             targets, so that copies with two labels do not contradict each other.
-        votes_in_labels: Share of each picture's label that is replaced by what its FER+ votes say
+        votes_in_labels: Share of each image's label that is replaced by what its FER+ votes say
             about labels (``data.ferplus.labels_from_votes``), 0 to 1; needs a ``ferplus_weight``.
     """
 
@@ -87,7 +87,7 @@ class NetworkRecipe:
 
 @dataclass(frozen=True, slots=True)
 class AugmentationRecipe:
-    """Section ``[augmentation]``: ranges of the random changes to a training picture.
+    """Section ``[augmentation]``: ranges of the random changes to a training image.
 
     Attributes:
         flip: Probability of a mirror image, 0 to 1.
@@ -97,14 +97,14 @@ class AugmentationRecipe:
         brightness: Largest change of brightness either way, as a fraction of full white.
         contrast: Largest change of contrast either way; 0.3 is 0.7 to 1.3.
         erase: Probability that a rectangle is overwritten with grey, 0 to 1.
-        mixup: Parameter of the Beta distribution that two pictures and their targets are mixed by;
+        mixup: Parameter of the Beta distribution that two images and their targets are mixed by;
             0 is off (Zhang et al. 2018, arXiv:1710.09412).
-        sizes: Sides in pixels that pictures are shrunk to at first, each for an equal share of the
+        sizes: Sides in pixels that images are shrunk to at first, each for an equal share of the
             epochs; the last share is at ``network.size``. Empty: that size throughout. For networks
             that pool over the whole map (Tan and Le 2021, arXiv:2104.00298).
         blur: Probability of a Gaussian blur, 0 to 1.
-        low_resolution: Probability that a picture is shrunk and enlarged again, 0 to 1.
-        low_light: Probability of a dark picture, 0 to 1.
+        low_resolution: Probability that an image is shrunk and enlarged again, 0 to 1.
+        low_light: Probability of a dark image, 0 to 1.
         noise: Probability of Gaussian noise, 0 to 1.
     """
 
@@ -137,8 +137,8 @@ class OptimizationRecipe:
     """Section ``[optimization]``.
 
     Attributes:
-        epochs: Passes over the training pictures; the schedule always ends at 0.
-        batch_size: Pictures a step.
+        epochs: Passes over the training images; the schedule always ends at 0.
+        batch_size: Images a step.
         optimizer: ``adamw`` or ``sgd`` (Nesterov momentum 0.9).
         learning_rate: Peak of the schedule.
         warmup_epochs: Epochs of linear rise from 0 to the peak.
@@ -196,19 +196,19 @@ class DistillationRecipe:
 
     The loss is ``(1 - weight) * hard + weight * temperature**2 * KL(teachers || network)``, both
     distributions at ``temperature`` (Hinton et al. 2015, arXiv:1503.02531); the teachers answer on
-    the very pictures that the network sees (Beyer et al. 2022, arXiv:2106.05237), or once for each.
+    the very images that the network sees (Beyer et al. 2022, arXiv:2106.05237), or once for each.
     The teachers themselves are given to ``train``.
 
     Attributes:
         weight: Share of the teachers in the loss, 0 to 1; 0 is off.
         temperature: What the logits of both are divided by, 0.1 to 20.
-        per_picture: Whether the teachers answer once for each picture, with the mean over the
-            test-time views, rather than on the very pictures that the network sees.
+        per_image: Whether the teachers answer once for each image, with the mean over the
+            test-time views, rather than on the very images that the network sees.
     """
 
     weight: float = 0.0
     temperature: float = 2.0
-    per_picture: bool = False
+    per_image: bool = False
 
     def __post_init__(self) -> None:
         _check("distillation.weight", self.weight, ok=0 <= self.weight <= 1, allowed="0 to 1")

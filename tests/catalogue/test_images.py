@@ -1,4 +1,4 @@
-"""The catalogue's pictures, I01 to I32, through the loader: what is read, refused, and how soon."""
+"""The catalogue's images, I01 to I32, through the loader: what is read, refused, and how soon."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facial_expressions.images import load_image
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.server.decoding import DecoderPool
 from facial_expressions.server.limits import ServerLimits
-from tests.catalogue.picture_files import (
+from tests.catalogue.image_files import (
     bmp_header,
     chunk,
     encode,
@@ -169,7 +169,7 @@ def test_what_decoders_differ_about_is_read_or_refused_and_soon(data: bytes) -> 
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
-def test_i09_cut_after_any_byte_is_never_a_picture_with_grey(kind: str) -> None:
+def test_i09_cut_after_any_byte_is_never_an_image_with_grey(kind: str) -> None:
     """Cut files are refused, or give every pixel where the end mark alone is missing."""
     data = encode(photo(64, 48), kind)
     whole = load_image(data)
@@ -182,7 +182,7 @@ def test_i09_cut_after_any_byte_is_never_a_picture_with_grey(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
-def test_i12_a_thousand_flipped_bits_give_pictures_or_refusals(kind: str) -> None:
+def test_i12_a_thousand_flipped_bits_give_images_or_refusals(kind: str) -> None:
     data, random = encode(photo(), kind), np.random.default_rng(0)
     seen = set()
     for position in random.integers(len(data), size=1000):
@@ -206,9 +206,7 @@ def test_i05_the_limit_of_pixels_is_exact() -> None:
     [("PNG", {"compress_level": 1}), ("JPEG", {"progressive": True})],
     ids=["I06-png-of-50-megapixels", "I24-progressive-jpeg-of-50-megapixels"],
 )
-def test_the_largest_pictures_fit_the_decoders_memory(
-    kind: str, options: dict[str, object]
-) -> None:
+def test_the_largest_images_fit_the_decoders_memory(kind: str, options: dict[str, object]) -> None:
     data = encode(Image.new("RGB", (10_000, 5_000), (90, 60, 30)), kind, **options)
     pool = DecoderPool(ServerLimits(workers=1, decode_s=120))
     try:
@@ -235,7 +233,7 @@ def test_i20_a_cmyk_jpeg_has_the_colours_of_its_rgb_version() -> None:
     ],
     ids=["I28-black", "I28-white", "I28-one-colour", "I28-noise"],
 )
-def test_pictures_of_nothing_have_no_faces(pixels: np.ndarray, tiny_model: Path) -> None:
+def test_images_of_nothing_have_no_faces(pixels: np.ndarray, tiny_model: Path) -> None:
     assert load_recognizer(tiny_model, threads=1).recognize(pixels) == []
 
 

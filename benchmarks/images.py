@@ -1,4 +1,4 @@
-"""The pictures that benchmarks look at, all made of one photograph, always the same ones."""
+"""The images that benchmarks look at, all made of one photograph, always the same ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.record import astronaut
 
 __all__ = ["face_crops", "photo", "write_photos", "write_video"]
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 _HEAD: Final = (150, 0, 310, 180)
 """Where the astronaut's head is."""
@@ -24,28 +24,28 @@ _RATE: Final = 25
 _TICK: Final = Fraction(1, 1000)
 
 
-def photo(width: int, height: int) -> Picture:
-    """Return the astronaut, one face, in a picture of the given size, RGB ``uint8 (H, W, 3)``.
+def photo(width: int, height: int) -> Pixels:
+    """Return the astronaut, one face, in an image of the given size, RGB ``uint8 (H, W, 3)``.
 
     Args:
         width: In pixels.
         height: In pixels.
     """
-    with Image.open(astronaut()) as picture:
+    with Image.open(astronaut()) as image:
         side = min(width, height)
         canvas = Image.new("RGB", (width, height), "grey")
-        canvas.paste(picture.convert("RGB").resize((side, side)), ((width - side) // 2, 0))
+        canvas.paste(image.convert("RGB").resize((side, side)), ((width - side) // 2, 0))
     return np.asarray(canvas)
 
 
-def face_crops(n: int) -> Picture:
+def face_crops(n: int) -> Pixels:
     """Return the astronaut's face at different light and contrast, grey ``uint8 (N, 48, 48)``.
 
     Args:
         n: How many.
     """
-    with Image.open(astronaut()) as picture:
-        face = picture.convert("L").crop(_FACE).resize((48, 48))
+    with Image.open(astronaut()) as image:
+        face = image.convert("L").crop(_FACE).resize((48, 48))
     rng = np.random.default_rng(0)
     gain, offset = rng.uniform(0.6, 1.3, (n, 1, 1)), rng.uniform(-30, 30, (n, 1, 1))
     return np.clip(np.asarray(face)[None] * gain + offset, 0, 255).astype(np.uint8)
@@ -55,14 +55,14 @@ def write_photos(folder: Path, n: int) -> None:
     """Write JPEGs of 640x480, each with one or two faces at other places, sizes and light.
 
     Args:
-        folder: Where; a folder that has as many pictures is left as it is.
+        folder: Where; a folder that has as many images is left as it is.
         n: How many.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if len(list(folder.iterdir())) == n:
         return
-    with Image.open(astronaut()) as picture:
-        whole = picture.convert("RGB")
+    with Image.open(astronaut()) as image:
+        whole = image.convert("RGB")
     head = whole.crop(_HEAD)
     for number in range(n):
         rng = np.random.default_rng(number)
@@ -85,8 +85,8 @@ def write_video(path: Path, n_frames: int) -> None:
     """
     import av
 
-    with Image.open(astronaut()) as picture:
-        head = picture.convert("RGB").crop(_HEAD)
+    with Image.open(astronaut()) as image:
+        head = image.convert("RGB").crop(_HEAD)
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=_RATE, options={"preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"

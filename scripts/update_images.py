@@ -1,10 +1,10 @@
-"""Make the pictures of README and documentation anew, from NASA's photograph of an astronaut.
+"""Make the images of README and documentation anew, from NASA's photograph of an astronaut.
 
 ``docs/assets/astronaut.jpg`` is part of the photograph, then marked, then with its heat map;
 ``docs/assets/page.jpg`` the web page with it, in a headless Chromium (skipped where there is none).
 
 Example:
-    python -m scripts.update_pictures
+    python -m scripts.update_images
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WINDOW: Final = (1100, 880)
 
 
 def main() -> int:
-    """Make both pictures."""
+    """Make both images."""
     triptych().save(ASSETS / "astronaut.jpg", quality=85, optimize=True)
     if shutil.which("chromium") and shutil.which("chromedriver"):
         photograph_page(ASSETS / "page.jpg")
@@ -59,7 +59,7 @@ def photograph_page(path: Path) -> None:
     """Give the page of a server the photograph and save what it shows.
 
     Args:
-        path: Where the picture goes.
+        path: Where the image goes.
     """
     with serving() as (_, port), browser(window=WINDOW) as page:
         page.get(f"http://127.0.0.1:{port}")

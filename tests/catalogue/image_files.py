@@ -1,4 +1,4 @@
-"""Builds picture files byte by byte: whole ones, and ones that are wrong in one exact way."""
+"""Builds image files byte by byte: whole ones, and ones that are wrong in one exact way."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def photo(width: int = 40, height: int = 24) -> Image.Image:
     return Image.fromarray(rgb.astype(np.uint8))
 
 
-def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
-    """Encode a picture."""
+def encode(image: Image.Image, kind: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
+    """Encode an image."""
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
