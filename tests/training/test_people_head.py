@@ -152,4 +152,5 @@ def test_the_verb_needs_votes_with_people(
     assert main([*out, "--people", "--data", "fer2013.csv"]) == 2
     assert "--people needs --ferplus" in capsys.readouterr().err
     assert main([*out, "--people", "--ferplus", "fer2013new.csv"]) == 2
-    assert main([*out, "--people", "--int8", "--data", "x", "--ferplus", "y"]) == 2
+    assert main([*out, "--ferplus", "fer2013new.csv"]) == 2
+    assert "Only --int8 and --people use --ferplus" in capsys.readouterr().err

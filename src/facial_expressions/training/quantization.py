@@ -9,7 +9,7 @@ first two convolutions stay as they are: they cost little and err most. Average 
 convolution of one pixel becomes part of it, as ONNX Runtime pools 8-bit numbers slowly.
 
 Accuracy is compared on validation images, never on test ones; speed in turns, one thread. A file
-that loses more than 0.3 points, or is not faster, is not written.
+that loses more than 0.3 points, or is not faster, is not written. Confidences are fitted again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -28,14 +28,17 @@ import onnx
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
+from facial_expressions.data.ferplus import strict_majority
 from facial_expressions.errors import ExportError
 from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.probabilities import log_probabilities
 from facial_expressions.inference.runtime import quantization_tools
+from facial_expressions.labels import FERPLUS
 from facial_expressions.model_metadata import INPUT_NAME
 from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.model_files import model_bytes, open_content
+from facial_expressions.training.recalibration import recalibrate
 
 __all__ = ["Verdict", "judge", "merge_pools", "quantize", "quantize_file"]
 
@@ -92,13 +95,20 @@ class Verdict:
         )
 
 
-def quantize_file(model: str | Path, out: str | Path, dataset: Dataset) -> Verdict:
+def quantize_file(
+    model: str | Path,
+    out: str | Path,
+    dataset: Dataset,
+    votes: Mapping[str, NDArray[np.uint8]] | None = None,
+) -> Verdict:
     """Make an int8 file of a model file, compare both, and write it when it is worth it.
 
     Args:
         model: A model that ships, by name, or a model file.
         out: The file to write.
-        dataset: Its training images decide the ranges, those of validation the verdict.
+        dataset: Its training images decide the ranges, those of validation the verdict and the
+            confidences.
+        votes: For each split the FER+ votes, for the confidences of a head ``ferplus``.
 
     Returns:
         What the int8 file loses and gains.
@@ -130,7 +140,11 @@ def quantize_file(model: str | Path, out: str | Path, dataset: Dataset) -> Verdi
             f"faster; received {verdict.describe()}; use the model as it is"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, with_accuracy(content, verdict.int8_accuracy))
+    labels = {original.head.name: dataset.validation.labels}
+    if votes is not None:
+        labels[FERPLUS.name] = strict_majority(votes[dataset.validation.name])
+    content = with_accuracy(content, verdict.int8_accuracy)
+    write_file(path, recalibrate(content, dataset.validation.images, labels))
     return verdict
 
 
