@@ -7,6 +7,7 @@ the typeface that Pillow carries inside, so that it looks the same everywhere.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,32 +16,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from facial_expressions.colors import Color, expression_color
 from facial_expressions.images import ImageSource, load_image
 from facial_expressions.media.heat import blend_heat
-from facial_expressions.media.placement import Rect, overlap, panel_spots, place
+from facial_expressions.media.placement import Rect, Room, overlap, panel_spots
 from facial_expressions.results import Box, Explanation, Face, Prediction, TrackedFace
 
-__all__ = ["draw_faces", "expression_color"]
+__all__ = ["draw_faces"]
 
-Color = tuple[int, int, int]
 Plane = NDArray[np.float64]
 
-_COLORS: Final[dict[str, Color]] = {
-    "angry": (240, 84, 60),
-    "contempt": (190, 140, 110),
-    "disgust": (120, 180, 80),
-    "fear": (170, 130, 240),
-    "happy": (250, 196, 40),
-    "neutral": (190, 200, 210),
-    "sad": (80, 160, 240),
-    "surprise": (250, 130, 190),
-}
-_OTHER: Final[Color] = (90, 210, 200)
 _INK: Final[Color] = (18, 20, 24)
 _PAPER: Final[Color] = (255, 255, 255)
 _DIM: Final[Color] = (205, 210, 216)
 _TRACK: Final[Color] = (72, 77, 86)
 
+_LITTLE_COVERED: Final = 0.06
+_MOST_COVERED: Final = 0.18
+"""Parts of a face that labels may cover: if possible, and if there is no other way."""
+
+_LEGEND_TEXT: Final = 0.024
+_MOST_COLUMNS: Final = 6
+_MOST_LABELS: Final = 8
+_SMALLER: Final = 0.85
 _GROUND: Final = 0.80
 _RIM: Final = 0.80
 _SMALLEST_TEXT: Final = 8
@@ -49,6 +47,9 @@ _HEAD_MARGIN: Final = 0.35
 _MOST_PANELS: Final = 6
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+_Entries = Sequence[tuple[str, Color]]
+_Tile = tuple[Rect, _Entries, int, int]
+"""Where a tile goes, what it says in which colors, its columns, and the size of its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def draw_faces(
 ) -> Image.Image:
     """Draw a frame and a label for each face, and its probabilities where there is room.
 
-    The label of a tracked face begins with its number.
+    Labels keep clear of all faces; in a crowd they are numbers, with a legend where no face is.
 
     Args:
         image: The image that the faces were found in: a path, bytes, RGB ``uint8 (H, W, 3)``
@@ -91,17 +92,84 @@ def draw_faces(
     for face, style in zip(faces, styles, strict=True):
         _draw_frame(canvas, face, style)
     image = Image.fromarray(canvas)
-    frames = [_rect(face.box) for face in faces]
-    taken: list[Rect] = []
-    for face, style, frame in zip(faces, styles, frames, strict=True):
-        others = [other for other in frames if other is not frame]
-        label = _label_tile(face, style, width)
-        if label is not None and label.height <= height:
-            spot = place(label.size, frame, (width, height), style.gap_px, others, taken)
-            image.paste(label, spot[:2], label)
-            taken.append(spot)
-    _draw_panels(image, faces, styles, taken)
+    room = _draw_labels(image, faces, styles)
+    if room is not None:
+        _draw_panels(image, faces, styles, room.taken)
     return image
+
+
+def _draw_labels(
+    image: Image.Image, faces: Sequence[Face], styles: Sequence[_Style]
+) -> Room | None:
+    """Draw a label for each face; in a crowd, where they lack room, numbers and a legend.
+
+    Returns:
+        What is free beside the labels; None where some are missing or are numbers.
+    """
+    frames = [_rect(face.box) for face in faces]
+    placed: list[_Tile] = []
+    for most in (_LITTLE_COVERED, _MOST_COVERED):
+        room = Room(image.size, frames, most)
+        placed = _placed(room, faces, styles, [_texts(face) for face in faces])
+        if len(placed) == len(faces) <= _MOST_LABELS:
+            return _paste(image, placed, room)
+        numbered = Room(image.size, frames, most)
+        texts = [[_number(face, i)] for i, face in enumerate(faces, 1)]
+        numbers = _placed(numbered, faces, styles, texts)
+        legend = _placed_legend(numbered, faces, image.size)
+        if legend is not None and len(numbers) == len(faces) > 1:
+            placed = [*numbers, legend]
+            break
+    _paste(image, placed, room)
+    return None
+
+
+def _placed(
+    room: Room, faces: Sequence[Face], styles: Sequence[_Style], texts: Sequence[Sequence[str]]
+) -> list[_Tile]:
+    """Return each face's label where there is room: the first of its texts for which there is."""
+    placed: list[_Tile] = []
+    for face, style, choice in zip(faces, styles, texts, strict=True):
+        sizes = (style.font_px, round(style.font_px * _SMALLER), _SMALLEST_TEXT)
+        # Reasons are left out before the text gets smaller for them.
+        tries = [(text, size) for text in choice[-2:] for size in sizes]
+        for text, size in ((choice[0], style.font_px), *tries):
+            entries = [(text, expression_color(face.expression))]
+            spot = room.beside(_tile_size(entries, 1, size), _rect(face.box), style.gap_px)
+            if spot is not None:
+                placed.append((spot, entries, 1, size))
+                break
+    return placed
+
+
+def _placed_legend(room: Room, faces: Sequence[Face], image: tuple[int, int]) -> _Tile | None:
+    """Return the legend of all numbers, in the largest text for which there is room."""
+    largest = max(_SMALLEST_PANEL_TEXT, round(min(image) * _LEGEND_TEXT))
+    for is_short in (False, True):
+        entries = [
+            (f"{_number(face, i)}  {_texts(face)[-1 if is_short else -2]}",
+             expression_color(face.expression))
+            for i, face in enumerate(faces, 1)
+        ]  # fmt: skip
+        for size in range(largest, _SMALLEST_TEXT - 1, -1):
+            for columns in range(1, min(len(faces), _MOST_COLUMNS) + 1):
+                spot = room.anywhere(_tile_size(entries, columns, size), max(2, size // 3))
+                if spot is not None:
+                    return spot, entries, columns, size
+    return None
+
+
+def _texts(face: Face) -> list[str]:
+    """Return what a label may say, the fullest first: reasons, confidence, expression."""
+    name = f"{face.expression}{'?' if face.uncertain else ''}"
+    short = f"{name}  {face.confidence:.0%}"
+    why = ", ".join(reason for reason in face.reasons if reason != "unsure")
+    return [f"{short}  {why}", short, name] if why else [short, name]
+
+
+def _number(face: Face, index: int) -> str:
+    """Return what a face is called in the rows: its track, or its place from the left."""
+    return f"#{face.track_id}" if isinstance(face, TrackedFace) else str(index)
 
 
 def _style(box: Box, width: int, height: int) -> _Style:
@@ -202,32 +270,37 @@ def _blend(area: NDArray[np.uint8], color: Color, alpha: Plane) -> None:
     area[:] = np.rint(area + alpha[..., None] * (ink - area)).astype(np.uint8)
 
 
-def _label_tile(face: Face, style: _Style, width: int) -> Image.Image | None:
-    """Set the label on a dark ground; None when even the smallest would not fit the image."""
-    mark = "?" if face.uncertain else ""
-    number = f"#{face.track_id} " if isinstance(face, TrackedFace) else ""
-    name = f"{number}{face.expression}{mark}"
-    short = f"{name}  {face.confidence:.0%}"
-    why = ", ".join(reason for reason in face.reasons if reason != "unsure")
-    # The reasons are left out before the text gets smaller for them.
-    texts = ((f"{short}  {why}".rstrip(), style.font_px), (short, _SMALLEST_TEXT))
-    for text, smallest in (*texts, (name, _SMALLEST_TEXT)):
-        for size in range(style.font_px, smallest - 1, -1):
-            font = _font(size)
-            pad = max(2, round(size * 0.45))
-            stripe = max(2, round(size * 0.28))
-            tile_width = round(font.getlength(text)) + 2 * pad + stripe + round(size * 0.25)
-            if tile_width <= width:
-                tile = _ground((tile_width, round(size * 1.7)), size * 0.3)
-                draw = ImageDraw.Draw(tile)
-                inset = max(2, round(size * 0.3))
-                bar = (inset, inset, inset + stripe - 1, tile.height - inset - 1)
-                draw.rectangle(bar, fill=(*expression_color(face.expression), 255))
-                middle = tile.height / 2
-                start = inset + stripe + round(size * 0.35)
-                draw.text((start, middle), text, (*_PAPER, 255), font, anchor="lm")
-                return tile
-    return None
+def _paste(image: Image.Image, tiles: Sequence[_Tile], room: Room) -> Room:
+    """Draw labels and legends where they were placed."""
+    for spot, entries, columns, size in tiles:
+        tile = _text_tile(entries, columns, size)
+        image.paste(tile, spot[:2], tile)
+    return room
+
+
+def _tile_size(entries: _Entries, columns: int, size: int) -> tuple[int, int]:
+    """Return width and height of a tile in text of the given size."""
+    font = _font(size)
+    cell = max(round(font.getlength(text)) for text, _ in entries) + round(size * 1.4)
+    rows = math.ceil(len(entries) / columns)
+    return columns * cell + round(size * 0.25), round(size * (1.35 * rows + 0.35))
+
+
+def _text_tile(entries: _Entries, columns: int, size: int) -> Image.Image:
+    """Set texts on a dark ground, each after a stripe of its color, column by column."""
+    font, (width, height) = _font(size), _tile_size(entries, columns, size)
+    tile = _ground((width, height), size * 0.3)
+    draw = ImageDraw.Draw(tile)
+    rows, cell = math.ceil(len(entries) / columns), (width - round(size * 0.25)) // columns
+    stripe, inset = max(2, round(size * 0.28)), max(2, round(size * 0.3))
+    for i, (text, color) in enumerate(entries):
+        left, top = i // rows * cell + inset, size * (0.175 + 1.35 * (i % rows))
+        bar = (left, round(top + size * 0.125), left + stripe - 1, round(top + size * 1.225) - 1)
+        draw.rectangle(bar, fill=(*color, 255))
+        middle = top + size * 0.675
+        draw.text((left + stripe + round(size * 0.35), middle), text, (*_PAPER, 255), font,
+                  anchor="lm")  # fmt: skip
+    return tile
 
 
 def _panel_tile(prediction: Prediction, size: int) -> Image.Image:
@@ -266,15 +339,6 @@ def _ground(size: tuple[int, int], radius: float) -> Image.Image:
 
 def _font(size: int) -> Font:
     return ImageFont.load_default(size)
-
-
-def expression_color(expression: str) -> Color:
-    """Return the color in which an expression is drawn everywhere, RGB.
-
-    Args:
-        expression: Its name; all that are not known share one color.
-    """
-    return _COLORS.get(expression, _OTHER)
 
 
 def _rect(box: Box) -> Rect:

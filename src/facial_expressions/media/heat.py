@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facial_expressions.colors import HEAT_COLORS
 from facial_expressions.results import Explanation
 
 __all__ = ["blend_heat"]
@@ -28,10 +29,7 @@ _FADE: Final = 0.10
 _SIDE_PX: Final = 256
 """Side of the crop in which the colours are mixed before they are laid over the face."""
 
-_COLORS: Final = np.array(
-    [(255, 214, 70), (250, 150, 40), (226, 60, 38), (150, 20, 60)], dtype=np.float32
-)
-"""From a little to most: yellow, orange, red, dark red; distinct also without colour vision."""
+_COLORS: Final = np.array(HEAT_COLORS, dtype=np.float32)
 
 
 def blend_heat(image: NDArray[np.uint8], explanations: Sequence[Explanation]) -> NDArray[np.uint8]:

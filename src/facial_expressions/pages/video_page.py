@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facial_expressions.media.draw import expression_color
+from facial_expressions.colors import expression_color
 from facial_expressions.media.summary import Summary, TrackSummary
 from facial_expressions.pages.drawing import GRID, MUTED, new_figure, style_axes
 from facial_expressions.pages.templating import render
