@@ -16,12 +16,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from facial_expressions.errors import StorageError
+from facial_expressions.errors import StorageError, first_line
 
 __all__ = [
     "NO_LINKS",
     "PART",
     "atomic_write",
+    "reason_of",
     "remove_leftovers",
     "storage_errors",
     "write_file",
@@ -129,8 +130,20 @@ def storage_errors(path: Path) -> Iterator[None]:
         is_elsewhere = named.parent != path.parent and named not in path.parents
         if error.errno is None or is_elsewhere:
             raise
-        reason, advice = _REASONS.get(error.errno, (error.strerror or "unknown reason", _CHECK))
-        raise _storage_error(path, reason, advice) from error
+        raise _storage_error(path, *_in_words(error)) from error
+
+
+def reason_of(error: OSError) -> str:
+    """Return in words, without numbers and names of files, why the system refused something.
+
+    Args:
+        error: What it raised.
+
+    Examples:
+        >>> reason_of(OSError(28, "No space left on device"))
+        'the disk is full'
+    """
+    return _in_words(error)[0]
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -205,6 +218,11 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _in_words(error: OSError) -> tuple[str, str]:
+    unknown = (error.strerror or first_line(error), _CHECK)
+    return _REASONS.get(error.errno or 0, unknown)
 
 
 def _storage_error(path: Path, reason: str, advice: str) -> StorageError:

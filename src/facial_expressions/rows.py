@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from facial_expressions.plain_text import no_formula, visible
+
 __all__ = [
     "CROP", "DECIMALS", "EXPLANATION", "FACE", "FRAME", "IMAGE", "QUALITY", "TRACKED_FACE",
     "Column", "Kind", "Output", "as_row", "csv_header", "rounded", "table_columns", "table_rows",
@@ -214,7 +216,7 @@ def to_json(columns: Sequence[Column], row: Mapping[str, Any]) -> str:
         >>> to_json(IMAGE, ImageResult("a.jpg", "ok", 640, 480).to_dict())
         '{"schema": 1, "source": "a.jpg", "status": "ok", "width": 640, "height": 480, "faces": []}'
     """
-    return json.dumps(rounded(columns, row), ensure_ascii=False, allow_nan=False)
+    return visible(json.dumps(rounded(columns, row), ensure_ascii=False, allow_nan=False))
 
 
 def table_columns(columns: Sequence[Column], labels: Sequence[str]) -> tuple[Column, ...]:
@@ -328,10 +330,6 @@ def _part(value: Any, place: str | int | None) -> Any:  # noqa: ANN401
     return value if value is None or place is None else value[place]
 
 
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-_STANDARD_INPUT: Final = "-"
-
-
 def _csv_line(cells: Iterable[str | float | None]) -> str:
     text = io.StringIO()
     # With this end of line the writer puts both of its characters in quotes wherever they stand.
@@ -342,6 +340,4 @@ def _csv_line(cells: Iterable[str | float | None]) -> str:
 def _cell(value: str | float | bool | None) -> str | float | None:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS) and value != _STANDARD_INPUT:
-        return f"'{value}"
-    return value
+    return visible(no_formula(value)) if isinstance(value, str) else value

@@ -159,7 +159,7 @@ def test_any_name_is_read_and_comes_back_from_json_and_csv(
     assert (code, rows[0]["source"]) == (0, str(path))
     main(["predict", str(path), "--format", "csv", "--model", str(tiny_model)])
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
-    assert row["source"] == str(path)
+    assert row["source"] == str(path).replace("\x1b", r"\u001b").replace("\x07", r"\u0007")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
@@ -176,12 +176,34 @@ def test_c07_a_name_that_is_no_unicode_comes_back_from_json(
     assert os.fsencode(source) == path
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_c07_a_csv_cell_is_never_a_formula(start: str) -> None:
+WIDE: Final = [
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+    "\ufe66",
+    "\ufe62",
+    "\ufe63",
+    "\ufe6b",
+    "\u2212",
+]
+HIDDEN: Final = [" =", "\xa0=", "\u3000+", "\u200b@", "\ufeff="]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\n", "\n=", "\t+", *WIDE, *HIDDEN])
+def test_c16_a_csv_cell_is_never_a_formula(start: str) -> None:
+    """Not in wide and small letters either, nor after what nobody sees."""
     row = ImageResult(f"{start}cmd|'/c calc'!A1", "rejected", error=f"{start}2")
     (cells,) = csv.reader(io.StringIO(to_csv(IMAGE, row.to_dict(), ("happy",)), newline=""))
-    assert cells[0] == f"'{start}cmd|'/c calc'!A1"
-    assert cells[-1] == f"'{start}2"
+    shown = start.replace("\ufeff", r"\ufeff")
+    assert cells[0] == f"'{shown}cmd|'/c calc'!A1"
+    assert cells[-1] == f"'{shown}2"
+
+
+def test_c16_a_carriage_return_before_a_formula_is_shown() -> None:
+    row = ImageResult("\r=1+1", "rejected", error="a-b")
+    (cells,) = csv.reader(io.StringIO(to_csv(IMAGE, row.to_dict(), ("happy",)), newline=""))
+    assert (cells[0], cells[-1]) == (r"'\u000d=1+1", "a-b")
 
 
 def test_c08_a_file_that_vanishes_is_a_row(tiny_model: Path, tmp_path: Path) -> None:

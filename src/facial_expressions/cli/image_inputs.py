@@ -38,8 +38,13 @@ class ImageInput:
         return self.path is not None and not os.path.lexists(self.path)
 
     def read(self) -> Path | bytes:
-        """Return the path, or the bytes on standard input."""
-        return sys.stdin.buffer.read() if self.path is None else self.path
+        """Return the path, or the bytes on standard input: none where it is closed."""
+        if self.path is not None:
+            return self.path
+        try:
+            return sys.stdin.buffer.read() if sys.stdin else b""
+        except (OSError, ValueError):  # not open for reading, or closed by this program
+            return b""
 
 
 def list_inputs(arguments: Iterable[str]) -> list[ImageInput]:

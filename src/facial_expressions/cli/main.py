@@ -30,6 +30,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from facial_expressions.cli.stop_signals import explain_stop, stop_in_order
+from facial_expressions.cli.streams import harmless_streams
 from facial_expressions.errors import (
     BatchError,
     CameraError,
@@ -40,6 +41,7 @@ from facial_expressions.errors import (
     RecipeError,
     StorageError,
 )
+from facial_expressions.files import reason_of
 
 __all__ = ["VERBS", "build_app", "main"]
 
@@ -90,7 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         facial-expressions ...
         0
     """
-    _write_utf8()
+    with harmless_streams():
+        return _exit_code(arguments)
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
+    """Run the command line, and say what went wrong."""
     try:
         with stop_in_order():
             code = _run(arguments)
@@ -99,9 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         codes = (code for kind, code in _EXIT_CODES if isinstance(error, kind))
         return _explain(error, next(codes, _INPUT_FAILED))
     except BrokenPipeError:
-        return _leave_pipe()
+        return _INPUT_FAILED
     except OSError as error:
-        return _explain(error, _ENVIRONMENT)
+        return _explain(_in_words(error), _ENVIRONMENT)
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except Exception:  # noqa: BLE001 - the outermost frame: whatever arrives here is a bug to report
@@ -167,14 +174,15 @@ def _configure_logging(level: str) -> None:
     logging.getLogger("facial_expressions").setLevel(level.upper())
 
 
-def _write_utf8() -> None:
-    """Write UTF-8 whatever the locale says, and escape what UTF-8 cannot hold."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+def _in_words(error: OSError) -> str:
+    """Say what the system refused, without its numbers; an error of our own has its sentence."""
+    if error.errno is None:
+        return str(error)
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the system"
+    return f"{name}: {reason_of(error)}"
 
 
-def _explain(error: Exception, code: int) -> int:
+def _explain(error: Exception | str, code: int) -> int:
     text = " ".join(str(error).split()) or type(error).__name__
     print(f"{PROGRAM}: {text}", file=sys.stderr)
     return code
@@ -187,10 +195,4 @@ def _report_bug() -> int:
         f"and what '{PROGRAM} --version -v' prints",
         file=sys.stderr,
     )
-    return _INPUT_FAILED
-
-
-def _leave_pipe() -> int:
-    """Point stdout at nothing, so that Python does not complain while it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return _INPUT_FAILED

@@ -52,6 +52,7 @@ def list_(
 def info(model: ModelArgument = "default", as_json: JsonOption = False) -> None:
     """Print what a model file says of itself: heads, their labels and figures, input, licence."""
     from facial_expressions.inference.classifier import load_classifier
+    from facial_expressions.plain_text import one_line
 
     facts = _facts(load_classifier(model))
     if as_json:
@@ -59,7 +60,7 @@ def info(model: ModelArgument = "default", as_json: JsonOption = False) -> None:
         return
     for name, value in facts.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        print(f"{name:<16}{text or '-'}")
+        print(f"{name:<16}{one_line(text) or '-'}")
 
 
 @app.command(epilog="Example: facial-expressions models path")

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from facial_expressions.cli.streams import terminal_of
+from facial_expressions.plain_text import visible
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -63,7 +66,7 @@ class ProgressBar:
         Args:
             line: The line.
         """
-        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -90,7 +93,7 @@ def progress_bar(
         BarColumn(),
         TextColumn("{task.fields[done]}", markup=False),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Console(file=terminal_of(sys.stderr)),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,

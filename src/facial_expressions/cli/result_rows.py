@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from facial_expressions.plain_text import one_line
+
 if TYPE_CHECKING:
     from facial_expressions.results import Face, ImageResult
 
@@ -47,22 +49,15 @@ def describe_counts(counts: Counter[str]) -> str:
 
 def to_text(row: ImageResult) -> str:
     """Return a line for the image and one for each of its faces."""
-    name = _printable(row.source)
+    name = one_line(row.source)
     if row.status != "ok":
-        return f"{name}  {row.status}: {_printable(' '.join(row.error.split()))}"
+        return f"{name}  {row.status}: {one_line(' '.join(row.error.split()))}"
     n = len(row.faces)
     count = "no face" if n == 0 else "1 face" if n == 1 else f"{n} faces"
     if row.truncated:
         count += ", there may be more"
     lines = [f"{name}  {row.width}x{row.height}  {count}"]
     return "\n".join(lines + [_text_face(i, face) for i, face in enumerate(row.faces, 1)])
-
-
-def _printable(text: str) -> str:
-    """Return the text without characters that would steer a terminal."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
 
 
 def _text_face(number: int, face: Face) -> str:

@@ -22,6 +22,7 @@ from facial_expressions.errors import DatasetError, ModelError
 from facial_expressions.files import write_file
 from facial_expressions.inference.contracts import Classifier
 from facial_expressions.labels import LabelSet
+from facial_expressions.plain_text import no_formula, visible
 
 __all__ = [
     "Latency",
@@ -192,7 +193,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
         answer = ["", *[""] * (1 + len(names))]
         if predicted >= 0:
             answer = [names[predicted], f"{confidence:.9g}", *(f"{p:.9g}" for p in row)]
-        writer.writerow([source, names[truth], *answer])
+        writer.writerow([visible(no_formula(source)), names[truth], *answer])
     write_file(path, text.getvalue())
 
 

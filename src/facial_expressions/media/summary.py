@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from facial_expressions.plain_text import one_line, visible
 from facial_expressions.results import SCHEMA
 from facial_expressions.rows import DECIMALS, Column, as_row, rounded
 
@@ -104,13 +105,13 @@ class Summary:
     def to_json(self) -> str:
         """Return an indented JSON object; seconds and shares have six decimals."""
         row = rounded(_SUMMARY, as_row(_SUMMARY, self, schema=SCHEMA))
-        return json.dumps(row, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+        return visible(json.dumps(row, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
     def to_text(self) -> str:
         """Return a few lines for people."""
         mark = "" if self.status == "ok" else f", {self.status}"
         lines = [
-            f"{self.source}: {self.duration_s:.2f} s, {self.n_frames} frames, "
+            f"{one_line(self.source)}: {self.duration_s:.2f} s, {self.n_frames} frames, "
             f"{self.n_frames_without_face} without a face, {len(self.tracks)} tracks{mark}"
         ]
         for track in self.tracks:

@@ -1,0 +1,78 @@
+r"""Text that cannot steer what shows it: neither a terminal nor a spreadsheet.
+
+A name of a file, or what a model's file says of itself, may hold characters that move a terminal's
+cursor, colour it, or turn the direction of writing. They are shown as JSON writes them (as
+``\u001b``), so that a line of JSON means the same afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+__all__ = ["no_formula", "one_line", "visible"]
+
+_STEERING: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, DEL, C1
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # direction of writing, ends of lines
+    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"  # marks and tags that nobody sees
+)
+_FORMULA_STARTS: Final = ("=", "+", "-", "\N{MINUS SIGN}", "@")
+_LINE_STARTS: Final = ("\t", "\n", "\r")
+_STANDARD_INPUT: Final = "-"
+
+
+def visible(text: str) -> str:
+    r"""Return a text with escapes for what would steer a terminal; tabs and line feeds stay.
+
+    Args:
+        text: Any text.
+
+    Examples:
+        >>> visible("a\x1b[31m.png")
+        'a\\u001b[31m.png'
+    """
+    return _STEERING.sub(lambda found: _escaped(found[0]), text)
+
+
+def one_line(text: str) -> str:
+    r"""Return a name as part of a line: as ``visible``, with escapes for tabs and line feeds too.
+
+    Args:
+        text: Any text.
+
+    Examples:
+        >>> one_line("a\nb.png")
+        'a\\u000ab.png'
+    """
+    return visible(text).replace("\n", r"\u000a").replace("\t", r"\u0009")
+
+
+def no_formula(text: str) -> str:
+    """Return a cell's text with an apostrophe before what a spreadsheet would run as a formula.
+
+    That is also one in wide or small letters, or behind white space and marks that nobody sees. A
+    lone ``-`` stands for standard input and stays.
+
+    Args:
+        text: Text of a cell, not a number.
+
+    Examples:
+        >>> no_formula("=1+1"), no_formula("a=1"), no_formula("-")
+        ("'=1+1", 'a=1', '-')
+    """
+    first = next((letter for letter in text if _is_seen(letter)), "")
+    is_formula = unicodedata.normalize("NFKC", first).startswith(_FORMULA_STARTS)
+    if text != _STANDARD_INPUT and (is_formula or text.startswith(_LINE_STARTS)):
+        return f"'{text}"
+    return text
+
+
+def _escaped(letter: str) -> str:
+    units = letter.encode("utf-16-be")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
+
+
+def _is_seen(letter: str) -> bool:
+    return not letter.isspace() and unicodedata.category(letter) not in ("Cc", "Cf")
