@@ -153,6 +153,21 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"{hint}choose one of {names}"
 
 
+def system_reason(error: OSError | ValueError) -> str:
+    """Return in words why the system refused a file, without its number.
+
+    Args:
+        error: What was raised; a ``ValueError`` is Python's own, for a name that no file can have.
+
+    Examples:
+        >>> import errno, os
+        >>> system_reason(PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a.jpg"))
+        'permission denied'
+    """
+    reason = (isinstance(error, OSError) and error.strerror) or "not a valid file name"
+    return reason[0].lower() + reason[1:]
+
+
 def first_line(error: Exception) -> str:
     r"""Return what a library says of an error, cut to one line of at most 200 characters.
 

@@ -26,8 +26,10 @@ from facial_expressions.errors import (
     ImageFormatError,
     ImageTooLargeError,
     first_line,
+    system_reason,
 )
 from facial_expressions.limits import MAX_PIXELS
+from facial_expressions.plain_text import shown
 from facial_expressions.png_bytes import check_png
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "MAX_SIDE", "ImageSource", "load_image"]
@@ -64,6 +66,17 @@ _REFUSED: Final = (
     (b"<?xml", "SVG or other XML"), (b"PK\x03\x04", "ZIP"), (b"\x00\x00\x01\x00", "ICO"),
 )  # fmt: skip
 _HEIF_BRANDS: Final = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC"}
+_STILL_BRANDS: Final = {
+    *_HEIF_BRANDS,
+    b"mif1",
+    b"msf1",
+    b"hevc",
+    b"hevx",
+    b"heim",
+    b"heis",
+    b"crx ",
+}
+"""What an ``ftyp`` box calls an image; any other brand is a video."""
 
 _TRANSPOSE: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -105,6 +118,10 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
         return _from_pillow(source, "the image")
     if isinstance(source, bytes):
         return _from_file(io.BytesIO(source), f"{len(source)} bytes", max_pixels)
+    if isinstance(source, str) and "://" in source:
+        raise ImageError(
+            f"{shown(source)}: addresses are not fetched. Download the image, then give its path"
+        )
     if isinstance(source, str | Path):
         return _from_path(Path(source), max_pixels)
     raise ImageError(
@@ -130,18 +147,16 @@ def _from_path(path: Path, max_pixels: int) -> NDArray[np.uint8]:
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-            raise ImageError(f"an image is a file; received {path}, which is {kind}; name the file")
+            kind = "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
+            raise ImageError(f"{shown(path)}: {kind}, not an image file")
         with path.open("rb") as file:
             return _from_file(file, str(path), max_pixels)
     except FileNotFoundError as error:
-        raise ImageError(f"no such image; received {path}; check the path") from error
+        raise ImageError(f"{shown(path)}: file not found") from error
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
-        raise ImageError(
-            f"the image cannot be read; received {path}: {error}; check its permissions and name"
-        ) from error
+        raise ImageError(f"{shown(path)}: cannot be read: {system_reason(error)}") from error
 
 
 def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]:
@@ -180,12 +195,26 @@ def _sniff(head: bytes, name: str) -> str:
         return "GIF"
     if head.startswith(b"BM"):
         return "BMP"
+    if _is_video(head):
+        raise ImageFormatError(
+            f"{shown(name)}: a video, not an image. Read it with 'facial-expressions video' or "
+            "analyze_video"
+        )
     found = next((label for magic, label in _REFUSED if head.startswith(magic)), "")
     if head[4:8] == b"ftyp":
-        found = _HEIF_BRANDS.get(head[8:12], "HEIF or a video")
+        found = _HEIF_BRANDS.get(head[8:12], "HEIF")
     what = f"a file of format {found}" if found else "no image"
     raise ImageFormatError(
         f"only {_ACCEPTED} are read; received {name}, {what}; convert it to JPEG or PNG first"
+    )
+
+
+def _is_video(head: bytes) -> bool:
+    """Tell the containers of videos by a file's first bytes: MP4, Matroska, AVI, MPEG, FLV."""
+    if head[4:8] == b"ftyp":
+        return head[8:12] not in _STILL_BRANDS
+    return head.startswith((b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"FLV\1")) or (
+        head.startswith(b"RIFF") and head[8:12] == b"AVI "
     )
 
 

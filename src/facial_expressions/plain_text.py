@@ -11,7 +11,7 @@ import re
 import unicodedata
 from typing import Final
 
-__all__ = ["no_formula", "one_line", "visible"]
+__all__ = ["counted", "no_formula", "one_line", "shown", "visible"]
 
 _STEERING: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, DEL, C1
@@ -21,6 +21,7 @@ _STEERING: Final = re.compile(
 _FORMULA_STARTS: Final = ("=", "+", "-", "\N{MINUS SIGN}", "@")
 _LINE_STARTS: Final = ("\t", "\n", "\r")
 _STANDARD_INPUT: Final = "-"
+_LONGEST: Final = 200
 
 
 def visible(text: str) -> str:
@@ -67,6 +68,34 @@ def no_formula(text: str) -> str:
     if text != _STANDARD_INPUT and (is_formula or text.startswith(_LINE_STARTS)):
         return f"'{text}"
     return text
+
+
+def shown(name: object) -> str:
+    """Return a name for a message: of more than 200 characters, the beginning and the end.
+
+    Args:
+        name: What was received: a path, an address, a value.
+
+    Examples:
+        >>> shown("photo.jpg"), len(shown("x" * 100_000))
+        ('photo.jpg', 200)
+    """
+    text = str(name)
+    return text if len(text) <= _LONGEST else f"{text[:120]}…{text[-79:]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are, in singular or plural.
+
+    Args:
+        number: How many.
+        noun: What, in the singular; its plural ends in s.
+
+    Examples:
+        >>> counted(1, "face"), counted(0, "track"), counted(1_200, "image")
+        ('1 face', '0 tracks', '1,200 images')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _escaped(letter: str) -> str:

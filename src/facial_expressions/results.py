@@ -262,6 +262,7 @@ class ImageResult:
         faces: The faces, from left to right; empty when there is none.
         error: One sentence for ``rejected``, ``failed`` and ``skipped``; empty for ``ok``.
         explanations: One for each face when they were asked for; otherwise empty.
+        drawn: File with the faces marked; empty where none was saved.
     """
 
     source: str
@@ -271,6 +272,7 @@ class ImageResult:
     faces: tuple[Face, ...] = ()
     error: str = ""
     explanations: tuple[Explanation, ...] = ()
+    drawn: str = ""
 
     @property
     def truncated(self) -> bool:

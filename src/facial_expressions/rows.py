@@ -147,6 +147,8 @@ IMAGE: Final = (
     Column("truncated", "bool", "there and true with 100 faces: the image may show more",
            outputs=("object",), is_optional=True),
     Column("faces", "row", "its faces, from the left", shape=(None,), columns=(_NUMBER, *FACE)),
+    Column("drawn", "string", "the file with the faces marked, where one was saved",
+           outputs=("object", "table"), is_optional=True),
     Column("error", "string", "why the status is not ok", is_optional=True),
 )  # fmt: skip
 """One image: exactly one row per input."""

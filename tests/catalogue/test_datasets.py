@@ -119,7 +119,7 @@ def test_d09_nested_hidden_and_other_files_are_passed_over_and_named(tmp_path: P
     assert len(reading.rows) == 3 * 7
     said = " | ".join(reading.left_out)
     assert "unheard" in said
-    assert "1 files that are no images" in said
+    assert "1 file of other kinds left out" in said
 
 
 def test_d10_a_corrupt_image_is_named_and_left_out_every_time(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_rows_are_those_of_predict(
     alone = {row["source"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     assert run(photos, tmp_path / "rows") == 1
     said = capsys.readouterr().err
-    assert "3 images: 2 ok, 1 rejected; 1 faces; 1 other files left out" in said
+    assert "3 images: 2 ok, 1 rejected; 1 face; 1 other file left out" in said
     rows = read_rows(tmp_path / "rows")
     assert [Path(row["source"]).name for row in rows] == ["black.png", "broken.jpg", "face.png"]
     for row in rows:
@@ -101,7 +101,7 @@ def test_a_folder_without_images_is_exit_code_0(
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("x")
     assert run(tmp_path / "in", tmp_path / "rows", "--model", tiny_model) == 0
-    assert "0 images; 1 other files left out" in capsys.readouterr().err
+    assert "0 images; 1 other file left out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_unreadable_image_gives_exit_1_and_the_rest(tmp_path: Path, capsys: Capt
     files = {"sad/a.jpg": jpeg(draw_face("sad", 1)), "sad/b.jpg": b"no image"}
     assert main(["data", "info", str(write_folder(tmp_path / "faces", files))]) == 1
     out = capsys.readouterr().out
-    assert "test        1 images" in out
+    assert "test        1 image," in out
     assert "left out    sad/b.jpg cannot be read: " in out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -93,6 +94,30 @@ def test_every_verb_has_help_that_ends_with_its_example(
     assert cli.main([verb, "--help"]) == 0
     page = " ".join(capsys.readouterr().out.split())
     assert page.endswith(f"Example: facial-expressions {example}")
+
+
+def test_h_is_short_for_help_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["predict"], ["models", "list"]):
+        assert cli.main([*words, "-h"]) == 0
+        short = capsys.readouterr().out
+        assert cli.main([*words, "--help"]) == 0
+        assert short == capsys.readouterr().out
+
+
+def test_a_shell_gets_its_completions() -> None:
+    """The answers to what Typer's script for bash asks for."""
+    env = {"_FACIAL_EXPRESSIONS_COMPLETE": "complete_bash"}
+    verbs = run(env={**env, "COMP_WORDS": "facial-expressions m", "COMP_CWORD": "1"}).stdout
+    assert verbs.split() == ["models"]
+    words = {**env, "COMP_WORDS": "facial-expressions predict --dr", "COMP_CWORD": "2"}
+    assert run(env=words).stdout.split() == ["--draw"]
+
+
+@pytest.mark.parametrize("word", ["gone.jpg", "photos/gone", "http://localhost/photo"])
+def test_a_file_for_a_first_word_runs_predict(word: str) -> None:
+    done = run(word, "--format", "json")
+    assert json.loads(done.stdout)["source"] == word
+    assert done.returncode == 2
 
 
 def test_no_arguments_is_wrong_usage_and_shows_it() -> None:

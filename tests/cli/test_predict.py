@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from facial_expressions.cli.main import main
+from facial_expressions.colors import expression_color
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.results import Face
 
@@ -111,7 +113,7 @@ def test_missing_empty_foreign_and_cut_files_are_rejected(
     (row,) = rows_of(out)
     expected = 2 if content is None else 1  # a name of nothing is a slip in the command
     assert (code, row["status"], row["source"]) == (expected, "rejected", str(path))
-    assert "received" in row["error"]
+    assert str(path) in row["error"]
 
 
 def test_a_folder_without_images_is_skipped(
@@ -121,8 +123,7 @@ def test_a_folder_without_images_is_skipped(
         (tmp_path / name).touch()
     code, out, _ = run(capsys, tiny_model, tmp_path)
     assert code == 0
-    assert "skipped: 0 images in the folder; received" in out
-    assert "with 2 files of other kinds" in out
+    assert "skipped: no images in this folder; it holds 2 other files" in out
 
 
 def test_a_missing_file_beside_one_that_is_there_is_a_row(
@@ -177,6 +178,7 @@ def test_marked_images_are_written_and_inputs_left_alone(
     assert f"marked images are in {folder}" in err
     written = {path.name for path in folder.rglob("*") if path.is_file()} - {p.name for p in before}
     assert written == {"b-faces.png", "a-faces.jpg", "写真 ü-faces.png"}
+    assert (folder / "inner" / "deep" / "写真 ü-faces.png").is_file()
     assert all(path.read_bytes() == content for path, content in before.items())
     with Image.open(folder / "b-faces.png") as marked:
         assert marked.size == (512, 512)
@@ -279,7 +281,7 @@ def test_explain_without_a_place_to_show_it_is_a_usage_error(
 ) -> None:
     code, out, err = run(capsys, mapped_model, astronaut, "--explain")
     assert (code, out) == (2, "")
-    assert "--draw DIR or --format json" in " ".join(err.split())
+    assert "--draw or --format json" in " ".join(err.split())
 
 
 def test_a_model_without_maps_cannot_explain(
@@ -297,3 +299,122 @@ def test_labels_choose_the_label_set(
     code, out, _ = run(capsys, mapped_model, *words)
     assert code == 0
     assert list(rows_of(out)[0]["faces"][0]["probabilities"]) == list(FERPLUS)
+
+
+@pytest.mark.parametrize("address", ["http://localhost:1/a/photo.jpg?x=1", "s3://bucket/a.png"])
+def test_an_address_is_not_fetched_and_shown_whole(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, address: str
+) -> None:
+    code, out, _ = run(capsys, tiny_model, address)
+    assert code == 2
+    assert out.startswith(f"{address}  rejected: {address}: addresses are not fetched.")
+
+
+@pytest.mark.parametrize(
+    "head", [b"\0\0\0\x20ftypisom", b"\x1aE\xdf\xa3", b"RIFF\0\0\0\0AVI ", b"\0\0\0\x14ftypqt  "]
+)
+def test_a_video_names_the_verb_for_videos(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, tmp_path: Path, head: bytes
+) -> None:
+    clip = tmp_path / "clip.jpg"
+    clip.write_bytes(head + bytes(100))
+    code, out, _ = run(capsys, tiny_model, clip)
+    assert code == 1
+    assert f"{clip}: a video, not an image. Read it with 'facial-expressions video'" in out
+
+
+def test_a_terminal_gets_a_bar_of_the_shares_in_the_colours_of_pictures(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_model: Path,
+    astronaut: Path,
+) -> None:
+    _, plain, _ = run(capsys, tiny_model, astronaut)
+    assert "\x1b" not in plain
+    _, out, _ = run(capsys, tiny_model, astronaut, "--format", "json")
+    shares = rows_of(out)[0]["faces"][0]["probabilities"]
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.setenv("TERM", "xterm")
+    main(["predict", str(astronaut), "--model", str(tiny_model)])
+    drawn = terminal.getvalue()
+    top = max(shares, key=lambda name: shares[name])
+    color = ";".join(map(str, expression_color(top)))
+    cells = drawn.partition(f"\x1b[38;2;{color}m")[2].partition("\x1b")[0]
+    assert cells == "█" * round(20 * shares[top])
+    assert drawn.count("█") == 20
+    assert re.sub(r"  (\x1b\[[\d;]*m|█)+", "", drawn) == plain
+
+
+def test_no_color_keeps_a_terminal_plain(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Path, astronaut: Path
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["predict", str(astronaut), "--model", str(tiny_model)])
+    assert "\x1b" not in terminal.getvalue()
+    assert "█" not in terminal.getvalue()
+
+
+def test_draw_writes_the_file_that_is_named_and_the_row_names_it(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, astronaut: Path, tmp_path: Path
+) -> None:
+    out_file = tmp_path / "out.jpg"
+    words = (astronaut, "--draw", out_file, "--format")
+    code, out, _ = run(capsys, tiny_model, *words, "json")
+    assert (code, rows_of(out)[0]["drawn"]) == (0, str(out_file))
+    with Image.open(out_file) as marked:
+        assert (marked.format, marked.size) == ("JPEG", (512, 512))
+    code, out, err = run(capsys, tiny_model, *words, "text")
+    assert (code, out) == (2, "")
+    assert "Add --overwrite" in " ".join(err.split())
+    _, out, _ = run(capsys, tiny_model, *words, "csv", "--overwrite")
+    assert [row["drawn"] for row in csv.DictReader(io.StringIO(out))] == [str(out_file)]
+
+
+def test_rows_name_the_files_in_a_folder_of_marked_images(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, folder: Path, tmp_path: Path
+) -> None:
+    _, out, _ = run(capsys, tiny_model, folder, "--draw", tmp_path / "m", "--format", "json")
+    names = [row.get("drawn") for row in rows_of(out)]
+    inner = tmp_path / "m" / "inner"
+    expected = [tmp_path / "m" / "b-faces.png", None, inner / "a-faces.jpg"]
+    assert names == [path and str(path) for path in expected] + [
+        str(inner / "deep" / "写真 ü-faces.png")
+    ]
+    assert all(Path(name).is_file() for name in names if name)
+
+
+@pytest.mark.parametrize(
+    ("draw", "problem"),
+    [
+        ("out.png", "is one file for 4 images; name a folder"),
+        ("out.tiff", "marked images are written as .png"),
+    ],
+)
+def test_one_file_for_many_marked_images_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str],
+    tiny_model: Path,
+    folder: Path,
+    tmp_path: Path,
+    draw: str,
+    problem: str,
+) -> None:
+    code, out, err = run(capsys, tiny_model, folder, "--draw", tmp_path / draw)
+    assert (code, out) == (2, "")
+    assert problem in " ".join(err.split())
+    assert not (tmp_path / draw).exists()
+
+
+def test_the_input_is_never_drawn_over(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, folder: Path
+) -> None:
+    path, before = folder / "b.png", (folder / "b.png").read_bytes()
+    code, _, err = run(capsys, tiny_model, path, "--draw", path, "--overwrite")
+    assert code == 2
+    assert "this is an input" in " ".join(err.split())
+    assert path.read_bytes() == before

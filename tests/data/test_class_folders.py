@@ -113,7 +113,7 @@ def test_any_class_folders_are_read_with_synonyms(tmp_path: Path) -> None:
     assert dataset.test.sources == ("02_Happiness/b.jpg", "Anger/a.jpg")
     assert dataset.left_out == (
         "class folder smirk: no expression of ours, 2 images left out",
-        "1 files that are no images left out",
+        "1 file of other kinds left out",
     )
 
 

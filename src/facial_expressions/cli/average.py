@@ -15,8 +15,8 @@ __all__ = ["command"]
 def command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of two or more finished runs.")],
     *,
-    data: Annotated[Path, typer.Option(help="The data set that the runs learnt from.")],
-    out: Annotated[Path, typer.Option(help="The folder to write, for export.")],
+    data: Annotated[Path, typer.Option(help="Data set that the runs were trained on.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; export reads it.")],
     ferplus: Annotated[
         Path | None, typer.Option(help="FER+ votes, fer2013new.csv, for runs with a FER+ head.")
     ] = None,
@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Average the weights of runs of one network, for example of runs from the same weights.
 
-    The statistics of normalisation layers are measured anew on training images. The folder holds
+    The statistics of normalisation layers are re-measured on training images. The folder holds
     what export needs, and the SHA-256 of each run's weights.
     """
     from facial_expressions.cli.training_inputs import load_training_data

@@ -92,11 +92,12 @@ def _show_on(bar: ProgressBar) -> Callable[[BatchProgress], None]:
 def _summarise(summary: BatchSummary, output: Path) -> None:
     """Say on stderr what became of the inputs, and where the rows are."""
     from facial_expressions.cli.result_rows import describe_counts
+    from facial_expressions.plain_text import counted
 
     text = describe_counts(summary.counts)
     if summary.n_left_out:
-        text += f"; {summary.n_left_out:,} other files left out"
+        text += f"; {counted(summary.n_left_out, 'other file')} left out"
     print(text, file=sys.stderr)
     if summary.n_before:
-        print(f"{summary.n_before:,} rows were there from before", file=sys.stderr)
+        print(f"{counted(summary.n_before, 'row')} from before", file=sys.stderr)
     print(f"rows are in {output}", file=sys.stderr)

@@ -141,6 +141,8 @@ def _info(dataset: Dataset) -> dict[str, Any]:
 
 
 def _info_text(dataset: Dataset) -> str:
+    from facial_expressions.plain_text import counted
+
     facts = _info(dataset)
     lines = [
         f"data set    {facts['dataset']}, protocol {facts['protocol']}",
@@ -149,6 +151,8 @@ def _info_text(dataset: Dataset) -> str:
     for name, split in facts["splits"].items():
         usages = ", ".join(f"{n:,} {usage}" for usage, n in split["usages"].items())
         size = f"{split['side_px']}x{split['side_px']} grey"
-        lines.append(f"{name:<12}{split['n']:,} images, {size}" + f" ({usages})" * bool(usages))
+        lines.append(
+            f"{name:<12}{counted(split['n'], 'image')}, {size}" + f" ({usages})" * bool(usages)
+        )
     lines += [f"left out    {sentence}" for sentence in facts["left_out"]]
     return "\n".join([*lines, f"digest      {facts['digest']}"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -80,6 +79,8 @@ def command(
 
     dataset = load_dataset(data)
     votes = ferplus_votes(dataset, ferplus) if ferplus else None
+    import tempfile
+
     with tempfile.TemporaryDirectory() as folder:
         model = run
         if Path(run).is_dir():

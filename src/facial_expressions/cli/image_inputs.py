@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from facial_expressions.images import IMAGE_SUFFIXES
+from facial_expressions.plain_text import counted
 
 __all__ = ["STDIN", "ImageInput", "list_inputs"]
 
@@ -25,11 +26,13 @@ class ImageInput:
     Attributes:
         name: What the row calls it.
         path: Where it lies; None for standard input.
+        inner: Its name with the folders between it and the folder that was named.
         skipped: Why it is not attempted; empty when it is.
     """
 
     name: str
     path: Path | None
+    inner: str
     skipped: str = ""
 
     @property
@@ -37,10 +40,10 @@ class ImageInput:
         """Whether there is nothing of that name."""
         return self.path is not None and not os.path.lexists(self.path)
 
-    def read(self) -> Path | bytes:
-        """Return the path, or the bytes on standard input: none where it is closed."""
+    def read(self) -> str | Path | bytes:
+        """Return the path, an address, or the bytes on standard input: none where it is closed."""
         if self.path is not None:
-            return self.path
+            return self.name if "://" in self.name else self.path
         try:
             return sys.stdin.buffer.read() if sys.stdin else b""
         except (OSError, ValueError):  # not open for reading, or closed by this program
@@ -63,29 +66,26 @@ def list_inputs(arguments: Iterable[str]) -> list[ImageInput]:
     for entry in itertools.chain.from_iterable(map(_expand, arguments)):
         key = STDIN if entry.path is None else str(entry.path.absolute())
         again = key in seen and not entry.skipped
-        entries.append(replace(entry, skipped="it was named before") if again else entry)
+        entries.append(replace(entry, skipped="named before") if again else entry)
         seen.add(key)
     return entries
 
 
 def _expand(argument: str) -> Iterator[ImageInput]:
     if argument == STDIN:
-        yield ImageInput(STDIN, None)
+        yield ImageInput(STDIN, None, "stdin")
         return
     path = Path(argument)
     if not os.path.isdir(path):  # noqa: PTH112 - also says no to a name that is too long
-        yield ImageInput(argument, path)
+        yield ImageInput(argument, path, path.name)
         return
     files = list(_walk(path))
     images = sorted(one for one in files if one.suffix.lower() in IMAGE_SUFFIXES)
     for image in images:
-        yield ImageInput(str(image), image)
+        yield ImageInput(str(image), image, str(image.relative_to(path)))
     if not images:
-        reason = (
-            f"0 images in the folder; received {argument} with {len(files)} files of other "
-            "kinds; name one that holds some"
-        )
-        yield ImageInput(argument, path, skipped=reason)
+        reason = f"no images in this folder; it holds {counted(len(files), 'other file')}"
+        yield ImageInput(argument, path, "", skipped=reason)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -25,9 +25,10 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from facial_expressions.cli.stop_signals import explain_stop, stop_in_order
 from facial_expressions.cli.streams import harmless_streams
@@ -46,7 +47,7 @@ from facial_expressions.files import reason_of
 __all__ = ["VERBS", "build_app", "main"]
 
 VERBS: Final = {
-    "predict": "predict photo.jpg --draw marked",
+    "predict": "predict photo.jpg --draw marked.png",
     "batch": "batch photos rows --resume",
     "video": "video clip.mp4 --out rows.jsonl --out marked.mp4 --smooth 0.5",
     "serve": "serve --port 8000",
@@ -120,9 +121,11 @@ def build_app() -> typer.Typer:
     """Build the Typer application with every verb."""
     app = typer.Typer(
         name=PROGRAM,
-        help="Read facial expressions in images; train, measure and export the networks for it.",
-        epilog=f"Example: {PROGRAM} {VERBS['predict']}",
-        add_completion=False,
+        cls=_Verbs,
+        help="Recognise facial expressions in photos, folders, videos and live camera; train, "
+        "measure and export the networks.",
+        epilog=f"'{PROGRAM} photo.jpg' runs predict. Example: {PROGRAM} {VERBS['predict']}",
+        context_settings={"help_option_names": ["-h", "--help"]},
         invoke_without_command=True,
         rich_markup_mode=None,
         callback=_common_options,
@@ -136,17 +139,29 @@ def build_app() -> typer.Typer:
     return app
 
 
+class _Verbs(TyperGroup):
+    """The verbs, and ``predict`` for a first word that is no verb but a file or an address."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - Typer's own
+        """Find the verb of some words."""
+        word = args[0]
+        looks_like_input = "." in word or "/" in word or word == "-"
+        if word not in self.commands and (looks_like_input or os.path.lexists(word)):
+            args = ["predict", *args]
+        return super().resolve_command(ctx, args)
+
+
 def _common_options(
     context: typer.Context,
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     verbose: Annotated[
         bool,
-        typer.Option("-v", "--verbose", help="With --version: also what a bug report needs."),
+        typer.Option("-v", "--verbose", help="With --version: add details for a bug report."),
     ] = False,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        typer.Option(help="Least serious message to show.", envvar=LOG_LEVEL_VARIABLE),
+        typer.Option(help="Minimum log level.", envvar=LOG_LEVEL_VARIABLE),
     ] = "warning",
 ) -> None:
     _configure_logging(log_level)

@@ -17,12 +17,11 @@ from facial_expressions.inference.options import RecognizerOptions
 if TYPE_CHECKING:
     from facial_expressions.cli.image_inputs import ImageInput
     from facial_expressions.inference.recognizer import ExpressionRecognizer
-    from facial_expressions.media.drawn_folder import DrawnFolder
+    from facial_expressions.media.marked_images import MarkedImages
     from facial_expressions.results import ImageResult
 
 __all__ = ["command"]
 
-_BATCH: Final = 16
 _MANY: Final = 5
 """From this many images on there is a progress bar."""
 
@@ -36,16 +35,24 @@ def command(
     ],
     *,
     output: Annotated[
-        OutputFormat, typer.Option("--format", help="Text, one JSON object an image, or CSV.")
+        OutputFormat, typer.Option("--format", help="Text, one JSON object per image, or CSV.")
     ] = "text",
     draw: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for images with the faces marked.")
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Save images with the faces marked: a file (.png, .jpg, .webp) for one image, or "
+            "a folder.",
+        ),
     ] = None,
     explain: Annotated[
         bool,
         typer.Option(
-            "--explain", help="Show where in each face the answer was found: with --draw or JSON."
+            "--explain", help="Show what in each face led to the answer; needs --draw or JSON."
         ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
     ] = False,
     options: RecognizerOptions,
 ) -> None:
@@ -55,17 +62,19 @@ def command(
     """
     from facial_expressions.cli.image_inputs import list_inputs
     from facial_expressions.inference.recognizer import load_recognizer
-    from facial_expressions.media.drawn_folder import DrawnFolder
+    from facial_expressions.media.marked_images import MarkedImages
 
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that is ignored anyway
     if explain and draw is None and output != "json":
-        raise typer.BadParameter("--explain needs --draw DIR or --format json to show it")
-    recognizer = load_recognizer(options)
+        raise typer.BadParameter("needs --draw or --format json.", param_hint="--explain")
     inputs = list_inputs(images)
-    folder = None if draw is None else DrawnFolder(draw, max_pixels=options.max_pixels)
+    if draw is not None:
+        _check_draw(draw, inputs, overwrite=overwrite)
+    recognizer = load_recognizer(options)
     if explain:
         recognizer.check_explains()
-    rows = _rows(recognizer, inputs, folder, explain=explain)
+    marked = None if draw is None else MarkedImages(draw)
+    rows = _rows(recognizer, inputs, marked, explain=explain)
     counts = _write(_with_progress(rows, len(inputs)), output, recognizer.classifier.labels.names)
     _summarise(counts, draw)
     if inputs and all(one.is_missing for one in inputs):
@@ -74,56 +83,72 @@ def command(
         raise typer.Exit(1)
 
 
+def _check_draw(draw: Path, inputs: Sequence[ImageInput], *, overwrite: bool) -> None:
+    """Refuse a file for many images, or one that cannot be written, before any work is done."""
+    from facial_expressions.cli.output_files import check_output
+    from facial_expressions.images import IMAGE_SUFFIXES
+    from facial_expressions.media.marked_images import MARKED_SUFFIXES, is_file_name
+
+    if is_file_name(draw):
+        if len(inputs) > 1:
+            problem = f"{draw} is one file for {len(inputs):,} images; name a folder."
+            raise typer.BadParameter(problem, param_hint="--draw")
+        sources = [one.path for one in inputs if one.path]
+        check_output(draw, "--draw", MARKED_SUFFIXES, sources=sources, overwrite=overwrite)
+    elif draw.suffix.lower() in IMAGE_SUFFIXES and not draw.exists():
+        problem = f"{draw}: marked images are written as {', '.join(MARKED_SUFFIXES)}."
+        raise typer.BadParameter(problem, param_hint="--draw")
+
+
 def _rows(
     recognizer: ExpressionRecognizer,
     inputs: Sequence[ImageInput],
-    folder: DrawnFolder | None,
+    marked: MarkedImages | None,
     *,
     explain: bool,
 ) -> Iterator[ImageResult]:
-    """Yield one result per input, in order."""
+    """Yield one result per input, in order, each as soon as it is there."""
     from dataclasses import replace
 
+    from facial_expressions.errors import ImageError
+    from facial_expressions.images import load_image
     from facial_expressions.results import ImageResult
 
-    attempted = [one for one in inputs if not one.skipped]
-    read: dict[str, Path | bytes] = {}
-
-    def sources() -> Iterator[Path | bytes]:
-        for one in attempted:
-            read[one.name] = one.read()
-            yield read[one.name]
-
-    answers = recognizer.recognize_rows(sources(), batch_size=_BATCH, explain=explain)
     for one in inputs:
         if one.skipped:
             yield ImageResult(one.name, "skipped", error=one.skipped)
-        else:
-            row = replace(next(answers), source=one.name)
-            source = read.pop(one.name)
-            if folder is not None and row.status == "ok":
-                folder.save(source, row.faces, row.explanations, name=one.name)
-            yield row
+            continue
+        source = one.read()
+        (row,) = recognizer.recognize_rows([source], explain=explain)
+        if marked is not None and row.status == "ok":
+            try:
+                image = load_image(source, max_pixels=recognizer.options.max_pixels)
+            except ImageError as error:  # it was there a moment ago
+                row = ImageResult(one.name, "rejected", error=str(error))
+            else:
+                path = marked.save(image, row.faces, row.explanations, name=one.inner)
+                row = replace(row, drawn=str(path))
+        yield replace(row, source=one.name)
 
 
 def _write(
     rows: Iterator[ImageResult], output: OutputFormat, labels: Sequence[str]
 ) -> Counter[str]:
     """Print the rows as they come; return how many there are of each status, and of faces."""
-    from facial_expressions.cli.result_rows import print_row, to_text
+    from facial_expressions.cli.result_rows import print_row, print_text
     from facial_expressions.rows import IMAGE, csv_header, to_csv, to_json
 
-    write: dict[OutputFormat, Callable[[ImageResult], str]] = {
-        "text": to_text,
-        "json": lambda row: to_json(IMAGE, row.to_dict()),
-        "csv": lambda row: to_csv(IMAGE, row.to_dict(), labels),
+    write: dict[OutputFormat, Callable[[ImageResult], None]] = {
+        "text": print_text,
+        "json": lambda row: print_row(to_json(IMAGE, row.to_dict())),
+        "csv": lambda row: print_row(to_csv(IMAGE, row.to_dict(), labels)),
     }
     counts: Counter[str] = Counter()
     if output == "csv":
         print_row(csv_header(IMAGE, labels))
     for row in rows:
         counts.update({row.status: 1, "faces": len(row.faces)})
-        print_row(write[output](row))
+        write[output](row)
     return counts
 
 

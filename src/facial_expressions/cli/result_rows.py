@@ -1,4 +1,4 @@
-"""Print rows: each at once, and as text for people."""
+"""Print rows: each at once, and as text for people, with colour bars on a terminal."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from facial_expressions.plain_text import one_line
+from facial_expressions.plain_text import counted, one_line
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from facial_expressions.results import Face, ImageResult
 
-__all__ = ["describe_counts", "print_row", "to_text"]
+__all__ = ["describe_counts", "print_row", "print_text", "to_text"]
 
 _MORE_THAN: Final = 0.05
 """Other expressions are named in text when they are more probable than this."""
+
+_BAR_CELLS: Final = 20
 
 
 def print_row(row: str) -> None:
@@ -40,31 +44,75 @@ def describe_counts(counts: Counter[str]) -> str:
         '0 images'
     """
     statuses = [name for name in ("ok", "rejected", "failed", "skipped") if counts[name]]
-    text = f"{sum(counts[name] for name in statuses):,} images"
+    text = counted(sum(counts[name] for name in statuses), "image")
     if statuses:
         parts = ", ".join(f"{counts[name]:,} {name}" for name in statuses)
-        text += f": {parts}; {counts['faces']:,} faces"
+        text += f": {parts}; {counted(counts['faces'], 'face')}"
     return text
+
+
+def print_text(row: ImageResult) -> None:
+    """Print a line for the image and one for each of its faces, at once.
+
+    On a terminal that shows colours a bar beside each face shows the shares of all expressions.
+    """
+    if not sys.stdout.isatty():
+        print_row(to_text(row))
+        return
+    from rich.console import Console
+
+    from facial_expressions.cli.streams import terminal_of
+
+    console = Console(file=terminal_of(sys.stdout), highlight=False, soft_wrap=True)
+    if console.color_system is None or console.no_color:
+        print_row(to_text(row))
+    else:
+        console.print(_colored(row))
 
 
 def to_text(row: ImageResult) -> str:
     """Return a line for the image and one for each of its faces."""
+    faces = (_face_parts(number, face) for number, face in enumerate(row.faces, 1))
+    return "\n".join([_image_line(row), *("".join(parts) for parts in faces)])
+
+
+def _colored(row: ImageResult) -> Text:
+    from rich.text import Text
+
+    from facial_expressions.colors import expression_color
+
+    text = Text(_image_line(row))
+    for number, face in enumerate(row.faces, 1):
+        answer, details = _face_parts(number, face)
+        text.append(f"\n{answer}  ")
+        done, drawn = 0.0, 0
+        for name, share in sorted(face.probabilities.items(), key=lambda item: -item[1]):
+            done += share
+            cells = min(round(done * _BAR_CELLS), _BAR_CELLS) - drawn
+            text.append("\N{FULL BLOCK}" * cells, "rgb({},{},{})".format(*expression_color(name)))
+            drawn += cells
+        text.append(details)
+    return text
+
+
+def _image_line(row: ImageResult) -> str:
     name = one_line(row.source)
     if row.status != "ok":
         return f"{name}  {row.status}: {one_line(' '.join(row.error.split()))}"
-    n = len(row.faces)
-    count = "no face" if n == 0 else "1 face" if n == 1 else f"{n} faces"
+    count = counted(len(row.faces), "face") if row.faces else "no face"
     if row.truncated:
         count += ", there may be more"
-    lines = [f"{name}  {row.width}x{row.height}  {count}"]
-    return "\n".join(lines + [_text_face(i, face) for i, face in enumerate(row.faces, 1)])
+    drawn = f"  drawn: {one_line(row.drawn)}" if row.drawn else ""
+    return f"{name}  {row.width}x{row.height}  {count}{drawn}"
 
 
-def _text_face(number: int, face: Face) -> str:
+def _face_parts(number: int, face: Face) -> tuple[str, str]:
+    """Return the answer for one face, and its details."""
     left, top, right, bottom = (round(value) for value in face.box.xyxy)
     why = ", ".join(reason for reason in face.reasons if reason != "unsure")
     doubt = f"  uncertain: {why}" if why else "  uncertain" if face.uncertain else ""
     others = sorted(face.probabilities.items(), key=lambda item: -item[1])[1:]
     named = ", ".join(f"{label} {value:.0%}" for label, value in others if value > _MORE_THAN)
-    text = f"  {number:>3}  {face.expression:<8} {face.confidence:>4.0%}{doubt}"
-    return f"{text}  at ({left}, {top})-({right}, {bottom})" + (f"  also {named}" if named else "")
+    details = f"{doubt}  at ({left}, {top})-({right}, {bottom})"
+    details += f"  also {named}" if named else ""
+    return f"  {number:>3}  {face.expression:<8} {face.confidence:>4.0%}", details

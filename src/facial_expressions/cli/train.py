@@ -68,6 +68,7 @@ def command(  # noqa: PLR0913 - one argument an option
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.cli.training_inputs import load_training_data
     from facial_expressions.errors import needs_extra
+    from facial_expressions.plain_text import counted
     from facial_expressions.training.recipe import Recipe
 
     loaded = Recipe.load(recipe, settings or [])
@@ -95,7 +96,7 @@ def command(  # noqa: PLR0913 - one argument an option
             callbacks=callbacks,
         )
     last = run.history[-1]
-    typer.echo(f"validation accuracy {last.val_accuracy:.4f} after {last.epoch} epochs")
+    typer.echo(f"validation accuracy {last.val_accuracy:.4f} after {counted(last.epoch, 'epoch')}")
     typer.echo(out)
 
 

@@ -27,6 +27,7 @@ from facial_expressions.data.reading import SIDE_PX, USAGES, Reading, make_readi
 from facial_expressions.errors import DatasetError, ImageError
 from facial_expressions.images import IMAGE_SUFFIXES, load_image
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet, canonical_label
+from facial_expressions.plain_text import counted
 
 __all__ = ["ClassFolders", "Photo", "find_class_folders", "iter_photos", "read_class_folders"]
 
@@ -132,11 +133,11 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
     order = ("train", "validation", "test", "")
     entries.sort(key=lambda entry: (order.index(entry.part), entry.source))
     left_out = [
-        f"class folder {folder}: no expression of ours, {count} images left out"
+        f"class folder {folder}: no expression of ours, {counted(count, 'image')} left out"
         for folder, count in sorted(unknown.items())
     ]
     if other:
-        left_out.append(f"{other} files that are no images left out")
+        left_out.append(f"{counted(other, 'file')} of other kinds left out")
     return ClassFolders(entries=tuple(entries), left_out=tuple(left_out))
 
 

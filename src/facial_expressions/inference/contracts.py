@@ -1,7 +1,7 @@
 """What detectors, classifiers and recognizers have to offer, so that others can take their place.
 
 A class fits by its methods and need not inherit from these. Imports neither NumPy nor Pillow, so
-that ``--help`` stays quick.
+that ``--help`` stays quick; nor the results, whose classes take a while to make.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from facial_expressions.results import Box, ImageResult, Point
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from facial_expressions.images import ImageSource
     from facial_expressions.labels import LabelSet
     from facial_expressions.preprocessing import Framing
+    from facial_expressions.results import Box, ImageResult, Point
 
 __all__ = [
     "Classifier",
@@ -41,6 +40,7 @@ class Detection:
             none.
 
     Examples:
+        >>> from facial_expressions.results import Box
         >>> Detection(Box(10, 20, 50, 70), 0.9).landmarks
         ()
     """

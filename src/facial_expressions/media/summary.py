@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from facial_expressions.plain_text import one_line, visible
+from facial_expressions.plain_text import counted, one_line, visible
 from facial_expressions.results import SCHEMA
 from facial_expressions.rows import DECIMALS, Column, as_row, rounded
 
@@ -111,8 +111,9 @@ class Summary:
         """Return a few lines for people."""
         mark = "" if self.status == "ok" else f", {self.status}"
         lines = [
-            f"{one_line(self.source)}: {self.duration_s:.2f} s, {self.n_frames} frames, "
-            f"{self.n_frames_without_face} without a face, {len(self.tracks)} tracks{mark}"
+            f"{one_line(self.source)}: {self.duration_s:.2f} s, {counted(self.n_frames, 'frame')}, "
+            f"{self.n_frames_without_face:,} without a face, "
+            f"{counted(len(self.tracks), 'track')}{mark}"
         ]
         for track in self.tracks:
             shares = ", ".join(f"{name} {share:.0%}" for name, share in track.shares.items())

@@ -76,7 +76,7 @@ FaceAnswer = _answer(
 ImageAnswer = _answer(
     "ImageAnswer",
     "The faces of one image, from left to right; an empty list when there is none.",
-    [column for column in IMAGE if column.name != "error"],
+    [column for column in IMAGE if column.name not in ("error", "drawn")],
     status=Literal["ok"],
     faces=FaceAnswer,
 )
