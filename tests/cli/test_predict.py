@@ -18,6 +18,7 @@ from PIL import Image
 
 from facial_expressions.cli.main import main
 from facial_expressions.colors import expression_color
+from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.results import Face
 
@@ -418,3 +419,48 @@ def test_the_input_is_never_drawn_over(
     assert code == 2
     assert "this is an input" in " ".join(err.split())
     assert path.read_bytes() == before
+
+
+@pytest.fixture
+def two_faces(tmp_path: Path, astronaut: Path) -> Path:
+    """The astronaut beside herself at half the size."""
+    with Image.open(astronaut) as photo:
+        whole = Image.new("RGB", (800, 512), "white")
+        whole.paste(photo.resize((256, 256)), (0, 0))
+        whole.paste(photo, (288, 0))
+    path = tmp_path / "two.png"
+    whole.save(path)
+    return path
+
+
+def test_largest_keeps_one_face_of_each_image(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, two_faces: Path
+) -> None:
+    _, out, _ = run(capsys, tiny_model, two_faces, "--format", "json")
+    small, large = rows_of(out)[0]["faces"]
+    assert small["box"][2] < 256 < large["box"][0]
+    _, out, _ = run(capsys, tiny_model, two_faces, "--format", "json", "--largest")
+    assert rows_of(out)[0]["faces"] == [large]
+
+
+def test_min_score_leaves_out_what_the_detector_is_less_sure_of(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, two_faces: Path
+) -> None:
+    _, out, _ = run(capsys, tiny_model, two_faces, "--format", "json")
+    scores = [face["detection_score"] for face in rows_of(out)[0]["faces"]]
+    between = str(sum(scores) / 2)
+    _, out, _ = run(capsys, tiny_model, two_faces, "--format", "json", "--min-score", between)
+    assert [face["detection_score"] for face in rows_of(out)[0]["faces"]] == [max(scores)]
+
+
+def test_crops_are_answered_as_the_classifier_answers_them(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, tmp_path: Path
+) -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
+    Image.fromarray(crop).save(tmp_path / "crop.png")
+    code, out, _ = run(capsys, tiny_model, tmp_path / "crop.png", "--crops", "--format", "json")
+    (face,) = rows_of(out)[0]["faces"]
+    expected = load_classifier(tiny_model).predict_proba(crop[None])[0]
+    assert code == 0
+    assert face["box"] == [0, 0, 48, 48]
+    assert list(face["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)

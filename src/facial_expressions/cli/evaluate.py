@@ -60,7 +60,9 @@ class _Source:
     command_line: str
 
 
-@takes_recognizer_options(without=("model", "labels", "min_confidence"))
+@takes_recognizer_options(
+    without=("model", "labels", "min_confidence", "min_score", "largest", "crops")
+)
 def command(  # noqa: PLR0913 - one argument per option
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A shipped model's name, or an .onnx file.")],

@@ -42,6 +42,9 @@ class RecognizerOptions:
             four times the time.
         min_confidence: Confidence under which an answer counts as uncertain, 0 to 1; None takes the
             model's own threshold.
+        min_score: Faces whose detection score is lower are left out, 0 to 1; None keeps all.
+        largest: Whether only the largest face of an image is kept.
+        crops: Whether each image is one face that is cropped already, so that none is searched.
         max_pixels: Images with more pixels are refused before they are decoded.
         detector: Name of a face detector, or one of your own, which is used as it is.
 
@@ -63,14 +66,16 @@ class RecognizerOptions:
     _: KW_ONLY
     labels: str | None = field(
         default=None,
-        metadata={"help": "Label set to answer in, fer2013 or ferplus, where the model has both."},
+        metadata={
+            "help": "Label set to answer in: people, fer2013 or ferplus, if the model has it."
+        },
     )
     tta: bool = field(
         default=False,
-        metadata={"help": "Answer with the mean of ten views of each face: slower."},
+        metadata={"help": "Average ten views of each face: slightly more accurate, slower."},
     )
     threads: int | None = field(
-        default=None, metadata={"help": "Threads per network; all cores if not set.", "min": 1}
+        default=None, metadata={"help": "Threads per network; default: all cores.", "min": 1}
     )
     device: str = field(
         default="cpu",
@@ -78,19 +83,30 @@ class RecognizerOptions:
     )
     small_faces: bool = field(
         default=False,
-        metadata={"help": "Find faces half as wide, in about four times the time."},
+        metadata={"help": "Find faces half as wide; takes about four times as long."},
     )
     min_confidence: float | None = field(
         default=None,
         metadata={
-            "help": "Answers less confident than this count as uncertain.",
+            "help": "Confidence below which an answer is uncertain.",
             "min": 0,
             "max": 1,
         },
     )
+    min_score: float | None = field(
+        default=None,
+        metadata={"help": "Ignore faces with a lower detection score.", "min": 0, "max": 1},
+    )
+    largest: bool = field(
+        default=False, metadata={"help": "Keep only the largest face of each image."}
+    )
+    crops: bool = field(
+        default=False,
+        metadata={"help": "Each image is one cropped face: classify it without detection."},
+    )
     max_pixels: int = field(
         default=MAX_PIXELS,
-        metadata={"help": "Larger images, or frames of a video, are rejected undecoded.", "min": 1},
+        metadata={"help": "Reject larger images and video frames before decoding.", "min": 1},
     )
     detector: str | FaceDetector = field(
         default="centerface", metadata={"help": "Name of the face detector."}

@@ -47,7 +47,7 @@ class ExpressionRecognizer:
     Args:
         classifier: What names a crop's expression.
         detector: What finds the faces.
-        options: Its ``min_confidence`` and ``max_pixels`` are what counts here; None takes the
+        options: Those that count after both are open, such as ``min_confidence``; None takes the
             defaults.
 
     Attributes:
@@ -105,7 +105,11 @@ class ExpressionRecognizer:
         Returns:
             The faces from left to right; an empty list when there is none.
         """
-        detections = self._detector.detect(image)
+        least = self.options.min_score or 0.0
+        detections = [one for one in self._detector.detect(image) if one.score >= least]
+        if self.options.largest:
+            detections.sort(key=lambda found: found.box.width * found.box.height)
+            detections = detections[-1:]
         return sorted(detections, key=lambda found: (found.box.left, found.box.top))
 
     def classify(self, image: NDArray[np.uint8], detections: Sequence[Detection]) -> list[Face]:

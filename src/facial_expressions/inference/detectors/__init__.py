@@ -57,6 +57,8 @@ def list_detectors() -> tuple[str, ...]:
 def open_detector(options: RecognizerOptions) -> FaceDetector:
     """Open the detector that options name; one that is an object already is returned as it is.
 
+    With ``crops`` no detector is opened: the whole image is the face.
+
     Args:
         options: Which, and how it runs.
 
@@ -67,6 +69,10 @@ def open_detector(options: RecognizerOptions) -> FaceDetector:
         >>> open_detector(RecognizerOptions(threads=1)).framing.box_height_fraction
         0.929
     """
+    if options.crops:
+        from facial_expressions.inference.detectors.whole_image import WholeImageDetector
+
+        return WholeImageDetector()
     if not isinstance(options.detector, str):
         return options.detector
     names = list_detectors()
