@@ -104,7 +104,7 @@ def test_c11_standard_input_is_no_input_of_a_batch(
     tiny_model: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     assert batch(tiny_model, "-", tmp_path / "rows") == 2
-    assert "no such input; received '-'" in capsys.readouterr().err
+    assert "-: not found" in capsys.readouterr().err
 
 
 @on_posix

@@ -107,9 +107,10 @@ def test_a_folder_without_images_is_exit_code_0(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["gone"], "no such input"),
-        (["there.tar.gz"], "decompress"),
-        (["."], "not empty"),
+        (["gone"], "gone: not found"),
+        (["none*.jpg"], "none*.jpg: no file matches this pattern"),
+        (["there.tar.gz"], "Decompress"),
+        (["."], "holds other files (mine.txt)"),
         ([".", "--address", "10.0.0.1:6379"], "--engine ray"),
         ([".", "--shard-size", "0"], "--shard-size"),
     ],

@@ -35,8 +35,22 @@ def test_info_prints_what_the_file_says_of_itself(
     assert head["calibration"]["uncertain_below"] == 0.4
     assert facts["preprocessing"]["size"] == 48
     assert facts["sha256"] == hashlib.sha256(tiny_model.read_bytes()).hexdigest()
-    _, text, _ = run(capsys, "info", tiny_model)
-    assert [line.split()[0] for line in text.splitlines()] == list(facts)
+
+
+def test_info_for_people_has_a_line_for_each_fact_and_no_json(
+    capsys: pytest.CaptureFixture[str], mapped_model: Path
+) -> None:
+    _, text, _ = run(capsys, "info", mapped_model)
+    lines = [line.strip() for line in text.splitlines()]
+    titles = [line for line in text.splitlines() if not line.startswith(" ")]
+    assert titles == ["tiny-mapped", "labels fer2013 (default)", "labels ferplus"]
+    assert (
+        f"SHA-256                       {hashlib.sha256(mapped_model.read_bytes()).hexdigest()}"
+        in lines
+    )
+    assert f"expressions                   {', '.join(FER2013)}" in lines
+    assert "uncertain below               40%" in lines
+    assert not {"{", "[", "_"} & set(text.replace(str(mapped_model), ""))
 
 
 def test_path_of_a_file_is_the_file(capsys: pytest.CaptureFixture[str], tiny_model: Path) -> None:

@@ -255,7 +255,7 @@ def test_c14_two_runs_do_not_write_into_one_output(tmp_path: Path, write_list: W
 
     def start_another(progress: BatchProgress) -> None:
         if progress.n_inputs is not None:
-            with pytest.raises(BatchError, match="another run writes"):
+            with pytest.raises(BatchError, match="another run is writing"):
                 batch_of_fives(paths, output, resume=True)
 
     assert batch_of_fives(paths, output, on_progress=start_another).counts["ok"] == 1

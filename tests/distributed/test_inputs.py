@@ -192,7 +192,7 @@ def test_other_files_are_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_a_missing_input_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BatchError, match="no such input"):
+    with pytest.raises(BatchError, match="not found"):
         InputListing(str(tmp_path / "gone"), OUT)
 
 

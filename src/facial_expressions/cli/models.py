@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from facial_expressions.plain_text import one_line
 
 if TYPE_CHECKING:
     from facial_expressions.inference.classifier import ExpressionClassifier
@@ -16,20 +19,22 @@ __all__ = ["app"]
 
 app = typer.Typer(help="List, describe, locate, verify and convert models.", no_args_is_help=True)
 
-ModelArgument = Annotated[str, typer.Argument(help="A shipped model's name, or a file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
+ModelArgument = Annotated[
+    str, typer.Argument(help="Name of a shipped model, or path of a model file.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @app.command(name="list", epilog="Example: facial-expressions models list")
 def list_(
     as_json: JsonOption = False,
     speed: Annotated[
-        bool, typer.Option("--speed", help="Time each model here instead of citing its report.")
+        bool, typer.Option("--speed", help="Measure ms/face on this machine.")
     ] = False,
 ) -> None:
-    """List the models in this package, the default first, with the figures of their reports.
+    """List the shipped models, the default first, with the figures of their reports.
 
-    Accuracy and ECE are those of the test images, ms/face is the time for one crop.
+    Accuracy and ECE were measured on the test images; ms/face is the time for one crop.
     """
     from facial_expressions.inference.model_store import list_models
 
@@ -50,22 +55,22 @@ def list_(
 
 @app.command(epilog="Example: facial-expressions models info standardized-cnn")
 def info(model: ModelArgument = "default", as_json: JsonOption = False) -> None:
-    """Print what a model file says of itself: heads, their labels and figures, input, licence."""
+    """Describe a model: its labels and their figures, input, training data, licence."""
     from facial_expressions.inference.classifier import load_classifier
-    from facial_expressions.plain_text import one_line
 
-    facts = _facts(load_classifier(model))
+    classifier = load_classifier(model)
     if as_json:
-        print(json.dumps(facts, ensure_ascii=False))
+        print(json.dumps(_facts(classifier), ensure_ascii=False))
         return
-    for name, value in facts.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        print(f"{name:<16}{one_line(text) or '-'}")
+    for title, facts in _described(classifier):
+        print(title)
+        for name, value in facts:
+            print(f"  {name:<30}{one_line(value) or '-'}")
 
 
 @app.command(epilog="Example: facial-expressions models path")
 def path(model: ModelArgument = "default") -> None:
-    """Print where a model's file lies."""
+    """Print the path of a model's file."""
     from facial_expressions.inference.model_store import resolve
 
     print(resolve(model)[0])
@@ -74,12 +79,12 @@ def path(model: ModelArgument = "default") -> None:
 @app.command(epilog="Example: facial-expressions models verify")
 def verify(
     model: Annotated[
-        str | None, typer.Argument(help="A name or file; without it, every shipped model.")
+        str | None, typer.Argument(help="Name or file; default: every shipped model.")
     ] = None,
 ) -> None:
-    """Check models: the digest of those that ship, that each opens, and a first answer.
+    """Check that models are intact and run.
 
-    Without a name also the face detector.
+    Without a name, also checks the face detector.
     """
     from facial_expressions.inference.classifier import load_classifier
     from facial_expressions.inference.detectors.centerface import (
@@ -98,12 +103,12 @@ def verify(
 
 @app.command(epilog="Example: facial-expressions models convert old.onnx new.onnx")
 def convert(
-    old: Annotated[Path, typer.Argument(help="A model file of format 1.")],
-    new: Annotated[Path, typer.Argument(help="The model file of today's format to write.")],
+    old: Annotated[Path, typer.Argument(help="Model file of format 1.")],
+    new: Annotated[Path, typer.Argument(help="Model file to write, in the current format.")],
 ) -> None:
-    """Write a model file of format 1, which is no longer read, as one of format 2.
+    """Convert a model file of format 1, which is no longer read, to format 2.
 
-    Its outputs get other names; its answers stay the same. Needs the extra train.
+    Its answers stay the same. Needs the extra train.
     """
     from facial_expressions.errors import needs_extra
 
@@ -170,3 +175,42 @@ def _facts(classifier: ExpressionClassifier) -> dict[str, Any]:
     facts = asdict(classifier.metadata)
     file = {"path": str(classifier.path), "sha256": file_sha256(classifier.path)}
     return {"name": facts["name"], **file, **facts}
+
+
+def _described(classifier: ExpressionClassifier) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield what a model says of itself for people: a title, and lines of name and value."""
+    facts, metadata = _facts(classifier), classifier.metadata
+    side = metadata.preprocessing.size
+    yield (
+        one_line(metadata.name),
+        [
+            ("file", f"{facts['path']} ({classifier.path.stat().st_size / 1e6:.1f} MB)"),
+            ("SHA-256", facts["sha256"]),
+            ("network", f"{metadata.architecture}, grey crops of {side}x{side} pixels"),
+            ("training data", metadata.data),
+            ("licence", metadata.licence),
+            ("written by", metadata.created_with),
+        ],
+    )
+    for head in metadata.heads:
+        mark = " (default)" if head.name == metadata.default_head else ""
+        yield (
+            f"labels {one_line(head.name)}{mark}",
+            [
+                ("expressions", ", ".join(head.labels)),
+                ("uncertain below", f"{head.calibration.uncertain_below:.0%}"),
+                *(
+                    (name.replace("_", " "), _figure(name, head.figures[name]))
+                    for name in head.figures
+                ),
+            ],
+        )
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").replace("ece", "ECE").replace("nll", "NLL")
+
+
+def _figure(name: str, value: float) -> str:
+    """Write accuracies and shares as percentages, errors and losses as numbers."""
+    return f"{value:.2%}" if name.endswith(("accuracy", "share", "f1")) else f"{value:.4f}"

@@ -228,8 +228,8 @@ def _begin(
         return manifest
     if not resume:
         raise BatchError(
-            f"the output folder holds a batch already; received one with {manifest.n_rows:,} of "
-            f"{manifest.n_inputs:,} rows; add --resume to go on, or name a new folder"
+            f"the output folder already holds a batch with {manifest.n_rows:,} of "
+            f"{manifest.n_inputs:,} rows. Add --resume to continue it, or name a new folder"
         )
     differing = [
         f"{name} {described.get(name)!r}, it was begun with {manifest.options.get(name)!r}"
@@ -238,8 +238,8 @@ def _begin(
     ]
     if differing:
         raise BatchError(
-            f"a batch is resumed with the options that it was begun with; received "
-            f"{'; '.join(differing)}; give the same, or name a new folder"
+            f"the options differ from those this batch was started with: "
+            f"{'; '.join(differing)}. Use the same, or name a new folder"
         )
     folder.check_inputs(listing, on_input)
     return manifest

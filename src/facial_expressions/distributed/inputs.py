@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from facial_expressions.errors import BatchError
+from facial_expressions.errors import BatchError, system_reason
 from facial_expressions.images import IMAGE_SUFFIXES
+from facial_expressions.plain_text import shown
 from facial_expressions.results import Status
 
 __all__ = ["BatchInput", "InputListing"]
@@ -92,7 +93,7 @@ class InputListing:
     Examples:
         >>> list(InputListing("no-such-folder", Path("out")))
         Traceback (most recent call last):
-        facial_expressions.errors.BatchError: no such input; received 'no-such-folder'; ...
+        facial_expressions.errors.BatchError: no-such-folder: not found
     """
 
     def __init__(self, source: str, output: Path) -> None:
@@ -100,8 +101,11 @@ class InputListing:
         self._output = os.path.realpath(output)
         self._path = Path(source)
         self.n_left_out = 0
-        if not os.path.lexists(source) and not _WILDCARDS & set(source):
-            raise BatchError(f"no such input; received {source!r}; check the path")
+        if not os.path.lexists(source):
+            if not _WILDCARDS & set(source):
+                raise BatchError(f"{shown(source)}: not found")
+            if next(glob.iglob(source, recursive=True), None) is None:  # noqa: PTH207
+                raise BatchError(f"{shown(source)}: no file matches this pattern")
         if not self._path.is_dir() and os.path.lexists(source):
             self._check_file()
 
@@ -117,15 +121,11 @@ class InputListing:
     def _check_file(self) -> None:
         name = self._path.name.lower()
         if name.endswith(_COMPRESSED):
-            raise BatchError(
-                f"a compressed archive cannot be read from the middle; received {self._source!r}; "
-                "decompress it to a .tar first"
-            )
+            raise BatchError(f"{shown(self._source)}: compressed archive. Decompress it to .tar")
         if self._path.suffix.lower() not in {*_LISTS, *IMAGE_SUFFIXES, _TAR}:
             raise BatchError(
-                "the input is a folder, a glob, a list of paths "
-                f"({', '.join(_LISTS)}), a .tar archive or an image; received "
-                f"{self._source!r}; name one of these"
+                f"{shown(self._source)}: not supported. Give a folder, a quoted pattern, a list of "
+                f"paths ({', '.join(_LISTS)}), a .tar archive or an image"
             )
 
     def _expand_all(self) -> Iterator[BatchInput]:
@@ -181,10 +181,10 @@ class InputListing:
         elif kind == "file":
             yield BatchInput(path, is_listed=True)
         elif kind == "broken link":
-            error = f"a link to a file that is not there; received {path}; mend or remove the link"
+            error = f"{shown(path)}: the link leads nowhere"
             yield BatchInput(path, status="rejected", error=error)
         else:
-            error = f"no regular file; received {path}; name images only"
+            error = f"{shown(path)}: a device or pipe, not an image file"
             yield BatchInput(path, status="skipped", error=error)
 
     def _members(self, archive: str) -> Iterator[BatchInput]:
@@ -198,9 +198,8 @@ class InputListing:
                         continue
                     one = BatchInput(f"{archive}/{name}", archive, member.offset_data, member.size)
                     yield _skip_again(one) if seen.add(name) else one
-        except tarfile.TarError as error:
-            reason = f"received {archive}: {error}; copy it again, or decompress it"
-            reason = f"the archive is damaged or compressed; {reason}"
+        except tarfile.TarError:
+            reason = f"{shown(archive)}: the archive is damaged or compressed"
             yield BatchInput(archive, status="rejected", error=reason)
         except OSError as error:
             yield BatchInput(archive, status="failed", error=_unreadable("archive", archive, error))
@@ -231,29 +230,29 @@ def _read_csv(lines: Iterator[str], path: Path) -> Iterator[BatchInput]:
     column = next((header.index(name) for name in _PATH_NAMES if name in header), None)
     if column is None:
         raise BatchError(
-            f"a CSV of paths needs a column {' or '.join(_PATH_NAMES)}; received {path} with "
-            f"columns {header[:10]}; name one so, or use a plain text with a path per line"
+            f"{shown(path)}: a CSV of paths needs a column named {' or '.join(_PATH_NAMES)}; "
+            f"received {header[:10]}"
         )
     for row in rows:
         if row and len(row) > column and row[column]:
             yield BatchInput(row[column])
         elif row:
-            error = f"no path in this line; received {len(row)} columns; name a path or drop it"
+            error = "no path in this line"
             yield BatchInput(f"{path}:{rows.line_num}", status="rejected", error=error)
 
 
 def _parse_json(line: str, where: str) -> BatchInput:
     try:
         value = json.loads(line)
-    except ValueError as error:
-        reason = f"this line is no JSON; received {error}; mend it or drop it"
+    except ValueError:
+        reason = f"this line is not JSON; received {line[:80]!r}"
         return BatchInput(where, status="rejected", error=reason)
     if isinstance(value, dict):
         value = next((value[name] for name in _PATH_NAMES if name in value), None)
     if isinstance(value, str) and value:
         return BatchInput(value)
-    needed = f"give it a key {' or '.join(_PATH_NAMES)}"
-    reason = f"no path in this line; received {line[:80]!r}; {needed}"
+    needed = f"it needs a key {' or '.join(_PATH_NAMES)}"
+    reason = f"no path in this line; {needed}; received {line[:80]!r}"
     return BatchInput(where, status="rejected", error=reason)
 
 
@@ -277,7 +276,7 @@ class _Seen:
 
 
 def _skip_again(one: BatchInput) -> BatchInput:
-    return replace(one, status="skipped", error="it was named before")
+    return replace(one, status="skipped", error="named before")
 
 
 def _suffix(path: str) -> str:
@@ -299,4 +298,4 @@ def _kind_of(entry: os.DirEntry[str] | Path) -> str:
 
 def _unreadable(what: str, path: str, error: OSError) -> str:
     kind = "permission" if isinstance(error, PermissionError) else "reading"
-    return f"{kind}: the {what} cannot be read; received {path}: {error.strerror}; check its rights"
+    return f"{kind}: the {what} {shown(path)} cannot be read: {system_reason(error)}"

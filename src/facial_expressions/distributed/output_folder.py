@@ -37,6 +37,7 @@ from facial_expressions.files import (
     write_file,
 )
 from facial_expressions.parquet_rows import ParquetRows
+from facial_expressions.plain_text import shown
 from facial_expressions.rows import IMAGE
 
 __all__ = [
@@ -127,7 +128,7 @@ class OutputFolder:
         except OSError as error:
             os.close(self._lock)
             raise BatchError(
-                f"another run writes into this folder; received {self._path}; wait for it, or name "
+                f"{shown(self._path)}: another run is writing to this folder. Wait for it, or name "
                 "another folder"
             ) from error
         remove_leftovers(self._path)
@@ -160,8 +161,8 @@ class OutputFolder:
             manifest = BatchManifest(**_known_schema(data), shards=shards)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BatchError(
-                f"the manifest of this batch is damaged; received {path}: {error}; begin anew in "
-                "another folder"
+                f"{shown(path)}: the manifest of this batch is damaged. Start again in another "
+                "folder"
             ) from error
         whole = {number: one for number, one in shards.items() if self._is_whole(number, one)}
         return replace(manifest, shards=whole)
@@ -211,9 +212,9 @@ class OutputFolder:
         for number, (new, old) in enumerate(itertools.zip_longest(now, self._read_lines()), 1):
             if new != old:
                 raise BatchError(
-                    "the inputs are not those that this batch was begun with; received as input "
-                    f"{number} {_named(new)}, then it was {_named(old)}; restore them, or begin "
-                    "anew in another folder"
+                    f"the inputs have changed since this batch was started: input {number} is "
+                    f"{_named(new)}, it was {_named(old)}. Restore them, or start again in another "
+                    "folder"
                 )
             on_input(number)
 
@@ -238,8 +239,8 @@ class OutputFolder:
         foreign = [p.name for p in self._path.iterdir() if p.name not in ours and p.suffix != PART]
         if foreign:
             raise BatchError(
-                f"the output folder is not empty and holds no batch; received {self._path} with "
-                f"{min(foreign)!r}; name a new folder"
+                f"{shown(self._path)}: the output folder holds other files "
+                f"({shown(min(foreign))}). Name a new folder"
             )
 
     def _is_whole(self, number: int, entry: ShardEntry) -> bool:

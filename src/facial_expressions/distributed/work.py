@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from facial_expressions.distributed.inputs import BatchInput
+from facial_expressions.errors import system_reason
 from facial_expressions.inference.contracts import RowRecognizer
+from facial_expressions.plain_text import shown
 from facial_expressions.results import ImageResult, Status
 from facial_expressions.rows import IMAGE, to_json
 
@@ -68,7 +70,7 @@ def row_line(result: ImageResult) -> RowLine:
         result: One input's result.
 
     Examples:
-        >>> row_line(ImageResult("a.jpg", "skipped", error="it was named before")).status
+        >>> row_line(ImageResult("a.jpg", "skipped", error="named before")).status
         'skipped'
     """
     return RowLine(to_json(IMAGE, result.to_dict()), result.status, len(result.faces))
@@ -115,14 +117,14 @@ def _read(one: BatchInput, root: Path) -> Path | bytes | ImageResult:
             path.open("rb").close()
     except FileNotFoundError:
         if one.is_listed or one.archive:
-            reason = f"received {path}, which was there when the inputs were listed; restore it"
-            return ImageResult(one.source, "failed", error=f"vanished: the file is gone; {reason}")
+            reason = f"vanished: {shown(path)} was there when the inputs were listed"
+            return ImageResult(one.source, "failed", error=reason)
     except PermissionError:
-        reason = f"permission: the file may not be read; received {path}; change its rights"
+        reason = f"permission: {shown(path)} cannot be read"
         return ImageResult(one.source, "failed", error=reason)
     except (OSError, ValueError) as error:
         if one.archive:
-            reason = f"the archive cannot be read; received {path}: {error}; copy it again"
+            reason = f"{shown(path)}: the archive cannot be read: {system_reason(error)}"
             return ImageResult(one.source, "failed", error=reason)
     return path  # whatever else is wrong with it, the recognizer says so
 
@@ -130,8 +132,8 @@ def _read(one: BatchInput, root: Path) -> Path | bytes | ImageResult:
 def _read_member(one: BatchInput, archive: Path) -> bytes | ImageResult:
     if one.n_bytes > MAX_MEMBER_BYTES:
         reason = (
-            f"the file is too large; received {one.n_bytes:,} bytes, allowed are "
-            f"{MAX_MEMBER_BYTES:,}; shrink the image"
+            f"{shown(one.source)}: too large ({one.n_bytes:,} bytes); at most "
+            f"{MAX_MEMBER_BYTES:,} are read"
         )
         return ImageResult(one.source, "rejected", error=reason)
     with archive.open("rb") as file:
