@@ -76,7 +76,7 @@ def test_c05_c07_c09_a_folder_of_oddities_has_one_exact_row_per_image(
         b"self.png": "rejected", b"null.png": "skipped", b"pipe.png": "skipped",
         b"s.png": "skipped",
     }  # fmt: skip
-    assert "12 rows were there from before" in capsys.readouterr().err
+    assert "12 rows from before" in capsys.readouterr().err
 
 
 def test_c03_c08_a_list_with_missing_and_repeated_entries_has_a_row_for_each(

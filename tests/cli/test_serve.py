@@ -9,8 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def post(port: int, body: bytes, content_type: str = "image/png") -> int:
         connection.close()
         if b"not_ready" not in text:
             return response.status
+
+
+def ask(
+    port: int, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, str]]:
+    """Return the status and the headers of an answer, by their names in lower case."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}
 
 
 def files(folder: Path) -> dict[str, int]:
@@ -115,3 +127,47 @@ def test_a_missing_model_is_exit_code_3() -> None:
     assert done.returncode == 3
     assert "no-such.onnx" in done.stderr
     assert "serving" not in done.stderr
+
+
+def test_a_page_of_an_allowed_site_may_use_the_api(model: str, tmp_path: Path) -> None:
+    """What a browser asks and sends for ``fetch`` from another site, and what lets it read."""
+    options = ("--allow-origin", "https://site.example", "--model", model)
+    with serving(*options, folder=tmp_path) as (_, port, _):
+        post(port, png())
+
+        sent = {"Content-Type": "image/png", "Sec-Fetch-Site": "cross-site"}
+        asked = {"Access-Control-Request-Method": "POST", "Origin": "https://site.example"}
+        status, headers = ask(port, "OPTIONS", "/v1/recognize", **asked)
+        assert (status, headers["access-control-allow-methods"]) == (204, "GET, POST")
+        found = [
+            ask(port, "POST", "/v1/recognize", png(), Origin=f"https://{site}.example", **sent)
+            for site in ("site", "other")
+        ]
+        assert [status for status, _ in found] == [200, 403]
+        named = [headers.get("access-control-allow-origin") for _, headers in found]
+        assert named == ["https://site.example", None]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the browser is a shell script")
+def test_behind_a_prefix_and_with_the_page_opened(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\nprintf "%s" "$1" > "$0.part"; mv "$0.part" "$0.opened"\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    options = ("--root-path", "faces/", "--open", "--host", "0.0.0.0", "--model", model)
+    with serving(*options, folder=tmp_path) as (_, port, _):
+        for path in ("/faces/healthz", "/healthz", "/faces/"):
+            assert ask(port, "GET", path)[0] == 200, path
+        opened = tmp_path / "browser.opened"
+        until = time.monotonic() + 30
+        while not opened.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert opened.read_text() == f"http://127.0.0.1:{port}"
+
+
+def test_an_origin_that_is_none_is_wrong_usage() -> None:
+    done = run("--allow-origin", "*")
+    assert done.returncode == 2
+    assert "*: not an origin." in done.stderr

@@ -102,7 +102,8 @@ def test_a_glob_finds_images_and_archives(tmp_path: Path) -> None:
         str(tmp_path / "x/y/a.png"),
     ]
     assert listing.n_left_out == 1
-    assert sources(f"{tmp_path}/*.bmp") == []
+    with pytest.raises(BatchError, match=r"\*\.bmp: no file matches this pattern"):
+        sources(f"{tmp_path}/*.bmp")
 
 
 def test_a_name_with_wildcards_that_exists_is_that_file(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_csv_and_json_lines_name_their_path(tmp_path: Path) -> None:
 
 def test_a_csv_without_a_column_of_paths_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("label,image\nhappy,a.jpg\n")
-    with pytest.raises(BatchError, match="needs a column path"):
+    with pytest.raises(BatchError, match="needs a column named path"):
         list(InputListing(str(tmp_path / "a.csv"), OUT))
 
 
@@ -187,7 +188,7 @@ def test_a_damaged_archive_gives_its_whole_members_and_a_rejected_row(tmp_path: 
 @pytest.mark.parametrize("name", ["a.tar.gz", "notes.md", "data.zip"])
 def test_other_files_are_refused(tmp_path: Path, name: str) -> None:
     touch(tmp_path, name)
-    with pytest.raises(BatchError, match="received"):
+    with pytest.raises(BatchError, match=r"not supported|Decompress"):
         InputListing(str(tmp_path / name), OUT)
 
 

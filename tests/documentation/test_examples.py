@@ -32,6 +32,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, astronaut: Path) -> Path:
     """A folder with the files that the pages speak of; the data set is a tiny synthetic one."""
     folder = tmp_path_factory.mktemp("files")
     Image.open(astronaut).save(folder / "photo.jpg", quality=95)
+    Image.open(astronaut).crop((170, 60, 280, 170)).save(folder / "crop.png")
     (folder / "photos" / "inner").mkdir(parents=True)
     shutil.copy(folder / "photo.jpg", folder / "photos" / "inner" / "one.jpg")
     (folder / "list.csv").write_text("path\nphotos/inner/one.jpg\n", encoding="utf-8")

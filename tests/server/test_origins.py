@@ -72,3 +72,27 @@ def test_a_form_is_read_or_refused_whatever_its_bytes(
 ) -> None:
     body = WHOLE[:start] + noise + WHOLE[end:]
     assert status_of_form(body, content_type.encode("latin-1")) in (200, 400)
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("https://site.example", True),
+        ("HTTPS://SITE.EXAMPLE", True),
+        ("http://site.example", False),
+        ("https://site.example:8443", False),
+        ("https://site.example.evil.example", False),
+        ("null", False),
+        (None, False),
+    ],
+)
+def test_another_site_is_allowed_by_its_exact_origin(origin: str | None, allowed: bool) -> None:
+    assert HostNames(origins=["https://Site.example"]).allows(origin) == allowed
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "site.example", "https://a/b", "https://*.a", "file://a", ""]
+)
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    with pytest.raises(ValueError, match="not an origin"):
+        HostNames(origins=[origin])

@@ -22,23 +22,41 @@ _MAX_PIXELS = 50_000_000
 
 
 @takes_recognizer_options(threads=_THREADS, max_pixels=_MAX_PIXELS)
-def command(
+def command(  # noqa: PLR0913 - one argument per option
     *,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; others than loopback open it to the network.")
+        str,
+        typer.Option(
+            help="Address to listen on; any but loopback opens the server to the network."
+        ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port to listen at; 0 takes a free one.")
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 picks a free one.")
     ] = 8000,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A further name to be asked for by; may be repeated."),
+        typer.Option(metavar="NAME", help="Additional host name to accept; may be repeated."),
     ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="Site whose pages may use the API (CORS), as https://example.org; may be "
+            "repeated.",
+        ),
+    ] = None,
+    root_path: Annotated[
+        str,
+        typer.Option(metavar="PATH", help="Path prefix under which a proxy serves it, as /faces."),
+    ] = "",
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open the page in the default browser.")
+    ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Images at one time; without it, one per core.")
+        int | None, typer.Option(min=1, help="Images processed at a time; default: one per core.")
     ] = None,
     max_waiting: Annotated[
-        int, typer.Option(min=1, help="Images that may wait; further ones are turned away.")
+        int, typer.Option(min=1, help="Images that may wait; more are refused.")
     ] = 32,
     max_upload_mb: Annotated[int, typer.Option(min=1, help="Largest request in MiB.")] = 10,
     options: RecognizerOptions,
@@ -57,6 +75,11 @@ def command(
         from facial_expressions.server.limits import MEBIBYTE, ServerLimits
         from facial_expressions.server.origins import HostNames, is_loopback
 
+    try:
+        hosts = HostNames(host, allow_host or (), allow_origin or ())
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--allow-origin") from error
+    prefix = f"/{root_path.strip('/')}" if root_path.strip("/") else ""
     limits = ServerLimits(
         body_bytes=max_upload_mb * MEBIBYTE,
         pixels=options.max_pixels,
@@ -64,13 +87,24 @@ def command(
         waiting=max_waiting,
     )
     with open_listener(host, port) as listener:
-        app = create_app(load_recognizer(options), limits, hosts=HostNames(host, allow_host or ()))
+        app = create_app(load_recognizer(options), limits, hosts=hosts, root_path=prefix)
         for chatty in ("uvicorn", "python_multipart"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
         if not is_loopback(host):
             _warn(host)
         print(f"serving on {url_of(listener)} (Ctrl-C stops)", file=sys.stderr, flush=True)
+        if open_page:
+            _open_page(url_of(listener))
         build_server(app, limits).run(sockets=[listener])
+
+
+def _open_page(url: str) -> None:
+    """Show the page; the socket is open, so the browser waits until it is served."""
+    import threading
+    import webbrowser
+
+    url = url.replace("//0.0.0.0", "//127.0.0.1").replace("//[::]", "//[::1]")
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
 
 def _warn(host: str) -> None:

@@ -57,6 +57,7 @@ def create_app(
     limits: ServerLimits | None = None,
     *,
     hosts: HostNames | None = None,
+    root_path: str = "",
 ) -> FastAPI:
     """Build the application.
 
@@ -64,6 +65,8 @@ def create_app(
         recognizer: What finds faces and names their expressions; shared by all requests.
         limits: What a request may cost; None takes the defaults.
         hosts: The names the server may be asked for; None takes those of loopback.
+        root_path: Path prefix under which a proxy serves it, as ``/faces``; the proxy may strip it
+            or not.
 
     Examples:
         >>> from facial_expressions.inference.recognizer import load_recognizer
@@ -78,6 +81,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        root_path=root_path,
         lifespan=_lifespan,
         exception_handlers={HTTPException: _raise_to_guard},
     )
@@ -85,7 +89,8 @@ def create_app(
     app.include_router(router)
     app.router.routes.extend(page_routes())
     routes = frozenset(app.openapi()["paths"]) | frozenset(PAGE_FILES)
-    app.add_middleware(Guard, hosts=hosts or HostNames(), metrics=service.metrics, routes=routes)
+    app.add_middleware(Guard, hosts=hosts or HostNames(), metrics=service.metrics, routes=routes,
+                       root_path=root_path)  # fmt: skip
     return app
 
 

@@ -15,6 +15,7 @@ import uuid
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facial_expressions.server.failures import RequestError, from_status
@@ -42,6 +43,13 @@ SECURITY_HEADERS: Final = {
 }
 """Sent with every answer; an answer's own value for one of them stays."""
 
+_PREFLIGHT: Final = {
+    "access-control-allow-methods": "GET, POST",
+    "access-control-allow-headers": "content-type",
+    "access-control-max-age": "600",
+}
+"""Says to another site's page what it may send."""
+
 _READING_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 HEADER_BYTES: Final = 16 * 1024
 """Request line and headers together may have this many bytes."""
@@ -61,25 +69,38 @@ class Guard:
         hosts: The names under which the server may be asked for.
         metrics: Counts every answer.
         routes: Addresses that metrics tell apart.
+        root_path: Prefix that a proxy may leave before them.
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: HostNames, metrics: ServerMetrics, routes: frozenset[str]
+        self,
+        app: ASGIApp,
+        *,
+        hosts: HostNames,
+        metrics: ServerMetrics,
+        routes: frozenset[str],
+        root_path: str = "",
     ) -> None:
         self._app = app
         self._hosts = hosts
         self._metrics = metrics
         self._routes = routes
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send)
+        origin = Headers(scope=scope).get("origin")
+        allowed = origin if self._hosts.allows(origin) else None
+        exchange = _Exchange(scope, receive, send, allowed_origin=allowed)
         start = time.perf_counter()
         try:
-            self._check(scope, Headers(scope=scope))
+            self._check(scope, Headers(scope=scope), is_allowed=allowed is not None)
+            if allowed and scope["method"] == "OPTIONS":
+                await Response(None, 204, _PREFLIGHT)(scope, receive, exchange.send)
+                return
             method = "GET" if scope["method"] == "HEAD" else scope["method"]  # no body is sent
             await self._app({**scope, "method": method}, exchange.receive, exchange.send)
         except RequestError as error:
@@ -90,13 +111,14 @@ class Guard:
                 raise
             bug = RequestError(500, "internal_error", "The server made a mistake; it was noted.")
             await bug.response(exchange.id)(scope, receive, exchange.send)
-        route = scope["path"] if scope["path"] in self._routes else "other"
+        path = scope["path"].removeprefix(self._root_path)
+        route = path if path in self._routes else "other"
         self._metrics.count_request(route, exchange.status)
         took_ms = (time.perf_counter() - start) * 1000
         logger.info("%s %s %d %s %.0f ms", exchange.id, route, exchange.status,
                     scope["method"], took_ms)  # fmt: skip
 
-    def _check(self, scope: Scope, headers: Headers) -> None:
+    def _check(self, scope: Scope, headers: Headers, *, is_allowed: bool) -> None:
         """Turn away what is not for us, before anything of its body is taken."""
         method, host = scope["method"], headers.get("host", "")
         if scope["http_version"] not in _VERSIONS:
@@ -104,14 +126,16 @@ class Guard:
         lines = [scope["raw_path"], scope["query_string"], *itertools.chain(*scope["headers"])]
         if sum(map(len, lines)) > HEADER_BYTES:
             raise RequestError(431, "too_many_headers", "The headers are too large.")
-        if scope.get("state", {}).get("is_crowded") and scope["path"] not in _ALWAYS_ANSWERED:
+        if scope.get("state", {}).get("is_crowded") and not scope["path"].endswith(
+            _ALWAYS_ANSWERED
+        ):
             raise RequestError(503, "crowded", "The server has too many connections; try again.")
         if not self._hosts.accepts(host):
             raise RequestError(421, "unknown_host", "This server does not go by that name.")
         if "websocket" in headers.get("upgrade", "").lower():
             raise RequestError(426, "no_websocket", "There are no web sockets here.")
         own = is_own_origin(host, headers.get("origin"), headers.get("sec-fetch-site"))
-        if method not in _READING_METHODS and not own:
+        if method not in _READING_METHODS and not (own or is_allowed):
             raise RequestError(403, "foreign_origin", "Only this server's own page may do that.")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise RequestError(415, "encoded_body", "Send the body as it is, not compressed.")
@@ -120,10 +144,13 @@ class Guard:
 class _Exchange:
     """One request and its answer: adds headers, and ends politely when the body was not taken."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, allowed_origin: str | None
+    ) -> None:
         headers = Headers(scope=scope)
         self.id = uuid.uuid4().hex[:16]
         self.status = 0
+        self._allowed_origin = allowed_origin
         self._receive = receive
         self._send = send
         self._body_follows = (
@@ -147,6 +174,10 @@ class _Exchange:
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
             headers["x-request-id"] = self.id
+            if self._allowed_origin:
+                headers["access-control-allow-origin"] = self._allowed_origin
+                headers["access-control-expose-headers"] = "x-request-id"
+                headers["vary"] = "Origin"
             if self._body_follows:
                 headers["connection"] = "close"
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)

@@ -8,9 +8,12 @@ costs something may come from our own page only. Programs send no ``Origin`` and
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
+
+from facial_expressions.plain_text import shown
 
 __all__ = ["HostNames", "is_loopback", "is_own_origin"]
 
@@ -24,6 +27,10 @@ class HostNames:
         bound_to: The address it listens at. Loopback takes loopback names only; any other also
             takes every numeric address (a rebound name is never one) and the machine's own name.
         more: Further names.
+        origins: Origins of pages on other sites that may use the API, as ``https://example.org``.
+
+    Raises:
+        ValueError: An origin is not a scheme and a host.
 
     Examples:
         >>> names = HostNames("127.0.0.1")
@@ -31,15 +38,22 @@ class HostNames:
         (True, False)
     """
 
-    def __init__(self, bound_to: str = "127.0.0.1", more: Iterable[str] = ()) -> None:
+    def __init__(
+        self, bound_to: str = "127.0.0.1", more: Iterable[str] = (), origins: Iterable[str] = ()
+    ) -> None:
         self._any_address = not is_loopback(bound_to)
         own = {bound_to, socket.gethostname()} if self._any_address else {bound_to}
         self._names = _LOOPBACK | {name.lower() for name in (*own, *more)}
+        self._origins = frozenset(map(_checked_origin, origins))
 
     def accepts(self, host: str) -> bool:
         """Tell whether a ``Host`` header, with or without port, names this server."""
         name = _hostname(f"//{host}")
         return name in self._names or (self._any_address and _is_address(name))
+
+    def allows(self, origin: str | None) -> bool:
+        """Tell whether an ``Origin`` header is that of another site that may use the API."""
+        return (origin or "").lower() in self._origins
 
 
 def is_own_origin(host: str, origin: str | None, fetch_site: str | None) -> bool:
@@ -68,6 +82,14 @@ def is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True
     return _is_address(host) and ipaddress.ip_address(host).is_loopback
+
+
+def _checked_origin(origin: str) -> str:
+    if not re.fullmatch(r"https?://[^/?#@\s*]+", origin):
+        raise ValueError(
+            f"{shown(origin)}: not an origin. Give scheme and host, such as https://example.org"
+        )
+    return origin.lower()
 
 
 def _hostname(url: str) -> str:
