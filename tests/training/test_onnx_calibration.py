@@ -79,6 +79,27 @@ def test_a_second_map_takes_the_place_of_the_first_and_none_takes_it_out() -> No
     np.testing.assert_array_equal(run(model, logits), run(plain, logits))
 
 
+def test_a_constant_that_another_head_shares_stays_with_that_head() -> None:
+    """Optimizers keep equal constants once; then one head's map is changed, and taken out."""
+    model = softmax_graph()
+    model.graph.node.append(helper.make_node("Softmax", ["logits"], ["other"]))
+    model.graph.output.insert(0, onnx.ValueInfoProto())
+    model.graph.output[0].CopyFrom(model.graph.output[1])
+    model.graph.output[0].name = "other"
+    set_top_label_map(model, "answer", MAP)
+    set_top_label_map(model, "other", MAP)
+    for node in model.graph.node:
+        for k, name in enumerate(node.input):
+            if name == "other/confidence/minus_slopes":
+                node.input[k] = "answer/confidence/minus_slopes"
+    logits = np.random.default_rng(1).normal(0, 3, (20, 3))
+    before = run(model, logits)
+    set_top_label_map(model, "answer", TopLabelMap((0.2,) * 3, (0.1,) * 3))
+    np.testing.assert_array_equal(run(model, logits), before)
+    set_top_label_map(model, "answer", None)
+    np.testing.assert_array_equal(run(model, logits), before)
+
+
 def test_the_operators_are_among_those_that_a_model_file_may_have() -> None:
     model = softmax_graph()
     set_top_label_map(model, "answer", MAP)

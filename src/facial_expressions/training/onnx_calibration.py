@@ -48,7 +48,7 @@ def set_top_label_map(model: onnx.ModelProto, output: str, top_label: TopLabelMa
     for node in [*earlier, softmax]:
         nodes.remove(node)
     for constant in constants:
-        model.graph.initializer.remove(constant)
+        _remove_constant(model.graph, constant)
     if top_label is not None:
         model.graph.initializer.extend(
             numpy_helper.from_array(value, f"{prefix}{name}")
@@ -58,6 +58,19 @@ def set_top_label_map(model: onnx.ModelProto, output: str, top_label: TopLabelMa
     softmax.input[0] = logits if top_label is None else f"{prefix}mapped"
     nodes.append(softmax)
     onnx.checker.check_model(model, full_check=True)
+
+
+def _remove_constant(graph: onnx.GraphProto, constant: onnx.TensorProto) -> None:
+    """Remove a constant of one head; other heads that share it keep it."""
+    name, kept = constant.name, f"shared/{constant.name}"
+    users = [node for node in graph.node if name in node.input]
+    for node in users:
+        inputs = [kept if given == name else given for given in node.input]
+        node.input[:] = inputs
+    if users:
+        constant.name = kept
+    else:
+        graph.initializer.remove(constant)
 
 
 def _constants(top_label: TopLabelMap) -> dict[str, NDArray[np.generic]]:
