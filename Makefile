@@ -92,6 +92,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 lock:  ## Resolve the lock files anew (needs uv)
 	$(LOCK) --upgrade --extra dev --output-file requirements/dev.lock >/dev/null
 	$(LOCK) --upgrade --constraints requirements/dev.lock --output-file requirements/base.lock >/dev/null
+	$(LOCK) --upgrade --constraints requirements/dev.lock --extra serve --output-file requirements/serve.lock >/dev/null
 
 clean:  ## Remove .venv and everything that the tasks made
 	rm -rf $(VENV) build dist site demo-output .coverage .mypy_cache .pytest_cache .ruff_cache \

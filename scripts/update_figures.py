@@ -16,6 +16,7 @@ Example:
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from typing import Any, Final
 from scripts.pages import ROOT, fill_blocks, markdown_table, percent, write_or_check
 
 REPORTS: Final = ROOT / "docs" / "reports"
+BENCHMARKS: Final = ROOT / "benchmarks"
 INDEX: Final = ROOT / "src" / "facial_expressions" / "models" / "index.json"
 PAGES: Final = (ROOT / "README.md", ROOT / "docs" / "model-card.md")
 
@@ -41,6 +43,9 @@ OTHER_REPORTS: Final = {
 }
 PEOPLE_REPORTS: Final = {"people": "people", "people-by-labels": "fer2013"}
 """Reports against FER+ votes, and the head that answers in each."""
+
+_NETWORKS: Final = ("keras", "tflite")
+"""Those of `fer`."""
 
 PER_CLASS: Final = ("precision", "recall", "f1")
 CALIBRATION: Final = {
@@ -109,6 +114,43 @@ def check_digests(index: Mapping[str, Any], reports: Reports) -> None:
                     f"docs/reports/{kind} is the report of another file; received SHA-256 "
                     f"{digest}, expected {entry['sha256']}; run: python -m scripts.write_reports"
                 )
+
+
+def headline(names: Sequence[str], reports: Reports) -> list[str]:
+    """Return three figures of the model that answers by default."""
+    people, labels = (reports[f"{names[0]}-people"], reports[names[0]])
+    rows = [
+        (f"agrees with the majority of ten people ({people['n']:,} images)", _accuracy(people)),
+        (f"agrees with FER-2013's label, `--labels fer2013` ({labels['n']:,})", _accuracy(labels)),
+        (f"calibration error against the votes ({people['votes']['n']:,})",
+         percent(people["votes"]["ece"])),
+    ]  # fmt: skip
+    header = (f"`{names[0]}`, the default, on FER-2013's test images", "result (95% interval)")
+    return markdown_table(header, rows)
+
+
+def peers(names: Sequence[str], reports: Reports) -> list[str]:
+    """Return ``benchmarks/peers.csv`` as a table, with the figures that are measured here."""
+    measured, sizes = (
+        json.loads((BENCHMARKS / "results" / f"{one}.json").read_text(encoding="utf-8"))["figures"]
+        for one in ("peer", "footprint")
+    )
+    crop = {of: measured["one crop, one thread"][f"{names[0]} against {of}"] for of in _NETWORKS}
+    photo = measured["photo 1280x720"]
+    figures = {
+        "accuracy": reports[names[0]]["accuracy"],
+        "calibration": reports[f"{names[0]}-people"]["votes"]["ece"],
+        "size": sizes["base_install_mb"],
+        "packages": len(sizes["install_mb"]),
+        "crop": crop["keras"]["ours_ms"],
+        **{of: one["theirs_ms"] for of, one in crop.items()},
+        "photo": photo["ours_ms"],
+        "their_photo": photo["theirs_ms"],
+    }
+    text = (BENCHMARKS / "peers.csv").read_text(encoding="utf-8")
+    header, *rows = csv.reader(text.splitlines(), delimiter=";")
+    filled = [[cell.format(**figures) for cell in row] for row in rows]
+    return markdown_table(header, filled, left=len(header))
 
 
 def summary(names: Sequence[str], reports: Reports) -> list[str]:
@@ -278,7 +320,13 @@ def _accuracy(figures: Report) -> str:
     return f"{percent(figures['accuracy'])} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-BLOCKS: Final = {"summary": summary, "people": people, "details": details}
+BLOCKS: Final = {
+    "headline": headline,
+    "peers": peers,
+    "summary": summary,
+    "people": people,
+    "details": details,
+}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Make the images of README and documentation anew, from NASA's photograph of an astronaut.
+"""Make the images of README and documentation from NASA's photograph of an astronaut.
 
+``docs/assets/astronaut.webp`` is what ``examples/moving_image.py`` makes of it.
 ``docs/assets/astronaut.jpg`` is part of the photograph, then marked, then with its heat map;
 ``docs/assets/page.jpg`` the web page with it, in a headless Chromium (skipped where there is none).
 
@@ -22,6 +23,7 @@ from PIL import Image
 import facial_expressions as fx
 from benchmarks.page import browser, wait_for
 from benchmarks.server_process import serving
+from examples import moving_image
 from facial_expressions.media.heat import blend_heat
 from scripts.pages import ROOT
 
@@ -32,7 +34,8 @@ WINDOW: Final = (1100, 880)
 
 
 def main() -> int:
-    """Make both images."""
+    """Make the images."""
+    moving_image.main([str(ASSETS / "astronaut.webp")])
     triptych().save(ASSETS / "astronaut.jpg", quality=85, optimize=True)
     if shutil.which("chromium") and shutil.which("chromedriver"):
         photograph_page(ASSETS / "page.jpg")

@@ -1,4 +1,6 @@
-"""Write docs/cli.md and docs/http.md from what the command line and the server say of themselves.
+"""Write the command line's page, the server's page and the badges from what each says of itself.
+
+These are ``docs/cli.md``, ``docs/http.md`` and ``docs/assets/badge-*.svg``.
 
 Example:
     python -m scripts.write_reference
@@ -11,7 +13,9 @@ import contextlib
 import io
 import os
 import sys
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from typer.main import get_command
@@ -50,8 +54,44 @@ def main(arguments: Sequence[str]) -> int:
     pages = {
         ROOT / "docs" / "cli.md": command_line_page(),
         ROOT / "docs" / "http.md": http_page(create_app(load_recognizer()).openapi()),
-    }
+    } | badges(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")))
     return write_or_check(pages, arguments, task="reference")
+
+
+def badges(settings: dict[str, Any]) -> dict[Path, str]:
+    """Return the badges of the README, each true by what ``pyproject.toml`` declares.
+
+    Args:
+        settings: Content of ``pyproject.toml``.
+    """
+    project, tools = settings["project"], settings["tool"]
+    prefix = "Programming Language :: Python :: 3."
+    minors = [one.removeprefix(prefix) for one in project["classifiers"] if prefix in one]
+    texts = {
+        "python": ("Python", f"3.{minors[0]} to 3.{minors[-1]}"),
+        "licence": ("licence", project["license"]),
+        "typed": ("mypy", "strict" if tools["mypy"]["strict"] else "not strict"),
+        "coverage": ("coverage", f"{tools['coverage']['report']['fail_under']}% or more"),
+    }
+    return {
+        ROOT / "docs" / "assets" / f"badge-{name}.svg": badge(*text) for name, text in texts.items()
+    }
+
+
+def badge(left: str, right: str) -> str:
+    """Return a badge as SVG: what it is about, and what is true of it."""
+    widths = [round(6.6 * len(text)) + 14 for text in (left, right)]
+    whole = sum(widths)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" role="img" '
+        f'aria-label="{left}: {right}">'
+        f'<rect width="{whole}" height="20" rx="3" fill="#444c56"/>'
+        f'<path d="M{widths[0]} 0h{widths[1] - 3}a3 3 0 0 1 3 3v14a3 3 0 0 1-3 3h-{widths[1] - 3}z"'
+        ' fill="#1a7f37"/><g fill="#fff" font-size="11" text-anchor="middle" '
+        'font-family="Verdana,DejaVu Sans,sans-serif">'
+        f'<text x="{widths[0] / 2:g}" y="14">{left}</text>'
+        f'<text x="{widths[0] + widths[1] / 2:g}" y="14">{right}</text></g></svg>\n'
+    )
 
 
 def command_line_page() -> str:

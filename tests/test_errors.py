@@ -53,7 +53,7 @@ def test_error_survives_pickling_with_its_message(name: str) -> None:
 def test_missing_extra_names_package_and_install_line() -> None:
     message = str(MissingExtraError.of("train", "keras"))
     assert "'keras'" in message
-    assert message.endswith('run: pip install "facial-expressions[train]"')
+    assert message.endswith('run: pip install ".[train]"')
 
 
 def test_a_failed_import_names_package_and_extra() -> None:

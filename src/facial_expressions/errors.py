@@ -101,7 +101,7 @@ class MissingExtraError(FacialExpressionsError, ImportError):
 
     @classmethod
     def of(cls, extra: str, package: str) -> MissingExtraError:
-        """Build the error for a missing package.
+        """Return the error for a missing package.
 
         Args:
             extra: Name of the extra that installs it.
@@ -109,11 +109,11 @@ class MissingExtraError(FacialExpressionsError, ImportError):
 
         Examples:
             >>> str(MissingExtraError.of("train", "keras")).split("; ")[1]
-            'run: pip install "facial-expressions[train]"'
+            'in a clone of the repository, run: pip install ".[train]"'
         """
         return cls(
-            f"this needs the package {package!r}, which is not installed; "
-            f'run: pip install "facial-expressions[{extra}]"'
+            f"the extra {extra!r} is not installed ({package!r} is missing); "
+            f'in a clone of the repository, run: pip install ".[{extra}]"'
         )
 
 

@@ -71,7 +71,7 @@ def test_a_missing_extra_is_named_with_its_install_line(
     words += ["--model", str(tiny_model)] if extra == "video" else []
     done = run(*words, before=f"import sys; sys.modules[{package!r}] = None")
     assert done.returncode == 4
-    assert f'pip install "facial-expressions[{extra}]"' in done.stderr
+    assert f'pip install ".[{extra}]"' in done.stderr
 
 
 @on_posix

@@ -93,7 +93,7 @@ def test_fetch_without_kagglehub_names_the_install_line(
 ) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     assert main(["data", "fetch"]) == 4
-    assert 'pip install "facial-expressions[fetch]"' in capsys.readouterr().err
+    assert 'pip install ".[fetch]"' in capsys.readouterr().err
 
 
 class _BackendError(Exception):

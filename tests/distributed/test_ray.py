@@ -18,9 +18,7 @@ from facial_expressions.distributed.batch import (
 from facial_expressions.inference.recognizer import load_recognizer
 from tests.distributed import factories
 
-ray = pytest.importorskip(
-    "ray", reason="Ray is not installed; run: pip install 'facial-expressions[ray]'"
-)
+ray = pytest.importorskip("ray", reason="Ray is not installed; run: pip install '.[ray]'")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),  # on a busy machine Ray starts for minutes

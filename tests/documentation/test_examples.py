@@ -20,6 +20,7 @@ from tests.media.videos import even_times, face_image, scene, write_video
 
 PYTHON_PAGES = [page for page in pages() if blocks(page, "python")]
 CHAINS = chains()
+SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 
 SHORTER = {
     "train": ["--set", "optimization.epochs=1", "--set", "optimization.batch_size=14"],
@@ -121,12 +122,10 @@ def test_commands_that_need_one_another_are_found() -> None:
     assert link([start, rest, resume]) == [[start, resume], [rest]]
 
 
-def test_example_scripts_run(workplace: Path) -> None:
-    scripts = sorted((ROOT / "examples").glob("*.py"))
-    assert scripts
-    for script in scripts:
-        done = subprocess.run(
-            [sys.executable, script], capture_output=True, encoding="utf-8", check=False
-        )
-        assert done.returncode == 0, f"{script.name}\n{done.stderr}"
-        assert done.stdout
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_example_scripts_run(script: Path, workplace: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout

@@ -13,9 +13,12 @@ from urllib.parse import unquote
 import pytest
 
 from facial_expressions import errors
+from scripts.write_reference import badges
 from tests.documentation.pages import ROOT, commands, pages
 
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
+MOST_IMAGE_BYTES = 700_000
 PACKAGE = ROOT / "src" / "facial_expressions"
 
 
@@ -65,11 +68,41 @@ def test_links_resolve() -> None:
     for page in pages():
         text = page.read_text(encoding="utf-8")
         for target in LINK.findall(text):
+            if target.startswith("https://"):
+                continue
             name, _, anchor = unquote(target).partition("#")
             path = (page.parent / name).resolve() if name else page
             if not path.exists() or (anchor and anchor not in anchors(path)):
                 dead.append(f"{page.relative_to(ROOT)}: {target}")
     assert dead == []
+
+
+def test_images_are_there_and_small() -> None:
+    shown = {
+        (page.parent / target).resolve()
+        for page in pages()
+        for target in IMAGE.findall(page.read_text(encoding="utf-8"))
+    }
+    assert ROOT / "docs" / "assets" / "astronaut.webp" in shown
+    assert {path.name for path in shown if path.stat().st_size > MOST_IMAGE_BYTES} == set()
+
+
+def test_no_page_offers_the_package_on_an_index() -> None:
+    offers = re.compile(r"pip install [^\n`]*facial-expressions")
+    assert [page.name for page in pages() if offers.search(page.read_text(encoding="utf-8"))] == []
+
+
+def test_badges_say_what_the_project_declares() -> None:
+    settings = {
+        "project": {"license": "MIT", "classifiers": [
+            f"Programming Language :: Python :: 3.{minor}" for minor in (9, 10)
+        ]},
+        "tool": {"mypy": {"strict": False}, "coverage": {"report": {"fail_under": 71}}},
+    }  # fmt: skip
+    texts = {path.stem: text for path, text in badges(settings).items()}
+    assert 'aria-label="Python: 3.9 to 3.10"' in texts["badge-python"]
+    assert 'aria-label="mypy: not strict"' in texts["badge-typed"]
+    assert ">71% or more</text>" in texts["badge-coverage"]
 
 
 @pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])

@@ -192,3 +192,37 @@ def test_both_answers_stand_side_by_side() -> None:
     assert "(10) | 90.00% (80.0 to 95.0) | 50.00% (80.0 to 95.0) |" in filled
     assert "| neutral faces called neutral | 85.00% | 85.00% |" in filled
     assert "| distance from the votes (KL, nats) | 0.250 | 0.750 |" in filled
+
+
+def test_the_headline_has_both_answers_and_the_calibration() -> None:
+    labels: Report = {"n": 7178, "accuracy": 0.7147, "accuracy_ci95": [0.704, 0.725]}
+    people = {"n": 3137, "accuracy": 0.8575, "accuracy_ci95": [0.845, 0.869]}
+    people |= {"votes": {"n": 3573, "ece": 0.0162}}
+    text = fill(PAGE.format(name="headline"), {"happy": labels, "happy-people": people})
+    assert "ten people (3,137 images) | 85.75% (84.5 to 86.9) |" in text
+    assert "`--labels fer2013` (7,178) | 71.47% (70.4 to 72.5) |" in text
+    assert "against the votes (3,573) | 1.62% |" in text
+
+
+def test_other_packages_stand_beside_what_is_measured_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = {"ours_ms": 0.66, "theirs_ms": 20.4}
+    crop = {"happy against keras": pair, "happy against tflite": {**pair, "theirs_ms": 0.38}}
+    measured = {"one crop, one thread": crop, "photo 1280x720": pair}
+    sizes = {"base_install_mb": 227.6, "install_mb": {"numpy": 70.0, "pillow": 20.0}}
+    (tmp_path / "results").mkdir()
+    for name, figures in {"peer": measured, "footprint": sizes}.items():
+        (tmp_path / "results" / f"{name}.json").write_text(json.dumps({"figures": figures}))
+    (tmp_path / "peers.csv").write_text(
+        "what;ours;theirs\nsize;{size:.0f} MB ({packages});2 GB\n"
+        "crop;{crop:.2f} ms;{tflite:.2f} or {keras:.1f} ms\nright;{accuracy:.0%};57%\n"
+    )
+    monkeypatch.setattr("scripts.update_figures.BENCHMARKS", tmp_path)
+    reports: Reports = {"happy": {"accuracy": 0.71}, "happy-people": {"votes": {"ece": 0.01}}}
+    lines = fill(PAGE.format(name="peers"), reports).splitlines()
+    assert lines[4:7] == [
+        "| size | 228 MB (2) | 2 GB |",
+        "| crop | 0.66 ms | 0.38 or 20.4 ms |",
+        "| right | 71% | 57% |",
+    ]
