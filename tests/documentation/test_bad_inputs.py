@@ -10,14 +10,18 @@ import pytest
 from tests.documentation.pages import ROOT
 
 PAGE: Final = ROOT / "docs" / "concepts" / "bad-inputs.md"
-COUNTS: Final = {"I": 32, "V": 17, "M": 19, "D": 14, "C": 17, "E": 15, "H": 27}
+LEAST: Final = {"I": 32, "V": 17, "M": 19, "D": 14, "C": 17, "E": 15, "H": 27}
 ROW: Final = re.compile(r"^\| ([A-Z]\d\d) \|(.*)\|$", re.MULTILINE)
 ROWS: Final = ROW.findall(PAGE.read_text(encoding="utf-8"))
 
 
 def test_every_row_of_the_catalogue_stands_on_the_page_once() -> None:
-    expected = [f"{kind}{n:02}" for kind, count in COUNTS.items() for n in range(1, count + 1)]
-    assert [row for row, _ in ROWS] == expected
+    names = [row for row, _ in ROWS]
+    for kind, least in LEAST.items():
+        numbers = [int(name[1:]) for name in names if name[0] == kind]
+        assert sorted(numbers) == list(range(1, len(numbers) + 1)), kind
+        assert len(numbers) >= least
+    assert {name[0] for name in names} == {*LEAST}
 
 
 @pytest.mark.parametrize(("row", "cells"), ROWS, ids=[row for row, _ in ROWS])
