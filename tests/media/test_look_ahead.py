@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.media import analysis
-from facial_expressions.media.analysis import detect_ahead, frames_ahead, load_video_recognizer
+from facial_expressions.media.analysis import frames_ahead, load_video_recognizer
 from facial_expressions.media.frames import Frame
+from facial_expressions.media.look_ahead import Plan, look_ahead
 from facial_expressions.results import Box
 from tests.media.videos import even_times, scene, write_video
 
@@ -32,20 +33,33 @@ def frames(n: int, read: list[int] | None = None) -> Iterator[Frame]:
         yield Frame(index, index / 25, BLANK)
 
 
+def ahead_of(
+    shown: Iterable[Frame],
+    search: Callable[[Frame], Callable[[], list[Detection]] | None],
+    ahead: int,
+) -> Iterator[tuple[Frame, list[Detection] | None]]:
+    """Search frames ahead, in two threads, and pass on what was found."""
+
+    def plan(frame: Frame) -> Plan[list[Detection], list[Detection] | None]:
+        return search(frame), lambda detections: detections
+
+    return look_ahead(shown, plan, ahead, threads=2)
+
+
 def found(index: int) -> list[Detection]:
     """Return a detection that tells which frame it is of."""
     return [Detection(Box(index, 0, index + 1, 1), 0.9)]
 
 
 def test_frames_come_in_order_whichever_search_ends_first() -> None:
-    def search(frame: Frame) -> object:
+    def search(frame: Frame) -> Callable[[], list[Detection]] | None:
         def run() -> list[Detection]:
             time.sleep(0.02 if frame.index % 3 == 0 else 0.0)
             return found(frame.index)
 
         return run if frame.index % 2 == 0 else None
 
-    pairs = list(detect_ahead(frames(9), search, 4))  # type: ignore[arg-type]
+    pairs = list(ahead_of(frames(9), search, 4))
     assert [frame.index for frame, _ in pairs] == list(range(9))
     for frame, detections in pairs:
         assert detections == (found(frame.index) if frame.index % 2 == 0 else None)
@@ -55,19 +69,34 @@ def test_searches_overlap() -> None:
     """Each of two searches waits for the other to begin, so one after the other would never end."""
     both = threading.Barrier(2, timeout=60)
 
-    def search(frame: Frame) -> object:
+    def search(frame: Frame) -> Callable[[], list[Detection]] | None:
         def run() -> list[Detection]:
             both.wait()
             return found(frame.index)
 
         return run
 
-    assert len(list(detect_ahead(frames(4), search, 2))) == 4  # type: ignore[arg-type]
+    assert len(list(ahead_of(frames(4), search, 2))) == 4
+
+
+def test_what_follows_a_search_is_done_in_order() -> None:
+    order: list[int] = []
+
+    def plan(frame: Frame) -> Plan[None, int]:
+        def follow(_: None) -> int:
+            order.append(frame.index)
+            return frame.index * 10
+
+        return (lambda: time.sleep(0.02 if frame.index % 2 else 0.0)), follow
+
+    results = look_ahead(frames(8), plan, 4, threads=4)
+    assert [followed for _, followed in results] == [0, 10, 20, 30, 40, 50, 60, 70]
+    assert order == list(range(8))
 
 
 def test_no_more_is_read_than_is_asked_for() -> None:
     read: list[int] = []
-    results = detect_ahead(frames(20, read), lambda frame: None, 3)
+    results = ahead_of(frames(20, read), lambda frame: None, 3)
     next(results)
     assert read == [0, 1, 2, 3]
     next(results)
@@ -82,12 +111,12 @@ def test_what_cannot_be_read_comes_after_the_frames_before_it() -> None:
 
     seen: list[int] = []
     with pytest.raises(RuntimeError, match="the fourth frame"):
-        seen.extend(frame.index for frame, _ in detect_ahead(broken(), lambda frame: None, 8))
+        seen.extend(frame.index for frame, _ in ahead_of(broken(), lambda frame: None, 8))
     assert seen == [0, 1, 2]
 
 
 def test_a_search_that_fails_comes_at_its_frame() -> None:
-    def search(frame: Frame) -> object:
+    def search(frame: Frame) -> Callable[[], list[Detection]] | None:
         def run() -> list[Detection]:
             if frame.index == 2:
                 raise RuntimeError("frame 2")
@@ -95,17 +124,17 @@ def test_a_search_that_fails_comes_at_its_frame() -> None:
 
         return run
 
-    results = detect_ahead(frames(6), search, 4)  # type: ignore[arg-type]
+    results = ahead_of(frames(6), search, 4)
     assert [next(results)[0].index for _ in range(2)] == [0, 1]
     with pytest.raises(RuntimeError, match="frame 2"):
         next(results)
 
 
 def test_no_thread_is_left_when_the_results_are_given_up() -> None:
-    def search(frame: Frame) -> object:
+    def search(frame: Frame) -> Callable[[], list[Detection]] | None:
         return lambda: found(frame.index)
 
-    results = detect_ahead(frames(50), search, 4)  # type: ignore[arg-type]
+    results = ahead_of(frames(50), search, 4)
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert not [one for one in threading.enumerate() if one.name.startswith("detect")]
@@ -113,19 +142,18 @@ def test_no_thread_is_left_when_the_results_are_given_up() -> None:
 
 def test_nothing_ahead_is_refused() -> None:
     with pytest.raises(ValueError, match="received 0"):
-        next(detect_ahead(frames(1), lambda frame: None, 0))
+        next(ahead_of(frames(1), lambda frame: None, 0))
 
 
 @pytest.mark.parametrize(
     ("source", "every", "threads", "expected"),
     [
-        ("clip.mp4", 1, 2, 2),
-        ("clip.mp4", 1, 64, 8),
-        ("clip.mp4", 3, 2, 6),
+        ("clip.mp4", 1, 2, 8),
+        ("clip.mp4", 3, 64, 8),
         ("clip.mp4", 1, 1, 0),
         ("clip.mp4", "auto", 4, 0),
         ("webcam", 1, 4, 0),
-        (Path("webcam"), 1, 4, 4),
+        (Path("webcam"), 1, 4, 8),
     ],
 )
 def test_how_far_ahead(source: str | Path, every: int, threads: int, expected: int) -> None:

@@ -47,6 +47,15 @@ def command(  # noqa: PLR0913 - one argument per option
         str,
         typer.Option(metavar="N|auto", help="Detect faces on every Nth frame; auto: in real time."),
     ] = "1",
+    full_search: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Search the whole frame this often; between, look where the faces were. "
+            "0: every frame, slower.",
+        ),
+    ] = 0.5,
     smooth: Annotated[
         float,
         typer.Option(min=0, metavar="SECONDS", help="Time constant of smoothing; 0: none."),
@@ -92,7 +101,11 @@ def command(  # noqa: PLR0913 - one argument per option
             is_printing = not (files or summary)
             shown = _with_progress(frames, is_printing)
             analyzer = FrameAnalyzer(
-                recognizer, every=step, smooth_s=smooth, interval_s=frames.frame_interval_s
+                recognizer,
+                every=step,
+                smooth_s=smooth,
+                interval_s=frames.frame_interval_s,
+                full_search_s=full_search,
             )
             results = analyze_frames(shown, analyzer, ahead=ahead)
             _write(results, files, collected, frames.name, labels, is_printing=is_printing)

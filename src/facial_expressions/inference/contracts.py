@@ -24,6 +24,7 @@ __all__ = [
     "Detection",
     "Explainer",
     "FaceDetector",
+    "RegionDetector",
     "RowRecognizer",
 ]
 
@@ -67,6 +68,20 @@ class FaceDetector(Protocol):
 
         Args:
             image: RGB ``uint8 (H, W, 3)``, upright.
+        """
+        ...
+
+
+@runtime_checkable
+class RegionDetector(FaceDetector, Protocol):
+    """Finds faces, and finds them again where they should be: videos are several times as fast."""
+
+    def detect_near(self, image: NDArray[np.uint8], faces: Sequence[Box]) -> Sequence[Detection]:
+        """Find faces again near where they should be, each once.
+
+        Args:
+            image: RGB ``uint8 (H, W, 3)``, upright.
+            faces: Their boxes, in image pixels; they may leave the image.
         """
         ...
 

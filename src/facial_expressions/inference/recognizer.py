@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from facial_expressions.errors import FacialExpressionsError, ImageError
 from facial_expressions.images import ImageSource, load_image
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
-from facial_expressions.inference.contracts import Detection, FaceDetector
+from facial_expressions.inference.contracts import Detection, FaceDetector, RegionDetector
 from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.explanations import explain_face
 from facial_expressions.inference.options import RecognizerOptions, with_keywords_of
@@ -96,19 +96,33 @@ class ExpressionRecognizer:
         """
         return self._predict([self._find(image)])[0]
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+    @property
+    def can_search_regions(self) -> bool:
+        """Whether the detector can look near boxes instead of at a whole image."""
+        return isinstance(self._detector, RegionDetector)
+
+    def detect(
+        self, image: NDArray[np.uint8], *, near: Sequence[Box] | None = None
+    ) -> list[Detection]:
         """Find the faces of one image without naming their expressions.
 
         Args:
             image: RGB ``uint8 (H, W, 3)``, upright.
+            near: Boxes where faces should be, in image pixels; they may leave the image. Only
+                around these is searched. None searches the whole image, and so does a detector
+                that cannot look near boxes.
 
         Returns:
             The faces from left to right; an empty list when there is none.
         """
+        if near is not None and isinstance(self._detector, RegionDetector):
+            found = self._detector.detect_near(image, near)
+        else:
+            found = self._detector.detect(image)
         least = self.options.min_score or 0.0
-        detections = [one for one in self._detector.detect(image) if one.score >= least]
+        detections = [one for one in found if one.score >= least]
         if self.options.largest:
-            detections.sort(key=lambda found: found.box.width * found.box.height)
+            detections.sort(key=lambda one: one.box.width * one.box.height)
             detections = detections[-1:]
         return sorted(detections, key=lambda found: (found.box.left, found.box.top))
 

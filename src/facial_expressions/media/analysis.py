@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +15,8 @@ from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.limits import MAX_PIXELS
+from facial_expressions.media.look_ahead import look_ahead
+from facial_expressions.media.regions import FULL_SEARCH_S, RegionSearch, check_interval
 from facial_expressions.media.schedule import EVERY_AUTO, Every, Schedule
 from facial_expressions.media.smoothing import ExponentialSmoother
 from facial_expressions.media.tracking import Tracker
@@ -25,12 +25,13 @@ from facial_expressions.results import FrameResult, Prediction, TrackedFace
 if TYPE_CHECKING:
     from facial_expressions.inference.contracts import Detection
     from facial_expressions.media.frames import Frame, FrameSource
+    from facial_expressions.media.look_ahead import Plan
 
 __all__ = [
+    "Followed",
     "FrameAnalyzer",
     "analyze_frames",
     "analyze_video",
-    "detect_ahead",
     "frames_ahead",
     "is_camera",
     "load_video_recognizer",
@@ -53,6 +54,7 @@ def analyze_video(
     recognizer: ExpressionRecognizer | None = None,
     every: Every = 1,
     smooth_s: float = 0.0,
+    full_search_s: float = FULL_SEARCH_S,
     reconnect: bool = False,
 ) -> Iterator[FrameResult]:
     """Find and follow the faces of a video or a camera; one result per frame, as they come.
@@ -66,6 +68,8 @@ def analyze_video(
         every: The detector runs on every so many frames, and boxes are carried on in between;
             ``auto`` holds real time.
         smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
+        full_search_s: Seconds from one search of a whole frame to the next; between, faces are
+            searched for where they were. 0 searches all frames as a whole, which takes longer.
         reconnect: Whether a camera that gives no more images is looked for again, for 30 s.
 
     Yields:
@@ -84,7 +88,8 @@ def analyze_video(
     """
     Schedule(every, interval_s=1.0)
     ExponentialSmoother(smooth_s)
-    return _analyze_source(source, recognizer, every, smooth_s, reconnect=reconnect)
+    check_interval(full_search_s)
+    return _analyze_source(source, recognizer, every, smooth_s, full_search_s, reconnect=reconnect)
 
 
 def _analyze_source(
@@ -92,6 +97,7 @@ def _analyze_source(
     recognizer: ExpressionRecognizer | None,
     every: Every,
     smooth_s: float,
+    full_search_s: float,
     *,
     reconnect: bool,
 ) -> Iterator[FrameResult]:
@@ -104,6 +110,7 @@ def _analyze_source(
             every=every,
             smooth_s=smooth_s,
             interval_s=frames.frame_interval_s,
+            full_search_s=full_search_s,
         )
         for _, result in analyze_frames(frames, analyzer, ahead=ahead):
             yield result
@@ -134,58 +141,13 @@ def analyze_frames(
         for frame in frames:
             yield frame, analyzer.analyze(frame)
         return
-    for frame, detections in detect_ahead(frames, analyzer.detect, ahead):
-        yield frame, analyzer.follow(frame, detections)
-
-
-def detect_ahead(
-    frames: Iterable[Frame],
-    searches: Callable[[Frame], Callable[[], list[Detection]] | None],
-    ahead: int,
-) -> Iterator[tuple[Frame, list[Detection] | None]]:
-    """Give each frame with its detections, while the next frames are being searched.
-
-    Frames are read in the caller's thread and come out in order.
-
-    Args:
-        frames: In order; read by whoever takes the results, at most ``ahead`` in advance.
-        searches: Asked once for each frame, in order: what finds its faces, called in a thread;
-            None where nothing is to be searched.
-        ahead: Frames in advance, and threads.
-
-    Yields:
-        Frame and detections, in order; None for detections where nothing was searched.
-
-    Raises:
-        ValueError: ``ahead`` is under 1.
-        Exception: What reading or searching a frame raises comes when it is that frame's turn.
-    """
-    if ahead < 1:
-        raise ValueError(f"frames are searched 1 or more ahead; received {ahead}; use 0 for none")
-    waiting: deque[tuple[Frame, Future[list[Detection]] | None]] = deque()
-    reader, trouble = iter(frames), None
-    executor = ThreadPoolExecutor(ahead, thread_name_prefix="detect")
-    try:
-        while trouble is None or waiting:
-            while trouble is None and len(waiting) <= ahead:
-                try:
-                    frame = next(reader)
-                except Exception as error:  # noqa: BLE001 - comes after the frames before it
-                    trouble = error
-                    break
-                search = searches(frame)
-                waiting.append((frame, executor.submit(search) if search else None))
-            if waiting:
-                frame, future = waiting.popleft()
-                yield frame, future.result() if future else None
-        if not isinstance(trouble, StopIteration):
-            raise trouble
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    threads = analyzer.threads
+    for frame, followed in look_ahead(frames, analyzer.plan, ahead, threads=threads):
+        yield frame, analyzer.name(frame, followed)
 
 
 def frames_ahead(source: str | Path, every: Every, *, threads: int | None = None) -> int:
-    """Return how many frames of a source to read ahead, so that several are searched at once.
+    """Return how many frames of a source to read ahead, so that several are worked on at once.
 
     Several frames, each on one thread, keep the cores busier than one frame on all of them. A
     camera's frames are wanted at once, and ``auto`` looks at the clock for each: 0 for both.
@@ -196,15 +158,11 @@ def frames_ahead(source: str | Path, every: Every, *, threads: int | None = None
         threads: How many may be used; None takes all cores.
 
     Examples:
-        >>> frames_ahead("clip.mp4", 1, threads=2), frames_ahead("clip.mp4", 3, threads=2)
-        (2, 6)
-        >>> frames_ahead("webcam", 1, threads=2)
-        0
+        >>> frames_ahead("clip.mp4", 1, threads=2), frames_ahead("webcam", 1, threads=2)
+        (8, 0)
     """
     usable = threads or os.cpu_count() or 1
-    if is_camera(source) or every == EVERY_AUTO or usable == 1:
-        return 0
-    return min(usable * every, MOST_AHEAD)
+    return 0 if is_camera(source) or every == EVERY_AUTO or usable == 1 else MOST_AHEAD
 
 
 def load_video_recognizer(options: RecognizerOptions, *, ahead: int) -> ExpressionRecognizer:
@@ -260,17 +218,35 @@ def open_source(
     return VideoFile(source, max_pixels=max_pixels)
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The faces of a frame, yet without expressions.
+
+    Attributes:
+        faces: Each with its track's number.
+        numbers: Of the tracks that a coming frame may continue.
+        is_detected: Whether the frame was searched for them.
+    """
+
+    faces: Sequence[tuple[int, Detection]]
+    numbers: set[int]
+    is_detected: bool
+
+
 class FrameAnalyzer:
     """Follows the faces of one series of frames and says which expression each shows.
 
-    On frames where the detector does not run, boxes are carried on by their speed; the classifier
-    runs on every frame.
+    The detector looks at whole frames now and then, and where the faces were on those between
+    (``regions``). On frames where it does not run at all, boxes are carried on by their speed. The
+    classifier runs on every frame.
 
     Args:
         recognizer: What finds and names the faces.
         every: The detector runs on every so many frames; ``auto`` holds real time.
         smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
         interval_s: Seconds from frame to frame, for ``auto``.
+        full_search_s: Seconds of video from one search of a whole frame to the next; between,
+            faces are searched for where they were. 0 searches all frames as a whole.
 
     Raises:
         ValueError: An option is out of its range.
@@ -283,13 +259,20 @@ class FrameAnalyzer:
         every: Every = 1,
         smooth_s: float = 0.0,
         interval_s: float = 0.04,
+        full_search_s: float = FULL_SEARCH_S,
     ) -> None:
         self._recognizer = recognizer
         self._schedule = Schedule(every, interval_s=interval_s)
         ExponentialSmoother(smooth_s)  # checks the option
         self._smooth_s = smooth_s
         self._tracker = Tracker()
+        self._regions = RegionSearch(recognizer, interval_s=full_search_s)
         self._smoothers: dict[int, ExponentialSmoother] = {}
+
+    @property
+    def threads(self) -> int:
+        """How many frames may be searched at once."""
+        return self._recognizer.options.threads or os.cpu_count() or 1
 
     def analyze(self, frame: Frame) -> FrameResult:
         """Take the next frame.
@@ -300,59 +283,71 @@ class FrameAnalyzer:
         Raises:
             ModelError: The network cannot be run.
         """
-        search = self.detect(frame)
-        return self.follow(frame, search() if search else None)
+        search, follow = self.plan(frame)
+        return self.name(frame, follow(search() if search else None))
 
-    def detect(self, frame: Frame) -> Callable[[], list[Detection]] | None:
-        """Return what finds the faces of the next frame; None where the detector is not to run.
+    def plan(self, frame: Frame) -> Plan[list[Detection], Followed]:
+        """Say what is to be done to find and follow the faces of the next frame.
 
         Args:
             frame: No earlier than the one before; asked about once.
 
         Returns:
-            A function that may be called in any thread.
+            The search of the whole frame, where there is one, which may be called in any thread;
+            and what takes its faces, or None, called frame by frame in order.
         """
         if not self._schedule.is_due(frame.index, frame.time_s):
-            return None
-        return functools.partial(self._recognizer.detect, frame.image)
+            return None, functools.partial(self._carry, frame)
+        if not self._regions.is_full_due(frame):
+            return None, functools.partial(self._search_regions, frame)
+        search = functools.partial(self._recognizer.detect, frame.image)
+        return search, functools.partial(self._take, frame)
 
-    def follow(self, frame: Frame, detections: Sequence[Detection] | None) -> FrameResult:
-        """Carry the tracks on to the next frame and name its faces.
+    def name(self, frame: Frame, followed: Followed) -> FrameResult:
+        """Classify the faces of a frame and smooth each track's probabilities; called in order.
 
         Args:
             frame: No earlier than the one before.
-            detections: Its faces; None where the detector did not run.
+            followed: What its plan gave.
 
         Raises:
             ModelError: The network cannot be run.
         """
-        size = (frame.width, frame.height)
-        if detections is None:
-            found = self._tracker.carry(time_s=frame.time_s, size=size)
-        else:
-            found = self._tracker.update(detections, time_s=frame.time_s)
-        faces = self._name(frame, found, is_detected=detections is not None)
-        return FrameResult(frame.index, frame.time_s, *size, faces)
-
-    def _name(
-        self, frame: Frame, found: Sequence[tuple[int, Detection]], *, is_detected: bool
-    ) -> tuple[TrackedFace, ...]:
-        """Classify the faces of a frame and smooth each track's probabilities."""
-        live = self._tracker.numbers
+        live = followed.numbers
         self._smoothers = {n: one for n, one in self._smoothers.items() if n in live}
-        named = self._recognizer.classify(frame.image, [detection for _, detection in found])
-        return tuple(
+        named = self._recognizer.classify(frame.image, [one for _, one in followed.faces])
+        faces = tuple(
             TrackedFace(
                 face.box,
                 face.detection_score,
                 face.landmarks,
                 self._smoothed(number, face.prediction, frame.time_s),
                 number,
-                is_detected,
+                followed.is_detected,
                 quality=face.quality,
             )
-            for (number, _), face in zip(found, named, strict=True)
+            for (number, _), face in zip(followed.faces, named, strict=True)
         )
+        return FrameResult(frame.index, frame.time_s, frame.width, frame.height, faces)
+
+    def _take(self, frame: Frame, detections: list[Detection] | None) -> Followed:
+        """Follow the faces that the search of a whole frame found."""
+        self._regions.note_full(frame.time_s)
+        return self._update(frame, detections or [])
+
+    def _search_regions(self, frame: Frame, _: object) -> Followed:
+        """Find the faces where they should be."""
+        expected, hidden = self._tracker.expect(time_s=frame.time_s)
+        return self._update(frame, self._regions.search(frame, expected, hidden))
+
+    def _update(self, frame: Frame, detections: list[Detection]) -> Followed:
+        faces = self._tracker.update(detections, time_s=frame.time_s)
+        return Followed(faces, self._tracker.numbers, is_detected=True)
+
+    def _carry(self, frame: Frame, _: object) -> Followed:
+        """Move the faces on without looking."""
+        faces = self._tracker.carry(time_s=frame.time_s, size=(frame.width, frame.height))
+        return Followed(faces, self._tracker.numbers, is_detected=False)
 
     def _smoothed(self, number: int, prediction: Prediction, time_s: float) -> Prediction:
         smoother = self._smoothers.setdefault(number, ExponentialSmoother(self._smooth_s))

@@ -19,7 +19,7 @@ from facial_expressions.inference.contracts import Detection
 from facial_expressions.media.assignment import assign
 from facial_expressions.results import Box, Point
 
-__all__ = ["Tracker"]
+__all__ = ["Tracker", "shared"]
 
 _REACH: Final = 1.0
 """A detection may lie this many face sizes from where it was foreseen, and for each second ..."""
@@ -124,6 +124,21 @@ class Tracker:
         self._last_time_s = time_s
         return [(numbers[column], found) for column, found in enumerate(detections)]
 
+    def expect(self, *, time_s: float) -> tuple[list[Detection], list[Detection]]:
+        """Say where the faces should be now.
+
+        Args:
+            time_s: The frame's time in seconds.
+
+        Returns:
+            Those of the last ``update``, and those that were seen before it and may come back.
+        """
+        expected: tuple[list[Detection], list[Detection]] = ([], [])
+        for track in self._tracks:
+            if time_s - track.time_s <= _LONGEST_GAP_S:
+                expected[track.time_s < self._last_time_s].append(track.foresee(time_s))
+        return expected
+
     def carry(self, *, time_s: float, size: tuple[int, int]) -> list[tuple[int, Detection]]:
         """Say where the faces of the last ``update`` are now, without a detector.
 
@@ -150,15 +165,15 @@ def _cost(track: _Track, found: Detection, time_s: float) -> float:
     ratio = abs(log(side / other_side))
     if distance > reach or ratio > log(_LARGEST_RATIO):
         return inf
-    return distance + 1 - _shared(box, other) + ratio
+    return distance + 1 - shared(box, other) + ratio
 
 
-def _shared(one: Box, other: Box) -> float:
-    """Return the intersection over the union of two boxes."""
+def shared(one: Box, other: Box) -> float:
+    """Return the intersection over the union of two boxes, 0 to 1."""
     width = min(one.right, other.right) - max(one.left, other.left)
     height = min(one.bottom, other.bottom) - max(one.top, other.top)
-    shared = max(width, 0.0) * max(height, 0.0)
-    return shared / (one.width * one.height + other.width * other.height - shared)
+    both = max(width, 0.0) * max(height, 0.0)
+    return both / (one.width * one.height + other.width * other.height - both)
 
 
 def _moved(detection: Detection, x: float, y: float) -> Detection:

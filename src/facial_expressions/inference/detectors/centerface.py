@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +44,12 @@ LARGE_SIDES: Final = (512, 1280)
 
 FULL_SIDE: Final = 2560
 """Longest side at which an image is searched for faces as small as can be found."""
+
+TILE_FACE: Final = 144
+"""A face that is longer than this is searched for in half the size."""
+
+TILE_MARGIN: Final = 1.6
+"""A tile is at least so many times as wide and high as the face that it is for."""
 
 _STEP: Final = 4
 """Pixels per cell of the network's grid."""
@@ -143,10 +151,38 @@ class CenterFaceDetector:
             rows[:, :4] *= np.tile(scale, 2)
             rows[:, 5:] *= np.tile(scale, 5)
             found.append(rows)
-        candidates = np.concatenate(found)
-        rows = _suppress(candidates[np.isfinite(candidates).all(1)])[:MAX_FACES]
-        inside = (rows[:, 2:4] > 1).all(1) & (rows[:, :2] < (width - 1, height - 1)).all(1)
-        return [_detection(row) for row in rows[inside]]
+        return _detections(found, width, height)
+
+    def detect_near(self, image: NDArray[np.uint8], faces: Sequence[Box]) -> list[Detection]:
+        """Find faces again near where they should be, all in one run of the network.
+
+        Around each, a tile of the image is searched in the size at which ``detect`` finds such a
+        face, cut along the network's grid: what is found is nearly what ``detect`` finds. A face
+        that a tile's border cuts is left out, unless it is the image's border as well. Where the
+        tiles have more pixels than the image, ``detect`` answers.
+
+        Args:
+            image: RGB ``uint8 (H, W, 3)``, upright.
+            faces: Their boxes, in image pixels; they may leave the image.
+
+        Returns:
+            The faces, each once, best score first, at most ``MAX_FACES``; those that come into
+            a tile too.
+        """
+        height, width = image.shape[:2]
+        tiles = _tiles(faces, (width, height), max(self._sides(max(height, width))))
+        if not tiles:
+            return [] if not faces else self.detect(image)
+        batch = np.stack([_cut(image, tile) for tile in tiles])
+        found = []
+        for tile, heat, size, offset, marks in zip(tiles, *self._run(batch), strict=True):
+            rows = _decode(heat[0], size, offset, marks, self._min_score)
+            rows = rows[_lies_in(rows, tile)]
+            start, scale = np.array([tile.x, tile.y], np.float32), np.array(tile.scale, np.float32)
+            rows[:, :4] = (rows[:, :4] + np.tile(start, 2)) * np.tile(scale, 2)
+            rows[:, 5:] = (rows[:, 5:] + np.tile(start, 5)) * np.tile(scale, 5)
+            found.append(rows)
+        return _detections(found, width, height)
 
     def _sides(self, longest: int) -> tuple[int, ...]:
         lowest, highest = LARGE_SIDES
@@ -161,9 +197,13 @@ class CenterFaceDetector:
         """Run the network once; rows in pixels of the given image."""
         height, width = pixels.shape[:2]
         padding = ((0, -height % _MULTIPLE), (0, -width % _MULTIPLE), (0, 0))
-        batch = np.pad(pixels, padding).transpose(2, 0, 1)[None].astype(np.float32)
-        heat, size, offset, landmarks = self._session.run({_INPUT: batch}, outputs=_OUTPUTS)
+        heat, size, offset, landmarks = self._run(np.pad(pixels, padding)[None])
         return _decode(heat[0, 0], size[0], offset[0], landmarks[0], self._min_score)
+
+    def _run(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Return heat, log size, offset and landmarks, each ``(N, C, h, w)``, of equal images."""
+        batch = images.transpose(0, 3, 1, 2).astype(np.float32)
+        return list(self._session.run({_INPUT: batch}, outputs=_OUTPUTS))
 
 
 def _shrink(canvas: Image.Image, factor: float) -> Image.Image:
@@ -171,6 +211,100 @@ def _shrink(canvas: Image.Image, factor: float) -> Image.Image:
         return canvas
     size = (max(1, round(canvas.width * factor)), max(1, round(canvas.height * factor)))
     return canvas.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """A part of an image that was scaled down.
+
+    Attributes:
+        x: First column, in pixels of the scaled image.
+        y: First row.
+        size: Width and height of the tile, the same for all of an image.
+        sized: Width and height of the whole scaled image.
+        scale: Pixels of the image for one of the scaled image, across and down.
+    """
+
+    x: int
+    y: int
+    size: tuple[int, int]
+    sized: tuple[int, int]
+    scale: tuple[float, float]
+
+
+def _tiles(faces: Sequence[Box], image: tuple[int, int], side: int) -> list[_Tile]:
+    """Return a tile around each face; none where they had more pixels than the image.
+
+    Args:
+        faces: Their boxes.
+        image: Width and height.
+        side: Longest side in pixels at which the image is searched for small faces.
+    """
+    factors = []
+    for face in faces:
+        factor = min(1.0, side / max(image))
+        while max(face.width, face.height) * factor > TILE_FACE:
+            factor /= 2
+        factors.append(factor)
+    pairs = list(zip(faces, factors, strict=True))
+    size = (
+        _to_grid(max((face.width * factor for face, factor in pairs), default=0) * TILE_MARGIN),
+        _to_grid(max((face.height * factor for face, factor in pairs), default=0) * TILE_MARGIN),
+    )
+    if len(faces) * size[0] * size[1] > (min(1.0, side / max(image)) ** 2) * image[0] * image[1]:
+        return []
+    tiles = []
+    for face, factor in pairs:
+        sized = (max(1, round(image[0] * factor)), max(1, round(image[1] * factor)))
+        x, y = (
+            min(
+                max(round((middle * factor - own / 2) / _MULTIPLE) * _MULTIPLE, 0),
+                max(_to_grid(whole) - own, 0),
+            )
+            for middle, own, whole in zip(face.center, size, sized, strict=True)
+        )
+        tiles.append(_Tile(x, y, size, sized, (image[0] / sized[0], image[1] / sized[1])))
+    return tiles
+
+
+def _to_grid(length: float) -> int:
+    return ceil(length / _MULTIPLE) * _MULTIPLE
+
+
+def _cut(image: NDArray[np.uint8], tile: _Tile) -> NDArray[np.uint8]:
+    """Return a tile's pixels; black where it leaves the image."""
+    width, height = (
+        min(own, whole - start)
+        for own, whole, start in zip(tile.size, tile.sized, (tile.x, tile.y), strict=True)
+    )
+    patch = np.zeros((tile.size[1], tile.size[0], 3), np.uint8)
+    left, top = tile.x * tile.scale[0], tile.y * tile.scale[1]
+    right, bottom = left + width * tile.scale[0], top + height * tile.scale[1]
+    x, y = int(left), int(top)  # only what is needed is copied
+    part = Image.fromarray(image[y : ceil(bottom), x : ceil(right)])
+    box = (left - x, top - y, min(right - x, part.width), min(bottom - y, part.height))
+    if box != (0, 0, width, height):
+        part = part.resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
+    patch[:height, :width] = np.asarray(part)
+    return patch
+
+
+def _lies_in(rows: Rows, tile: _Tile) -> NDArray[np.bool_]:
+    """Say which candidates lie in a tile; where the image ends, so does the face."""
+    is_inside = np.ones(len(rows), bool)
+    places = zip((tile.x, tile.y), tile.size, tile.sized, strict=True)
+    for side, (start, own, whole) in enumerate(places):
+        is_inside &= (rows[:, side] >= 0) | (start == 0)
+        is_inside &= (rows[:, side + 2] <= own) | (start + own >= whole)
+    return is_inside
+
+
+def _detections(found: Sequence[Rows], width: int, height: int) -> list[Detection]:
+    """Merge candidates of several runs, in pixels of the image, into its faces."""
+    candidates = np.concatenate(found)
+    rows = _suppress(candidates[np.isfinite(candidates).all(1)])[:MAX_FACES]
+    inside = (rows[:, 2:4] > 1).all(1) & (rows[:, :2] < (width - 1, height - 1)).all(1)
+    return [_detection(row) for row in rows[inside]]
 
 
 def _decode(heat: Rows, size: Rows, offset: Rows, landmarks: Rows, min_score: float) -> Rows:
