@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from facial_expressions.media import draw
 from facial_expressions.media.draw import draw_faces
 from facial_expressions.quality import Quality
 from facial_expressions.results import Box, Face, Prediction, TrackedFace
+from tests.crowds import CROWDS, SIZE
 
 
 def make_face(box: Box, *, expression: str = "happy", confidence: float = 0.88) -> Face:
@@ -102,45 +102,24 @@ def test_probabilities_are_drawn_where_there_is_room_and_not_for_a_crowd() -> No
     image = plain(900, 900, 255)
     one = draw_faces(image, [make_face(Box(100, 100, 220, 250))])
     assert changed(image, one)[110:230, 240:360].mean() > 0.9
-    crowd = faces_at(40 + 300 * (i % 3) + 1j * (60 + 210 * (i // 3)) for i in range(12))
+    corners = [(40 + 300 * (i % 3), 60 + 210 * (i // 3)) for i in range(12)]
+    crowd = [make_face(Box(x, y, x + 60, y + 75)) for x, y in corners]
     assert not changed(image, draw_faces(image, crowd))[50:220, 410:630].any()
-
-
-def faces_at(corners: Iterable[complex], width: float = 60) -> list[Face]:
-    return [
-        make_face(Box(at.real, at.imag, at.real + width, at.imag + width * 1.25)) for at in corners
-    ]
-
-
-CROWDS = {
-    "three rows, nearly touching": faces_at(
-        20 + 66 * i + 33 * (row % 2) + 1j * (260 + 90 * row) for row in range(3) for i in range(9)
-    ),
-    "a wall of faces without gaps": faces_at(
-        150 + 60 * i + 1j * (25 + 75 * row) for row in range(7) for i in range(7)
-    ),
-    "sixty small faces": faces_at(
-        (60 + 50 * i + 7 * row + 1j * (120 + 52 * row) for row in range(6) for i in range(10)), 22
-    ),
-    "overlapping faces": faces_at(300 + 30 * i + 1j * (200 + 22 * i) for i in range(10)),
-    "faces along all edges": faces_at(
-        [75 * i + 1j * y for i in range(9) for y in (0, 525)]
-        + [x + 1j * (80 + 80 * i) for i in range(5) for x in (0, 580)]
-    ),
-}
 
 
 @pytest.mark.parametrize("crowd", CROWDS.values(), ids=CROWDS.keys())
 @pytest.mark.parametrize("tracked", [False, True], ids=["image", "video"])
 def test_labels_cover_at_most_a_fifth_of_any_face_in_a_crowd(
-    crowd: list[Face], monkeypatch: pytest.MonkeyPatch, *, tracked: bool
+    crowd: list[Box], monkeypatch: pytest.MonkeyPatch, *, tracked: bool
 ) -> None:
     """Measured in pixels inside each frame's line that another colour than the image's got."""
-    image = np.random.default_rng(1).integers(30, 220, (600, 640, 3), dtype=np.uint8)
-    faces = [
-        TrackedFace(one.box, 0.9, (), one.prediction, track_id=7 * i) if tracked else one
-        for i, one in enumerate(crowd)
-    ]
+    image = np.random.default_rng(1).integers(30, 220, (*SIZE[::-1], 3), dtype=np.uint8)
+    faces: list[Face] = [make_face(box) for box in crowd]
+    if tracked:
+        faces = [
+            TrackedFace(one.box, 0.9, (), one.prediction, track_id=7 * i)
+            for i, one in enumerate(faces)
+        ]
     touched = changed(image, draw_faces(image, faces))
     monkeypatch.setattr(draw, "_draw_labels", lambda *_: None)
     lines = changed(image, draw_faces(image, faces))
@@ -153,8 +132,8 @@ def test_labels_cover_at_most_a_fifth_of_any_face_in_a_crowd(
 
 def test_a_crowd_has_numbers_and_a_legend_of_them() -> None:
     """Three rows of nine: no label has room for a word, and the legend lies above the faces."""
-    image = plain(640, 600)
-    crowd = CROWDS["three rows, nearly touching"]
+    image = plain(*SIZE)
+    crowd = [make_face(box) for box in CROWDS["three rows, nearly touching"]]
     marked = changed(image, draw_faces(image, crowd))
     assert marked[:230].sum() > 10_000
     other = [make_face(crowd[0].box, expression="sad"), *crowd[1:]]

@@ -6,6 +6,7 @@ import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,8 +19,12 @@ pytest.importorskip("onnx", reason="tiny models are written with the package onn
 from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
+from tests.server.browser import open_browser, open_page, write_film
 from tests.server.client import RunningServer, run_server
 from tests.tiny_model import write_mapped_model, write_tiny_model
+
+if TYPE_CHECKING:
+    from selenium.webdriver.chrome.webdriver import WebDriver
 
 
 class HeldDetector:
@@ -88,3 +93,32 @@ def held() -> Iterator[HeldDetector]:
 @pytest.fixture
 def held_recognizer(tiny_model: Path, held: HeldDetector) -> ExpressionRecognizer:
     return load_recognizer(tiny_model, threads=1, detector=held)
+
+
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="session")
+def browser(
+    tmp_path_factory: pytest.TempPathFactory, downloads: Path, portrait: bytes
+) -> Iterator[WebDriver]:
+    """A headless browser whose camera shows the portrait moving to and fro."""
+    pytest.importorskip("selenium", reason="the package selenium is not installed")
+    film = write_film(tmp_path_factory.mktemp("camera") / "video.mjpeg", portrait)
+    driver = open_browser(film, downloads)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser: WebDriver, server: RunningServer) -> WebDriver:
+    return open_page(browser, server.url)
+
+
+@pytest.fixture
+def photo(tmp_path: Path, portrait: bytes) -> Path:
+    path = tmp_path / "=portrait, one.png"
+    path.write_bytes(portrait)
+    return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from tests.server.client import BOUNDARY, Answer, RunningServer, form, png
 
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
 FILE = 'form-data; name="image"; filename="a.png"'
-ROUTES = ["/", "/style.css", "/app.js", "/heat.js", "/icon.svg", "/openapi.json", "/healthz",
+ROUTES = ["/", "/docs", "/style.css", "/colors.css", "/app.js", "/icon.svg", "/astronaut.jpg",
+          "/openapi.json", "/healthz",
           "/readyz", "/metrics", "/v1/models", "/v1/labels", "/nothing-here"]  # fmt: skip
 
 
@@ -328,16 +330,31 @@ def test_what_is_no_http_is_refused(server: RunningServer, head: bytes, status: 
     assert b"content-security-policy" in received.lower()
 
 
-def test_the_page_names_no_other_host_and_has_no_inline_code(server: RunningServer) -> None:
-    page = server.ask("GET", "/").body.decode()
-    script = server.ask("GET", "/app.js").body.decode()
-    style = server.ask("GET", "/style.css").body.decode()
-    assert "http:" not in page + script + style
-    assert "https:" not in page + script + style
+@pytest.mark.parametrize(("address", "script"), [("/", "main.js"), ("/docs", "docs.js")])
+def test_a_page_names_no_host_and_no_address_from_the_root_and_has_no_inline_code(
+    server: RunningServer, address: str, script: str
+) -> None:
+    """So it works under a prefix too; the files that its files name are followed."""
+    seen = {address: server.ask("GET", address).body.decode()}
+    while new := {
+        f"/{name}"
+        for text in seen.values()
+        for name in re.findall(r'(?:src=|href=|from |fetch\()"(?:\./)?([\w.]+\.(?:js|css))"', text)
+    } - set(seen):
+        seen |= {name: server.ask("GET", name).body.decode() for name in new}
+    assert {f"/{script}", "/style.css", "/colors.css", "/dom.js"} <= set(seen)
+    for text in seen.values():
+        assert not re.search(r"https?:", text)
+        assert not re.search(r"""(?:src|href|from|fetch\()[ =]*["'`]/""", text)
+    page = seen[address]
     assert " style=" not in page
     assert " onclick=" not in page
-    assert page.count("<script") == page.count('<script type="module" src="/app.js"></script>') == 1
-    assert "Art. 5(1)(f)" in page
+    assert page.count("<script") == page.count(f'<script type="module" src="{script}"></script>')
+    assert page.count("<script") == 1
+
+
+def test_the_page_tells_the_law(server: RunningServer) -> None:
+    assert b"Art. 5(1)(f)" in server.ask("GET", "/").body
 
 
 def test_probabilities_that_are_none_are_a_bug_not_a_label(

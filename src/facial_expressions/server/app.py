@@ -35,7 +35,7 @@ from facial_expressions.server.guard import Guard
 from facial_expressions.server.limits import ServerLimits
 from facial_expressions.server.metrics import ServerMetrics
 from facial_expressions.server.origins import HostNames
-from facial_expressions.server.page import PAGE_FILES, page_routes
+from facial_expressions.server.page import page_routes
 from facial_expressions.server.work_queue import CheckWanted, WorkQueue
 
 __all__ = ["create_app"]
@@ -87,8 +87,9 @@ def create_app(
     )
     app.state.service = service
     app.include_router(router)
-    app.router.routes.extend(page_routes())
-    routes = frozenset(app.openapi()["paths"]) | frozenset(PAGE_FILES)
+    pages = page_routes()
+    app.router.routes.extend(pages)
+    routes = frozenset(app.openapi()["paths"]) | {page.path for page in pages}
     app.add_middleware(Guard, hosts=hosts or HostNames(), metrics=service.metrics, routes=routes,
                        root_path=root_path)  # fmt: skip
     return app

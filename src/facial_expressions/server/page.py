@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import importlib.resources
+from pathlib import PurePath
 from typing import Final
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
-__all__ = ["PAGE_FILES", "page_routes"]
+from facial_expressions.colors import css_variables
 
-PAGE_FILES: Final = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/style.css": ("style.css", "text/css; charset=utf-8"),
-    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "/heat.js": ("heat.js", "text/javascript; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
+__all__ = ["page_routes"]
+
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
-"""Name and content type of the file behind each address."""
+_ADDRESSES: Final = {"index.html": "/", "docs.html": "/docs"}
+"""Of files that are not asked for by their names."""
 
 
-def page_routes() -> list[BaseRoute]:
-    """Return one route for each file of the page."""
+def page_routes() -> list[Route]:
+    """Return one route for each file of the page, and one for the colors."""
     folder = importlib.resources.files("facial_expressions.server") / "static"
-    routes: list[BaseRoute] = []
-    for address, (name, content_type) in PAGE_FILES.items():
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    files["colors.css"] = css_variables().encode()
+    routes = []
+    for name, content in files.items():
+        content_type = _TYPES[PurePath(name).suffix]
         headers = {"content-type": content_type, "cache-control": "no-cache"}
-        answer = Response((folder / name).read_bytes(), headers=headers)
-        routes.append(Route(address, answer, methods=["GET"]))
+        answer = Response(content, headers=headers)
+        routes.append(Route(_ADDRESSES.get(name, f"/{name}"), answer, methods=["GET"]))
     return routes

@@ -1,8 +1,12 @@
 // Heat maps over an image: warm where a face speaks for its answer.
 
-// From a little to most, as in the images that `predict --explain --draw` saves.
-const WARM = [[255, 214, 70], [250, 150, 40], [226, 60, 38], [150, 20, 60]];
 const HEAT_SIDE = 48;
+
+// From a little to most, as in the images that `predict --explain --draw` saves.
+function warmColors() {
+  const style = getComputedStyle(document.documentElement);
+  return [0, 1, 2, 3].map((i) => style.getPropertyValue(`--heat-${i}`).match(/\d+/g).map(Number));
+}
 
 export function paintHeat(canvas, row, explanations) {
   canvas.width = row.width;
@@ -22,6 +26,7 @@ function heatTile(heat) {
   const tile = document.createElement("canvas");
   tile.width = HEAT_SIDE;
   tile.height = HEAT_SIDE;
+  const colors = warmColors();
   const pixels = new ImageData(HEAT_SIDE, HEAT_SIDE);
   const hottest = Math.max(...heat.flat());
   for (let y = 0; y < HEAT_SIDE && hottest > 0; y += 1) {
@@ -29,8 +34,8 @@ function heatTile(heat) {
       const [u, v] = [(x + 0.5) / HEAT_SIDE, (y + 0.5) / HEAT_SIDE];
       const warm = Math.max(0, sample(heat, u, v) / hottest);
       const inside = Math.min(1, Math.min(u, 1 - u, v, 1 - v) / 0.1);
-      const band = Math.min(warm, 0.9999) * (WARM.length - 1);
-      const [from, to] = [WARM[Math.floor(band)], WARM[Math.floor(band) + 1]];
+      const band = Math.min(warm, 0.9999) * (colors.length - 1);
+      const [from, to] = [colors[Math.floor(band)], colors[Math.floor(band) + 1]];
       const part = band - Math.floor(band);
       const color = from.map((value, i) => value + (to[i] - value) * part);
       pixels.data.set([...color, 255 * 0.72 * warm * inside], (y * HEAT_SIDE + x) * 4);
