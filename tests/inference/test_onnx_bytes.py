@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import pickle
+import struct
+import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -51,14 +57,66 @@ def test_a_file_cut_short_is_refused() -> None:
             check(data[:length])
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"\x80\x04\x95pickle", b"PK\x03\x04 a zip", b"\x89HDF\r\n\x1a\n", b"{}", b"\xff" * 100],
-    ids=["pickle", "keras", "h5", "json", "ones"],
-)
-def test_other_kinds_of_file_are_refused(data: bytes) -> None:
+def zipped(*names: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"")
+    return stream.getvalue()
+
+
+KINDS = {
+    "pickle": (pickle.dumps({"a": 1}), "a Python pickle, which can run code"),
+    "pickle 0": (pickle.dumps({"a": 1}, 0), "a Python pickle, which can run code"),
+    "pickle 2": (pickle.dumps([1], 2), "a Python pickle, which can run code"),
+    "pickled object": (pickle.dumps(Path("a"), 0), "a Python pickle, which can run code"),
+    "pytorch": (zipped("archive/data.pkl"), "a PyTorch file"),
+    "keras": (zipped("metadata.json", "config.json"), "a Keras archive"),
+    "npz": (zipped("weights.npy"), "an archive of NumPy arrays"),
+    "zip": (zipped("model.onnx"), "a ZIP archive"),
+    "empty zip": (zipped(), "a ZIP archive"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file"),
+    "safetensors": (struct.pack("<Q", 20) + b'{"a":{}}            ', "a safetensors file"),
+    "tflite": (b"\x1c\0\0\0TFL3" + bytes(50), "a TensorFlow Lite file"),
+    "gguf": (b"GGUF\x03" + bytes(20), "a GGUF file"),
+    "gzip": (gzip.compress(b"x"), "a gzip archive"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid x", "a pointer of Git LFS"),
+    "page": (b"<!DOCTYPE html><html>", "a web page"),
+    "image": (b"\x89PNG\r\n\x1a\n", "an image"),
+    "json": (b"{}", "a JSON file"),
+}
+
+
+@pytest.mark.parametrize(("data", "kind"), KINDS.values(), ids=KINDS)
+def test_a_file_of_another_kind_is_told_what_it_is(data: bytes, kind: str) -> None:
+    with pytest.raises(ModelError) as refused:
+        check(data)
+    assert str(refused.value).startswith(f"tiny.onnx is {kind}")
+    assert "not an ONNX model, and is not loaded" in str(refused.value)
+
+
+@pytest.mark.parametrize("data", [b"\xff" * 100, b"\x08\x07", b"text", bytes(8)])
+def test_what_is_nothing_known_is_no_whole_model(data: bytes) -> None:
     with pytest.raises(ModelError, match="is not a whole ONNX model"):
         check(data)
+
+
+def test_operators_of_its_own_are_refused() -> None:
+    """One that is called as a plain operator would take its place."""
+    model = tiny_graph()
+    body = helper.make_node("Identity", ["x"], ["y"])
+    opset = helper.make_opsetid("", 17)
+    own = helper.make_function("ai.onnx", "Softmax", ["x"], ["y"], [body], [opset])
+    model.functions.append(own)
+    with pytest.raises(ModelError, match="operators of its own"):
+        check(model.SerializeToString())
+
+
+def test_a_file_of_millions_of_fields_is_refused_soon() -> None:
+    start = time.process_time()
+    with pytest.raises(ModelError, match="fields"):
+        check(CONTENT + b"\x08\x01" * 1_000_000)
+    assert time.process_time() - start < 3
 
 
 def test_tensors_in_other_files_are_refused(tmp_path: Path) -> None:

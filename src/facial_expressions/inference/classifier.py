@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
@@ -239,7 +240,13 @@ def load_classifier(options: RecognizerOptions) -> ExpressionClassifier:
         'happy'
     """
     path, sha256 = resolve(options.model)
-    session = open_session(path, threads=options.threads, device=options.device, sha256=sha256)
+    session = open_session(
+        path,
+        threads=options.threads,
+        device=options.device,
+        sha256=sha256,
+        check_metadata=partial(ModelMetadata.from_entries, source=path.name),
+    )
     classifier = ExpressionClassifier(session, options.labels)
     return classifier.with_views() if options.tta else classifier
 

@@ -11,22 +11,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from facial_expressions.errors import ModelError
+from facial_expressions.inference.file_kinds import kind_of
+from facial_expressions.inference.wire_format import WireError, WireReader
 
-__all__ = ["check_onnx_bytes", "seal_model"]
-
-Field = tuple[int, int, memoryview]
-"""Field number, wire type (0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes), content."""
+__all__ = ["OPERATORS", "check_onnx_bytes", "graph_of", "metadata_entries", "seal_model"]
 
 _MODEL_GRAPH: Final = 7
+_MODEL_METADATA: Final = 14
 _MODEL_FUNCTIONS: Final = 25
 _GRAPH_NODE: Final = 1
 _GRAPH_INITIALIZER: Final = 5
 _GRAPH_SPARSE_INITIALIZER: Final = 15
-_FUNCTION_NODE: Final = 7
 _NODE_OP_TYPE: Final = 4
 _NODE_ATTRIBUTE: Final = 5
 _NODE_DOMAIN: Final = 7
@@ -46,7 +44,7 @@ _HEX_DIGEST: Final = re.compile(rb"[0-9a-f]{64}")
 _CONTROL_FLOW: Final = frozenset({b"Loop", b"Scan", b"If"})
 
 _DOMAINS: Final = frozenset({b"", b"ai.onnx"})
-_OPERATORS: Final = frozenset(
+OPERATORS: Final = frozenset(
     b"Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Celu Clip Concat Constant "
     b"Conv ConvInteger ConvTranspose CumSum DepthToSpace DequantizeLinear Div Dropout "
     b"DynamicQuantizeLinear Elu Equal Erf Exp Flatten Floor Gather GatherElements GatherND Gelu "
@@ -74,21 +72,45 @@ def check_onnx_bytes(data: bytes, *, source: str) -> None:
 
     Raises:
         ModelError: The bytes are malformed or cut short, they differ from those that were sealed,
-            there is no graph, a tensor lies in another file, or the graph has control flow or
-            another operator that is not let in.
+            there is no graph, a tensor lies in another file, or the graph has control flow,
+            operators of its own, or another operator that is not let in.
     """
     try:
-        top = list(_fields(memoryview(data)))
+        reader = WireReader()
+        top = list(reader.fields(memoryview(data)))
         _check_seal(data, source)
         graphs = [content for number, wire, content in top if (number, wire) == (_MODEL_GRAPH, 2)]
         if len(graphs) != 1:
-            raise _malformed(source, f"{len(graphs)} graphs in {len(data)} bytes")
-        _check_graph(graphs[0], source, 0)
-        for number, wire, content in top:
-            if (number, wire) == (_MODEL_FUNCTIONS, 2):
-                _check_nodes(_children(content, (_FUNCTION_NODE,)), source, 0)
-    except _WireError as error:
-        raise _malformed(source, f"{len(data)} bytes; {error}") from error
+            raise _malformed(data, source, f"{len(graphs)} graphs in {len(data)} bytes")
+        if any(number == _MODEL_FUNCTIONS for number, _, _ in top):
+            raise ModelError(
+                f"{source} defines operators of its own, which a network has no use for; received "
+                "functions; export the model without them"
+            )
+        _Check(reader, source).graph(graphs[0], 0)
+    except WireError as error:
+        raise _malformed(data, source, f"{len(data)} bytes; {error}") from error
+
+
+def metadata_entries(data: bytes) -> dict[str, str]:
+    """Return what a whole model file says of itself, without opening it.
+
+    Args:
+        data: Content that ``check_onnx_bytes`` let pass.
+    """
+    wire = WireReader()
+    pairs = wire.children(memoryview(data), (_MODEL_METADATA,))
+    texts = [[wire.text(pair, n).decode("utf-8", "replace") for n in (1, 2)] for pair in pairs]
+    return {key: value for key, value in texts}  # noqa: C416 - of lists, which dict() takes as Any
+
+
+def graph_of(data: bytes) -> memoryview:
+    """Return the bytes of the graph in a whole model file.
+
+    Args:
+        data: Content that ``check_onnx_bytes`` let pass.
+    """
+    return WireReader().children(memoryview(data), (_MODEL_GRAPH,))[0]
 
 
 def seal_model(data: bytes) -> bytes:
@@ -119,97 +141,61 @@ def _check_seal(data: bytes, source: str) -> None:
         )
 
 
-class _WireError(ValueError):
-    """The bytes are not protocol buffers."""
-
-
-def _malformed(source: str, received: str) -> ModelError:
+def _malformed(data: bytes, source: str, received: str) -> ModelError:
+    if kind := kind_of(data):
+        return ModelError(
+            f"{source} is {kind}, not an ONNX model, and is not loaded; received {len(data)} "
+            "bytes; export the network to ONNX with 'facial-expressions export'"
+        )
     return ModelError(
         f"{source} is not a whole ONNX model; received {received}; "
         "copy the file again, or export the model again"
     )
 
 
-def _fields(view: memoryview) -> Iterator[Field]:
-    """Yield the fields of one message."""
-    position, end = 0, len(view)
-    while position < end:
-        key, position = _varint(view, position)
-        number, wire = key >> 3, key & 7
-        if wire == 0:
-            start = position
-            _, position = _varint(view, position)
-        elif wire == 2:
-            length, start = _varint(view, position)
-            position = start + length
-        elif wire in (1, 5):
-            start, position = position, position + (8 if wire == 1 else 4)
-        else:
-            raise _WireError(f"wire type {wire} at byte {position}")
-        if number == 0 or position > end:
-            raise _WireError(f"field {number} ends at byte {position} of {end}")
-        yield number, wire, view[start:position]
+class _Check:
+    """Refuses what a graph may not hold, wherever in it that is."""
 
+    def __init__(self, wire: WireReader, source: str) -> None:
+        self._wire = wire
+        self._source = source
 
-def _varint(view: memoryview, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(view):
-            break
-        byte = view[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise _WireError(f"unfinished number at byte {position}")
+    def graph(self, graph: memoryview, depth: int) -> None:
+        if depth > _MAX_DEPTH:
+            raise WireError(f"graphs nested more than {_MAX_DEPTH} deep")
+        children = self._wire.children
+        self._tensors(children(graph, (_GRAPH_INITIALIZER,)))
+        self._sparse(children(graph, (_GRAPH_SPARSE_INITIALIZER,)))
+        for node in children(graph, (_GRAPH_NODE,)):
+            self._operator(node)
+            for attribute in children(node, (_NODE_ATTRIBUTE,)):
+                self._tensors(children(attribute, _ATTRIBUTE_TENSORS))
+                self._sparse(children(attribute, _ATTRIBUTE_SPARSE_TENSORS))
+                for inner in children(attribute, _ATTRIBUTE_GRAPHS):
+                    self.graph(inner, depth + 1)
 
+    def _operator(self, node: memoryview) -> None:
+        domain = self._wire.text(node, _NODE_DOMAIN)
+        op_type = self._wire.text(node, _NODE_OP_TYPE)
+        if domain in _DOMAINS and op_type in OPERATORS:
+            return
+        what = "control flow" if op_type in _CONTROL_FLOW else "an operator"
+        name = b".".join(part for part in (domain, op_type) if part)[:80].decode(errors="replace")
+        raise ModelError(
+            f"{self._source} holds {what} that a network has no use for; received the operator "
+            f"{name!r}; export the model without it"
+        )
 
-def _children(view: memoryview, numbers: tuple[int, ...]) -> list[memoryview]:
-    return [content for number, wire, content in _fields(view) if wire == 2 and number in numbers]
+    def _sparse(self, tensors: list[memoryview]) -> None:
+        for tensor in tensors:
+            self._tensors(self._wire.children(tensor, (1, 2)))
 
-
-def _check_graph(graph: memoryview, source: str, depth: int) -> None:
-    if depth > _MAX_DEPTH:
-        raise _WireError(f"graphs nested more than {_MAX_DEPTH} deep")
-    _check_tensors(_children(graph, (_GRAPH_INITIALIZER,)), source)
-    _check_sparse(_children(graph, (_GRAPH_SPARSE_INITIALIZER,)), source)
-    _check_nodes(_children(graph, (_GRAPH_NODE,)), source, depth)
-
-
-def _check_nodes(nodes: list[memoryview], source: str, depth: int) -> None:
-    for node in nodes:
-        _check_operator(node, source)
-        for attribute in _children(node, (_NODE_ATTRIBUTE,)):
-            _check_tensors(_children(attribute, _ATTRIBUTE_TENSORS), source)
-            _check_sparse(_children(attribute, _ATTRIBUTE_SPARSE_TENSORS), source)
-            for graph in _children(attribute, _ATTRIBUTE_GRAPHS):
-                _check_graph(graph, source, depth + 1)
-
-
-def _check_operator(node: memoryview, source: str) -> None:
-    domain = b"".join(_children(node, (_NODE_DOMAIN,)))
-    op_type = b"".join(_children(node, (_NODE_OP_TYPE,)))
-    if domain in _DOMAINS and op_type in _OPERATORS:
-        return
-    what = "control flow" if op_type in _CONTROL_FLOW else "an operator"
-    name = b".".join(part for part in (domain, op_type) if part)[:80].decode(errors="replace")
-    raise ModelError(
-        f"{source} holds {what} that a network has no use for; received the operator {name!r}; "
-        "export the model without it"
-    )
-
-
-def _check_sparse(tensors: list[memoryview], source: str) -> None:
-    for tensor in tensors:
-        _check_tensors(_children(tensor, (1, 2)), source)
-
-
-def _check_tensors(tensors: list[memoryview], source: str) -> None:
-    for tensor in tensors:
-        for number, _, content in _fields(tensor):
-            moved = number == _TENSOR_DATA_LOCATION and bytes(content) != b"\x00"
-            if moved or number == _TENSOR_EXTERNAL_DATA:
-                raise ModelError(
-                    f"{source} keeps a tensor in another file, which is refused; received a tensor "
-                    "with external data; save the model as one file"
-                )
+    def _tensors(self, tensors: list[memoryview]) -> None:
+        for tensor in tensors:
+            for number, _, content in self._wire.fields(tensor):
+                moved = number == _TENSOR_DATA_LOCATION and bytes(content) != b"\x00"
+                if moved or number == _TENSOR_EXTERNAL_DATA:
+                    raise ModelError(
+                        f"{self._source} keeps a tensor in another file, which is refused; "
+                        "received a tensor with external data; save the model as one file"
+                    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError, first_line, suggest
-from facial_expressions.inference.onnx_bytes import check_onnx_bytes
+from facial_expressions.inference.onnx_bytes import check_onnx_bytes, metadata_entries
+from facial_expressions.inference.tensor_sizes import check_tensor_sizes
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -61,6 +62,10 @@ DEVICES: Final[Mapping[str, tuple[str, str]]] = {
 
 _CPU_PROVIDER: Final = "CPUExecutionProvider"
 _LOGGER: Final = logging.getLogger(__name__)
+
+_FOLDING: Final = ("optimization.constant_folding_max_output_size_in_bytes", str(16 * 1024 * 1024))
+"""Constants that would grow beyond this are computed when they are needed, not when the file is
+opened."""
 
 _QUIET: Final = 3
 """ONNX Runtime's severity "error": its warnings speak to those who wrote the graph."""
@@ -145,6 +150,7 @@ def open_session(
     threads: int | None = None,
     device: str = CPU,
     sha256: str | None = None,
+    check_metadata: Callable[[Mapping[str, str]], object] | None = None,
 ) -> ModelSession:
     """Check a model file and open it.
 
@@ -153,10 +159,12 @@ def open_session(
         threads: Threads for one run; None leaves it to ONNX Runtime (one per physical core).
         device: ``cpu``, ``auto``, or a name in ``DEVICES``. What it lacks runs on the processor.
         sha256: What the file's SHA-256 must be, as hexadecimal digits; None when it is not known.
+        check_metadata: Called with the file's metadata before the graph is looked at; raises when
+            the file is of no use.
 
     Raises:
-        ModelError: The file is missing, too large, changed, no model, or needs another runtime; or
-            the device is not there.
+        ModelError: The file is missing, too large, changed, no model, needs too much memory or
+            another runtime; or the device is not there.
         ValueError: ``threads`` is under 1.
 
     Examples:
@@ -174,6 +182,10 @@ def open_session(
             f"{hashlib.sha256(data).hexdigest()}, expected {sha256}; install the package again"
         )
     check_onnx_bytes(data, source=path.name)
+    if check_metadata is not None:
+        check_metadata(metadata_entries(data))
+    if sha256 is None:  # what was published was measured
+        check_tensor_sizes(data, source=path.name)
     session = _start(data, path, threads, device)
     options = {"threads": threads, "device": device, "sha256": sha256}
     return ModelSession(session, path.absolute(), options)
@@ -269,6 +281,7 @@ def _start(
     # Threads that wait by spinning take the cores from the other network: a video's detector and
     # classifier in turns, on two cores, took 1.7 times as long and twice the processor time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry(*_FOLDING)
     options.enable_mem_pattern = False  # a block for every size of photo that came would be kept
     try:
         session = runtime.InferenceSession(
