@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "PEOPLE",
     "LabelSet",
     "canonical_label",
+    "nearest_label",
 ]
 
 
@@ -116,6 +118,24 @@ def canonical_label(text: str) -> str | None:
         >>> canonical_label("Anger"), canonical_label("03_happiness"), canonical_label("smirk")
         ('angry', 'happy', None)
     """
-    word = text.strip().lower().lstrip("0123456789").strip(" _-.")
+    word = _word(text)
     word = _SYNONYMS.get(word, word)
     return word if word in FERPLUS.names else None
+
+
+def nearest_label(text: str) -> str | None:
+    """Return our name for what may be a misspelt expression, to be suggested and never applied.
+
+    Args:
+        text: A folder or class name in any case.
+
+    Examples:
+        >>> nearest_label("suprise"), nearest_label("Hapiness"), nearest_label("bored")
+        ('surprise', 'happy', None)
+    """
+    near = get_close_matches(_word(text), (*FERPLUS.names, *_SYNONYMS), n=1, cutoff=0.8)
+    return canonical_label(near[0]) if near else None
+
+
+def _word(text: str) -> str:
+    return text.strip().lower().lstrip("0123456789").strip(" _-.")

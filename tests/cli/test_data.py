@@ -58,7 +58,7 @@ def test_unreadable_image_gives_exit_1_and_the_rest(tmp_path: Path, capsys: Capt
     assert main(["data", "info", str(write_folder(tmp_path / "faces", files))]) == 1
     out = capsys.readouterr().out
     assert "test        1 image," in out
-    assert "left out    sad/b.jpg cannot be read: " in out
+    assert "note        sad/b.jpg cannot be read: " in out
 
 
 def test_missing_path_is_named(tmp_path: Path, capsys: Capture) -> None:

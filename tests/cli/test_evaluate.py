@@ -56,6 +56,23 @@ def report_of(folder: Path) -> dict[str, Any]:
     return data
 
 
+def test_one_data_set_has_one_figure_however_it_is_nested(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = builders.kaggle_files(builders.make_rows())
+    figures = []
+    for number, above in enumerate(("", "archive/", "fer2013/versions/1/", "a/b/c/d/e/f/")):
+        path = tmp_path / f"set-{number}"
+        builders.write_folder(path, {above + name: data for name, data in flat.items()})
+        assert evaluate(model, "--data", path, "--allow-partial") == 0
+        text = capsys.readouterr().out
+        figures.append(
+            re.findall(r"split test, 28 images|^Accuracy .*interval.*|^Macro F1 .*", text, re.M)
+        )
+    assert len(figures[0]) == 3  # 28: both usages of the test images, four of each class
+    assert figures == [figures[0]] * 4
+
+
 def test_competition_file_is_measured_on_private_test(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

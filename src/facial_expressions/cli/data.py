@@ -154,5 +154,5 @@ def _info_text(dataset: Dataset) -> str:
         lines.append(
             f"{name:<12}{counted(split['n'], 'image')}, {size}" + f" ({usages})" * bool(usages)
         )
-    lines += [f"left out    {sentence}" for sentence in facts["left_out"]]
+    lines += [f"note        {sentence}" for sentence in facts["left_out"]]
     return "\n".join([*lines, f"digest      {facts['digest']}"])

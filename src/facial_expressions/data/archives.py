@@ -37,7 +37,6 @@ MAX_CSV_BYTES: Final = 1024**3
 MAX_TAR_BYTES: Final = 4 * 1024**3
 """Largest tar archive, unpacked."""
 
-_MAX_DEPTH: Final = 5
 _MAX_HEADER_BYTES: Final = 16 * 1024**2
 _MAX_TAIL_BYTES: Final = 16 * 1024**2
 _TAR_HEADS: Final = {b"\x1f\x8b": "r:gz", b"BZh": "r:bz2", b"\xfd7z": "r:xz"}
@@ -123,10 +122,10 @@ def open_tree(path: Path) -> Iterator[FileTree]:
 
 @contextmanager
 def open_csv(path: Path, columns: Sequence[str]) -> Iterator[IO[bytes]]:
-    """Open a table for reading as bytes: the file itself, or the one inside a zip or tar archive.
+    """Open a table for reading as bytes: the file itself, or the one in a folder or archive.
 
     Args:
-        path: A plain file, or an archive.
+        path: A plain file, a folder, or a zip or tar archive.
         columns: Names in lower case that the table's first line must hold; they tell the table from
             others in the same archive.
 
@@ -134,7 +133,12 @@ def open_csv(path: Path, columns: Sequence[str]) -> Iterator[IO[bytes]]:
         DatasetError: The archive is damaged, not safe to read, or holds no such table.
     """
     with _damage_named(path):
-        if is_zip(path):
+        if path.is_dir():
+            found = sorted(walk_files(path), key=_likely_table_first)
+            files = ((name, file.stat().st_size, _opener(file)) for name, file in found)
+            with _find_table(path, files, columns) as stream:
+                yield stream
+        elif is_zip(path):
             with zipfile.ZipFile(path) as archive:
                 members = sorted(_zip_members(path, archive).items(), key=_likely_table_first)
                 files = ((name, one.file_size, partial(archive.open, one)) for name, one in members)
@@ -157,26 +161,32 @@ def open_csv(path: Path, columns: Sequence[str]) -> Iterator[IO[bytes]]:
                 yield stream
 
 
-def walk_files(folder: Path, *, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Path]]:
+def walk_files(
+    folder: Path, *, prefix: str = "", above: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[tuple[str, Path]]:
     """Yield the files below a folder, with their paths from it, parted by ``/``.
 
     Hidden files and folders are passed over. Links are followed, as the folder is the user's own;
-    nothing deeper than five folders is seen, which ends a link's loop.
+    one that leads back to a folder above it is passed over.
 
     Args:
         folder: Where to start.
         prefix: Put before each name.
-        depth: How many folders lie above.
+        above: Device and number of each folder on the way here.
     """
+    state = folder.stat()
+    here = (state.st_dev, state.st_ino)
+    if here in above:
+        return
     with os.scandir(folder) as entries:
         for entry in entries:
             if _is_hidden(entry.name):
                 continue
-            if not entry.is_dir():
-                yield prefix + entry.name, Path(entry.path)
-            elif depth < _MAX_DEPTH:
+            if entry.is_dir():
                 below = f"{prefix}{entry.name}/"
-                yield from walk_files(Path(entry.path), prefix=below, depth=depth + 1)
+                yield from walk_files(Path(entry.path), prefix=below, above=above | {here})
+            else:
+                yield prefix + entry.name, Path(entry.path)
 
 
 def _opener(file: Path) -> Callable[[], IO[bytes]]:
@@ -211,11 +221,14 @@ def _find_table(
             continue
         _check_size(name, size, MAX_CSV_BYTES)
         stream = opener()
-        if stream is not None and _holds(stream.readline(4096), columns):
+        if stream is None:
+            continue
+        if _holds(stream.readline(4096), columns):
             stream.seek(0)
             return stream
+        stream.close()
     raise DatasetError(
-        f"archive {path.name} holds no csv file with the columns {', '.join(columns)}; received "
+        f"{path.name} holds no csv file with the columns {', '.join(columns)}; received "
         f"{', '.join(names[:5]) or 'no files'}; give fer2013.csv or the archive that holds it"
     )
 

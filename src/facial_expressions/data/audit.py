@@ -160,7 +160,7 @@ class AuditReport:
                 f"{len(self.conflicting):,} groups with conflicting labels",
                 *(self._leak_line(leak) for leak in self.leaks),
                 f"blank       {len(self.blank):,} images are one grey value throughout",
-                *(f"left out    {sentence}" for sentence in self.left_out),
+                *(f"note        {sentence}" for sentence in self.left_out),
                 *_ferplus_lines(self.ferplus),
             ]
         )

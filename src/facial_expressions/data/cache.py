@@ -25,14 +25,14 @@ from facial_expressions.data.archives import walk_files
 from facial_expressions.data.dataset import Split
 from facial_expressions.data.reading import Kind, Reading
 from facial_expressions.files import atomic_write
-from facial_expressions.labels import LABEL_SETS
+from facial_expressions.labels import LabelSet
 
 __all__ = ["CACHE_VARIABLE", "cache_folder", "cached_arrays", "cached_reading", "path_state"]
 
 CACHE_VARIABLE: Final = "FACIAL_EXPRESSIONS_CACHE"
 """Environment variable that names another cache folder."""
 
-_VERSION: Final = 2  # raised whenever a reader would decode the same file to something else
+_VERSION: Final = 3  # raised whenever a reader would decode the same file to something else
 _DAMAGED: Final = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 _log = logging.getLogger(__name__)
 
@@ -146,6 +146,7 @@ def _store(entry: Path, owner: str, arrays: Arrays) -> None:
 def _to_arrays(reading: Reading) -> Arrays:
     return {
         "kind": np.array([reading.kind, reading.name, reading.label_set.name]),
+        "names": np.array(reading.label_set.names),
         "images": reading.rows.images,
         "labels": reading.rows.labels,
         "usages": reading.rows.usages,
@@ -160,7 +161,7 @@ def _from_arrays(arrays: Arrays) -> Reading:
     return Reading(
         kind=cast(Kind, kind),
         name=name,
-        label_set=LABEL_SETS[label_set],
+        label_set=LabelSet(label_set, tuple(arrays["names"].tolist())),
         rows=Split(
             name="all",
             images=arrays["images"],

@@ -1,8 +1,9 @@
 """Reads images that lie in one folder per class, on disk or in a zip archive.
 
-The class folders may stand below ``train``, ``validation`` or ``test``, and all of it below one
-folder more. Folder names are understood by ``labels.canonical_label``; classes that are none of
-ours are named and left out, as are files that are no images.
+``folder_places`` says of each file to which part and class it belongs, ``labels.canonical_label``
+which expression a folder's name means. Where at least half of the classes are no expressions of
+ours, the folders' own names are the label set; else such classes are named and left out, as are
+files that are no images. RAF-DB's folders 1 to 7 are understood by its file names.
 
 FER-2013 in the layout of the Kaggle data set ``msambare/fer2013``, 48x48 grey JPEG, is such a
 folder, but all seven classes must be there below both ``train`` and ``test``. File names begin with
@@ -13,8 +14,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +24,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.data.archives import FileTree, open_tree
-from facial_expressions.data.reading import SIDE_PX, USAGES, Reading, make_reading
+from facial_expressions.data.folder_places import PARTS, Place, check_places, part_of, place_of
+from facial_expressions.data.reading import (
+    PART_OF_USAGE,
+    SIDE_PX,
+    USAGES,
+    Reading,
+    make_reading,
+)
 from facial_expressions.errors import DatasetError, ImageError
 from facial_expressions.images import IMAGE_SUFFIXES, load_image
-from facial_expressions.labels import FER2013, FERPLUS, LabelSet, canonical_label
+from facial_expressions.labels import (
+    FER2013,
+    FERPLUS,
+    LabelSet,
+    canonical_label,
+    nearest_label,
+)
 from facial_expressions.plain_text import counted
 
 __all__ = ["ClassFolders", "Photo", "find_class_folders", "iter_photos", "read_class_folders"]
@@ -34,15 +48,11 @@ __all__ = ["ClassFolders", "Photo", "find_class_folders", "iter_photos", "read_c
 _log = logging.getLogger(__name__)
 
 _MAX_PIXELS: Final = 50_000_000
-_PARTS: Final = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-    "testing": "test",
-}
+_MAX_CLASSES: Final = 100
+_RAF_DB: Final = dict(
+    zip("1234567", ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"), strict=True)
+)
+"""Names behind RAF-DB's folders (Li, Deng and Du 2017)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +82,23 @@ class ClassFolders:
 
     Attributes:
         entries: The files, train before validation before test, then by path.
-        left_out: One sentence for each class or group of files that is left out.
+        label_set: FER-2013's seven expressions, FER+'s eight when there is contempt, or the
+            folders' own names.
+        left_out: One sentence for each class or group of files that is left out, or that is read
+            in a way worth knowing.
+        is_one_part: Whether the tree itself is named after a part, and all of it belongs there.
     """
 
     entries: tuple[_Entry, ...]
+    label_set: LabelSet
     left_out: tuple[str, ...]
-
-    @property
-    def label_set(self) -> LabelSet:
-        """FER-2013's seven expressions, or FER+'s eight when there is contempt."""
-        return FERPLUS if any(entry.label == "contempt" for entry in self.entries) else FER2013
+    is_one_part: bool
 
     @property
     def is_fer2013(self) -> bool:
         """Whether the files are named as FER-2013's are, below train and test."""
         return (
-            bool(self.entries)
+            not self.is_one_part
             and {entry.part for entry in self.entries} <= {"train", "test"}
             and sum(bool(entry.usage) for entry in self.entries) * 2 > len(self.entries)
         )
@@ -105,50 +116,81 @@ class Photo(_Entry):
 
 
 def find_class_folders(tree: FileTree) -> ClassFolders:
-    """Sort the files of a tree into classes.
+    """Sort the files of a tree into parts and classes.
 
     Raises:
-        DatasetError: No file lies in a folder named after an expression.
+        DatasetError: No file lies in a class folder, the division into parts is not certain, or
+            there are classes of their own one of which looks like a misspelt expression.
     """
-    entries: list[_Entry] = []
-    unknown: Counter[str] = Counter()
-    other = 0
     names = tree.names()
-    for name in names:
-        if not name.lower().endswith(tuple(IMAGE_SUFFIXES)):
-            other += 1
-            continue
-        part, folder = _place(name)
-        label = canonical_label(folder)
-        if label is None:
-            unknown[f"{part}/{folder}".strip("/") or "."] += 1
-        else:
-            entries.append(_Entry(name, part, label))
-    if not entries:
+    images = [name for name in names if name.lower().endswith(tuple(IMAGE_SUFFIXES))]
+    places = [place_of(name) for name in images]
+    label_of, label_set, said = _labels_of(places, tree.name)
+    known = [place for place in places if place.folder in label_of]
+    if not known:
+        unknown = sorted({place.class_path for place in places})[:5]
         raise DatasetError(
-            f"{tree.name} holds no class folders; received {len(names)} files, "
-            f"folders {sorted(unknown)[:5]}; put the images into folders named "
-            f"{', '.join(FER2013.names)}, below train and test if it is divided"
+            f"{tree.name} holds no class folders; received {len(names)} files, folders {unknown}; "
+            f"put the images into folders named {', '.join(FER2013.names)}, below train and test "
+            "if it is divided"
         )
-    order = ("train", "validation", "test", "")
+    said += check_places(known, tree.name)
+    said += _unknown_classes([place for place in places if place.folder not in label_of])
+    if len(images) < len(names):
+        said.append(f"{counted(len(names) - len(images), 'file')} of other kinds left out")
+    parts = {place.part for place in known}
+    root = part_of(tree.name) if parts == {""} else ""
+    entries = [_Entry(one.source, one.part or root, label_of[one.folder]) for one in known]
+    if parts == {""} and not root and all(entry.usage for entry in entries):  # names say it
+        entries = [replace(one, part=PART_OF_USAGE[one.usage]) for one in entries]
+    order = (*PARTS, "")
     entries.sort(key=lambda entry: (order.index(entry.part), entry.source))
-    left_out = [
-        f"class folder {folder}: no expression of ours, {counted(count, 'image')} left out"
-        for folder, count in sorted(unknown.items())
-    ]
-    if other:
-        left_out.append(f"{counted(other, 'file')} of other kinds left out")
-    return ClassFolders(entries=tuple(entries), left_out=tuple(left_out))
+    return ClassFolders(tuple(entries), label_set, tuple(said), is_one_part=bool(root))
 
 
-def _place(name: str) -> tuple[str, str]:
-    """Return part and class folder of a path such as ``top/train/happy/1.jpg``."""
-    folders = name.split("/")[:-1]
-    for depth, folder in enumerate(folders[:2]):
-        if folder.lower() in _PARTS:
-            inside = folders[depth + 1 :]
-            return _PARTS[folder.lower()], inside[0] if inside else ""
-    return "", folders[-1] if folders else ""
+def _labels_of(places: Sequence[Place], name: str) -> tuple[dict[str, str], LabelSet, list[str]]:
+    """Return the label of each class folder by its name, the label set, and what to say of it."""
+    folders = {place.folder for place in places} - {""}
+    if folders == _RAF_DB.keys() and all(_is_raf_db(place.source) for place in places):
+        meaning = ", ".join(f"{number} {label}" for number, label in _RAF_DB.items())
+        return _RAF_DB, FER2013, [f"class folders 1 to 7: taken as RAF-DB's, {meaning}"]
+    found = {folder: label for folder in folders if (label := canonical_label(folder))}
+    own = {folder: folder.strip().lower() for folder in folders}
+    if (
+        len(folders) - len(found) < max(len(found), 1)
+        or not 2 <= len(set(own.values())) <= _MAX_CLASSES
+    ):
+        has_contempt = "contempt" in found.values()
+        return found, FERPLUS if has_contempt else FER2013, []
+    if near := {one: label for one in sorted(folders) if (label := _near_label(one))}:
+        hints = ", ".join(f"{one[:60]} (did you mean {label}?)" for one, label in near.items())
+        raise DatasetError(
+            f"{name} has class folders that are like an expression and are none; received {hints}; "
+            "rename them"
+        )
+    labels = LabelSet("own", tuple(sorted(set(own.values()))))
+    return own, labels, [f"class folders are labels of their own: {', '.join(labels)[:200]}"]
+
+
+def _is_raf_db(source: str) -> bool:
+    return source.rpartition("/")[2].lower().startswith(("train_", "test_"))
+
+
+def _near_label(folder: str) -> str | None:
+    return None if canonical_label(folder) else nearest_label(folder)
+
+
+def _unknown_classes(places: Iterable[Place]) -> list[str]:
+    """Return one sentence for each class folder that is left out."""
+    counts = Counter(place.class_path for place in places)
+    said = []
+    for path, count in sorted(counts.items()):
+        near = _near_label(path.rpartition("/")[2])
+        hint = f"; did you mean {near}? rename the folder" if near else ""
+        said.append(
+            f"class folder {path}: no expression of ours, {counted(count, 'image')} left out{hint}"
+        )
+    return said
 
 
 def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:

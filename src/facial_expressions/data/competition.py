@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.archives import open_csv
-from facial_expressions.data.reading import SIDE_PX, USAGES, Reading, make_reading
+from facial_expressions.data.reading import PART_OF_USAGE, SIDE_PX, USAGES, Reading, make_reading
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import COMPETITION_ORDER, FER2013
 
@@ -36,7 +36,6 @@ _LABEL_OF_CODE: Final = {
     str(code).encode(): FER2013.id_of(name) for code, name in enumerate(COMPETITION_ORDER)
 }
 _USAGE_OF_CELL: Final = {usage.lower().encode(): usage for usage in USAGES}
-_PART_OF_USAGE: Final = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
 
 
 def read_competition(path: Path) -> Reading:
@@ -68,7 +67,7 @@ def read_competition(path: Path) -> Reading:
             cells = [_cells(line, names, len(rows) + i, path) for i, line in enumerate(chunk)]
             parts.append(_pixels([pixels for pixels, _, _ in cells], len(rows), path))
             rows += [
-                (label, usage, f"row {len(rows) + i}", _PART_OF_USAGE[usage])
+                (label, usage, f"row {len(rows) + i}", PART_OF_USAGE[usage])
                 for i, (_, label, usage) in enumerate(cells)
             ]
     images = np.concatenate(parts) if parts else np.empty((0, SIDE_PX, SIDE_PX), np.uint8)

@@ -87,8 +87,9 @@ class Dataset:
         train: What networks learn from.
         validation: What choices are made on.
         test: What is measured once.
-        left_out: One sentence for each thing in the file that is in no split: an image that could
-            not be read, a class folder that is no expression of ours.
+        left_out: One sentence for each thing in the file that is in no split (an image that could
+            not be read, a class folder that is no expression of ours), or that is read in a way
+            worth knowing.
     """
 
     name: str

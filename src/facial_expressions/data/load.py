@@ -10,10 +10,12 @@ from facial_expressions.data.cache import cached_reading
 from facial_expressions.data.class_folders import read_class_folders
 from facial_expressions.data.competition import read_competition
 from facial_expressions.data.dataset import Dataset
+from facial_expressions.data.folder_places import place_of
 from facial_expressions.data.protocols import PROTOCOLS, Protocol, divide
 from facial_expressions.data.reading import Reading, check_fer2013_counts
 from facial_expressions.errors import DatasetError
 from facial_expressions.images import IMAGE_SUFFIXES
+from facial_expressions.labels import canonical_label
 
 __all__ = ["load_dataset", "load_reading"]
 
@@ -29,8 +31,8 @@ def load_dataset(
     """Load a data set and divide it into train, validation and test.
 
     Args:
-        path: FER-2013's competition file (csv, zip or tar.gz), FER-2013 in the Kaggle layout
-            (folder or zip), or any folder or zip of class folders.
+        path: FER-2013's competition file (csv, zip, tar.gz or a folder that holds it), FER-2013 in
+            the Kaggle layout (folder or zip), or any folder or zip of class folders.
         protocol: ``competition``, ``kaggle`` or ``folder`` (see ``protocols.divide``); None takes
             ``competition`` for FER-2013, ``kaggle`` when its file names do not tell the two tests
             apart, and ``folder`` for other data.
@@ -84,18 +86,22 @@ def load_reading(path: Path, *, cache: bool = True) -> Reading:
 
 
 def _read(path: Path) -> Reading:
-    if path.is_dir() or (is_zip(path) and _holds_images(path)):
-        return read_class_folders(path)
-    return read_competition(path)
+    is_tree = path.is_dir() or is_zip(path)
+    return read_class_folders(path) if is_tree and _is_of_images(path) else read_competition(path)
 
 
 def _read_kaggle(path: Path) -> Reading:
     return read_class_folders(path, as_fer2013=True)
 
 
-def _holds_images(path: Path) -> bool:
+def _is_of_images(path: Path) -> bool:
+    """Return whether a folder or archive is to be read by its images, not by a table in it."""
     with open_tree(path) as tree:
-        return any(name.lower().endswith(tuple(IMAGE_SUFFIXES)) for name in tree.names())
+        names = [name.lower() for name in tree.names()]
+    folders = {place_of(name).folder for name in names if name.endswith(tuple(IMAGE_SUFFIXES))}
+    if any(name.endswith(".csv") for name in names):  # a table may have a figure beside it
+        return any(map(canonical_label, folders)) or len(folders - {""}) > 1
+    return bool(folders) or path.is_dir()
 
 
 def _default_protocol(reading: Reading) -> Protocol:

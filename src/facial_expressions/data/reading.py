@@ -13,13 +13,18 @@ from facial_expressions.data.dataset import Split
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import LabelSet
 
-__all__ = ["SIDE_PX", "USAGES", "Kind", "Reading", "check_fer2013_counts", "make_reading"]
+__all__ = [
+    "PART_OF_USAGE", "SIDE_PX", "USAGES", "Kind", "Reading", "check_fer2013_counts", "make_reading",
+]  # fmt: skip
 
 SIDE_PX: Final = 48
 """Side of every image of a data set."""
 
 USAGES: Final = {"Training": 28_709, "PublicTest": 3_589, "PrivateTest": 3_589}
 """The competition's three splits and how many images each holds."""
+
+PART_OF_USAGE: Final = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
+"""The part that the Kaggle layout puts each of the competition's splits in."""
 
 Kind = Literal["competition", "kaggle", "folder"]
 
@@ -35,7 +40,8 @@ class Reading:
         rows: The images, in file order; sorted by path where there are paths.
         parts: Where the file itself puts each image: ``train``, ``validation``, ``test`` or an
             empty text. ``str (N,)``.
-        left_out: One sentence for each thing that could not be used.
+        left_out: One sentence for each thing that could not be used, or that is read in a way worth
+            knowing.
     """
 
     kind: Kind
