@@ -137,7 +137,7 @@ def test_a_page_of_an_allowed_site_may_use_the_api(model: str, tmp_path: Path) -
 
         sent = {"Content-Type": "image/png", "Sec-Fetch-Site": "cross-site"}
         asked = {"Access-Control-Request-Method": "POST", "Origin": "https://site.example"}
-        status, headers = ask(port, "OPTIONS", "/v1/recognize", **asked)
+        status, headers = ask(port, "OPTIONS", "/v1/recognize", None, **asked)
         assert (status, headers["access-control-allow-methods"]) == (204, "GET, POST")
         found = [
             ask(port, "POST", "/v1/recognize", png(), Origin=f"https://{site}.example", **sent)
