@@ -172,6 +172,19 @@ def test_the_marked_image_is_saved_with_its_frames_and_a_legend(
     assert (pixels == 255).all(axis=2).any()
 
 
+def test_faces_of_an_image_that_the_browser_cannot_show_are_listed(
+    page: WebDriver, tmp_path: Path
+) -> None:
+    (tmp_path / "scan.tif").write_bytes(b"II*\0 a format that this browser does not know")
+    answer_with(page, [Box(100, 100, 160, 175)])
+    add(page, tmp_path / "scan.tif")
+    until(lambda: "cannot show this image" in text(page, "caption"))
+    assert text(page, "status") == "1 face: happy 80%"
+    assert count(page, ".card") == 1
+    assert not page.find_element("id", "marked").is_displayed()
+    assert page.find_element("id", "json").is_displayed()
+
+
 def test_the_colors_are_those_of_marked_files(page: WebDriver) -> None:
     names = [*FER2013, "contempt", *(f"heat-{i}" for i in range(len(HEAT_COLORS)))]
     found = page.execute_script(

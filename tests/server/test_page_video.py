@@ -69,7 +69,9 @@ def test_a_video_is_read_with_timeline_and_rows(
     keep_shot(page, "page-video")
 
 
-def test_boxes_and_words_follow_the_time_of_a_video(page: WebDriver, clip: Path) -> None:
+def test_boxes_words_and_marked_image_follow_the_time_of_a_video(
+    page: WebDriver, clip: Path, downloads: Path
+) -> None:
     add(page, clip)
     until(
         lambda: (
@@ -80,6 +82,12 @@ def test_boxes_and_words_follow_the_time_of_a_video(page: WebDriver, clip: Path)
     seek(page, 0.5)
     until(lambda: count(page, ".box") == 1)
     assert text(page, "status").startswith("1 face: ")
+    video, box = (page.find_element("css selector", one).rect for one in ("#video", ".box"))
+    assert video["width"] / video["height"] == pytest.approx(320 / 240, abs=0.02)
+    assert 60 <= (box["x"] - video["x"]) * 320 / video["width"] <= 200  # on the portrait
+    click(page, "marked")
+    saved = Image.open(io.BytesIO(downloaded(downloads, "clip-marked.png")))
+    assert saved.size == (320, 240)
     seek(page, 1.5)
     until(lambda: count(page, ".box") == 0)
     assert text(page, "status") == "No face in this frame."

@@ -157,11 +157,19 @@ function rowOf(item) {
   return (item?.kind === "video" ? rowAt(item.rows, at("video").currentTime, item.step_s) : item?.row) ?? null;
 }
 
+// What shows the item's pixels; null while nothing does, or where the browser cannot.
+function sourceOf(item) {
+  if (!item || item === state.live) return item?.canvas ?? null;
+  if (item.kind === "video") return at("video").videoWidth ? at("video") : null;
+  return at("photo").complete && at("photo").naturalWidth ? at("photo") : null;
+}
+
 function redraw() {
   const item = current();
   const row = rowOf(item);
-  const source = at("photo").hidden ? at("video") : at("photo");
-  draw(row, item === state.live && item ? item.canvas : source);
+  const source = sourceOf(item);
+  draw(row, source);
+  at("marked").hidden = !row || !source;
   drawTimes();
   if (!item) status("No image yet.");
   else if (item.error) status(`${item.name}: ${item.error}`);
@@ -232,7 +240,7 @@ function drawStrip() {
 function status(text) {
   setText(at("status"), text);
   const now = performance.now();
-  if (state.live && now - state.spoken < SPEAK_MS) return;
+  if (current() && current().kind !== "image" && now - state.spoken < SPEAK_MS) return;
   state.spoken = now;
   setText(at("spoken"), text);
 }
@@ -324,15 +332,13 @@ function results() {
 
 function offerDownloads() {
   at("save").hidden = results().length === 0;
-  at("marked").hidden = !rowOf(current()) || Boolean(current().error);
   at("clear").hidden = Boolean(state.live) || !state.items.length;
 }
 
 async function saveMarked() {
   const item = current();
   const row = rowOf(item);
-  const source = item === state.live ? item.canvas : at("photo").hidden ? at("video") : at("photo");
-  const image = await markedImage(source, row, at("heatmap").hidden ? null : at("heatmap"));
+  const image = await markedImage(sourceOf(item), row, at("heatmap").hidden ? null : at("heatmap"));
   saveAs(`${item.name.replace(/\.\w+$/, "")}-marked.png`, image);
 }
 
@@ -389,7 +395,10 @@ function listen() {
   at("photo").addEventListener("load", redraw);
   window.addEventListener("resize", redraw);
   at("video").addEventListener("seeked", redraw);
-  at("video").addEventListener("loadeddata", redraw);
+  at("video").addEventListener("loadeddata", () => { // boxes lie on it only where it keeps its shape
+    at("video").style.setProperty("--aspect", at("video").videoWidth / at("video").videoHeight);
+    redraw();
+  });
   at("video").addEventListener("play", follow);
   at("history").addEventListener("click", (event) => {
     const item = current();
