@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.cli.main import main
 from facial_expressions.colors import expression_color
 from facial_expressions.inference.classifier import load_classifier
+from facial_expressions.inference.contracts import Detection
+from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.results import Face
 
@@ -464,3 +467,41 @@ def test_crops_are_answered_as_the_classifier_answers_them(
     assert code == 0
     assert face["box"] == [0, 0, 48, 48]
     assert list(face["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_report_is_one_page_of_all_images(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, folder: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "out.html"
+    code, _, err = run(capsys, tiny_model, folder, "--report", report)
+    page = report.read_text(encoding="utf-8")
+    assert code == 1
+    assert f"wrote {report}" in err
+    assert "4 images, 2 faces" in page
+    assert page.count('class="thumb"') == 3
+    assert "c.jpg" in page
+    code, out, err = run(capsys, tiny_model, folder, "--report", report)
+    assert (code, out) == (2, "")
+    assert "Add --overwrite" in " ".join(err.split())
+
+
+def test_ctrl_c_keeps_the_rows_and_the_report_of_what_was_done(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tiny_model: Path,
+    folder: Path,
+    tmp_path: Path,
+) -> None:
+    real = ExpressionRecognizer.detect
+
+    def detect(self: ExpressionRecognizer, image: NDArray[np.uint8]) -> list[Detection]:
+        if image.shape[0] == 40:
+            raise KeyboardInterrupt
+        return real(self, image)
+
+    monkeypatch.setattr(ExpressionRecognizer, "detect", detect)
+    words = (folder, "--format", "json", "--report", tmp_path / "out.html")
+    code, out, _ = run(capsys, tiny_model, *words)
+    assert code == 130
+    assert [row["status"] for row in rows_of(out)] == ["ok", "rejected", "ok"]
+    assert "3 images, 2 faces" in (tmp_path / "out.html").read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from facial_expressions.cli.image_inputs import ImageInput
     from facial_expressions.inference.recognizer import ExpressionRecognizer
     from facial_expressions.media.marked_images import MarkedImages
+    from facial_expressions.pages.contact_sheet import ContactSheet
     from facial_expressions.results import ImageResult
 
 __all__ = ["command"]
@@ -45,6 +47,13 @@ def command(
             "a folder.",
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a contact sheet (.html): thumbnails, shares, the most confident faces.",
+        ),
+    ] = None,
     explain: Annotated[
         bool,
         typer.Option(
@@ -61,6 +70,7 @@ def command(
     The answer names what people would see in a face, not what the person feels.
     """
     from facial_expressions.cli.image_inputs import list_inputs
+    from facial_expressions.cli.output_files import check_output
     from facial_expressions.inference.recognizer import load_recognizer
     from facial_expressions.media.marked_images import MarkedImages
 
@@ -70,13 +80,17 @@ def command(
     inputs = list_inputs(images)
     if draw is not None:
         _check_draw(draw, inputs, overwrite=overwrite)
+    if report is not None:
+        check_output(report, "--report", (".html",), overwrite=overwrite)
     recognizer = load_recognizer(options)
     if explain:
         recognizer.check_explains()
+    labels = recognizer.classifier.labels.names
     marked = None if draw is None else MarkedImages(draw)
-    rows = _rows(recognizer, inputs, marked, explain=explain)
-    counts = _write(_with_progress(rows, len(inputs)), output, recognizer.classifier.labels.names)
-    _summarise(counts, draw)
+    with _contact_sheet(report, _title(images), labels) as sheet:
+        rows = _rows(recognizer, inputs, marked, sheet, explain=explain)
+        counts = _write(_with_progress(rows, len(inputs)), output, labels)
+    _summarise(counts, draw, report)
     if inputs and all(one.is_missing for one in inputs):
         raise typer.Exit(2)  # a slip in the command, not in the images
     if counts["rejected"] or counts["failed"]:
@@ -104,6 +118,7 @@ def _rows(
     recognizer: ExpressionRecognizer,
     inputs: Sequence[ImageInput],
     marked: MarkedImages | None,
+    sheet: ContactSheet | None,
     *,
     explain: bool,
 ) -> Iterator[ImageResult]:
@@ -118,17 +133,42 @@ def _rows(
         if one.skipped:
             yield ImageResult(one.name, "skipped", error=one.skipped)
             continue
-        source = one.read()
+        source, image = one.read(), None
         (row,) = recognizer.recognize_rows([source], explain=explain)
-        if marked is not None and row.status == "ok":
+        if row.status == "ok" and (marked or sheet):
             try:
                 image = load_image(source, max_pixels=recognizer.options.max_pixels)
             except ImageError as error:  # it was there a moment ago
                 row = ImageResult(one.name, "rejected", error=str(error))
-            else:
-                path = marked.save(image, row.faces, row.explanations, name=one.inner)
-                row = replace(row, drawn=str(path))
+        if marked and image is not None:
+            path = marked.save(image, row.faces, row.explanations, name=one.inner)
+            row = replace(row, drawn=str(path))
+        if sheet:
+            sheet.add(one.inner, row, image)
         yield replace(row, source=one.name)
+
+
+@contextmanager
+def _contact_sheet(
+    file: Path | None, title: str, labels: Sequence[str]
+) -> Iterator[ContactSheet | None]:
+    """Yield a sheet that is written at the end of the block, also after Ctrl-C."""
+    if file is None:
+        yield None
+        return
+    from facial_expressions.files import write_file
+    from facial_expressions.pages.contact_sheet import ContactSheet
+
+    sheet = ContactSheet(title, labels)
+    try:
+        yield sheet
+    finally:
+        write_file(file, sheet.to_html())
+
+
+def _title(images: Sequence[str]) -> str:
+    """Return a heading for the page of these inputs: the folder's name, if it is one."""
+    return Path(images[0]).absolute().name if len(images) == 1 else "Expressions"
 
 
 def _write(
@@ -165,7 +205,7 @@ def _with_progress(rows: Iterator[ImageResult], total: int) -> Iterator[ImageRes
             bar.show(done, total)
 
 
-def _summarise(counts: Counter[str], draw: Path | None) -> None:
+def _summarise(counts: Counter[str], draw: Path | None, report: Path | None) -> None:
     """Say on stderr what became of many images, and where the marked ones are."""
     from facial_expressions.cli.result_rows import describe_counts
 
@@ -173,3 +213,5 @@ def _summarise(counts: Counter[str], draw: Path | None) -> None:
         print(describe_counts(counts), file=sys.stderr)
     if draw is not None and counts["ok"]:
         print(f"marked images are in {draw}", file=sys.stderr)
+    if report is not None:
+        print(f"wrote {report}", file=sys.stderr)

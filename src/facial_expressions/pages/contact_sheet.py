@@ -1,0 +1,179 @@
+"""A contact sheet of many images: one HTML page without other files, scripts or network."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facial_expressions.colors import expression_color
+from facial_expressions.pages.templating import environment, render
+from facial_expressions.plain_text import counted
+from facial_expressions.results import Box, Face, ImageResult
+
+__all__ = ["ContactSheet"]
+
+_THUMB_PX: Final = 360
+_CROP_PX: Final = 112
+_QUALITY: Final = 80
+_SUREST: Final = 6
+"""So many faces are shown of each expression."""
+
+_CROWD: Final = 6
+"""More faces of an image are summed up."""
+
+_MARGIN: Final = 0.25
+"""Around a face, as a fraction of its box."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A frame over a thumbnail, in hundredths of its sides."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    color: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Thumb:
+    name: str
+    uri: str
+    marks: tuple[_Mark, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sure:
+    confidence: float
+    name: str
+    uri: str
+
+
+class ContactSheet:
+    """Collects images with what was found in them; only small copies are kept.
+
+    Args:
+        title: Heading of the page.
+        labels: Every expression that may occur, in the order in which they are listed.
+
+    Raises:
+        MissingExtraError: Jinja2 is not installed.
+
+    Examples:
+        >>> sheet = ContactSheet("Holiday", ("happy", "sad"))
+        >>> sheet.add("a.jpg", ImageResult("a.jpg", "ok", 8, 6), np.zeros((6, 8, 3), np.uint8))
+        >>> "1 image" in sheet.to_html()
+        True
+    """
+
+    def __init__(self, title: str, labels: Sequence[str]) -> None:
+        environment()  # says before the work that something is not installed
+        self._title = title
+        self._labels = tuple(labels)
+        self._thumbs: list[_Thumb] = []
+        self._problems: list[tuple[str, str]] = []
+        self._faces: Counter[str] = Counter()
+        self._surest: dict[str, list[_Sure]] = {label: [] for label in labels}
+
+    def add(self, name: str, result: ImageResult, image: NDArray[np.uint8] | None = None) -> None:
+        """Add an image.
+
+        Args:
+            name: What the page calls it.
+            result: What was found in it, or why it was not read.
+            image: RGB ``uint8 (H, W, 3)``; None where it was not read.
+        """
+        if image is None:
+            self._problems.append((name, result.error))
+            return
+        self._faces.update(face.expression for face in result.faces)
+        for face in result.faces:
+            self._keep_if_sure(name, face, image)
+        marks = tuple(_mark(face, result.width, result.height) for face in result.faces)
+        thumb = Image.fromarray(image)
+        thumb.thumbnail((_THUMB_PX, _THUMB_PX), reducing_gap=2.0)
+        self._thumbs.append(_Thumb(name, _uri(thumb), marks, _describe(result.faces)))
+
+    def to_html(self) -> str:
+        """Return the page: shares, the surest of each expression, every image."""
+        n_faces = self._faces.total()
+        n_images = len(self._thumbs) + len(self._problems)
+        return render(
+            "contact_sheet.html",
+            title=self._title,
+            summary=f"{counted(n_images, 'image')}, {counted(n_faces, 'face')}",
+            n_images=n_images,
+            n_faces=n_faces,
+            n_without=sum(not thumb.marks for thumb in self._thumbs),
+            shares=[
+                (label, _css(label), self._faces[label], 100 * self._faces[label] / (n_faces or 1))
+                for label in self._labels
+            ],
+            surest=[(label, _css(label), found) for label, found in self._surest.items() if found],
+            thumbs=self._thumbs,
+            problems=self._problems,
+        )
+
+    def _keep_if_sure(self, name: str, face: Face, image: NDArray[np.uint8]) -> None:
+        """Keep the face if its answer is certain and among the surest of its expression."""
+        kept = self._surest[face.expression]
+        is_among = len(kept) < _SUREST or face.confidence > kept[-1].confidence
+        if not face.uncertain and is_among:
+            kept.append(_Sure(face.confidence, name, _uri(_square(image, face.box))))
+            kept.sort(key=lambda one: -one.confidence)
+            del kept[_SUREST:]
+
+
+def _describe(faces: Sequence[Face]) -> str:
+    """Name the expressions of a few faces from the left, or count those of a crowd."""
+    if not faces:
+        return "no face"
+    if len(faces) <= _CROWD:
+        return ", ".join(_answer(face) for face in faces)
+    counts = Counter(face.expression for face in faces).most_common()
+    return f"{len(faces)} faces: " + ", ".join(f"{n} {name}" for name, n in counts)
+
+
+def _answer(face: Face) -> str:
+    return f"{face.expression}{'?' if face.uncertain else ''} {face.confidence:.0%}"
+
+
+def _mark(face: Face, width: int, height: int) -> _Mark:
+    box = face.box
+    return _Mark(
+        100 * box.left / width,
+        100 * box.top / height,
+        100 * box.width / width,
+        100 * box.height / height,
+        _css(face.expression),
+        _answer(face),
+    )
+
+
+def _square(image: NDArray[np.uint8], box: Box) -> Image.Image:
+    """Cut a square around a face; outside the image it is black."""
+    half = max(box.width, box.height) * (0.5 + _MARGIN)
+    x, y = box.center
+    corners = (round(x - half), round(y - half), round(x + half), round(y + half))
+    return Image.fromarray(image).crop(corners).resize((_CROP_PX, _CROP_PX), reducing_gap=2.0)
+
+
+def _uri(image: Image.Image) -> str:
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def _css(expression: str) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*expression_color(expression))
