@@ -9,6 +9,8 @@
 PYTHON ?= python3
 IMAGE ?=
 PHOTOS ?= 5000
+# What the documentation links as its source; nothing where the clone came from no web address.
+REPOSITORY ?= $(filter https://%,$(shell git config --get remote.origin.url))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -73,7 +75,7 @@ audit: $(BIN)/python  ## Compare the locked packages with known advisories (need
 		-r requirements/base.lock -r requirements/dev.lock
 
 docs: $(VENV)/dev.stamp  ## Build the documentation into site/; a broken link fails
-	$(BIN)/mkdocs build --strict --quiet
+	REPOSITORY_URL="$(REPOSITORY)" $(BIN)/python -m zensical build --strict --clean
 
 reference: $(VENV)/dev.stamp  ## Write docs/cli.md and docs/http.md anew from the program itself
 	$(BIN)/python -m scripts.write_reference
