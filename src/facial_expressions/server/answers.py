@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.results import SCHEMA, ImageResult, Prediction
 from facial_expressions.rows import CROP, IMAGE, as_row, rounded
+from facial_expressions.server.cameras import CameraSessions
 from facial_expressions.server.failures import RequestError
 
 __all__ = [
-    "SOURCE", "classify_crop", "describe_labels", "describe_models", "recognize_image", "warm_up"
+    "SOURCE", "classify_crop", "describe_labels", "describe_models", "recognize_frame",
+    "recognize_image", "warm_up",
 ]  # fmt: skip
 
 SOURCE = "upload"
@@ -40,6 +42,24 @@ def recognize_image(
     height, width = image.shape[:2]
     row = ImageResult(SOURCE, "ok", width, height, faces, explanations=why)
     return rounded(IMAGE, row.to_dict())
+
+
+def recognize_frame(
+    cameras: CameraSessions, key: str, _: ExpressionRecognizer, image: NDArray[np.uint8]
+) -> dict[str, Any]:
+    """Find the faces of a camera's frame, where the session's last ones were.
+
+    Args:
+        cameras: The sessions.
+        key: Names the session.
+        image: RGB ``uint8 (H, W, 3)``.
+
+    Returns:
+        The row that ``recognize_image`` returns.
+    """
+    faces = cameras.recognize(key, image)
+    height, width = image.shape[:2]
+    return rounded(IMAGE, ImageResult(SOURCE, "ok", width, height, faces).to_dict())
 
 
 def classify_crop(recognizer: ExpressionRecognizer, image: NDArray[np.uint8]) -> dict[str, Any]:

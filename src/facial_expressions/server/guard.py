@@ -45,7 +45,7 @@ SECURITY_HEADERS: Final = {
 
 _PREFLIGHT: Final = {
     "access-control-allow-methods": "GET, POST",
-    "access-control-allow-headers": "content-type",
+    "access-control-allow-headers": "content-type, x-camera-session",
     "access-control-max-age": "600",
 }
 """Says to another site's page what it may send."""

@@ -15,8 +15,9 @@ from facial_expressions.rows import CROP, EXPLANATION, FACE, IMAGE, QUALITY, Col
 
 __all__ = [
     "ERRORS",
-    "EXPLAIN_PARAMETER",
     "IMAGE_BODY",
+    "RECOGNIZE_PARAMETERS",
+    "SESSION_HEADER",
     "CropAnswer",
     "ErrorAnswer",
     "ExplanationAnswer",
@@ -145,7 +146,9 @@ IMAGE_BODY: Final[dict[str, Any]] = {
 }
 """The body of a request that brings an image."""
 
-EXPLAIN_PARAMETER: Final[dict[str, Any]] = {
+SESSION_HEADER: Final = "X-Camera-Session"
+
+RECOGNIZE_PARAMETERS: Final[dict[str, Any]] = {
     "parameters": [
         {
             "name": "explain",
@@ -153,10 +156,19 @@ EXPLAIN_PARAMETER: Final[dict[str, Any]] = {
             "required": False,
             "description": "Add to each face a map of what in it speaks for the answer.",
             "schema": {"type": "boolean", "default": False},
-        }
+        },
+        {
+            "name": SESSION_HEADER,
+            "in": "header",
+            "required": False,
+            "description": "16 to 64 random letters, digits, - and _, the same for all frames of "
+            "one camera: most frames are then searched only where its faces were, and a new face "
+            "is found within half a second.",
+            "schema": {"type": "string", "default": ""},
+        },
     ]
 }
-"""The parameter of a request for faces."""
+"""The parameters of a request for faces."""
 
 ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ErrorAnswer, "description": text}

@@ -284,7 +284,8 @@ async function startCamera() {
   at("camera").setAttribute("aria-pressed", "true");
   show(state.shown);
   await at("video").play().catch(() => {});
-  const recognize = (image) => recognizer.recognize(image, { explain: state.heat });
+  const session = crypto.randomUUID();
+  const recognize = (image) => recognizer.recognize(image, { explain: state.heat, session });
   state.live.stop = watchCamera(at("video"), stream, recognize, { answered: takeFrame, failed: say, ended: stopCamera });
 }
 

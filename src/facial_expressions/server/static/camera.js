@@ -4,7 +4,7 @@
 import { pause, toJpeg } from "./dom.js";
 
 const FRAME_SIDE = 640;
-const FRAME_MS = 66; // at most 15 frames a second
+const FRAME_MS = 40; // at most 25 frames a second
 const LANES = 2; // frames in flight
 const STALL_MS = 3000; // no image from the camera
 const STALE_MS = 2000; // the same image from the camera

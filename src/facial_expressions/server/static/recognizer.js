@@ -23,11 +23,13 @@ export function remoteRecognizer() {
     },
 
     // The faces of an encoded image: {row}, or {error} in words. `explain` asks for heat maps.
-    async recognize(blob, { explain = false } = {}) {
+    // Frames of one camera share a `session`: most are searched only where its faces were.
+    async recognize(blob, { explain = false, session = "" } = {}) {
       for (let attempt = 0; ; attempt += 1) {
         let response;
         try {
-          const options = { method: "POST", body: blob, signal: AbortSignal.timeout(ANSWER_MS) };
+          const headers = session ? { "X-Camera-Session": session } : {};
+          const options = { method: "POST", body: blob, headers, signal: AbortSignal.timeout(ANSWER_MS) };
           response = await fetch(explain ? "v1/recognize?explain=true" : "v1/recognize", options);
           if (response.ok) return { row: await response.json() };
         } catch (error) {
