@@ -316,6 +316,7 @@ class FrameResult:
         width: Width of the upright frame in pixels.
         height: Height of the upright frame in pixels.
         faces: The faces, from left to right; empty when there is none.
+        is_cut: Whether a new shot begins with the frame.
     """
 
     frame: int
@@ -323,6 +324,7 @@ class FrameResult:
     width: int
     height: int
     faces: tuple[TrackedFace, ...] = ()
+    is_cut: bool = field(default=False, kw_only=True)
 
     def to_dict(self, source: str | None = None) -> dict[str, Any]:
         """Return plain values for JSON, unrounded.

@@ -158,6 +158,7 @@ FRAME: Final = (
     Column("frame", "int64", "number of the frame, counted from 0"),
     Column("time_s", "float64", "presentation time in seconds", DECIMALS),
     *_SIZE,
+    Column("is_cut", "bool", "whether a new shot begins with the frame; tracks end there"),
     Column("faces", "row", "its faces, from the left", shape=(None,), columns=TRACKED_FACE),
 )  # fmt: skip
 """One frame of a video."""

@@ -18,6 +18,7 @@ from facial_expressions.errors import VideoError
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.media.analysis import FrameAnalyzer, analyze_frames, analyze_video
 from facial_expressions.media.frames import Frame
+from facial_expressions.media.schedule import Every
 from tests.media.videos import even_times, scene, write_video
 
 Image = NDArray[np.uint8]
@@ -128,6 +129,57 @@ def test_memory_is_flat(face: Image, recognizer: ExpressionRecognizer, tmp_path:
     assert done.returncode == 0, done.stderr
     before, after = map(int, done.stdout.split())
     assert after - before < 15e6
+
+
+@pytest.fixture(scope="module")
+def three_shots(face: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make 12 frames of each: a still face with a flash, a pan over two faces, one face again.
+
+    The first and the last face stand at the same place; only the shots tell them apart.
+    """
+    mirrored = np.ascontiguousarray(face[:, ::-1])
+    random = np.random.default_rng(4)
+    coarse = [random.integers(40, 200, (8, width, 3)).astype(np.uint8) for width in (12, 24, 12)]
+    first, wide, last = (part.repeat(30, axis=0).repeat(30, axis=1) for part in coarse)
+    first[70:160, 60:140] = last[70:160, 60:140] = face
+    wide[70:160, 200:280] = wide[100:190, 330:410] = mirrored
+    shown = [first] * 12 + [wide[:, x : x + 360] for x in range(0, 96, 8)] + [last] * 12
+    shown[5] = np.full_like(first, 255)
+    path = tmp_path_factory.mktemp("shots") / "shots.mp4"
+    return write_video(path, shown, even_times(len(shown)))
+
+
+@pytest.mark.parametrize("every", [1, 5, "auto"])
+def test_three_shots_have_exactly_their_tracks(
+    three_shots: Path, recognizer: ExpressionRecognizer, every: Every
+) -> None:
+    frames = list(analyze_video(three_shots, recognizer=recognizer, every=every))
+    assert [frame.frame for frame in frames if frame.is_cut] == [12, 24]
+    shots = frames[:12], frames[12:24], frames[24:]
+    numbers = [{face.track_id for one in shot for face in one.faces} for shot in shots]
+    assert numbers == [{1}, {2, 3}, {4}]
+    assert all(shot[0].faces[0].is_detected for shot in shots), "searched at the cut itself"
+
+
+def test_smoothing_begins_anew_at_a_cut(
+    three_shots: Path, recognizer: ExpressionRecognizer
+) -> None:
+    raw = list(analyze_video(three_shots, recognizer=recognizer))
+    smooth = list(analyze_video(three_shots, recognizer=recognizer, smooth_s=2.0))
+    for index in (0, 12, 24):
+        assert smooth[index].faces[0].prediction == raw[index].faces[0].prediction
+    assert smooth[14].faces[0].prediction != raw[14].faces[0].prediction
+
+
+@pytest.mark.parametrize(("rate", "every"), [(29.97, 30), (10, 11), (0.5, 1)])
+def test_a_still_face_is_one_track_however_seldom_it_is_searched(
+    face: Image, recognizer: ExpressionRecognizer, tmp_path: Path, rate: float, every: int
+) -> None:
+    times = [index / rate for index in range(3 * every + 1)]
+    path = write_video(tmp_path / "clip.mp4", [scene(face, [(60, 60)])] * len(times), times)
+    frames = list(analyze_video(path, recognizer=recognizer, every=every))
+    assert {face.track_id for frame in frames for face in frame.faces} == {1}
+    assert all(len(frame.faces) == 1 for frame in frames)
 
 
 def test_frames_of_any_source_can_be_analysed(

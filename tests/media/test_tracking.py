@@ -84,7 +84,43 @@ def test_number_survives_a_gap_shorter_than_the_limit_and_no_longer_one() -> Non
     assert numbers(tracker, [detection(100)], 0.0) == [1]
     assert numbers(tracker, [], 0.5) == []
     assert numbers(tracker, [detection(104)], 0.96) == [1]
-    assert numbers(tracker, [detection(104)], 2.0) == [2]
+    assert numbers(tracker, [detection(104)], 2.3) == [2]
+
+
+@pytest.mark.parametrize(
+    ("rate", "every"),
+    [(29.97, 30), (23.976, 24), (10, 11), (0.5, 1), (0.1, 1), (25, 100), (30000 / 1001, 60)],
+)
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_still_face_keeps_its_number_however_sparse_its_detections(
+    rate: float, every: int, *, is_known: bool
+) -> None:
+    tracker = Tracker(interval_s=every / rate if is_known else 0.0)
+    for index in range(0, 6 * every, every):  # to thousandths, as many streams have them
+        assert numbers(tracker, [detection(100)], round(index / rate, 3)) == [1]
+
+
+def test_sparse_detections_that_lie_unevenly_or_come_between_keep_the_number() -> None:
+    """As where frames come at uneven times, and where a cut had one more searched."""
+    tracker = Tracker(interval_s=2.0)
+    for time_s in (0.0, 1.5, 4.3, 4.5, 6.0, 8.8):
+        assert numbers(tracker, [detection(100)], time_s) == [1]
+
+
+def test_after_a_hole_in_a_dense_video_faces_have_new_numbers() -> None:
+    tracker = Tracker(interval_s=0.04)
+    for index in range(10):
+        assert numbers(tracker, [detection(100)], index / 25) == [1]
+    assert numbers(tracker, [detection(100)], 3.0) == [2]
+
+
+def test_after_a_cut_faces_have_new_numbers_and_none_is_carried() -> None:
+    tracker = Tracker()
+    tracker.update([detection(100)], time_s=0.0)
+    tracker.end_all()
+    assert tracker.numbers == set()
+    assert tracker.carry(time_s=0.04, size=(640, 480)) == []
+    assert numbers(tracker, [detection(100)], 0.08) == [2]
 
 
 def test_face_elsewhere_or_of_another_size_is_another_face() -> None:

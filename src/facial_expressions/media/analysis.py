@@ -15,6 +15,7 @@ from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.limits import MAX_PIXELS
+from facial_expressions.media.cuts import mark_cuts
 from facial_expressions.media.look_ahead import look_ahead
 from facial_expressions.media.regions import FULL_SEARCH_S, RegionSearch, check_interval
 from facial_expressions.media.schedule import EVERY_AUTO, Every, Schedule
@@ -123,6 +124,8 @@ def analyze_frames(
 ) -> Iterator[tuple[Frame, FrameResult]]:
     """Give frames to an analyzer; what comes out goes into any number of sinks.
 
+    Cuts are looked for first: see ``mark_cuts``.
+
     Args:
         frames: Any source, or any other frames in order.
         analyzer: Used for this source only: it remembers the tracks.
@@ -137,12 +140,13 @@ def analyze_frames(
         ModelError: The network cannot be run.
         ValueError: ``ahead`` is negative.
     """
+    marked = mark_cuts(frames)
     if ahead == 0:
-        for frame in frames:
+        for frame in marked:
             yield frame, analyzer.analyze(frame)
         return
     threads = analyzer.threads
-    for frame, followed in look_ahead(frames, analyzer.plan, ahead, threads=threads):
+    for frame, followed in look_ahead(marked, analyzer.plan, ahead, threads=threads):
         yield frame, analyzer.name(frame, followed)
 
 
@@ -238,13 +242,14 @@ class FrameAnalyzer:
 
     The detector looks at whole frames now and then, and where the faces were on those between
     (``regions``). On frames where it does not run at all, boxes are carried on by their speed. The
-    classifier runs on every frame.
+    classifier runs on every frame. At a cut a whole frame is searched, all tracks end and
+    smoothing begins anew.
 
     Args:
         recognizer: What finds and names the faces.
         every: The detector runs on every so many frames; ``auto`` holds real time.
         smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
-        interval_s: Seconds from frame to frame, for ``auto``.
+        interval_s: Seconds from frame to frame, as far as they are known.
         full_search_s: Seconds of video from one search of a whole frame to the next; between,
             faces are searched for where they were. 0 searches all frames as a whole.
 
@@ -265,7 +270,8 @@ class FrameAnalyzer:
         self._schedule = Schedule(every, interval_s=interval_s)
         ExponentialSmoother(smooth_s)  # checks the option
         self._smooth_s = smooth_s
-        self._tracker = Tracker()
+        step = 1 if every == EVERY_AUTO else every
+        self._tracker = Tracker(interval_s=step * interval_s)
         self._regions = RegionSearch(recognizer, interval_s=full_search_s)
         self._smoothers: dict[int, ExponentialSmoother] = {}
 
@@ -296,7 +302,8 @@ class FrameAnalyzer:
             The search of the whole frame, where there is one, which may be called in any thread;
             and what takes its faces, or None, called frame by frame in order.
         """
-        if not self._schedule.is_due(frame.index, frame.time_s):
+        is_due = self._schedule.is_due(frame.index, frame.time_s)
+        if not (is_due or frame.is_cut):
             return None, functools.partial(self._carry, frame)
         if not self._regions.is_full_due(frame):
             return None, functools.partial(self._search_regions, frame)
@@ -328,11 +335,14 @@ class FrameAnalyzer:
             )
             for (number, _), face in zip(followed.faces, named, strict=True)
         )
-        return FrameResult(frame.index, frame.time_s, frame.width, frame.height, faces)
+        size = (frame.width, frame.height)
+        return FrameResult(frame.index, frame.time_s, *size, faces, is_cut=frame.is_cut)
 
     def _take(self, frame: Frame, detections: list[Detection] | None) -> Followed:
         """Follow the faces that the search of a whole frame found."""
         self._regions.note_full(frame.time_s)
+        if frame.is_cut:
+            self._tracker.end_all()
         return self._update(frame, detections or [])
 
     def _search_regions(self, frame: Frame, _: object) -> Followed:

@@ -21,11 +21,13 @@ class Frame:
         index: Number of the frame, counted from 0.
         time_s: Presentation time in seconds; never goes back.
         image: RGB ``uint8 (H, W, 3)``, upright.
+        is_cut: Whether a new shot begins with it; see ``mark_cuts``.
     """
 
     index: int
     time_s: float
     image: NDArray[np.uint8]
+    is_cut: bool = False
 
     @property
     def width(self) -> int:

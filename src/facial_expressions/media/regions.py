@@ -1,9 +1,9 @@
 """Look for the faces of a video where they were: whole frames now and then, squares in between.
 
-A whole frame is searched at an interval, where its size changes, and when a face is lost. On the
-frames between, each face is searched for in a square around where it should be by its motion, all
-squares of a frame in one run of the detector. That takes a fraction of the time, and boxes and
-landmarks are as fresh. A face that is new is found by the next search of a whole frame.
+A whole frame is searched at an interval, at a cut, where its size changes, and when a face is lost.
+On the frames between, each face is searched for in a square around where it should be by its
+motion, all squares of a frame in one run of the detector. That takes a fraction of the time, and
+boxes and landmarks are as fresh. A face that is new is found by the next search of a whole frame.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class RegionSearch:
             frame: No earlier than the one before.
         """
         size = (frame.width, frame.height)
-        is_due = size != self._size or frame.time_s - self._planned_s >= self._interval_s - 1e-6
+        has_changed = frame.is_cut or size != self._size
+        is_due = has_changed or frame.time_s - self._planned_s >= self._interval_s - 1e-6
         if is_due:
             self._size, self._planned_s = size, frame.time_s
         return is_due

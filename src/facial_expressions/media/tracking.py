@@ -5,14 +5,16 @@ with what the tracks foresee, all at once and at the least total cost (see ``ass
 of a pair is the distance of the middles in units of the face's size, plus what the boxes do not
 share, plus the logarithm of the ratio of their sizes. A track that finds no detection is kept for a
 while, its speed dying away; so a face that is hidden behind another one comes back under its own
-number. Nothing looks at who a person is: a face that leaves for longer gets a new number.
+number. Nothing looks at who a person is: a face that leaves for longer gets a new number, and so
+does every face after a cut.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import exp, hypot, inf, log, sqrt
+from math import exp, hypot, inf, isfinite, log, sqrt
 from typing import Final
 
 from facial_expressions.inference.contracts import Detection
@@ -33,7 +35,10 @@ _LIMIT: Final = _LONGEST_REACH + 1 + log(_LARGEST_RATIO) + 0.1
 """More than any possible pair costs: as many as possible are matched."""
 
 _LONGEST_GAP_S: Final = 1.0
-"""A face that was not seen for longer than this gets a new number."""
+"""A face that was not seen for longer than this, or than the interval of the detector, gets a new
+number; half an interval more is allowed, as frames are seldom at round times."""
+_N_INTERVALS: Final = 3
+"""The detector's interval is the longest of so many and of the one that is meant."""
 
 _SPEED_MEMORY_S: Final = 0.15
 _SPEED_DECAY_S: Final = 1.0
@@ -79,6 +84,10 @@ class _Track:
 class Tracker:
     """Gives detections numbers that stay with the face.
 
+    Args:
+        interval_s: Seconds from detection to detection, as far as they are known; longer ones are
+            noticed.
+
     Examples:
         >>> tracker = Tracker()
         >>> tracker.update([Detection(Box(0, 0, 10, 10), 0.9)], time_s=0.0)[0][0]
@@ -87,7 +96,9 @@ class Tracker:
         1
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, interval_s: float = 0.0) -> None:
+        self._interval_s = interval_s
+        self._intervals_s: deque[float] = deque(maxlen=_N_INTERVALS)
         self._tracks: list[_Track] = []
         self._n_given = 0
         self._last_time_s = -inf
@@ -109,8 +120,10 @@ class Tracker:
         Returns:
             The detections in the order given, each with its track's number.
         """
-        oldest_s = time_s - _LONGEST_GAP_S
+        oldest_s = time_s - self._longest_gap_s(time_s)
         self._tracks = [track for track in self._tracks if track.time_s >= oldest_s]
+        if isfinite(self._last_time_s):
+            self._intervals_s.append(time_s - self._last_time_s)
         costs = [[_cost(track, found, time_s) for found in detections] for track in self._tracks]
         numbers = {}
         for row, column in assign(costs, _LIMIT):
@@ -135,9 +148,13 @@ class Tracker:
         """
         expected: tuple[list[Detection], list[Detection]] = ([], [])
         for track in self._tracks:
-            if time_s - track.time_s <= _LONGEST_GAP_S:
+            if time_s - track.time_s <= self._longest_gap_s(time_s):
                 expected[track.time_s < self._last_time_s].append(track.foresee(time_s))
         return expected
+
+    def end_all(self) -> None:
+        """End every track, as at a cut: what is seen from now on gets new numbers."""
+        self._tracks = []
 
     def carry(self, *, time_s: float, size: tuple[int, int]) -> list[tuple[int, Detection]]:
         """Say where the faces of the last ``update`` are now, without a detector.
@@ -153,6 +170,11 @@ class Tracker:
         carried = [(track.number, track.foresee(time_s)) for track in seen]
         inside = [one for one in carried if _is_inside(one[1].box, size)]
         return sorted(inside, key=lambda one: (one[1].box.left, one[1].box.top))
+
+    def _longest_gap_s(self, time_s: float) -> float:
+        """Return for how long a face may have been away at a time."""
+        usual_s = max(self._interval_s, *(self._intervals_s or [time_s - self._last_time_s]))
+        return max(_LONGEST_GAP_S, usual_s) + usual_s / 2
 
 
 def _cost(track: _Track, found: Detection, time_s: float) -> float:
