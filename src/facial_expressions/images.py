@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
 import stat
 import struct
 import zlib
@@ -30,7 +31,7 @@ from facial_expressions.errors import (
 )
 from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.plain_text import shown
-from facial_expressions.png_bytes import check_png
+from facial_expressions.png_bytes import check_png, without_long_notes
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "MAX_SIDE", "ImageSource", "load_image"]
 
@@ -77,6 +78,17 @@ _STILL_BRANDS: Final = {
     b"crx ",
 }
 """What an ``ftyp`` box calls an image; any other brand is a video."""
+
+_SIDES: Final = (
+    f"No side may have more than {MAX_SIDE:,} pixels, which bounds memory; the limit on all pixels "
+    "does not change that. Shrink it, or cut it into parts"
+)
+_PIXELS: Final = "Allowed are {max_pixels:,} in all. Shrink it, or allow more (max_pixels)"
+_BOMBS: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_CODE: Final = re.compile(
+    r"[A-Z]{3,}_[A-Z]|Plugin|unpack|[a-z]\.[A-Z]|\[Errno|object|attribute|argument"
+)
+"""What of a library's message is about its own code, and no use to those who have the image."""
 
 _TRANSPOSE: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -168,6 +180,8 @@ def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]
     try:
         if kind == "GIF":  # a canvas without pixels would grow to the first frame's size
             _check_size(struct.unpack("<HH", head[6:10]), name, max_pixels)
+        if kind == "PNG":
+            file = without_long_notes(file)
         with _open(kind, file) as image:
             _check_size(image.size, name, max_pixels)
             if kind == "PNG":
@@ -251,8 +265,8 @@ def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
         )
     if max(size) > MAX_SIDE or width * height > max_pixels:
         raise ImageTooLargeError(
-            f"the image is too large; received {name} with {width}x{height} pixels, allowed are "
-            f"{max_pixels:,} in all and {MAX_SIDE:,} a side; shrink it, or allow more pixels"
+            f"{shown(name)}: too large with {width:,}x{height:,} pixels. "
+            + (_SIDES if max(size) > MAX_SIDE else _PIXELS.format(max_pixels=max_pixels))
         )
 
 
@@ -262,9 +276,12 @@ def _damaged(name: str, error: Exception) -> ImageError | MemoryError:
             f"there is too little memory for the image; received {name}; close other programs, "
             "or shrink it"
         )
+    if isinstance(error, _BOMBS):  # a frame larger than the GIF's canvas
+        return ImageTooLargeError(f"{shown(name)}: too large in its first frame. Shrink it")
+    why = first_line(error)
+    why = "" if _CODE.search(why) else f": {why}"
     return ImageError(
-        f"the image is damaged or cut short; received {name}: {first_line(error)}; "
-        "copy the file again"
+        f"the image is damaged or cut short; received {name}{why}; copy the file again"
     )
 
 

@@ -8,22 +8,74 @@ Chunks and sizes are those of the PNG specification (ISO/IEC 15948), sections 5 
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
 from typing import IO, Final
 
-__all__ = ["check_png"]
+__all__ = ["check_png", "without_long_notes"]
 
 _SIGNATURE_BYTES: Final = 8
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _CHECKED: Final = frozenset({b"IHDR", b"PLTE", b"IDAT"})
+_NOTES: Final = frozenset({b"iCCP", b"tEXt", b"zTXt", b"iTXt"})
+_NOTE_BYTES: Final = 1000 * 1000
+_MOST_NOTES_BYTES: Final = 16 * 1000 * 1000
 _PIECE_BYTES: Final = 64 * 1024
 _ADAM7: Final = (
     (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4),
     (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
 )  # fmt: skip
 """First column and row, and steps, of the seven passes of an interlaced image."""
+
+
+def without_long_notes(file: IO[bytes]) -> IO[bytes]:
+    """Return a PNG without color profiles and texts that are longer than Pillow reads.
+
+    Such a file is whole and valid; nothing of those chunks is used here. Most files have none, and
+    come back as they are.
+
+    Args:
+        file: A PNG; is left at its beginning.
+    """
+    kept: list[tuple[int, int]] = []
+    is_long = False
+    position = file.seek(_SIGNATURE_BYTES)
+    n_left = _MOST_NOTES_BYTES
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        end = position + 12 + length
+        n_bytes = _note_bytes(kind, file.read(length)) if kind in _NOTES else 0
+        if n_bytes > min(_NOTE_BYTES, n_left):
+            is_long = True
+        else:
+            n_left -= n_bytes
+            kept.append((position, end))
+        position = file.seek(end)
+    file.seek(0)
+    if not is_long:
+        return file
+    parts = [file.read(_SIGNATURE_BYTES)]
+    for start, end in kept:
+        file.seek(start)
+        parts.append(file.read(end - start))
+    return io.BytesIO(b"".join(parts))
+
+
+def _note_bytes(kind: bytes, data: bytes) -> int:
+    """Return how long a profile or text is, uncompressed, as far as that matters."""
+    name, _, rest = data.partition(b"\0")
+    if kind == b"iTXt":
+        is_packed, rest = rest[:1] == b"\1", rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+    else:
+        is_packed, rest = kind != b"tEXt", rest[1:]
+    if not is_packed:
+        return len(data)
+    try:
+        return len(name) + len(zlib.decompressobj().decompress(rest, _NOTE_BYTES + 1))
+    except zlib.error:  # Pillow passes over what it cannot unpack
+        return 0
 
 
 def check_png(file: IO[bytes]) -> None:

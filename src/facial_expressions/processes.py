@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -62,6 +63,12 @@ class Child(subprocess.Popen[bytes]):
         self.requests = cast("IO[bytes]", self.stdin)
         self.answers = cast("io.BufferedReader", self.stdout)
         self._is_ready = False
+        self._is_late = False
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it ended because it took too long: by the clock, or in processor time."""
+        return self._is_late or self.returncode == -getattr(signal, "SIGXCPU", 0) != 0
 
     def wait_until_ready(self, within_s: float) -> None:
         """Wait for it to say ``READY``, once.
@@ -79,7 +86,12 @@ class Child(subprocess.Popen[bytes]):
     @contextlib.contextmanager
     def at_most(self, seconds: float) -> Iterator[None]:
         """End the process when the block takes longer; what reads from it then sees the end."""
-        clock = threading.Timer(seconds, self.kill)
+
+        def stop() -> None:
+            self._is_late = True
+            self.kill()
+
+        clock = threading.Timer(seconds, stop)
         clock.daemon = True
         clock.start()
         try:

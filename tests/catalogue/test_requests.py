@@ -53,7 +53,23 @@ def status_of(received: bytes) -> int:
     return int(found[0]) if found else 0
 
 
+WHOLE_URL: Final = b"GET http://%s HTTP/1.1\r\nHost: elsewhere.example\r\n" + CLOSE + b"\r\n"
 RAW: Final[dict[str, tuple[bytes, set[int]]]] = {
+    "H28-url": (WHOLE_URL % b"localhost/healthz", {200}),
+    "H28-url-with-query": (WHOLE_URL % b"localhost/v1/labels?x=1", {200}),
+    "H28-url-without-path": (WHOLE_URL % b"localhost", {200}),
+    "H28-url-of-loopback": (WHOLE_URL % b"127.0.0.1/readyz", {200}),
+    "H28-url-of-nothing": (WHOLE_URL % b"localhost/nothing", {404}),
+    "H28-url-of-a-foreign-host": (
+        b"GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\n" + CLOSE + b"\r\n",
+        {421},
+    ),
+    "H28-url-with-user": (WHOLE_URL % b"me@localhost/healthz", {200}),
+    "H28-url-without-host": (WHOLE_URL % b"/healthz", {421}),
+    "H28-other-scheme": (
+        b"GET ftp://localhost/healthz HTTP/1.1\r\nHost: localhost\r\n" + CLOSE + b"\r\n",
+        {400, 404},
+    ),
     "H02-no-length": (HEAD + CLOSE + b"\r\n" + IMAGE, {422}),
     "H02-chunked": (
         HEAD + CLOSE + CHUNKED + b"\r\n" + chunk(IMAGE) + b"0\r\n\r\n", {200},

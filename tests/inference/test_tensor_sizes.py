@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from facial_expressions.errors import ModelError
+from facial_expressions.inference.graph_nodes import Node, Tensor
 from facial_expressions.inference.model_store import ReleasedModel, list_models
 from facial_expressions.inference.onnx_bytes import OPERATORS
-from facial_expressions.inference.operator_shapes import KNOWN_OPERATORS, Node, Tensor, run
+from facial_expressions.inference.operator_shapes import KNOWN_OPERATORS, run
 from facial_expressions.inference.tensor_sizes import check_tensor_sizes
 from tests.growing_models import GROWING, Grow, grown
 from tests.tiny_model import mapped_graph, tiny_graph

@@ -162,10 +162,34 @@ def test_a_child_that_never_ends_is_ended(stand_in: Callable[[str], None]) -> No
     stand_in("time.sleep(600)")
     pool = DecoderPool(ServerLimits(workers=1, decode_s=1.0))
     start = time.monotonic()
-    with pytest.raises(RequestError, match="cannot be decoded"):
+    with pytest.raises(RequestError, match="took too long") as caught:
         pool.decode(png())
+    assert (caught.value.status, caught.value.code) == (504, "deadline_passed")
     assert time.monotonic() - start < 60
+    assert not pool.is_failing
     assert pool.decode(png()).shape == (64, 64, 3)
+    pool.close()
+
+
+@on_posix
+def test_a_child_that_uses_up_its_processor_time_is_late(stand_in: Callable[[str], None]) -> None:
+    stand_in("import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 9))\nwhile True: pass")
+    pool = DecoderPool(ServerLimits(workers=1, decode_s=20.0))
+    with pytest.raises(RequestError, match="took too long") as caught:
+        pool.decode(png())
+    assert caught.value.status == 504
+    pool.close()
+
+
+@on_posix
+def test_a_child_on_a_busy_machine_is_let_finish(
+    stand_in: Callable[[str], None],
+) -> None:
+    """Twice the deadline by the clock, and next to no processor time."""
+    answer = "sys.stdout.buffer.write(ANSWER.pack(0, 1, 1) + bytes(3)); sys.stdout.flush()"
+    stand_in(f"time.sleep(2); {answer}; time.sleep(60)")
+    pool = DecoderPool(ServerLimits(workers=1, decode_s=1.0))
+    assert pool.decode(png()).shape == (1, 1, 3)
     pool.close()
 
 

@@ -102,6 +102,63 @@ def test_a_full_queue_answers_at_once_and_health_goes_on(
         assert server.post(png()).status == 200
 
 
+def test_h29_work_that_is_always_too_late_fills_no_queue() -> None:
+    """Each piece takes 0.6 s, half a second is allowed: after the first, few get in."""
+
+    async def ask_in_turn() -> list[int]:
+        queue = WorkQueue(ServerLimits(workers=1, waiting=32, answer_s=0.5))
+
+        async def status() -> int:
+            try:
+                await queue.run(lambda _: time.sleep(0.6))
+            except RequestError as error:
+                return error.status
+            return 200
+
+        statuses = [await status()]
+        statuses += await asyncio.gather(*(status() for _ in range(47)))
+        queue.close()
+        return statuses
+
+    statuses = asyncio.run(ask_in_turn())
+    assert statuses[0] == 504
+    assert statuses.count(503) >= 40
+
+
+def test_h29_what_runs_for_long_counts_before_it_ends() -> None:
+    async def statuses() -> list[int]:
+        queue = WorkQueue(ServerLimits(workers=1, waiting=32, answer_s=0.8))
+        may_end = threading.Event()
+        first = asyncio.create_task(queue.run(lambda _: may_end.wait(20)))
+        await asyncio.sleep(0.5)
+        found = []
+        for _ in range(5):
+            try:
+                queue.check_room()
+                found.append(200)
+            except RequestError as error:
+                found.append(error.status)
+        may_end.set()
+        await asyncio.gather(first, return_exceptions=True)
+        queue.close()
+        return found
+
+    assert asyncio.run(statuses()) == [503] * 5
+
+
+def test_h29_after_slow_work_an_idle_server_takes_more() -> None:
+    async def status() -> str:
+        queue = WorkQueue(ServerLimits(workers=1, waiting=32, answer_s=0.3))
+        with pytest.raises(RequestError):
+            await queue.run(lambda _: time.sleep(0.5))
+        await asyncio.sleep(0.4)
+        answer = await queue.run(lambda _: "done")
+        queue.close()
+        return answer
+
+    assert asyncio.run(status()) == "done"
+
+
 def test_on_a_slow_machine_the_queue_is_only_as_long_as_the_deadline_allows() -> None:
     """Work takes 0.4 s or more, half the deadline is 4 s: at most ten wait, whatever the limit."""
 

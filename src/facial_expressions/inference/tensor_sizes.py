@@ -14,14 +14,9 @@ from itertools import chain
 from typing import Final
 
 from facial_expressions.errors import ModelError
+from facial_expressions.inference.graph_nodes import MAX_KNOWN, Node, SizeUnknownError, Tensor
 from facial_expressions.inference.onnx_bytes import graph_of
-from facial_expressions.inference.operator_shapes import (
-    MAX_KNOWN,
-    Node,
-    SizeUnknownError,
-    Tensor,
-    run,
-)
+from facial_expressions.inference.operator_shapes import run
 from facial_expressions.inference.wire_format import WireError, WireReader
 
 __all__ = ["MAX_GRAPH_MB", "check_tensor_sizes"]

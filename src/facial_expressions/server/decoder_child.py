@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import math
 import signal
 import struct
@@ -26,7 +27,16 @@ from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLarg
 from facial_expressions.images import load_image
 from facial_expressions.processes import READY, own_streams
 
-__all__ = ["ANSWER", "DAMAGED", "IMAGE", "OTHER_FORMAT", "REQUEST", "TOO_LARGE", "main"]
+__all__ = [
+    "ANSWER",
+    "DAMAGED",
+    "HAS_CPU_LIMIT",
+    "IMAGE",
+    "OTHER_FORMAT",
+    "REQUEST",
+    "TOO_LARGE",
+    "main",
+]
 
 REQUEST: Final = struct.Struct("<QQ")
 """Bytes of the file that follows, and pixels that it may have."""
@@ -38,6 +48,9 @@ IMAGE: Final = 0
 DAMAGED: Final = 1
 OTHER_FORMAT: Final = 2
 TOO_LARGE: Final = 3
+
+HAS_CPU_LIMIT: Final = importlib.util.find_spec("resource") is not None
+"""Whether the system ends a process that has used its processor time."""
 
 _PLUGINS: Final = ("Bmp", "Gif", "Jpeg", "Png", "WebP")
 _PAGE_BYTES: Final = 4096

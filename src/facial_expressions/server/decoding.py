@@ -2,8 +2,9 @@
 
 Pillow's decoders are C code that reads strangers' bytes. An image that crashes one, or makes it
 run or grow without end, costs its own request and nothing more: the child is ended by its limits
-or by the clock here, the request is answered with 422, and a new child takes the place. What a
-child sends is checked as if it were a stranger's too.
+or by the clock here, the request is answered with 422, or 504 when it took too long, and a new
+child takes the place. What counts is processor time, as far as the system measures it: on a busy
+machine a good image may take its time. What a child sends is checked as if it were a stranger's.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from facial_expressions.processes import Child
 from facial_expressions.server.decoder_child import (
     ANSWER,
     DAMAGED,
+    HAS_CPU_LIMIT,
     IMAGE,
     OTHER_FORMAT,
     REQUEST,
@@ -49,6 +51,9 @@ _ENVIRONMENT: Final = {
 }  # fmt: skip
 _BOOT_S: Final = 60.0
 """On a busy machine a child takes longer to start than an image may."""
+
+_CLOCK_FACTOR: Final = 3.0
+"""By the clock a child may take so many times the processor time that it may use."""
 
 _STOP_S: Final = 5.0
 _REFUSALS: Final = {
@@ -119,8 +124,8 @@ class DecoderPool:
             RGB ``uint8 (H, W, 3)``, upright.
 
         Raises:
-            RequestError: 413, 415 or 422, the image cannot be read, or the child died of it or
-                took too long; 503, there is no child.
+            RequestError: 413, 415 or 422, the image cannot be read, or the child died of it; 503,
+                there is no child; 504, the child took too long.
         """
         child = self._idle.get()
         try:
@@ -132,7 +137,11 @@ class DecoderPool:
                 )
             return _ask(child, data, self._limits)
         except (OSError, EOFError, ValueError, MemoryError) as error:
-            child = self._replace(child, error)
+            late, child = child, self._replace(child, error)
+            if late is not None and late.is_late:
+                raise RequestError(
+                    504, "deadline_passed", "Decoding the image took too long; try a smaller one."
+                ) from error
             raise RequestError(
                 422, "undecodable_image", "The image cannot be decoded; save it anew as JPEG."
             ) from error
@@ -153,7 +162,8 @@ class DecoderPool:
             dead.end()
             with self._lock:
                 self._n_deaths += 1
-                self._deaths.append(time.monotonic())
+                if not dead.is_late:  # slow images are no sign of unsound decoders
+                    self._deaths.append(time.monotonic())
             logger.warning("a decoder died (%s, exit status %s) and is replaced",
                            type(error).__name__, dead.returncode)  # fmt: skip
         memory = self._limits.pixels * _BYTES_PER_PIXEL + _SPARE_BYTES
@@ -173,7 +183,7 @@ class DecoderPool:
 def _ask(child: Child, data: bytes, limits: ServerLimits) -> NDArray[np.uint8]:
     """Let a child decode; it is ended when it takes too long."""
     child.wait_until_ready(_BOOT_S)
-    with child.at_most(limits.decode_s):
+    with child.at_most(_CLOCK_FACTOR * limits.decode_s if HAS_CPU_LIMIT else limits.decode_s):
         child.send(REQUEST.pack(len(data), limits.pixels), data)
         outcome, width, height = ANSWER.unpack(child.receive(ANSWER.size))
         if outcome in _REFUSALS:

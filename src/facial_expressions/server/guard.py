@@ -13,6 +13,7 @@ import logging
 import time
 import uuid
 from typing import Final
+from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -92,6 +93,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope = _in_origin_form(scope)
         origin = Headers(scope=scope).get("origin")
         allowed = origin if self._hosts.allows(origin) else None
         exchange = _Exchange(scope, receive, send, allowed_origin=allowed)
@@ -139,6 +141,24 @@ class Guard:
             raise RequestError(403, "foreign_origin", "Only this server's own page may do that.")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise RequestError(415, "encoded_body", "Send the body as it is, not compressed.")
+
+
+def _in_origin_form(scope: Scope) -> Scope:
+    """Take a request whose target is a whole URL, as proxies send it, as one for its path.
+
+    The host is then that of the URL, whatever the header says (RFC 9112, section 3.2.2).
+    """
+    scheme, mark, rest = scope["raw_path"].partition(b"://")
+    if not mark or scheme.lower() not in (b"http", b"https"):
+        return scope
+    authority, _, path = rest.partition(b"/")
+    others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+    return {
+        **scope,
+        "raw_path": b"/" + path,
+        "path": unquote("/" + path.decode("ascii", "replace")),
+        "headers": [(b"host", authority), *others],
+    }
 
 
 class _Exchange:

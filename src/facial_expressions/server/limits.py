@@ -20,7 +20,8 @@ class ServerLimits:
         pixels: Pixels of the largest image that is decoded.
         receive_s: Time in which a whole request has to arrive.
         answer_s: Time from a request's last byte to its answer.
-        decode_s: Time that decoding one image may take before its process is ended.
+        decode_s: Processor time that decoding one image may take before its process is ended; by
+            the clock three times as much, or as much where the system cannot measure it.
         write_s: Time a client may leave an answer unread.
         workers: Images worked on at one time.
         waiting: Images that may wait for a worker.

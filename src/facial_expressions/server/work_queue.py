@@ -10,6 +10,7 @@ that is still of use to them.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -45,6 +46,7 @@ class WorkQueue:
         self._lock = threading.Lock()
         self._admitted = 0
         self._takes_s = 0.0
+        self._began: dict[int, float] = {}
 
     @property
     def admitted(self) -> int:
@@ -63,7 +65,8 @@ class WorkQueue:
             RequestError: 503, the queue is full, or as long as the deadline allows.
         """
         n_before = max(0, self._admitted - self._limits.workers + 1)
-        wait_s = n_before / self._limits.workers * self._takes_s
+        running_s = time.monotonic() - min(list(self._began.values()), default=math.inf)
+        wait_s = n_before / self._limits.workers * max(self._takes_s, running_s)
         if n_before > self._limits.waiting or wait_s > _LONGEST_WAIT * self._limits.answer_s:
             raise RequestError(
                 503,
@@ -114,14 +117,16 @@ class WorkQueue:
             if abandoned.is_set():
                 raise CancelledError
 
-        began = time.monotonic()
+        began = self._began[threading.get_ident()] = time.monotonic()
         try:
             return work(check_wanted)
         finally:
             took_s = time.monotonic() - began
-            if not abandoned.is_set():
-                with self._lock:
-                    known_s = self._takes_s or took_s
+            with self._lock:
+                del self._began[threading.get_ident()]
+                known_s = self._takes_s or took_s
+                # What was dropped would have taken longer still, or had not even begun.
+                if not abandoned.is_set() or took_s > known_s * _MEMORY:
                     self._takes_s = _MEMORY * known_s + (1 - _MEMORY) * took_s
 
     def _leave(self, _: Future[Answer]) -> None:
