@@ -12,7 +12,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from benchmarks.record import astronaut
 
-__all__ = ["face_crops", "photo", "write_photos", "write_video"]
+__all__ = ["face_crops", "head", "photo", "write_photos", "write_video"]
 
 Pixels = NDArray[np.uint8]
 
@@ -36,6 +36,12 @@ def photo(width: int, height: int) -> Pixels:
         canvas = Image.new("RGB", (width, height), "grey")
         canvas.paste(image.convert("RGB").resize((side, side)), ((width - side) // 2, 0))
     return np.asarray(canvas)
+
+
+def head() -> Image.Image:
+    """Return the astronaut's head, 160x180, one face."""
+    with Image.open(astronaut()) as image:
+        return image.convert("RGB").crop(_HEAD)
 
 
 def face_crops(n: int) -> Pixels:
@@ -63,14 +69,14 @@ def write_photos(folder: Path, n: int) -> None:
         return
     with Image.open(astronaut()) as image:
         whole = image.convert("RGB")
-    head = whole.crop(_HEAD)
+    face = head()
     for number in range(n):
         rng = np.random.default_rng(number)
         left = int(rng.integers(0, 160))
         canvas = whole.resize((640, 640)).crop((0, left, 640, left + 480))
         size = int(rng.integers(40, 160))
         place = int(rng.integers(0, 640 - size)), int(rng.integers(200, 480 - size))
-        canvas.paste(head.resize((size, size)), place)
+        canvas.paste(face.resize((size, size)), place)
         canvas = ImageOps.mirror(canvas) if rng.random() < 0.5 else canvas
         canvas = ImageEnhance.Brightness(canvas).enhance(float(rng.uniform(0.6, 1.3)))
         canvas.save(folder / f"{number:06d}.jpg", quality=90)
@@ -85,8 +91,7 @@ def write_video(path: Path, n_frames: int) -> None:
     """
     import av
 
-    with Image.open(astronaut()) as image:
-        head = image.convert("RGB").crop(_HEAD)
+    face = head()
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=_RATE, options={"preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
@@ -94,7 +99,7 @@ def write_video(path: Path, n_frames: int) -> None:
         for index in range(n_frames):
             canvas = Image.new("RGB", (640, 480), (90, 90, 90))
             x, y = 240 + round(160 * np.sin(index / 20)), 130 + round(60 * np.cos(index / 13))
-            canvas.paste(head, (int(x), int(y)))
+            canvas.paste(face, (int(x), int(y)))
             frame = av.VideoFrame.from_ndarray(np.asarray(canvas), format="rgb24")
             frame.pts, frame.time_base = round(Fraction(index, _RATE) / _TICK), _TICK
             output.mux(stream.encode(frame))

@@ -15,6 +15,7 @@ from benchmarks.images import face_crops, photo, write_photos
 from benchmarks.peak import count_operations
 from benchmarks.record import astronaut, compare
 from benchmarks.same_labels import compare as compare_answers
+from benchmarks.scale import crowd
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.results import Box
 
@@ -30,6 +31,13 @@ def test_a_ratio_is_that_of_the_medians_and_the_first_round_is_left_out() -> Non
     assert compare(ours, theirs, rounds=2, per=2) == {
         "ours_ms": 10.0, "theirs_ms": 35.0, "ratio": 3.5, "rounds": 2,
     }  # fmt: skip
+
+
+def test_a_crowd_has_the_faces_that_were_asked_for() -> None:
+    image = crowd(6, (640, 360), shift=4)
+    assert image.shape == (360, 640, 3)
+    assert len(load_recognizer(threads=1).detect(image)) == 6
+    assert len(np.unique(crowd(0, (64, 36)).reshape(-1, 3), axis=0)) == 1
 
 
 def test_two_operations_are_counted_for_each_product_that_is_summed(tmp_path: Path) -> None:
