@@ -8,20 +8,26 @@ name cannot be foreseen, and a link, folder or device under either name is refus
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from facial_expressions.errors import StorageError, first_line
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = [
     "NO_LINKS",
     "PART",
+    "GrowingFile",
     "atomic_write",
+    "check_name",
     "reason_of",
     "remove_leftovers",
     "storage_errors",
@@ -83,6 +89,22 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         yield file
 
 
+def check_name(path: Path, *, overwrite: bool) -> None:
+    """Refuse a name that cannot be written at the end of a long piece of work, at its start.
+
+    Args:
+        path: The file.
+        overwrite: Whether a file of this name may be replaced.
+
+    Raises:
+        StorageError: The name is taken by a folder, a link or the like, or by a file.
+    """
+    with storage_errors(path):
+        _mode(path)
+        if not overwrite and path.exists():
+            raise FileExistsError(errno.EEXIST, "", str(path))
+
+
 def write_file(
     path: str | Path, content: str | bytes | memoryview, *, overwrite: bool = True
 ) -> None:
@@ -109,6 +131,45 @@ def write_file(
         if written != len(content):
             reason = f"only {written:,} of {len(content):,} bytes were written"
             raise _storage_error(path, reason, "check the disk, or write to another one")
+
+
+class GrowingFile(io.FileIO):
+    """A new file that is readable under its name while it grows, for a recording.
+
+    What one call writes is in the file whole or not at all.
+
+    Args:
+        path: The file; its folder must exist.
+        overwrite: Whether a file of this name is replaced.
+
+    Raises:
+        StorageError: The file cannot be made or written; the message says why in words.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self._path = path
+        with storage_errors(path):
+            mode = _mode(path) if overwrite else 0o666
+            if overwrite:
+                path.unlink(missing_ok=True)
+            super().__init__(os.open(path, _NEW_FILE, mode), "wb")
+
+    def write(self, content: Buffer) -> int:
+        """Write all of it, or nothing."""
+        before, rest = os.fstat(self.fileno()).st_size, memoryview(content)
+        with storage_errors(self._path):
+            try:
+                while rest:
+                    rest = rest[super().write(rest) :]
+            except OSError:
+                self.truncate(before)
+                raise
+        return memoryview(content).nbytes
+
+    def remove(self) -> None:
+        """Take the file's name away, as nothing came to be written."""
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -312,10 +312,11 @@ class FrameResult:
 
     Attributes:
         frame: Number of the frame, counted from 0.
-        time_s: Presentation time in seconds, as the stream has it; never goes back.
-        width: Width of the upright frame in pixels.
-        height: Height of the upright frame in pixels.
+        time_s: Seconds since the video's start, as players show it; never goes back.
+        width: Width of the upright frame in square pixels.
+        height: Height of the upright frame in square pixels.
         faces: The faces, from left to right; empty when there is none.
+        pts_s: Presentation time in seconds as the stream has it; None where it has none.
         is_cut: Whether a new shot begins with the frame.
     """
 
@@ -325,6 +326,7 @@ class FrameResult:
     height: int
     faces: tuple[TrackedFace, ...] = ()
     is_cut: bool = field(default=False, kw_only=True)
+    pts_s: float | None = field(default=None, kw_only=True)
 
     def to_dict(self, source: str | None = None) -> dict[str, Any]:
         """Return plain values for JSON, unrounded.

@@ -156,7 +156,9 @@ IMAGE: Final = (
 FRAME: Final = (
     _SCHEMA, _SOURCE,
     Column("frame", "int64", "number of the frame, counted from 0"),
-    Column("time_s", "float64", "presentation time in seconds", DECIMALS),
+    Column("time_s", "float64", "seconds since the video's start, as players show it", DECIMALS),
+    Column("pts_s", "float64", "presentation time as the stream has it; left out without one",
+           DECIMALS, is_optional=True),
     *_SIZE,
     Column("is_cut", "bool", "whether a new shot begins with the frame; tracks end there"),
     Column("faces", "row", "its faces, from the left", shape=(None,), columns=TRACKED_FACE),

@@ -10,11 +10,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from facial_expressions.cli.main import main
+from facial_expressions.parquet_rows import import_pyarrow
 from tests.media.videos import even_times, face_image, read_back, scene, write_video
 
 
@@ -24,6 +26,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory, astronaut: Path) -> Path:
     shown = [scene(face, [(20 + 4 * index, 60)] if index < 8 else []) for index in range(12)]
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     return write_video(path, shown, even_times(12), sound="aac")
+
+
+def read_table(path: Path) -> Any:  # noqa: ANN401 - pyarrow publishes no types
+    return import_pyarrow("video").parquet.read_table(path)
 
 
 def run(*words: object) -> int:
@@ -38,7 +44,9 @@ def test_rows_go_to_stdout_without_out(
     rows = [json.loads(line) for line in captured.out.splitlines()]
     assert [row["time_s"] for row in rows] == pytest.approx(even_times(12))
     assert [len(row["faces"]) for row in rows] == [1] * 8 + [0] * 4
-    assert captured.err == ""
+    assert (
+        captured.err.strip() == f"{clip}: 0.48 s, 12 frames, 4 without a face, 8 faces in 1 track"
+    )
 
 
 def test_every_kind_of_file_is_written(
@@ -91,7 +99,7 @@ def test_a_terminal_shows_progress_where_no_rows_are_printed(
                 break
     os.close(mine)
     assert process.returncode == 0, seen
-    assert (b"12 frames" in seen) == is_shown
+    assert (b"12 frames, 0.4 s" in seen) == is_shown
     assert (b'"time_s"' in seen) == (not to_file)
 
 
@@ -187,9 +195,10 @@ def test_v05_ctrl_c_and_sigterm_leave_valid_files(
     face = face_image(astronaut)
     shown = (scene(face, [(index % 200, 60)]) for index in range(600))
     clip = write_video(tmp_path / "long.mp4", shown, even_times(600))
-    rows, marked, summary = (tmp_path / name for name in ("r.jsonl", "m.mp4", "s.json"))
+    names = ("r.jsonl", "m.mp4", "r.parquet", "s.json")
+    rows, marked, table, summary = (tmp_path / name for name in names)
     words = ["video", clip, "--model", tiny_model, "--threads", "1", "--out", rows]
-    words += ["--out", marked, "--out", summary]
+    words += ["--out", marked, "--out", table, "--out", summary]
     command = [sys.executable, "-m", "facial_expressions", *map(str, words)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:
         deadline = time.monotonic() + 120
@@ -198,8 +207,73 @@ def test_v05_ctrl_c_and_sigterm_leave_valid_files(
             time.sleep(0.05)
         process.send_signal(sent)
         error = process.communicate(timeout=60)[1]
-    assert (process.returncode, error.strip()) == (code, said)
+    assert (process.returncode, error.strip().splitlines()[-1]) == (code, said)
     n_rows = len([json.loads(line) for line in rows.read_text().splitlines()])
     assert 3 <= n_rows < 600
-    assert n_rows - 1 <= len(read_back(marked)[0]) <= n_rows
+    assert len(read_back(marked)[0]) == n_rows
+    assert read_table(table).column("frame").to_pylist() == list(range(n_rows))
     assert json.loads(summary.read_text())["status"] == "interrupted"
+    assert f"wrote {rows}, {marked}, {table}, {summary} in" in error
+
+
+def start_long(model: Path, folder: Path, *names: str) -> subprocess.Popen[str]:
+    """Start the command on six minutes of noise, far more than a test waits for."""
+    clip = folder / "long.mp4"
+    noise = np.random.default_rng(0).integers(0, 256, (25, 32, 48, 3), np.uint8)
+    write_video(clip, (noise[index % 25] for index in range(9_000)), even_times(9_000))
+    words = ["video", clip, "--model", model, "--threads", "1", "--every", "25"]
+    for name in names:
+        words += ["--out", folder / name]
+    command = [sys.executable, "-m", "facial_expressions", *map(str, words)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
+def test_sigkill_leaves_all_but_the_last_seconds_readable(tiny_model: Path, tmp_path: Path) -> None:
+    with start_long(tiny_model, tmp_path, "r.jsonl", "m.mp4", "r.parquet") as process:
+        deadline = time.monotonic() + 60
+        parts = tmp_path / "r.parquet.parts"
+        while len(list(parts.glob("*.parquet"))) < 2:
+            assert time.monotonic() < deadline, process.poll()
+            time.sleep(0.05)
+        process.kill()
+    n_rows = len([json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()])
+    times = read_back(tmp_path / "m.mp4")[0]
+    n_kept = sum(read_table(part).num_rows for part in parts.glob("*.parquet"))
+    assert 2048 <= n_kept <= n_rows
+    assert n_kept > n_rows - 1100, "a part is written every 1,024 rows"
+    assert len(times) > n_rows - 200, "a fragment lasts two seconds; the encoder holds some frames"
+    assert times == pytest.approx(even_times(len(times)), abs=1e-3)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows knows no such limit")
+@pytest.mark.parametrize("name", ["m.mp4", "r.jsonl", "r.csv", "r.parquet"])
+def test_a_file_that_cannot_grow_costs_no_other_output(
+    name: str, clip: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """A limit on the size of files stands for a full disk; the summary stays under it."""
+    import resource  # not on Windows
+
+    limit = {"m.mp4": 6_000, "r.jsonl": 2_000, "r.csv": 1_000, "r.parquet": 3_000}[name]
+    words = ["video", clip, "--model", tiny_model, "--threads", "1", "--every", "2"]
+    words += ["--out", tmp_path / name, "--out", tmp_path / "s.txt"]
+    done = subprocess.run(
+        [sys.executable, "-m", "facial_expressions", *map(str, words)],
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 1, done.stderr
+    reason = "cannot be written: the file would be larger than is allowed here"
+    assert f"ERROR: {tmp_path / name}" in done.stderr
+    assert reason in done.stderr
+    assert "Errno" not in done.stderr
+    summary = (tmp_path / "s.txt").read_text()
+    assert "12 frames" in summary
+    assert f"error: {tmp_path / name}" in summary
+    assert reason in summary
+    if name in ("r.jsonl", "r.csv"):
+        text = (tmp_path / name).read_text()
+        assert text.endswith("\n"), "whole lines only"
+        assert 0 < len(text) <= limit

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,8 +16,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from facial_expressions.errors import StorageError
 from facial_expressions.media.frames import Frame
-from facial_expressions.media.sinks import open_sink
+from facial_expressions.media.sinks import Sink, Sinks, open_sink
 from facial_expressions.results import Box, FrameResult, Prediction, TrackedFace
 from tests.media.videos import even_times, read_back, write_video
 
@@ -167,3 +170,124 @@ def test_files_that_exist_and_unknown_endings_are_refused(tmp_path: Path) -> Non
         open_sink(clip, source=str(clip), labels=LABELS, overwrite=True)
     with pytest.raises(ValueError, match=r"received .*rows\.xls"):
         open_sink(tmp_path / "rows.xls", source="x", labels=LABELS)
+
+
+def silent_images(count: int) -> list[Pixels]:
+    return [frame.image for frame, _ in pairs(even_times(count))]
+
+
+@pytest.mark.parametrize(
+    ("rate", "kept_rate"), [(11_024, 11_025), (5_000, 8_000), (192_000, 96_000), (48_000, 48_000)]
+)
+def test_sound_of_a_rate_that_aac_lacks_gets_the_nearest_that_it_has(
+    rate: int, kept_rate: int, tmp_path: Path
+) -> None:
+    """The second after the last image takes the whole tone of 24/25 s."""
+    source = write_video(
+        tmp_path / "s.mkv", silent_images(25), even_times(25), sound="pcm_s16le", sound_rate=rate
+    )
+    write_all(tmp_path / "marked.mp4", even_times(25), source=str(source))
+    with av.open(str(tmp_path / "marked.mp4")) as container:
+        sound = container.streams.audio[0]
+        assert sound.codec_context.sample_rate == kept_rate
+        n_samples = sum(frame.samples for frame in container.decode(sound))
+    assert n_samples / kept_rate == pytest.approx(24 / 25, abs=3 * 1024 / kept_rate)
+    assert len(read_back(tmp_path / "marked.mp4")[0]) == 25
+
+
+@pytest.mark.parametrize(("codec", "name"), [("aac", "s.mkv"), ("pcm_s16le", "s.mkv")])
+def test_a_repeated_time_stamp_costs_one_packet_of_sound(
+    codec: str, name: str, tmp_path: Path
+) -> None:
+    source = write_video(tmp_path / name, silent_images(25), even_times(25), sound=codec)
+    with av.open(str(source)) as old, av.open(str(tmp_path / "twice.mkv"), "w") as new:
+        streams = {one.index: new.add_stream_from_template(one) for one in old.streams}
+        stamps: list[int] = []
+        for packet in old.demux():
+            if packet.dts is None:
+                continue
+            if packet.stream.type == "audio":
+                stamps.append(packet.dts)
+                packet.pts = packet.dts = stamps[-2] if len(stamps) == 8 else stamps[-1]
+            packet.stream = streams[packet.stream.index]
+            new.mux(packet)
+    write_all(tmp_path / "marked.mp4", even_times(25), source=str(tmp_path / "twice.mkv"))
+    times = [time_s for time_s, _ in sound_packets(tmp_path / "marked.mp4")]
+    assert times == sorted(set(times))
+    assert len(times) >= 12
+    assert times[-1] == pytest.approx(sound_packets(source)[-1][0], abs=0.07)
+
+
+def test_sound_that_nobody_can_read_is_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = write_video(tmp_path / "s.mkv", silent_images(25), even_times(25), sound="pcm_s16le")
+    source.write_bytes(source.read_bytes().replace(b"A_PCM/INT/LIT", b"A_ZZZ/INT/LIT"))
+    write_all(tmp_path / "marked.mp4", even_times(25), source=str(source))
+    assert len(read_back(tmp_path / "marked.mp4")[0]) == 25
+    assert "the marked video has no sound" in caplog.text
+
+
+class FailsAt:
+    """A sink that fails at a frame, as on a full disk."""
+
+    def __init__(self, index: int) -> None:
+        self.index, self.n_closed = index, 0
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        del result
+        if frame.index == self.index:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def __enter__(self) -> FailsAt:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.n_closed += 1
+        if self.index < 0:
+            raise ValueError("cannot be closed")
+
+
+@pytest.mark.parametrize("index", [0, 3, -1], ids=["at-first", "in-the-middle", "when-closed"])
+def test_a_sink_that_fails_is_closed_and_the_others_get_every_frame(
+    index: int, tmp_path: Path
+) -> None:
+    failing: FailsAt = FailsAt(index)
+    rows = open_sink(tmp_path / "rows.jsonl", source="x", labels=LABELS)
+    sinks: dict[str, Sink] = {"bad": failing, "rows.jsonl": rows}
+    with Sinks(sinks) as both:
+        for frame, result in pairs(even_times(10)):
+            both.write(frame, result)
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 10
+    assert failing.n_closed == 1
+    assert list(both.errors) == ["bad"]
+    assert both.errors["bad"].startswith("bad: ")
+
+
+def test_a_sink_without_a_frame_leaves_no_file(tmp_path: Path) -> None:
+    for name in ("rows.jsonl", "rows.csv", "rows.parquet", "marked.mp4"):
+        write_all(tmp_path / name, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.parquet", "marked.mp4"])
+def test_planted_links_and_folders_are_refused_and_not_followed(name: str, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / name).symlink_to(victim)
+    (folder / f"2{name}").mkdir()
+    for target, word in ((folder / name, "symbolic link"), (folder / f"2{name}", "a folder")):
+        with pytest.raises(StorageError, match=word):
+            open_sink(target, source="x", labels=LABELS, overwrite=True)
+    assert victim.read_text() == "mine"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([name, f"2{name}"])
+
+
+def test_a_link_planted_where_parquet_keeps_its_parts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "rows.parquet.parts").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError):
+        open_sink(tmp_path / "rows.parquet", source="x", labels=LABELS, overwrite=True)
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import VideoError
 from facial_expressions.media.pyav import av
+from facial_expressions.media.sinks import open_sink
 from facial_expressions.media.upright import Upright
 from facial_expressions.media.video_file import VideoFile
-from tests.media.videos import even_times, write_video
+from facial_expressions.results import FrameResult
+from tests.media.videos import even_times, read_back, write_video
 
 Image = NDArray[np.uint8]
 RED, BLUE = (220, 20, 20), (20, 20, 220)
@@ -195,3 +197,64 @@ def test_pixels_lie_without_gaps_at_any_width(width: int) -> None:
     pixels = Upright()(image.reformat(format="yuv420p"))
     assert pixels.shape == (8, width, 3)
     assert pixels.flags.c_contiguous
+
+
+def test_times_count_from_the_start_and_the_streams_own_are_given_beside_them(
+    tmp_path: Path,
+) -> None:
+    """Transport streams of an hour into a programme."""
+    times = [3600 + one for one in even_times(12)]
+    path = write_video(tmp_path / "late.ts", noise(12), times)
+    with VideoFile(path) as video:
+        frames = list(video)
+    assert [frame.time_s for frame in frames] == pytest.approx(even_times(12), abs=1e-4)
+    assert frames[0].pts_s is not None
+    own = [frame.pts_s - frames[0].pts_s for frame in frames if frame.pts_s is not None]
+    assert own == pytest.approx(even_times(12), abs=1e-4)
+    assert 3600 <= frames[0].pts_s < 3603
+
+
+def joined(tmp_path: Path, n_parts: int, sound: str = "") -> Path:
+    """Two seconds of 25 images each, end to end, as ``cat`` does it."""
+    part = write_video(tmp_path / "part.ts", noise(50), even_times(50), sound=sound)
+    path = tmp_path / "joined.ts"
+    path.write_bytes(part.read_bytes() * n_parts)
+    return path
+
+
+@pytest.mark.parametrize("n_parts", [2, 3])
+@pytest.mark.parametrize("sound", ["", "aac", "mp2"])
+def test_joined_transport_streams_go_on_from_the_last_time(
+    sound: str, n_parts: int, tmp_path: Path
+) -> None:
+    with VideoFile(joined(tmp_path, n_parts, sound)) as video:
+        frames = list(video)
+    start_s = frames[0].time_s
+    times = [frame.time_s - start_s for frame in frames]
+    assert times == pytest.approx(even_times(50 * n_parts), abs=1e-3)
+    assert start_s < 0.1, "the sound starts a little before the images"
+
+
+@pytest.mark.parametrize("sound", ["aac", "mp2"])
+def test_sound_of_joined_transport_streams_stays_beside_its_images(
+    sound: str, tmp_path: Path
+) -> None:
+    """The tone of each part lasts 1.96 s; the second begins with the second part's images."""
+    path = joined(tmp_path, 2, sound)
+    with (
+        VideoFile(path) as video,
+        open_sink(tmp_path / "m.mp4", source=str(path), labels=("happy",)) as sink,
+    ):
+        starts = []
+        for frame in video:
+            starts.append(frame.time_s)
+            result = FrameResult(frame.index, frame.time_s, frame.width, frame.height)
+            sink.write(frame, result)
+    with av.open(str(tmp_path / "m.mp4")) as container:
+        packets = [one for one in container.demux(audio=0) if one.pts is not None]
+        times = [float(one.pts * one.time_base) for one in packets if one.pts is not None]
+    images_s, _ = read_back(tmp_path / "m.mp4")
+    assert images_s == pytest.approx(starts, abs=1e-3)
+    assert times == sorted(set(times))
+    assert np.diff(times).max() < 0.13, "no hole but the end of the first part's tone"
+    assert times[-1] == pytest.approx(starts[50] + 1.96, abs=0.13)

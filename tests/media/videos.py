@@ -47,13 +47,14 @@ def write_video(
     times_s: Sequence[float],
     *,
     sound: str = "",
+    sound_rate: int = SOUND_RATE,
     matrix: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
     """Encode images as H.264, each at its time, with a tone of the codec ``sound``."""
     with av.open(str(path), "w", options=options or {}) as output:
         stream = output.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "10"})
-        audio = output.add_stream(sound, rate=SOUND_RATE) if sound else None
+        audio = output.add_stream(sound, rate=sound_rate) if sound else None
         stream.codec_context.time_base = TICK
         for index, (image, time_s) in enumerate(zip(images, times_s, strict=True)):
             if index == 0:
@@ -85,11 +86,12 @@ def read_back(path: Path) -> tuple[list[float], list[Pixels]]:
 def _write_tone(
     output: av.container.OutputContainer, stream: av.AudioStream, until_s: float
 ) -> None:
-    n_samples = round(until_s * SOUND_RATE)
-    wave = np.sin(np.arange(n_samples) * 2 * np.pi * 440 / SOUND_RATE) * 8000
+    rate = stream.codec_context.sample_rate
+    n_samples = round(until_s * rate)
+    wave = np.sin(np.arange(n_samples) * 2 * np.pi * 440 / rate) * 8000
     for start in range(0, n_samples, 1024):
         part = wave[None, start : start + 1024].astype(np.int16)
         frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
-        frame.sample_rate, frame.pts = SOUND_RATE, start
+        frame.sample_rate, frame.pts = rate, start
         output.mux(stream.encode(frame))
     output.mux(stream.encode())

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Final, NoReturn
 
-__all__ = ["explain_stop", "stop_in_order"]
+__all__ = ["explain_stop", "hold_signals", "stop_in_order"]
 
 _SHELL_BASE: Final = 128
 """Shells report a program that a signal ended by this and the signal's number."""
@@ -41,6 +41,38 @@ def stop_in_order() -> Iterator[None]:
     finally:
         for number in replaced:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def hold_signals() -> Iterator[None]:
+    """Let the first signal wait until a short block is done, so that all of it is done or nothing.
+
+    A second one acts at once.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP"))
+    before = {number: signal.getsignal(number) for number in names if number is not None}
+
+    def release() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def hold(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        release()
+
+    for number, handler in before.items():
+        if callable(handler):
+            signal.signal(number, hold)
+    try:
+        yield
+    finally:
+        release()
+        if came:
+            signal.raise_signal(came[0])
 
 
 def explain_stop(code: int) -> int:

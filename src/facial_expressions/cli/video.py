@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from facial_expressions.cli.options import takes_recognizer_options
+from facial_expressions.cli.video_output import ROWS, SUMMARIES, VideoOutput
 from facial_expressions.errors import CameraError
 from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame, FrameSource
     from facial_expressions.media.schedule import Every
-    from facial_expressions.media.summary import Summary, VideoSummary
-    from facial_expressions.results import FrameResult
 
 __all__ = ["command"]
 
-_ROWS: Final = (".jsonl", ".csv", ".parquet", ".mp4")
-_SUMMARIES: Final = (".json", ".txt", ".png", ".html")
 _AUTO: Final = "auto"
 
 
@@ -86,7 +82,6 @@ def command(  # noqa: PLR0913 - one argument per option
         load_video_recognizer,
         open_source,
     )
-    from facial_expressions.media.summary import VideoSummary
 
     files = out or []
     step = _parse_every(every)
@@ -94,12 +89,10 @@ def command(  # noqa: PLR0913 - one argument per option
     _check_source(source, is_camera=is_camera(source), reconnect=reconnect)
     ahead = frames_ahead(source, step, threads=options.threads)
     recognizer = load_video_recognizer(options, ahead=ahead)
-    collected, status = VideoSummary(source), "interrupted"
     labels = recognizer.classifier.labels.names
+    output = VideoOutput(files, source, labels, prints_summary=summary, overwrite=overwrite)
     with open_source(source, reconnect=reconnect, max_pixels=options.max_pixels) as frames:
         try:
-            is_printing = not (files or summary)
-            shown = _with_progress(frames, is_printing)
             analyzer = FrameAnalyzer(
                 recognizer,
                 every=step,
@@ -107,16 +100,16 @@ def command(  # noqa: PLR0913 - one argument per option
                 interval_s=frames.frame_interval_s,
                 full_search_s=full_search,
             )
-            results = analyze_frames(shown, analyzer, ahead=ahead)
-            _write(results, files, collected, frames.name, labels, is_printing=is_printing)
-            status = "truncated" if frames.note else "ok"
+            shown = _with_progress(frames, is_printing=output.is_printing)
+            with output.sinks(frames.name) as sinks:
+                for frame, result in analyze_frames(shown, analyzer, ahead=ahead):
+                    output.write(sinks, frame, result)
+            output.status = "truncated" if frames.note else "ok"
         finally:
-            whole = collected.finish(status=status)
-            _write_summaries(whole, files, labels)
-            if summary:
-                print(whole.to_text(), end="", flush=True)
+            output.finish()
         if frames.note:
             print(frames.note, file=sys.stderr)
+        if frames.note or output.errors:
             raise typer.Exit(1)
 
 
@@ -150,8 +143,8 @@ def _check_files(files: Sequence[Path], source: str, *, overwrite: bool) -> None
     """Refuse what cannot be written before any work is done."""
     for file in files:
         problem = ""
-        if file.suffix.lower() not in (*_ROWS, *_SUMMARIES):
-            problem = f"ends in none of {', '.join((*_ROWS, *_SUMMARIES))}"
+        if file.suffix.lower() not in (*ROWS, *SUMMARIES):
+            problem = f"ends in none of {', '.join((*ROWS, *SUMMARIES))}"
         elif files.count(file) > 1:
             problem = "is given twice"
         elif not file.parent.is_dir():
@@ -164,56 +157,12 @@ def _check_files(files: Sequence[Path], source: str, *, overwrite: bool) -> None
             raise typer.BadParameter(f"{file} {problem}.", param_hint="--out")
 
 
-def _write(
-    results: Iterator[tuple[Frame, FrameResult]],
-    files: Sequence[Path],
-    collected: VideoSummary,
-    source: str,
-    labels: Sequence[str],
-    *,
-    is_printing: bool,
-) -> None:
-    """Hand every frame to every sink as it comes; closes the sinks whatever happens."""
-    from facial_expressions.cli.result_rows import print_row
-    from facial_expressions.media.sinks import open_sink
-    from facial_expressions.rows import FRAME, to_json
-
-    with ExitStack() as stack:
-        sinks = [
-            stack.enter_context(open_sink(file, source=source, labels=labels, overwrite=True))
-            for file in files
-            if file.suffix.lower() in _ROWS
-        ]
-        for frame, result in results:
-            collected.add(result)
-            for sink in sinks:
-                sink.write(frame, result)
-            if is_printing:
-                print_row(to_json(FRAME, result.to_dict(source)))
-
-
-def _with_progress(frames: FrameSource, is_printing: bool) -> Iterator[Frame]:
-    """Show a bar on stderr, unless the rows themselves are on the terminal."""
+def _with_progress(frames: FrameSource, *, is_printing: bool) -> Iterator[Frame]:
+    """Show a bar on stderr, or a line now and then; none where the rows are on the terminal."""
     from facial_expressions.cli.progress import progress_bar
 
-    with progress_bar("video", prints_rows=is_printing) as bar:
+    with progress_bar("video", prints_rows=is_printing, is_logged=True) as bar:
         for frame in frames:
             yield frame
             text = f"{frame.index + 1} frames, {frame.time_s:.1f} s"
             bar.show(frame.time_s, frames.duration_s, text=text)
-
-
-def _write_summaries(whole: Summary, files: Sequence[Path], labels: Sequence[str]) -> None:
-    from facial_expressions.files import write_file
-    from facial_expressions.pages.drawing import png_of
-    from facial_expressions.pages.video_page import timeline_chart, video_page
-
-    make: dict[str, Callable[[], str | bytes]] = {
-        ".json": whole.to_json,
-        ".txt": whole.to_text,
-        ".png": lambda: png_of(timeline_chart(whole, labels)),
-        ".html": lambda: video_page(whole, labels),
-    }
-    for file in files:
-        if file.suffix.lower() in _SUMMARIES:
-            write_file(file, make[file.suffix.lower()]())

@@ -335,8 +335,15 @@ class FrameAnalyzer:
             )
             for (number, _), face in zip(followed.faces, named, strict=True)
         )
-        size = (frame.width, frame.height)
-        return FrameResult(frame.index, frame.time_s, *size, faces, is_cut=frame.is_cut)
+        return FrameResult(
+            frame.index,
+            frame.time_s,
+            frame.width,
+            frame.height,
+            faces,
+            is_cut=frame.is_cut,
+            pts_s=frame.pts_s,
+        )
 
     def _take(self, frame: Frame, detections: list[Detection] | None) -> Followed:
         """Follow the faces that the search of a whole frame found."""

@@ -19,8 +19,9 @@ class Frame:
 
     Attributes:
         index: Number of the frame, counted from 0.
-        time_s: Presentation time in seconds; never goes back.
-        image: RGB ``uint8 (H, W, 3)``, upright.
+        time_s: Seconds since the video's start, as players show it; never goes back.
+        image: RGB ``uint8 (H, W, 3)``, upright, of square pixels.
+        pts_s: Presentation time in seconds as the stream has it; None where it has none.
         is_cut: Whether a new shot begins with it; see ``mark_cuts``.
     """
 
@@ -28,6 +29,7 @@ class Frame:
     time_s: float
     image: NDArray[np.uint8]
     is_cut: bool = False
+    pts_s: float | None = None
 
     @property
     def width(self) -> int:

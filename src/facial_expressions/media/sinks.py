@@ -5,27 +5,35 @@ Sinks are context managers with ``write``; any number of them can stand in one `
 then is valid.
 
 JSON Lines has one line per frame. CSV and Parquet have one row per face, and one row with those
-columns empty for a frame without a face. A line is on the disk as soon as its frame is done;
-Parquet is written in groups of rows and readable once it is closed. What is no UTF-8 in a video's
-name is escaped.
+columns empty for a frame without a face. A line is on the disk as soon as its frame is done. A
+Parquet file has its index at its end; until then the rows lie beside it, in a folder of small
+Parquet files. A sink that took no frame leaves no file. What is no UTF-8 in a video's name is
+escaped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
+from facial_expressions.errors import named_error
+from facial_expressions.files import GrowingFile
 from facial_expressions.media.frames import ClosedAtExit
-from facial_expressions.parquet_rows import ParquetRows
+from facial_expressions.parquet_rows import ParquetParts
 from facial_expressions.rows import FRAME, csv_header, table_columns, table_rows, to_csv, to_json
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from facial_expressions.media.frames import Frame
     from facial_expressions.results import FrameResult
 
-__all__ = ["Sink", "open_sink"]
+__all__ = ["Sink", "Sinks", "open_sink"]
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 class Sink(AbstractContextManager["Sink"], Protocol):
@@ -77,52 +85,117 @@ def open_sink(
         )
     if file.exists() and not overwrite:
         raise FileExistsError(f"the file exists already; received {file}; choose another name")
-    return build(file, source=source, labels=tuple(labels))
+    return build(file, source=source, labels=tuple(labels), overwrite=overwrite)
+
+
+class Sinks(AbstractContextManager["Sinks"]):
+    """Several sinks as one: one that fails is closed, the others go on.
+
+    Args:
+        sinks: Sinks by what messages call them; entered and left with this one.
+
+    Attributes:
+        errors: Of each sink that failed, by its name, what went wrong.
+    """
+
+    def __init__(self, sinks: Mapping[str, Sink]) -> None:
+        self._sinks = dict(sinks)
+        self.errors: dict[str, str] = {}
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether there is no sink that still works, though there were some."""
+        return bool(self.errors) and not self._sinks
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Hand a frame to every sink that still works.
+
+        Args:
+            frame: The frame's pixels.
+            result: What was found in it.
+        """
+        for name, sink in list(self._sinks.items()):
+            with self._apart(name):
+                sink.write(frame, result)
+
+    def __enter__(self) -> Self:
+        for name, sink in list(self._sinks.items()):
+            with self._apart(name):
+                sink.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        def leave(name: str) -> None:
+            with self._apart(name):
+                self._sinks.pop(name).__exit__(kind, error, traceback)
+
+        with ExitStack() as stack:
+            for name in self._sinks:
+                stack.callback(leave, name)
+
+    @contextmanager
+    def _apart(self, name: str) -> Iterator[None]:
+        """Keep a sink's error to itself."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other sinks go on
+            self.errors[name] = named_error(name, error)
+            _LOGGER.error("%s", self.errors[name])  # noqa: TRY400 - one line, no traceback
+            if (sink := self._sinks.pop(name, None)) is not None:
+                with suppress(Exception):  # the first error says why
+                    sink.__exit__(type(error), error, error.__traceback__)
 
 
 class _TextSink(ClosedAtExit):
-    """A text file of rows: CSV under a line of column names, or one line of JSON per frame."""
+    """Rows as CSV under a line of column names, or one line of JSON per frame."""
 
-    def __init__(self, path: Path, *, source: str, labels: Sequence[str]) -> None:
+    def __init__(self, path: Path, *, source: str, labels: Sequence[str], overwrite: bool) -> None:
         self._source, self._labels = source, labels
         self._is_csv = path.suffix.lower() == ".csv"
-        self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
-        if self._is_csv:
-            self._file.write(csv_header(FRAME, labels) + "\n")
+        self._file = GrowingFile(path, overwrite=overwrite)
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Write a frame's lines, at once."""
         row = result.to_dict(self._source)
         lines = to_csv(FRAME, row, self._labels) if self._is_csv else to_json(FRAME, row)
-        self._file.write(lines + "\n")
-        self._file.flush()
+        if self._is_csv and not self._file.tell():
+            lines = csv_header(FRAME, self._labels) + "\n" + lines
+        self._file.write((lines + "\n").encode("utf-8", "backslashreplace"))
 
     def close(self) -> None:
         """Close the file."""
+        if not self._file.tell():
+            self._file.remove()
         self._file.close()
 
 
 class _ParquetSink(ClosedAtExit):
     """The rows of a CSV with types, for data frames."""
 
-    def __init__(self, path: Path, *, source: str, labels: Sequence[str]) -> None:
+    def __init__(self, path: Path, *, source: str, labels: Sequence[str], overwrite: bool) -> None:
         self._source, self._labels = source, labels
-        self._rows = ParquetRows(path, table_columns(FRAME, labels), labels, extra="video")
+        columns = table_columns(FRAME, labels)
+        self._rows = ParquetParts(path, columns, labels, overwrite=overwrite)
 
     def write(self, frame: Frame, result: FrameResult) -> None:
-        """Take a frame's rows; they are written in groups."""
-        for row in table_rows(FRAME, result.to_dict(self._source), self._labels):
-            self._rows.write(row)
+        """Take a frame's rows; they are on the disk within seconds."""
+        self._rows.write(table_rows(FRAME, result.to_dict(self._source), self._labels))
 
     def close(self) -> None:
-        """Write what still waits, and close the file."""
+        """Put the parts together under the file's name."""
         self._rows.close()
 
 
-def _open_video(path: Path, *, source: str, labels: Sequence[str]) -> Sink:
+def _open_video(path: Path, *, source: str, labels: Sequence[str], overwrite: bool) -> Sink:
     from facial_expressions.media.video_sink import VideoSink  # needs PyAV
 
-    return VideoSink(path, sound_from=source if Path(source).is_file() else None)
+    sound_from = source if Path(source).is_file() else None
+    return VideoSink(path, sound_from=sound_from, overwrite=overwrite)
 
 
 _SINKS: Final[dict[str, Callable[..., Sink]]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -92,6 +92,8 @@ class Summary:
         start_s: Time of the first frame in seconds.
         duration_s: Seconds from there to the end of the last frame.
         tracks: The faces, in order of their numbers.
+        n_faces: Rows of faces in all.
+        errors: Outputs that could not be written to their end, each with its reason.
     """
 
     source: str
@@ -101,6 +103,18 @@ class Summary:
     start_s: float
     duration_s: float
     tracks: tuple[TrackSummary, ...]
+    n_faces: int = 0
+    errors: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """How long the video is and what there is in it, for people."""
+        mark = "" if self.status == "ok" else f", {self.status}"
+        return (
+            f"{one_line(self.source)}: {self.duration_s:.2f} s, {counted(self.n_frames, 'frame')}, "
+            f"{self.n_frames_without_face:,} without a face, {counted(self.n_faces, 'face')} in "
+            f"{counted(len(self.tracks), 'track')}{mark}"
+        )
 
     def to_json(self) -> str:
         """Return an indented JSON object; seconds and shares have six decimals."""
@@ -109,12 +123,7 @@ class Summary:
 
     def to_text(self) -> str:
         """Return a few lines for people."""
-        mark = "" if self.status == "ok" else f", {self.status}"
-        lines = [
-            f"{one_line(self.source)}: {self.duration_s:.2f} s, {counted(self.n_frames, 'frame')}, "
-            f"{self.n_frames_without_face:,} without a face, "
-            f"{counted(len(self.tracks), 'track')}{mark}"
-        ]
+        lines = [self.headline, *(f"  error: {one_line(one)}" for one in self.errors)]
         for track in self.tracks:
             shares = ", ".join(f"{name} {share:.0%}" for name, share in track.shares.items())
             longest = track.longest[0]
@@ -136,13 +145,13 @@ class VideoSummary:
 
     Examples:
         >>> VideoSummary("clip.mp4").finish().to_text()
-        'clip.mp4: 0.00 s, 0 frames, 0 without a face, 0 tracks\n'
+        'clip.mp4: 0.00 s, 0 frames, 0 without a face, 0 faces in 0 tracks\n'
     """
 
     def __init__(self, source: str) -> None:
         self._source = source
         self._pending: FrameResult | None = None
-        self._n_frames = self._n_without = 0
+        self._n_frames = self._n_without = self._n_faces = 0
         self._start_s = self._end_s = self._last_step_s = 0.0
         self._n_seen: dict[int, int] = {}
         self._reasons: dict[int, Counter[str]] = {}
@@ -162,12 +171,14 @@ class VideoSummary:
         self._end_s = result.time_s
         self._n_frames += 1
         self._n_without += not result.faces
+        self._n_faces += len(result.faces)
 
-    def finish(self, *, status: str = "ok") -> Summary:
+    def finish(self, *, status: str = "ok", errors: Sequence[str] = ()) -> Summary:
         """Return the summary; nothing may be added after this.
 
         Args:
             status: ``ok``, ``truncated`` or ``interrupted``.
+            errors: Outputs that could not be written to their end, each with its reason.
         """
         if self._pending is not None:
             self._end_s = self._pending.time_s + self._last_step_s
@@ -182,6 +193,8 @@ class VideoSummary:
             self._start_s,
             self._end_s - self._start_s,
             tracks,
+            self._n_faces,
+            tuple(errors),
         )
 
     def _count(self, result: FrameResult, end_s: float) -> None:
@@ -227,6 +240,7 @@ _TRACK: Final = (
 _SUMMARY: Final = (
     Column("schema", "int32"), Column("source", "string"), Column("status", "string"),
     Column("n_frames", "int64"), Column("n_frames_without_face", "int64"),
+    Column("n_faces", "int64"), Column("errors", "string", shape=(None,)),
     *_seconds("start_s", "duration_s"),
     Column("tracks", "row", columns=_TRACK, shape=(None,)),
 )  # fmt: skip

@@ -1,8 +1,9 @@
 """Read a video file frame by frame, with the stream's own times, in flat memory.
 
 Few container formats are let near a demuxer, and none that names other files (playlists); a path is
-never taken for a URL. Frames come upright: the display matrix that phones write is applied. Frames
-that are damaged are left out and counted; a file that is cut short ends with its last whole frame.
+never taken for a URL. Frames come upright and of square pixels. Their times count from the video's
+start and go on where the stream's own go back. Frames that are damaged are left out and counted; a
+file that is cut short ends with its last whole frame.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from facial_expressions.errors import VideoError
 from facial_expressions.images import MAX_SIDE
 from facial_expressions.limits import MAX_PIXELS
+from facial_expressions.media.clock import Clock, packet_time_s
 from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["VideoFile", "open_container"]
+__all__ = ["VideoFile", "frame_interval_s", "open_container", "start_s"]
 
 _FORMATS: Final = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,ivf,nut"
 _MOST_FAILURES: Final = 100
@@ -67,8 +69,9 @@ class VideoFile(FrameSource):
             self._container.close()
             raise
         self._stream.thread_type = "AUTO"
-        rate = float(self._stream.average_rate or 0)
-        self.frame_interval_s = 1 / (rate if _RATES[0] <= rate <= _RATES[1] else _FALLBACK_RATE)
+        self._stream.codec_context.copy_opaque = True  # an image has what its packet was given
+        self.frame_interval_s = frame_interval_s(self._stream)
+        self._clock = Clock(start_s(self._container), self.frame_interval_s)
         duration = self._container.duration
         if duration is not None and duration > 0:
             self.duration_s = duration * _MICROSECOND
@@ -96,8 +99,14 @@ class VideoFile(FrameSource):
         index, time_s = 0, 0.0
         for image in self._images():
             self._check_size(image.width, image.height)
-            time_s = _time_s(image, self._stream, index, time_s, self.frame_interval_s)
-            yield Frame(index, time_s, self._upright(image))
+            pts_s = _pts_s(image, self._stream)
+            if pts_s is not None:
+                given = image.opaque
+                shift_s = given[0] if isinstance(given, list) else self._clock.shifts_s[-1]
+                time_s = max(time_s, pts_s + shift_s)
+            elif index:
+                time_s += self.frame_interval_s
+            yield Frame(index, time_s, self._upright(image), pts_s=pts_s)
             index += 1
             self._end_s = time_s
         if index == 0:
@@ -118,6 +127,7 @@ class VideoFile(FrameSource):
             last_s = max(last_s, _packet_end_s(packet))
             if packet.stream.index != self._stream.index:
                 continue
+            packet.opaque = [self._clock.shift_s(packet)]  # PyAV tells objects by their address
             try:
                 images = self._stream.decode(packet)
             except av.error.FFmpegError:
@@ -151,8 +161,9 @@ class VideoFile(FrameSource):
         is_indexed = "mov" in self._container.format.name.split(",")  # its index was looked at
         if is_indexed or self.duration_s is None:
             return False
-        start_s = (self._container.start_time or 0) * _MICROSECOND
-        return last_s - start_s < self.duration_s - max(0.15, 3 * self.frame_interval_s)
+        return last_s - start_s(self._container) < self.duration_s - max(
+            0.15, 3 * self.frame_interval_s
+        )
 
     def _check_size(self, width: int, height: int) -> None:
         if max(width, height) > MAX_SIDE or width * height > self._max_pixels:
@@ -222,18 +233,30 @@ def _reaches_past_end(stream: VideoStream, path: Path) -> bool:
     return last.pos + last.size > path.stat().st_size
 
 
+def frame_interval_s(stream: VideoStream) -> float:
+    """Return the seconds from frame to frame, on average, where the file says something likely.
+
+    Args:
+        stream: The stream of an open file.
+    """
+    rate = float(stream.average_rate or 0)
+    return 1 / (rate if _RATES[0] <= rate <= _RATES[1] else _FALLBACK_RATE)
+
+
+def start_s(container: InputContainer) -> float:
+    """Return the time that players show as 0: the first of all streams.
+
+    Args:
+        container: An open file.
+    """
+    return (container.start_time or 0) * _MICROSECOND
+
+
 def _packet_end_s(packet: Packet[Any]) -> float:
-    if packet.pts is None or packet.time_base is None:
-        return 0.0
-    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
+    time_s = packet_time_s(packet)
+    return 0.0 if time_s is None else time_s + float((packet.duration or 0) * packet.time_base)
 
 
-def _time_s(
-    image: VideoFrame, stream: VideoStream, index: int, previous_s: float, interval_s: float
-) -> float:
-    """Return the frame's time; where it has none, one interval after the frame before."""
+def _pts_s(image: VideoFrame, stream: VideoStream) -> float | None:
     time_base = image.time_base or stream.time_base
-    if image.pts is None or not time_base:
-        return previous_s + interval_s if index else 0.0
-    time_s = float(image.pts * time_base)
-    return time_s if index == 0 else max(time_s, previous_s)
+    return None if image.pts is None or not time_base else float(image.pts * time_base)

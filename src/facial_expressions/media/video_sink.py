@@ -1,9 +1,12 @@
-"""Write an annotated H.264 video, frame by frame at the frames' own times, with the sound kept."""
+"""Write an annotated H.264 video, frame by frame at the frames' own times, with the sound kept.
+
+The file is written in fragments of two seconds, so that it can be played up to there after a kill
+or on a full disk; at its proper end it becomes a plain MP4.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -12,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facial_expressions.files import GrowingFile
 from facial_expressions.media.draw import draw_faces
 from facial_expressions.media.pyav import av
-from facial_expressions.media.video_file import open_container
+from facial_expressions.media.sound import Sound
 
 if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
-    from av.container import InputContainer, OutputContainer
-    from av.packet import Packet
+    from av.container import OutputContainer
     from av.video.stream import VideoStream
 
     from facial_expressions.media.frames import Frame
@@ -30,38 +32,36 @@ __all__ = ["VideoSink"]
 _CLOCK: Final = Fraction(1, 90_000)
 _NOMINAL_RATE: Final = 25
 _ENCODER: Final = {"preset": "veryfast", "crf": "20"}
-_COPIED: Final = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
-"""Sound that an MP4 can hold as it is; other sound becomes AAC."""
-
+_MUXER: Final = {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": "2000000"}
 _SOUND_TAIL_S: Final = 1.0
 """The sound may go on so long after the last frame."""
 
-_MICROSECOND: Final = 1e-6
-
 
 class VideoSink:
-    """An MP4 with the faces drawn in; on leaving the ``with`` block it becomes playable.
+    """An MP4 with the faces drawn in; on leaving the ``with`` block it becomes a plain one.
 
     A side of odd length grows by one pixel, as the format asks; if the size changes in the middle,
-    frames are brought to that of the first.
+    frames are brought to that of the first. Without a frame there is no file.
 
     Args:
-        path: The file; replaced when it exists.
+        path: The file.
         sound_from: The video file whose sound is kept; None writes no sound.
+        overwrite: Whether a file of this name is replaced.
 
     Raises:
         MissingExtraError: PyAV is not installed.
-        OSError: The file cannot be written.
+        StorageError: The file cannot be written.
         VideoError: The file with the sound cannot be read.
     """
 
-    def __init__(self, path: Path, *, sound_from: str | Path | None = None) -> None:
-        with path.open("wb"):
-            pass
-        self._output: OutputContainer = av.open(f"file:{path}", "w", format="mp4")
-        self._sound = None if sound_from is None else _Sound(sound_from, self._output)
+    def __init__(
+        self, path: Path, *, sound_from: str | Path | None = None, overwrite: bool = True
+    ) -> None:
+        self._file = GrowingFile(path, overwrite=overwrite)
+        self._output: OutputContainer = av.open(self._file, "w", format="mp4", options=_MUXER)
+        self._sound = None if sound_from is None else Sound(sound_from, self._output)
         self._stream: VideoStream | None = None
-        self._start_s = self._end_s = 0.0
+        self._end_s = 0.0
         self._last_tick = -1
 
     def write(self, frame: Frame, result: FrameResult) -> None:
@@ -72,19 +72,17 @@ class VideoSink:
             result: What was found in it.
         """
         if self._stream is None:
-            self._start_s = min(frame.time_s, self._sound.start_s if self._sound else frame.time_s)
             self._stream = self._add_stream(frame)
         stream = self._stream
         pixels = np.asarray(draw_faces(frame.image, result.faces))
         image = av.VideoFrame.from_ndarray(_fitted(pixels, stream.width, stream.height))
         image.time_base = _CLOCK
-        tick = round((frame.time_s - self._start_s) / _CLOCK)
-        self._last_tick = image.pts = max(tick, self._last_tick + 1)
+        self._last_tick = image.pts = max(round(frame.time_s / _CLOCK), self._last_tick + 1)
         bt709 = image.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
         self._output.mux(stream.encode(bt709))
         self._end_s = frame.time_s
         if self._sound:
-            self._sound.copy(until_s=frame.time_s, start_s=self._start_s)
+            self._sound.copy(until_s=frame.time_s)
 
     def _add_stream(self, frame: Frame) -> VideoStream:
         codec = "libx264" if "libx264" in av.codecs_available else "h264"
@@ -106,81 +104,18 @@ class VideoSink:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        try:
-            if self._stream is not None:
-                self._output.mux(self._stream.encode())
-                if self._sound:
-                    until_s = self._end_s + (_SOUND_TAIL_S if kind is None else 0)
-                    self._sound.copy(until_s=until_s, start_s=self._start_s)
-                    self._sound.finish()
-        finally:
-            self._output.close()
+        with ExitStack() as stack:
+            stack.callback(self._file.close)
             if self._sound:
-                self._sound.close()
-
-
-class _Sound:
-    """The sound of a video file, copied into another one no further than the images are."""
-
-    def __init__(self, path: str | Path, output: OutputContainer) -> None:
-        self._container: InputContainer = open_container(path)
-        self._output = output
-        self.start_s = (self._container.start_time or 0) * _MICROSECOND
-        self._target: AudioStream | None = None
-        self._packets: Iterator[Packet[AudioStream]] = iter(())
-        for source in self._container.streams.audio[:1]:
-            context = source.codec_context
-            self._is_copied = context.name in _COPIED
-            if self._is_copied:
-                self._target = output.add_stream_from_template(source)
-            else:
-                self._target = output.add_stream("aac", rate=context.sample_rate)
-            self._packets = self._read(source)
-        self._next = next(self._packets, None)
-
-    def _read(self, source: AudioStream) -> Iterator[Packet[AudioStream]]:
-        """Yield the packets that have a time and a content, as far as the file can be read."""
-        with contextlib.suppress(av.error.FFmpegError):
-            for packet in self._container.demux(source):
-                if packet.pts is not None and packet.size:
-                    yield packet
-
-    def copy(self, *, until_s: float, start_s: float) -> None:
-        """Write the sound up to a time; damaged packets are left out."""
-        while self._next is not None and _time_s(self._next) <= until_s:
-            self._write(self._next, start_s)
-            self._next = next(self._packets, None)
-
-    def _write(self, packet: Packet[AudioStream], start_s: float) -> None:
-        if self._target is None:
-            return
-        shift = round(start_s / packet.time_base)
-        if self._is_copied:
-            packet.pts = (packet.pts or 0) - shift
-            packet.dts = packet.pts
-            packet.stream = self._target
-            self._output.mux(packet)
-            return
-        try:
-            sounds = packet.stream.decode(packet)
-        except av.error.FFmpegError:
-            return
-        for sound in sounds:
-            sound.pts = None if sound.pts is None else sound.pts - shift
-            self._output.mux(self._target.encode(sound))
-
-    def finish(self) -> None:
-        """Write what an encoder still holds."""
-        if self._target is not None and not self._is_copied:
-            self._output.mux(self._target.encode(None))
-
-    def close(self) -> None:
-        """Close the file that the sound comes from."""
-        self._container.close()
-
-
-def _time_s(packet: Packet[AudioStream]) -> float:
-    return float((packet.pts or 0) * packet.time_base)
+                stack.callback(self._sound.close)
+            if self._stream is None:
+                self._file.remove()
+                return
+            stack.callback(self._output.close)
+            self._output.mux(self._stream.encode())
+            if self._sound:
+                self._sound.copy(until_s=self._end_s + (_SOUND_TAIL_S if kind is None else 0))
+                self._sound.finish()
 
 
 def _fitted(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -1,0 +1,157 @@
+"""What the verb ``video`` writes: rows as they come, summaries at the end, and a word on both."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from facial_expressions.cli.stop_signals import hold_signals
+from facial_expressions.errors import named_error
+
+if TYPE_CHECKING:
+    from facial_expressions.media.frames import Frame
+    from facial_expressions.media.sinks import Sinks
+    from facial_expressions.media.summary import Summary
+    from facial_expressions.results import FrameResult
+
+__all__ = ["ROWS", "SUMMARIES", "VideoOutput"]
+
+ROWS: Final = (".jsonl", ".csv", ".parquet", ".mp4")
+"""Endings of files that take every frame."""
+
+SUMMARIES: Final = (".json", ".txt", ".png", ".html")
+"""Endings of files that are written at the end."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+class VideoOutput:
+    """The outputs of one video. What goes wrong with one of them costs the others nothing.
+
+    Args:
+        files: The files; their endings are checked.
+        source: What the summary calls the video.
+        labels: Names of the expressions.
+        prints_summary: Whether the summary goes to stdout.
+        overwrite: Whether files that exist are replaced.
+
+    Attributes:
+        status: For the summary: ``ok``, ``truncated`` or ``interrupted``, as it is at first.
+        errors: Of each file that could not be written, why.
+        is_printing: Whether rows go to stdout, as nothing else was asked for.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        source: str,
+        labels: Sequence[str],
+        *,
+        prints_summary: bool,
+        overwrite: bool,
+    ) -> None:
+        from facial_expressions.media.summary import VideoSummary
+
+        self._files, self._labels = files, labels
+        self._prints_summary, self._overwrite = prints_summary, overwrite
+        self._collected = VideoSummary(source)
+        self._row_source = source
+        self._start_s = time.monotonic()
+        self.status = "interrupted"
+        self.errors: dict[str, str] = {}
+        self.is_printing = not (files or prints_summary)
+
+    @contextlib.contextmanager
+    def sinks(self, source: str) -> Iterator[Sinks]:
+        """Open the files that take every frame; nothing is left of them where one cannot be.
+
+        Args:
+            source: What rows call the video.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        from facial_expressions.media.sinks import Sinks, open_sink
+
+        self._row_source = source
+        opened = {}
+        with ExitStack() as stack:
+            for file in self._of_kind(ROWS):
+                sink = open_sink(
+                    file, source=source, labels=self._labels, overwrite=self._overwrite
+                )
+                opened[str(file)] = stack.push(sink)
+            stack.pop_all()
+        sinks = Sinks(opened)
+        try:
+            with sinks:
+                yield sinks
+        finally:
+            self.errors.update(sinks.errors)
+
+    def write(self, sinks: Sinks, frame: Frame, result: FrameResult) -> None:
+        """Take a frame: every sink has it, or none.
+
+        Args:
+            sinks: What ``sinks`` gave.
+            frame: The frame's pixels.
+            result: What was found in it.
+
+        Raises:
+            typer.Exit: The last file that was asked for has failed.
+        """
+        from facial_expressions.cli.result_rows import print_row
+        from facial_expressions.rows import FRAME, to_json
+
+        with hold_signals():
+            self._collected.add(result)
+            sinks.write(frame, result)
+        if self.is_printing:
+            print_row(to_json(FRAME, result.to_dict(self._row_source)))
+        if sinks.all_failed and not (self._prints_summary or self._of_kind(SUMMARIES)):
+            raise typer.Exit(1)
+
+    def finish(self) -> None:
+        """Write the summaries, and say on stderr what there is now."""
+        whole = self._collected.finish(status=self.status, errors=tuple(self.errors.values()))
+        if not whole.n_frames:
+            return
+        self._write_summaries(whole)
+        if self._prints_summary:
+            print(whole.to_text(), end="", flush=True)
+        told = [] if self._prints_summary else [whole.headline]
+        written = [str(file) for file in self._files if str(file) not in self.errors]
+        if written:
+            seconds = time.monotonic() - self._start_s
+            told.append(f"wrote {', '.join(written)} in {seconds:.1f} s")
+        if told:
+            print("; ".join(told), file=sys.stderr)
+
+    def _write_summaries(self, whole: Summary) -> None:
+        from facial_expressions.files import write_file
+        from facial_expressions.pages.drawing import png_of
+        from facial_expressions.pages.video_page import timeline_chart, video_page
+
+        make: dict[str, Callable[[], str | bytes]] = {
+            ".json": whole.to_json,
+            ".txt": whole.to_text,
+            ".png": lambda: png_of(timeline_chart(whole, self._labels)),
+            ".html": lambda: video_page(whole, self._labels),
+        }
+        for file in self._of_kind(SUMMARIES):
+            try:
+                write_file(file, make[file.suffix.lower()]())
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other files are written
+                self.errors[str(file)] = named_error(str(file), error)
+                _LOGGER.error("%s", self.errors[str(file)])  # noqa: TRY400 - one line for people
+
+    def _of_kind(self, endings: Sequence[str]) -> list[Path]:
+        return [file for file in self._files if file.suffix.lower() in endings]

@@ -1,0 +1,214 @@
+"""The sound of a video, carried over into a marked one; it never costs the images anything."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from facial_expressions.errors import first_line
+from facial_expressions.media.clock import Clock, packet_time_s
+from facial_expressions.media.frames import ClosedAtExit
+from facial_expressions.media.pyav import av
+from facial_expressions.media.video_file import frame_interval_s, open_container, start_s
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer, OutputContainer
+    from av.filter import Graph
+    from av.packet import Packet
+
+__all__ = ["Sound"]
+
+_COPIED: Final = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
+"""Sound that an MP4 can hold as it is; other sound becomes AAC."""
+
+_AAC_RATES: Final = (
+    8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000,
+)  # fmt: skip
+_MOST_HELD: Final = 1000
+"""Packets that wait for the images to begin again; then the sound goes on by itself."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+Timed = tuple[float, "Packet[AudioStream]"]
+
+
+class Sound(ClosedAtExit):
+    """The first sound stream of a video file, on the clock of its images.
+
+    A packet that does not come after the one before is dropped; a gap stays one. Where the sound
+    cannot go on, the video does without, and a warning says from when.
+
+    Args:
+        path: The file that it comes from.
+        output: The MP4 that it goes into; it gets a stream if there is sound.
+
+    Raises:
+        VideoError: The file cannot be read.
+    """
+
+    def __init__(self, path: str | Path, output: OutputContainer) -> None:
+        self._name = str(path)
+        self._container: InputContainer = open_container(path)
+        self._output = output
+        self._target: AudioStream | None = None
+        self._packets: Iterator[Timed] = iter(())
+        self._next: Timed | None = None
+        self._start_s = self._end_s = -math.inf
+        self._unpack: Callable[[Packet[Any]], Iterable[Packet[Any]]] | None = None
+        self._filters: Graph | None = None
+        self._shape: tuple[Any, ...] = ()
+        for source in self._container.streams.audio[:1]:
+            try:
+                self._open(source)
+                self._packets = self._timed(source)
+                self._next = next(self._packets, None)
+            except (av.error.FFmpegError, ValueError) as error:
+                self._give_up(error)
+
+    def copy(self, *, until_s: float) -> None:
+        """Write the sound up to a time of the images."""
+        while self._next is not None and self._next[0] <= until_s:
+            try:
+                self._write(*self._next)
+                self._next = next(self._packets, None)
+            except (av.error.FFmpegError, ValueError) as error:
+                self._give_up(error)
+
+    def finish(self) -> None:
+        """Write what an encoder still holds."""
+        if self._target is not None and self._filters is not None:
+            try:
+                self._encode(None)
+                self._output.mux(self._target.encode(None))
+            except (av.error.FFmpegError, ValueError) as error:
+                self._give_up(error)
+
+    def close(self) -> None:
+        """Close the file that the sound comes from."""
+        self._container.close()
+
+    def _open(self, source: AudioStream) -> None:
+        """Add the stream that the sound goes into."""
+        context = source.codec_context
+        if context is None or context.sample_rate <= 0:
+            raise ValueError("its codec is not read")
+        self._is_copied = context.name in _COPIED
+        if self._is_copied:
+            self._target = self._output.add_stream_from_template(source)
+            if context.name == "aac" and not context.extradata:  # each packet has a header
+                self._unpack = av.bitstream.BitStreamFilterContext("aac_adtstoasc", source).filter
+            return
+        rate = min(_AAC_RATES, key=lambda one: abs(one - context.sample_rate))
+        layout = "mono" if context.layout.nb_channels == 1 else "stereo"
+        self._target = self._output.add_stream("aac", rate=rate, layout=layout)
+
+    def _give_up(self, error: Exception) -> None:
+        """Go on without sound, and say so."""
+        since = f" from {self._end_s:.2f} s on" if self._end_s > 0 else ""
+        _LOGGER.warning(
+            "the marked video has no sound%s: that of %s cannot be carried over (%s)",
+            since, self._name, first_line(error),
+        )  # fmt: skip
+        self._next = self._filters = None
+
+    def _timed(self, source: AudioStream) -> Iterator[Timed]:
+        """Yield the packets that have a content, with their times on the images' clock.
+
+        Where images begin again before their sound does, or after it, both go on together.
+        """
+        images = self._container.streams.video[0]
+        clock = Clock(start_s(self._container), frame_interval_s(images))
+        held: deque[tuple[int, float, Packet[AudioStream]]] = deque()
+        run, last_s = 0, -math.inf
+        for packet in itertools.chain(self._readable(images, source), (None,)):
+            if packet is None:
+                pass
+            elif packet.stream.index == images.index:
+                clock.shift_s(packet)
+            elif packet.size and (time_s := packet_time_s(packet)) is not None:
+                run += clock.goes_back(time_s, last_s)
+                last_s = time_s
+                held.append((run, time_s, packet))
+            is_overdue = packet is None or len(held) > _MOST_HELD
+            while held and (held[0][0] < len(clock.shifts_s) or is_overdue):
+                number, time_s, one = held.popleft()
+                if number >= len(clock.shifts_s):
+                    clock.shifts_s.append(self._end_s - time_s)
+                yield time_s + clock.shifts_s[number], one
+
+    def _readable(self, *streams: Any) -> Iterator[Packet[Any]]:  # noqa: ANN401 - of two kinds
+        """Demux as far as the file can be read."""
+        try:
+            yield from self._container.demux(*streams)
+        except av.error.FFmpegError:
+            return
+
+    def _write(self, time_s: float, packet: Packet[AudioStream]) -> None:
+        length_s = float((packet.duration or 0) * packet.time_base)
+        if time_s < self._end_s - length_s / 2 or time_s <= self._start_s:
+            return  # at a time that has its sound already
+        self._start_s, self._end_s = time_s, time_s + length_s
+        if self._is_copied and self._target is not None:
+            packet.pts = packet.dts = round(time_s / packet.time_base)
+            for one in self._unpack(packet) if self._unpack else (packet,):
+                one.stream = self._target
+                self._output.mux(one)
+            return
+        try:
+            sounds = packet.stream.decode(packet)
+        except av.error.FFmpegError:  # a damaged packet
+            return
+        for sound in sounds:
+            sound.time_base = Fraction(1, sound.sample_rate)
+            sound.pts = round(time_s * sound.sample_rate)
+            time_s += sound.samples / sound.sample_rate
+            self._encode(sound)
+
+    def _encode(self, sound: AudioFrame | None) -> None:
+        """Encode a piece of sound, gaps filled with silence; None ends what came before."""
+        if self._target is None:
+            return
+        if sound is not None:
+            shape = (sound.format.name, sound.layout.name, sound.sample_rate)
+            if shape != self._shape:
+                if self._filters is not None:
+                    self._encode(None)
+                self._filters, self._shape = _resampler(sound, self._target), shape
+        if self._filters is None:
+            return
+        self._filters.push(sound)
+        with contextlib.suppress(av.error.BlockingIOError, av.error.EOFError):
+            while isinstance(piece := self._filters.pull(), av.AudioFrame):
+                self._output.mux(self._target.encode(piece))
+
+
+def _resampler(sound: AudioFrame, target: AudioStream) -> Graph:
+    """Return filters that bring sound like this to the encoder's rate and channels."""
+    graph = av.filter.Graph()
+    graph.link_nodes(
+        graph.add(
+            "abuffer",
+            sample_rate=str(sound.sample_rate),
+            sample_fmt=sound.format.name,
+            channel_layout=sound.layout.name,
+            time_base=f"1/{sound.sample_rate}",
+        ),
+        graph.add("aresample", "async=1"),
+        graph.add(
+            "aformat",
+            sample_rates=str(target.codec_context.sample_rate),
+            sample_fmts="fltp",
+            channel_layouts=target.codec_context.layout.name,
+        ),
+        graph.add("abuffersink"),
+    ).configure()
+    return graph
