@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -258,3 +259,40 @@ def test_sound_of_joined_transport_streams_stays_beside_its_images(
     assert times == sorted(set(times))
     assert np.diff(times).max() < 0.13, "no hole but the end of the first part's tone"
     assert times[-1] == pytest.approx(starts[50] + 1.96, abs=0.13)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        (Fraction(2), (192, 64)),
+        (Fraction(64, 45), (137, 64)),  # 96 x 64 / 45 = 136.5
+        (Fraction(8, 9), (96, 72)),
+        (Fraction(1, 2), (96, 128)),
+        (Fraction(1), (96, 64)),
+        (Fraction(0, 1), (96, 64)),
+        (Fraction(500), (96, 64)),
+    ],
+)
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_pixels_that_are_not_square_are_made_so(
+    name: str, shape: Fraction, size: tuple[int, int], tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / name, [corner_image()] * 2, even_times(2), pixel_shape=shape)
+    with VideoFile(path) as video:
+        image = next(iter(video)).image
+    assert image.shape == (size[1], size[0], 3)
+    assert np.abs(at(image, "top left") - np.array(RED)).max() < 40
+    assert np.abs(at(image, "top right") - np.array(BLUE)).max() < 40
+
+
+def test_pixels_are_made_square_before_the_image_is_turned(tmp_path: Path) -> None:
+    whole = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    path = write_video(
+        tmp_path / "clip.mp4",
+        [corner_image()] * 2,
+        even_times(2),
+        matrix=whole,
+        pixel_shape=Fraction(2),
+    )
+    with VideoFile(path) as video:
+        assert next(iter(video)).image.shape == (192, 64, 3)

@@ -41,7 +41,7 @@ def even_times(count: int, *, rate: int = 25) -> list[float]:
     return [index / rate for index in range(count)]
 
 
-def write_video(
+def write_video(  # noqa: PLR0913 - one argument per property of the file
     path: Path,
     images: Iterable[Pixels],
     times_s: Sequence[float],
@@ -49,6 +49,7 @@ def write_video(
     sound: str = "",
     sound_rate: int = SOUND_RATE,
     matrix: Sequence[int] | None = None,
+    pixel_shape: Fraction | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
     """Encode images as H.264, each at its time, with a tone of the codec ``sound``."""
@@ -62,6 +63,8 @@ def write_video(
                 stream.pix_fmt = (
                     "yuv420p" if stream.width % 2 == stream.height % 2 == 0 else "yuv444p"
                 )
+                if pixel_shape is not None:
+                    stream.codec_context.sample_aspect_ratio = pixel_shape
                 if matrix is not None:
                     stream.set_display_matrix(matrix)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")

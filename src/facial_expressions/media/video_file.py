@@ -76,7 +76,7 @@ class VideoFile(FrameSource):
         if duration is not None and duration > 0:
             self.duration_s = duration * _MICROSECOND
         self._is_cut = _reaches_past_end(self._stream, self._path)
-        self._upright = Upright()
+        self._upright = Upright(self._stream)
         self._n_damaged = 0
         self._end_s = 0.0
 
@@ -98,7 +98,7 @@ class VideoFile(FrameSource):
         """
         index, time_s = 0, 0.0
         for image in self._images():
-            self._check_size(image.width, image.height)
+            self._check_size(*self._upright.size(image))
             pts_s = _pts_s(image, self._stream)
             if pts_s is not None:
                 given = image.opaque
