@@ -179,18 +179,3 @@ def first_line(error: Exception) -> str:
         'no such node'
     """
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def named_error(name: str, error: Exception) -> str:
-    """Return what went wrong with a thing on one line that says which thing.
-
-    Args:
-        name: What messages call the thing.
-        error: What was raised.
-
-    Examples:
-        >>> named_error("rows.csv", ValueError("no such column"))
-        'rows.csv: no such column'
-    """
-    text = first_line(error)
-    return text if text.startswith(name) else f"{name}: {text}"

@@ -28,6 +28,7 @@ __all__ = [
     "GrowingFile",
     "atomic_write",
     "check_name",
+    "output_error",
     "reason_of",
     "remove_leftovers",
     "storage_errors",
@@ -205,6 +206,23 @@ def reason_of(error: OSError) -> str:
         'the disk is full'
     """
     return _in_words(error)[0]
+
+
+def output_error(name: str, error: Exception) -> str:
+    """Return on one line which output could not be written, and why.
+
+    Args:
+        name: What messages call the output.
+        error: What was raised.
+
+    Examples:
+        >>> output_error("rows.csv", OSError(28, "No space left on device"))
+        'rows.csv: the disk is full'
+    """
+    text = first_line(error)
+    if isinstance(error, OSError) and not isinstance(error, StorageError):
+        text = reason_of(error)
+    return text if text.startswith(name) else f"{name}: {text}"
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from facial_expressions.cli.stop_signals import hold_signals
-from facial_expressions.errors import named_error
+from facial_expressions.files import output_error
 
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
@@ -150,7 +150,7 @@ class VideoOutput:
             try:
                 write_file(file, make[file.suffix.lower()]())
             except Exception as error:  # noqa: BLE001 - whatever it is, the other files are written
-                self.errors[str(file)] = named_error(str(file), error)
+                self.errors[str(file)] = output_error(str(file), error)
                 _LOGGER.error("%s", self.errors[str(file)])  # noqa: TRY400 - one line for people
 
     def _of_kind(self, endings: Sequence[str]) -> list[Path]:

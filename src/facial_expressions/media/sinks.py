@@ -19,8 +19,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from facial_expressions.errors import named_error
-from facial_expressions.files import GrowingFile
+from facial_expressions.files import GrowingFile, output_error
 from facial_expressions.media.frames import ClosedAtExit
 from facial_expressions.parquet_rows import ParquetParts
 from facial_expressions.rows import FRAME, csv_header, table_columns, table_rows, to_csv, to_json
@@ -144,7 +143,7 @@ class Sinks(AbstractContextManager["Sinks"]):
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, the other sinks go on
-            self.errors[name] = named_error(name, error)
+            self.errors[name] = output_error(name, error)
             _LOGGER.error("%s", self.errors[name])  # noqa: TRY400 - one line, no traceback
             if (sink := self._sinks.pop(name, None)) is not None:
                 with suppress(Exception):  # the first error says why

@@ -70,11 +70,12 @@ class Upright:
         width, height = self.size(frame)
         if frame.color_trc in (HLG, PQ):  # FFmpeg rounds ten bits down to eight by two steps
             wide = frame.to_ndarray(format="rgb48le", width=width, height=height)
-            image = to_standard_range((wide >> 8).astype(np.uint8), frame.color_trc)
+            image = (np.asarray(wide, np.uint16) >> 8).astype(np.uint8)
+            image = to_standard_range(image, frame.color_trc)
         else:
-            image = frame.to_ndarray(format="rgb24", width=width, height=height)
-        # FFmpeg pads rows to the width of the processor's vectors: sometimes PyAV gives a view.
-        image = np.ascontiguousarray(image, np.uint8)
+            # FFmpeg pads rows to the width of its vectors: sometimes PyAV gives a view.
+            decoded = frame.to_ndarray(format="rgb24", width=width, height=height)
+            image = np.ascontiguousarray(decoded, np.uint8)
         return image if self._matrix is None else _turned(image, self._matrix)
 
     def _pixel_shape(self) -> Fraction:
