@@ -59,7 +59,7 @@ bench: $(VENV)/dev.stamp  ## Measure speed, memory and size into benchmarks/resu
 	done
 	@$(BIN)/python -m scripts.update_benchmarks --print
 
-fuzz: $(VENV)/dev.stamp  ## Feed 20,000 spoilt pictures to the loader and 2,000 to a server
+fuzz: $(VENV)/dev.stamp  ## Feed 20,000 spoilt images, 2,000 models, 2,000 names and 2,000 requests
 	$(BIN)/python -m tests.trials.fuzz
 
 crash-test: $(VENV)/dev.stamp  ## Kill trainings and saves, spoil files: all has to come back bit for bit

@@ -265,7 +265,7 @@ def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
         )
     if max(size) > MAX_SIDE or width * height > max_pixels:
         raise ImageTooLargeError(
-            f"{shown(name)}: too large with {width:,}x{height:,} pixels. "
+            f"{shown(name)}: too large with {width}x{height} pixels. "
             + (_SIDES if max(size) > MAX_SIDE else _PIXELS.format(max_pixels=max_pixels))
         )
 

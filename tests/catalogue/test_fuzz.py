@@ -18,6 +18,7 @@ from facial_expressions.inference.runtime import open_session
 from tests.builders import competition_text, make_rows, write_competition_tar, write_competition_zip
 from tests.tiny_model import tiny_graph
 from tests.trials.fuzz import feed_loader
+from tests.trials.fuzz_text_and_models import feed_models, feed_names
 from tests.trials.mutations import images, mutate, mutated
 
 SEED: Final = 20_251
@@ -40,6 +41,18 @@ def test_i13_spoilt_images_are_read_or_refused() -> None:
     assert findings.violations == []
     assert {"ok", "ImageError"} <= set(findings.outcomes)
     assert findings.outcomes.total() == 1_500
+
+
+def test_m20_models_that_grow_are_opened_or_refused_soon() -> None:
+    findings = feed_models(SEED, 0, 120)
+    assert findings.violations == []
+    assert {"ok", "ModelError", "not opened"} <= set(findings.outcomes)
+    assert findings.slowest_s < 3
+
+
+def test_c16_names_of_any_characters_are_harmless() -> None:
+    findings = feed_names(SEED, 0, 200)
+    assert findings.outcomes == {"harmless": 200}
 
 
 def test_spoilt_models_are_refused(tmp_path: Path) -> None:

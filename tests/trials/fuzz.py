@@ -1,12 +1,12 @@
-"""Feeds spoilt images to the loader and to a real server: only answers of the contract may come.
+"""Feeds spoilt images, models and names to the loaders and a server: only contracted answers come.
 
 Everything is derived from the seed, so a finding can be repeated: its number is in the results. The
-loader runs in a process of its own, which a crash may end. Results are written as JSON; the exit
+loaders run in a process of their own, which a crash may end. Results are written as JSON; the exit
 code is 1 when anything was found.
 
 Example:
     python -m tests.trials.fuzz
-    python -m tests.trials.fuzz --images 500 --requests 50 --seed 7
+    python -m tests.trials.fuzz --images 500 --requests 50 --models 50 --names 50 --seed 7
 """
 
 from __future__ import annotations
@@ -19,58 +19,27 @@ import subprocess
 import sys
 import time
 import warnings
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from benchmarks.record import write_results
 from benchmarks.server_process import ask, resident_mb, serving
 from facial_expressions.errors import ImageError
 from facial_expressions.images import load_image
+from tests.trials.findings import SLOW_S, Findings
+from tests.trials.fuzz_text_and_models import feed_models, feed_names
 from tests.trials.mutations import images, mutated
 
-__all__ = ["Findings", "feed_loader", "main"]
+__all__ = ["feed_loader", "main"]
 
 MAX_PIXELS: Final = 50_000_000
-SLOW_S: Final = 5.0
 MEMORY_MB: Final = 600
+MOST: Final = {"models": (300, 3.0)}
+"""Most megabytes and seconds of a kind, where they are less than those of all."""
+
 ALLOWED: Final = frozenset({200, 400, 413, 415, 422})
 _BOUNDARY: Final = "fuzz-boundary"
 _CHUNK: Final = 250
-
-
-@dataclass
-class Findings:
-    """What came out.
-
-    Attributes:
-        outcomes: How often each answer was given.
-        violations: What may not happen, with the number of its input.
-        slowest_s: Longest time of one input.
-    """
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    violations: list[str] = field(default_factory=list)
-    slowest_s: float = 0.0
-
-    def note(self, number: int, outcome: str, took_s: float, *, allowed: bool) -> None:
-        """Note the outcome of one input."""
-        self.outcomes[outcome] += 1
-        self.slowest_s = max(self.slowest_s, took_s)
-        if not allowed:
-            self.violations.append(f"input {number}: {outcome}")
-        if took_s > SLOW_S:
-            self.violations.append(f"input {number}: took {took_s:.1f} s")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures."""
-        return {
-            "inputs": self.outcomes.total(),
-            "outcomes": dict(sorted(self.outcomes.items())),
-            "slowest_s": round(self.slowest_s, 3),
-            "violations": self.violations[:50],
-        }
 
 
 def main() -> int:
@@ -78,18 +47,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=20_000, help="through the loader")
     parser.add_argument("--requests", type=int, default=2_000, help="through a server")
+    parser.add_argument("--models", type=int, default=2_000, help="opened")
+    parser.add_argument("--names", type=int, default=2_000, help="written everywhere")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="default")
-    parser.add_argument("--worker", type=int, nargs=2, metavar=("START", "COUNT"))
+    parser.add_argument("--worker", nargs=3, metavar=("KIND", "START", "COUNT"))
     options = parser.parse_args()
     if options.worker:
-        _work(options.seed, *options.worker)
+        kind, start, count = options.worker
+        _work(kind, options.seed, int(start), int(count))
         return 0
-    loader = _run_workers(options.seed, options.images)
+    inside = {
+        kind: _run_workers(kind, options.seed, count)
+        for kind, count in (
+            ("loader", options.images), ("models", options.models), ("names", options.names)
+        )
+    }  # fmt: skip
     server = _feed_server(options.seed, options.requests, options.model)
-    figures = {"seed": options.seed, "loader": loader, "server": server}
+    figures = {"seed": options.seed, **inside, "server": server}
     write_results("fuzz", figures)
-    found = [*loader["violations"], *server["violations"]]
+    found = [one for part in (*inside.values(), server) for one in part["violations"]]
     for violation in found:
         print(violation, file=sys.stderr)
     return 1 if found else 0
@@ -119,23 +96,26 @@ def feed_loader(seed: int, start: int, count: int) -> Findings:
     return findings
 
 
-def _work(seed: int, start: int, count: int) -> None:
-    """Feed the loader in pieces; a line of JSON after each says that it is alive."""
+_FEED: Final = {"loader": feed_loader, "models": feed_models, "names": feed_names}
+
+
+def _work(kind: str, seed: int, start: int, count: int) -> None:
+    """Feed a loader in pieces; a line of JSON after each says that it is alive."""
     import resource
 
     warnings.simplefilter("ignore")
     for first in range(start, start + count, _CHUNK):
-        findings = feed_loader(seed, first, min(_CHUNK, start + count - first))
+        findings = _FEED[kind](seed, first, min(_CHUNK, start + count - first))
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps({**findings.to_dict(), "peak_mb": peak_mb}), flush=True)
 
 
-def _run_workers(seed: int, count: int) -> dict[str, Any]:
-    """Feed the loader in a process of its own, and in another one after a crash."""
+def _run_workers(kind: str, seed: int, count: int) -> dict[str, Any]:
+    """Feed a loader in a process of its own, and in another one after a crash."""
     total = Findings()
     peak_mb, start, n_crashes = 0.0, 0, 0
     while start < count:
-        words = ["--seed", str(seed), "--worker", str(start), str(count - start)]
+        words = ["--seed", str(seed), "--worker", kind, str(start), str(count - start)]
         command = [sys.executable, "-m", "tests.trials.fuzz", *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
             assert process.stdout
@@ -152,8 +132,11 @@ def _run_workers(seed: int, count: int) -> dict[str, Any]:
                 f"crash with {process.returncode} in inputs {start} to {start + _CHUNK - 1}"
             )
             start += _CHUNK
-    if peak_mb > MEMORY_MB:
-        total.violations.append(f"the loader took {peak_mb:.0f} MB")
+    most_mb, most_s = MOST.get(kind, (MEMORY_MB, SLOW_S))
+    if peak_mb > most_mb:
+        total.violations.append(f"{kind}: {peak_mb:.0f} MB were taken")
+    if total.slowest_s > most_s:
+        total.violations.append(f"{kind}: one took {total.slowest_s:.1f} s")
     return {**total.to_dict(), "peak_mb": round(peak_mb, 1), "crashes": n_crashes}
 
 
