@@ -45,7 +45,8 @@ def test_rows_go_to_stdout_without_out(
     assert [row["time_s"] for row in rows] == pytest.approx(even_times(12))
     assert [len(row["faces"]) for row in rows] == [1] * 8 + [0] * 4
     assert (
-        captured.err.strip() == f"{clip}: 0.48 s, 12 frames, 4 without a face, 8 faces in 1 track"
+        captured.err.strip()
+        == f"{clip}: 0.48 s, 12 frames, 4 without a face, 8 faces in 1 track, 0 cuts"
     )
 
 

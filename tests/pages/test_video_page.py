@@ -35,17 +35,57 @@ def test_bars_have_the_length_and_color_of_their_spans() -> None:
     """Of four seconds on 904 units three are happy."""
     page, _ = page_of(SUMMARY)
     bars = re.findall(r'<rect x="([\d.]+)" .*?width="([\d.]+)" .*?fill="(#\w+)"', page)
-    assert bars == [("84.00", "678.00", "#fac428"), ("762.00", "226.00", "#50a0f0")]
+    assert bars == [("84.00", "678.00", "#c58600"), ("762.00", "226.00", "#388adc")]
 
 
 def test_shares_and_longest_stretches_are_named() -> None:
     _, texts = page_of(SUMMARY)
     assert "75.0% with a face" in texts
     row = texts.index("4.00 s", texts.index("Seen"))
-    assert texts[row - 1 : row + 3] == ["track 3", "4.00 s", "75.0%", "25.0%"]
+    assert texts[row - 1 : row + 4] == ["track 3", "4.00 s", "4.00 s", "75.0%", "25.0%"]
     assert texts[texts.index("To") + 1 :][:8] == [
         "track 3", "happy", "10.00 s", "13.00 s", "track 3", "sad", "13.00 s", "14.00 s",
     ]  # fmt: skip
+
+
+UNSURE = replace(
+    TRACK,
+    stretches=(Stretch("happy", 10.0, 13.0, 3.0, uncertain=True), TRACK.stretches[1]),
+    n_by_reason={"blurred": 70, "dark": 5},
+)
+
+
+def test_uncertain_time_is_pale_and_no_share() -> None:
+    page, texts = page_of(replace(SUMMARY, tracks=(UNSURE,)))
+    assert re.findall(r'<rect [^>]*fill="(#\w+)"( fill-opacity="0.3")?>', page) == [
+        ("#c58600", ' fill-opacity="0.3"'), ("#388adc", ""),
+    ]  # fmt: skip
+    row = texts.index("4.00 s", texts.index("Seen"))
+    assert texts[row - 1 : row + 5] == [
+        "track 3", "4.00 s", "1.00 s", "0.0%", "100.0%", "blurred 70, dark 5",
+    ]  # fmt: skip
+    (axes,) = timeline_chart(replace(SUMMARY, tracks=(UNSURE,)), LABELS).axes
+    (bars,) = [one for one in axes.collections if isinstance(one, PolyCollection)]
+    assert np.asarray(bars.get_facecolor())[:, 3].tolist() == [0.3, 1.0]
+
+
+def test_a_track_that_is_never_certain_has_no_shares() -> None:
+    never = replace(UNSURE, stretches=UNSURE.stretches[:1])
+    _, texts = page_of(replace(SUMMARY, tracks=(never,)))
+    row = texts.index("4.00 s", texts.index("Seen"))
+    assert "100.0%" not in texts
+    assert texts[row + 2 : row + 4] == ["-", "-"]
+
+
+def test_cuts_and_short_tracks_are_shown() -> None:
+    """A cut after one of four seconds lies a quarter into 904 units."""
+    summary = replace(SUMMARY, cuts=(11.0,), n_short_tracks=5)
+    page, texts = page_of(summary)
+    assert re.findall(r'class="chart-cut" x1="([\d.]+)"', page) == ["310.00"]
+    assert "cut at 11.00 s" in texts
+    assert "and 5 under 0.3 s" in texts
+    (axes,) = timeline_chart(summary, LABELS).axes
+    assert [float(np.asarray(line.get_xdata())[0]) for line in axes.lines] == [11.0]
 
 
 def test_the_page_says_that_a_video_was_cut_short() -> None:
@@ -110,5 +150,5 @@ def test_seconds_of_the_page_are_round(
 
 def test_a_page_without_jinja_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(MissingExtraError, match=r"facial-expressions\[video\]"):
+    with pytest.raises(MissingExtraError, match=r"\[video\]"):
         video_page(SUMMARY, LABELS)

@@ -65,6 +65,14 @@ def command(  # noqa: PLR0913 - one argument per option
     summary: Annotated[
         bool, typer.Option("--summary", help="Print a summary per track instead of rows.")
     ] = False,
+    min_track: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Tracks seen for less are counted, not listed, in summaries.",
+        ),
+    ] = 0.3,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that exist.")
     ] = False,
@@ -90,7 +98,9 @@ def command(  # noqa: PLR0913 - one argument per option
     ahead = frames_ahead(source, step, threads=options.threads)
     recognizer = load_video_recognizer(options, ahead=ahead)
     labels = recognizer.classifier.labels.names
-    output = VideoOutput(files, source, labels, prints_summary=summary, overwrite=overwrite)
+    output = VideoOutput(
+        files, source, labels, prints_summary=summary, min_track_s=min_track, overwrite=overwrite
+    )
     with open_source(source, reconnect=reconnect, max_pixels=options.max_pixels) as frames:
         try:
             analyzer = FrameAnalyzer(

@@ -41,6 +41,7 @@ class VideoOutput:
         source: What the summary calls the video.
         labels: Names of the expressions.
         prints_summary: Whether the summary goes to stdout.
+        min_track_s: Seconds; tracks that were seen for less are counted, not listed.
         overwrite: Whether files that exist are replaced.
 
     Attributes:
@@ -56,13 +57,14 @@ class VideoOutput:
         labels: Sequence[str],
         *,
         prints_summary: bool,
+        min_track_s: float,
         overwrite: bool,
     ) -> None:
         from facial_expressions.media.summary import VideoSummary
 
         self._files, self._labels = files, labels
         self._prints_summary, self._overwrite = prints_summary, overwrite
-        self._collected = VideoSummary(source)
+        self._collected = VideoSummary(source, min_track_s=min_track_s)
         self._row_source = source
         self._start_s = time.monotonic()
         self.status = "interrupted"

@@ -20,6 +20,9 @@ __all__ = ["timeline_chart", "video_page"]
 _WIDTH: Final = 904
 """Of the page's timeline, in its own units; a track's name stands to the left of it."""
 
+_PALE: Final = 0.3
+"""Opacity of uncertain time."""
+
 _MOST_TICKS: Final = 11
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 _MOST_TRACKS: Final = 30
@@ -52,11 +55,14 @@ def video_page(summary: Summary, labels: Sequence[str]) -> str:
         colors=_colors(labels),
         ticks=[(tick, (tick - summary.start_s) * scale) for tick in _ticks(summary.start_s, end_s)],
         scale=scale,
+        pale=_PALE,
     )
 
 
 def timeline_chart(summary: Summary, labels: Sequence[str]) -> Figure:
     """Draw a row per track, time to the right, and a bar for each stretch of one expression.
+
+    Uncertain stretches are pale, cuts dashed lines.
 
     Args:
         summary: What the video showed; of more than thirty tracks the longest seen are drawn.
@@ -67,6 +73,7 @@ def timeline_chart(summary: Summary, labels: Sequence[str]) -> Figure:
     """
     tracks = _longest_seen(summary.tracks)
     figure = new_figure(9.0, 1.9 + 0.34 * max(len(tracks), 1))
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     axes, colors = figure.add_subplot(), _colors(labels)
@@ -76,8 +83,10 @@ def timeline_chart(summary: Summary, labels: Sequence[str]) -> Figure:
     style_axes(axes, title=title if is_whole else title + more, xlabel="Time in seconds")
     for row, track in enumerate(tracks):
         bars = [(one.start_s, one.end_s - one.start_s) for one in track.stretches]
-        paint = [colors[one.expression] for one in track.stretches]
+        paint = [(colors[one.expression], _PALE if one.uncertain else 1) for one in track.stretches]
         axes.broken_barh(bars, (row - 0.36, 0.72), facecolors=paint)
+    for cut_s in summary.cuts:
+        axes.axvline(cut_s, color=MUTED, linewidth=1, linestyle="--")
     axes.set_yticks(range(len(tracks)), [f"track {track.track_id}" for track in tracks])
     axes.set_xlim(summary.start_s, summary.start_s + max(summary.duration_s, 1e-3))
     axes.set_ylim(max(len(tracks), 1) - 0.4, -0.6)
@@ -85,6 +94,10 @@ def timeline_chart(summary: Summary, labels: Sequence[str]) -> Figure:
     if not tracks:
         axes.text(0.5, 0.5, "no face", transform=axes.transAxes, ha="center", color=MUTED)
     handles = [Patch(facecolor=colors[name], edgecolor=GRID, label=name) for name in labels]
+    if any(one.uncertain for track in tracks for one in track.stretches):
+        handles.append(Patch(facecolor=(MUTED, _PALE), edgecolor=GRID, label="pale: uncertain"))
+    if summary.cuts:
+        handles.append(Line2D([], [], color=MUTED, linewidth=1, linestyle="--", label="cut"))
     figure.legend(handles=handles, loc="outside lower center", ncols=8, frameon=False, fontsize=8.5)
     return figure
 
