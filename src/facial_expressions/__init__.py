@@ -11,20 +11,22 @@ and loads neither Keras, TensorFlow, PyTorch, OpenCV nor Matplotlib.
 from __future__ import annotations
 
 import importlib
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from facial_expressions.data import load_dataset
+    from facial_expressions.dataframes import to_dataframe
     from facial_expressions.errors import FacialExpressionsError
     from facial_expressions.evaluation import evaluate
     from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
     from facial_expressions.inference.contracts import Detection, FaceDetector
+    from facial_expressions.inference.default_model import recognize, recognize_folder
     from facial_expressions.inference.model_store import list_models
     from facial_expressions.inference.options import RecognizerOptions
     from facial_expressions.inference.recognizer import (
         ExpressionRecognizer,
         load_recognizer,
-        recognize,
     )
     from facial_expressions.labels import LabelSet
     from facial_expressions.media.analysis import analyze_video
@@ -67,6 +69,8 @@ __all__ = [
     "load_dataset",
     "load_recognizer",
     "recognize",
+    "recognize_folder",
+    "to_dataframe",
 ]
 
 _HOMES: Final = {
@@ -93,24 +97,30 @@ _HOMES: Final = {
     "load_classifier": "inference.classifier",
     "load_dataset": "data",
     "load_recognizer": "inference.recognizer",
-    "recognize": "inference.recognizer",
+    "recognize": "inference.default_model",
+    "recognize_folder": "inference.default_model",
+    "to_dataframe": "dataframes",
 }
 """Module in which each public name lives."""
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute can be anything
-    """Import a public name when it is first asked for."""
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # type checkers know the names above, and no others
 
-        value: Any = version("facial-expressions")
-    elif name in _HOMES:
-        module = importlib.import_module(f"facial_expressions.{_HOMES[name]}")
-        value = getattr(module, name)
-    else:
-        raise AttributeError(f"module 'facial_expressions' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute can be anything
+        """Import a public name when it is first asked for."""
+        if name == "__version__":
+            from importlib.metadata import version
+
+            value: Any = version("facial-expressions")
+        elif name in _HOMES:
+            module = importlib.import_module(f"facial_expressions.{_HOMES[name]}")
+            value = getattr(module, name)
+        else:
+            near = get_close_matches(name, _HOMES, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise AttributeError(f"module 'facial_expressions' has no attribute {name!r}{hint}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import re
 import stat
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
@@ -29,14 +31,15 @@ from facial_expressions.errors import (
     first_line,
     system_reason,
 )
+from facial_expressions.image_sources import ImageSource, plain_source
 from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.plain_text import shown
 from facial_expressions.png_bytes import check_png, without_long_notes
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "MAX_SIDE", "ImageSource", "load_image"]
-
-ImageSource = str | Path | bytes | NDArray[np.uint8] | Image.Image
-"""What an image can be given as."""
+__all__ = [
+    "IMAGE_SUFFIXES", "MAX_PIXELS", "MAX_SIDE", "ImageSource", "list_images", "load_image",
+    "walk_folder",
+]  # fmt: skip
 
 MAX_SIDE: Final = 16_384
 """Longest side in pixels of an image that is read."""
@@ -106,8 +109,9 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
     """Read one image.
 
     Args:
-        source: A path; the bytes of a file; an array ``uint8``, grey ``(H, W)``, RGB
-            ``(H, W, 3)`` or RGBA ``(H, W, 4)``, upright; or a Pillow image.
+        source: A path; the bytes of a file, in any buffer; a file opened for reading as bytes; an
+            array or tensor ``uint8``, grey ``(H, W)`` or ``(H, W, 1)``, RGB ``(H, W, 3)`` or RGBA
+            ``(H, W, 4)``, upright; or a Pillow image.
         max_pixels: Files with more pixels are refused before they are decoded.
 
     Returns:
@@ -124,6 +128,7 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
         >>> load_image(np.zeros((4, 6), np.uint8)).shape
         (4, 6, 3)
     """
+    source = plain_source(source)
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, Image.Image):
@@ -134,21 +139,45 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
         raise ImageError(
             f"{shown(source)}: addresses are not fetched. Download the image, then give its path"
         )
-    if isinstance(source, str | Path):
-        return _from_path(Path(source), max_pixels)
-    raise ImageError(
-        "an image is a path, bytes, a uint8 array or a Pillow image; "
-        f"received {type(source).__name__}; convert it to one of these"
-    )
+    return _from_path(Path(source), max_pixels)
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """Return the images of a folder and of all folders inside it, sorted; hidden ones left out.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        ImageError: There is no such folder.
+    """
+    if not Path(folder).is_dir():
+        raise ImageError(f"{shown(folder)}: no such folder")
+    return sorted(path for path in walk_folder(folder) if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def walk_folder(folder: str | Path) -> Iterator[Path]:
+    """Yield the files of a folder and of all folders inside it, without hidden ones.
+
+    Args:
+        folder: The folder; one that cannot be read has no files.
+    """
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(root, name) for name in files if not name.startswith("."))
 
 
 def _from_array(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
     is_grey = array.ndim == 2
     is_color = array.ndim == 3 and array.shape[-1] in (3, 4)
     if array.dtype != np.uint8 or not (is_grey or is_color) or not array.size:
+        channels_first = array.ndim == 3 and not is_color and array.shape[0] in (1, 3, 4)
+        advice = "move the channels last" if channels_first else "scale it to 0..255 and convert it"
         raise ImageError(
-            "an image array is uint8 (H, W), (H, W, 3) in RGB order or (H, W, 4) in RGBA order, "
-            f"not empty; received {array.dtype} {array.shape}; scale it to 0..255 and convert it"
+            "an image array is uint8 (H, W), (H, W, 1), (H, W, 3) in RGB order or (H, W, 4) in "
+            f"RGBA order, not empty; received {array.dtype} {array.shape}; {advice}"
         )
     if array.ndim == 3 and array.shape[2] == 3:
         return np.ascontiguousarray(array)

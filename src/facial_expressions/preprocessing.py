@@ -148,23 +148,37 @@ def to_batch(
     )
 
 
-def to_grey_crops(crops: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+Crops = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
+"""Face crops in one array, or a list of them; see ``to_grey_crops``."""
+
+
+def to_grey_crops(crops: Crops, size: int) -> NDArray[np.uint8]:
     """Bring face crops of any side and colour to grey crops of one side.
 
     Args:
-        crops: Grey ``uint8 (N, H, H)`` or RGB ``uint8 (N, H, H, 3)``.
+        crops: Grey ``uint8 (N, H, H)`` or RGB ``uint8 (N, H, H, 3)``; one crop, ``(H, H)`` or
+            ``(H, H, 3)``; or a list of crops, each of its own side. What NumPy can read, such as a
+            tensor or a Pillow image, may stand for an array.
         size: Side S of the result in pixels.
 
     Returns:
         ``uint8 (N, S, S)``; grey crops of that side come back as they are.
 
     Raises:
-        ImageError: Another dtype or shape, for example one crop without the axis N.
+        ImageError: Another dtype or shape, for example a crop that is not square.
 
     Examples:
         >>> to_grey_crops(np.zeros((2, 96, 96, 3), np.uint8), 48).shape
         (2, 48, 48)
     """
+    if isinstance(crops, Sequence):
+        if len({np.shape(crop) for crop in crops}) > 1:
+            return np.concatenate([to_grey_crops(crop, size) for crop in crops])
+        crops = np.asarray(crops) if crops else np.empty((0, size, size), np.uint8)
+    else:
+        crops = np.asarray(crops)
+        if crops.ndim == 2 or (crops.ndim == 3 and crops.shape[2] == 3 != crops.shape[1]):
+            crops = crops[None]
     shape = crops.shape
     grey_or_rgb = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
     if crops.dtype != np.uint8 or not grey_or_rgb or shape[1] != shape[2] or shape[1] == 0:

@@ -6,13 +6,17 @@ exclusive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from facial_expressions.quality import Quality, Reason
 from facial_expressions.rows import EXPLANATION, FACE, FRAME, IMAGE, TRACKED_FACE, as_row
+from facial_expressions.shown import Shown, Tabular, count_expressions, draw
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = [
     "MAX_FACES",
@@ -20,6 +24,7 @@ __all__ = [
     "Box",
     "Explanation",
     "Face",
+    "Faces",
     "FrameResult",
     "ImageResult",
     "Point",
@@ -146,6 +151,9 @@ class Prediction:
         """Probability by label."""
         return dict(zip(self.labels, self.values, strict=True))
 
+    def __repr__(self) -> str:
+        return f"Prediction({self.expression} {self.confidence:.0%})"
+
 
 @dataclass(frozen=True, slots=True)
 class Face:
@@ -167,6 +175,11 @@ class Face:
     landmarks: tuple[Point, ...]
     prediction: Prediction
     quality: Quality | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        box = ", ".join(f"{value:.0f}" for value in self.box.xyxy)
+        why = f", uncertain: {', '.join(self.reasons)}" if self.reasons else ""
+        return f"{type(self).__name__}({self.expression} {self.confidence:.0%}, box {box}{why})"
 
     @property
     def expression(self) -> str:
@@ -241,8 +254,8 @@ class Explanation:
     """
 
     expression: str
-    heat: tuple[tuple[float, ...], ...]
-    corners: tuple[Point, Point, Point, Point]
+    heat: tuple[tuple[float, ...], ...] = field(repr=False)
+    corners: tuple[Point, Point, Point, Point] = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, unrounded."""
@@ -250,7 +263,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageResult:
+class ImageResult(Shown):
     """The answer for one input: exactly one per input, with one of four statuses.
 
     Attributes:
@@ -279,6 +292,15 @@ class ImageResult:
         """Whether there are as many faces as are kept, so that the image may show more."""
         return len(self.faces) >= MAX_FACES
 
+    def __repr__(self) -> str:
+        return f"ImageResult({self.source!r}, {self.status}, {self._caption()})"
+
+    def _caption(self) -> str:
+        return self.error or count_expressions(face.expression for face in self.faces)
+
+    def _marked(self) -> Image:
+        return draw(self.source, self.faces, self.explanations)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the row that ``predict --format json`` prints, unrounded."""
         unread = {} if self.status == "ok" else dict.fromkeys(("width", "height", "faces"))
@@ -288,7 +310,39 @@ class ImageResult:
         return row
 
 
-@dataclass(frozen=True, slots=True)
+class Faces(list[Face], Shown):
+    """The faces of one image: a list that can be shown, saved and made a table.
+
+    Args:
+        faces: From left to right.
+        image: What they were found in, as it was given; kept, not copied.
+        result: The same answer with the image's name and size.
+
+    Attributes:
+        image: The same.
+        result: The same.
+
+    Examples:
+        >>> import numpy as np
+        >>> from facial_expressions import recognize
+        >>> faces = recognize(np.zeros((64, 64, 3), np.uint8))
+        >>> faces, faces.to_dataframe().loc[0, "width"]
+        ([], np.int64(64))
+    """
+
+    def __init__(self, faces: Iterable[Face], image: object, result: ImageResult) -> None:
+        super().__init__(faces)
+        self.image = image
+        self.result = result
+
+    def _marked(self) -> Image:
+        return draw(self.image, self)
+
+    def _caption(self) -> str:
+        return count_expressions(face.expression for face in self)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class TrackedFace(Face):
     """One face of a video's frame, with the number that it keeps from frame to frame.
 
@@ -307,7 +361,7 @@ class TrackedFace(Face):
 
 
 @dataclass(frozen=True, slots=True)
-class FrameResult:
+class FrameResult(Tabular):
     """The answer for one frame of a video: exactly one per frame, also without a face.
 
     Attributes:
@@ -335,3 +389,7 @@ class FrameResult:
             source: What the row calls the video; None leaves it out.
         """
         return as_row(FRAME, self, schema=SCHEMA, source=source)
+
+    def __repr__(self) -> str:
+        said = count_expressions(face.expression for face in self.faces)
+        return f"FrameResult({self.frame}, {self.time_s:.3f} s, {said})"

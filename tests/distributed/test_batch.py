@@ -294,8 +294,14 @@ def test_a_factory_of_the_script_itself_is_refused(tmp_path: Path) -> None:
     done = run_script(script, tmp_path / "script.py", tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(
-        "facial_expressions.errors.BatchError: workers cannot import the factory; received"
+        "facial_expressions.errors.BatchError: workers cannot import the factory, as they do not"
     )
+
+
+def test_a10_a_factory_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"text")
+    with pytest.raises(BatchError, match="at the top of a module of its own"):
+        run_batch(tmp_path / "a.jpg", tmp_path / "rows", factory=lambda: load_recognizer("compact"))
 
 
 @pytest.mark.parametrize(

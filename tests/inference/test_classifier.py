@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -99,11 +100,39 @@ def test_a_copy_by_pickle_answers_the_same(classifier: ExpressionClassifier) -> 
 
 
 @pytest.mark.parametrize(
-    "shape", [(48, 48), (2, 48, 40), (2, 48, 48, 4), (2, 0, 0), (1, 2, 48, 48)]
+    "shape", [(48, 40), (2, 48, 40), (2, 48, 48, 4), (2, 0, 0), (1, 2, 48, 48)]
 )
 def test_other_shapes_are_refused(classifier: ExpressionClassifier, shape: tuple[int, ...]) -> None:
     with pytest.raises(ImageError, match="face crops are uint8 arrays"):
         classifier.predict_proba(np.zeros(shape, np.uint8))
+
+
+def test_predict_names_the_best_column_as_in_scikit_learn(
+    classifier: ExpressionClassifier,
+) -> None:
+    best = classifier.predict_proba(CROPS).argmax(axis=1)
+    assert classifier.classes_.tolist() == list(classifier.labels)
+    assert classifier.predict(CROPS).tolist() == [classifier.labels.names[i] for i in best]
+
+
+def test_one_crop_and_a_list_of_crops_are_answered_as_the_array(
+    classifier: ExpressionClassifier,
+) -> None:
+    whole = classifier.predict_proba(CROPS)
+    rgb = np.repeat(CROPS[0][..., None], 3, axis=2)
+    assert np.array_equal(classifier.predict_proba(CROPS[0]), whole[:1])
+    assert np.array_equal(classifier.predict_proba(rgb), whole[:1])
+    assert np.array_equal(classifier.predict_proba(list(CROPS)), whole)
+    larger = CROPS[1].repeat(2, axis=0).repeat(2, axis=1)
+    mixed = classifier.predict_proba([rgb, larger])
+    assert mixed == pytest.approx(whole[:2], abs=1e-6)
+    assert classifier.predict([]).tolist() == []
+
+
+@pytest.mark.parametrize("crops", [7, None, "crop.png", ["crop.png"]], ids=lambda one: f"A09-{one}")
+def test_what_is_no_crop_is_refused(classifier: ExpressionClassifier, crops: Any) -> None:  # noqa: ANN401
+    with pytest.raises(ImageError, match="face crops are uint8 arrays"):
+        classifier.predict(crops)
 
 
 def test_other_dtypes_are_refused(classifier: ExpressionClassifier) -> None:

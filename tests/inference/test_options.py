@@ -164,7 +164,7 @@ def test_a_detector_without_landmarks_works(
 ) -> None:
     class Fixed(Blind):
         def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-            return [Detection(Box(170, 60, 280, 200), 0.9, landmarks)]  # type: ignore[arg-type]
+            return [Detection(Box(170, 60, 280, 200), 0.9, landmarks)]
 
     (face,) = load_recognizer(tiny_model, threads=1, detector=Fixed()).recognize(astronaut)
     assert face.landmarks == ()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,68 @@ def test_recognize_many_raises_on_a_bad_image(
 ) -> None:
     with pytest.raises(ImageError, match=r"gone\.jpg"):
         list(recognizer.recognize_many([tmp_path / "gone.jpg"]))
+
+
+@pytest.mark.parametrize("batch_size", [2, 32])
+def test_images_before_a_bad_one_are_answered(
+    recognizer: ExpressionRecognizer, astronaut: Path, tmp_path: Path, batch_size: int
+) -> None:
+    sources = [astronaut, astronaut, astronaut, tmp_path / "gone.jpg", astronaut]
+    answers = recognizer.recognize_many(sources, batch_size=batch_size)
+    assert [len(next(answers)[1]) for _ in range(3)] == [1, 1, 1]
+    with pytest.raises(ImageError, match=r"gone\.jpg"):
+        next(answers)
+
+
+def test_a_folder_gives_a_row_per_image(
+    recognizer: ExpressionRecognizer, astronaut: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "deep").mkdir()
+    shutil.copy(astronaut, tmp_path / "deep" / "a.png")
+    (tmp_path / "b.jpg").write_text("no image")
+    (tmp_path / "notes.txt").write_text("no image")
+    rows = list(recognizer.recognize_folder(tmp_path))
+    assert [(Path(row.source).name, row.status) for row in rows] == [
+        ("b.jpg", "rejected"),
+        ("a.png", "ok"),
+    ]
+    with pytest.raises(ImageError, match="no such folder"):
+        recognizer.recognize_folder(tmp_path / "gone")
+
+
+@dataclass
+class PlainDetection:
+    """What another library's detector may return."""
+
+    box: Box
+    score: float
+    landmarks: None = None
+
+
+class EyelessDetector:
+    """Finds the astronaut's face and knows nothing of its eyes."""
+
+    framing = CenterFaceDetector.framing
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        found = PlainDetection(Box(182, 58, 270, 178), 0.9)
+        return [found]  # type: ignore[list-item]
+
+
+def test_a_detector_without_landmarks_is_used_everywhere(
+    tiny_model: Path, astronaut: Path, tmp_path: Path
+) -> None:
+    recognizer = ExpressionRecognizer(load_classifier(tiny_model), EyelessDetector())
+    (row,) = recognizer.recognize_rows([astronaut])
+    (face,) = recognizer.recognize(astronaut)
+    assert row.faces == (face,)
+    assert face.landmarks == ()
+    assert face.quality is not None
+    assert (face.quality.yaw, face.quality.pitch, face.quality.roll_degrees) == (None, None, None)
+    assert Face.from_dict(face.to_dict()) == face
+    assert row.save(tmp_path / "marked.png").is_file()
+    pixels = load_image(astronaut)
+    assert recognizer.classify(pixels, EyelessDetector().detect(pixels)) == [face]
 
 
 def test_one_bad_file_among_many_is_its_own_row(

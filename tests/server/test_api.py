@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from PIL import Image
 
 from facial_expressions.cli.main import main
@@ -17,6 +20,8 @@ from facial_expressions.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.rows import IMAGE, rounded
 from facial_expressions.server import schemas
+from facial_expressions.server.app import create_app
+from facial_expressions.server.connections import open_listener
 from tests.server.client import BOUNDARY, Answer, RunningServer, form, png
 
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
@@ -394,3 +399,27 @@ def check_error(answer: Answer) -> None:
     for leak in ("/", "\\", "site-packages", "Traceback", "BytesIO", "0x"):
         text = body["message"].replace("/openapi.json", "").replace("/v1/recognize", "")
         assert leak not in text
+
+
+def test_a_mounted_application_starts_with_its_first_request(
+    recognizer: ExpressionRecognizer, portrait: bytes
+) -> None:
+    """The lifespan of an application that is mounted in another one is never run."""
+    outer = FastAPI()
+    outer.mount("/faces", create_app(recognizer))
+    server = uvicorn.Server(uvicorn.Config(outer, log_level="warning"))
+    with open_listener("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        running = RunningServer(listener.getsockname()[1])
+        try:
+            with ThreadPoolExecutor(3) as pool:
+                asked = ["/faces/v1/recognize"] * 3
+                answers = list(pool.map(lambda path: running.ask("POST", path, portrait), asked))
+            ready = running.ask("GET", "/faces/readyz")
+        finally:
+            server.should_exit = True
+            thread.join(20)
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert len(answers[0].json["faces"]) == 1
+    assert ready.json == {"status": "ready"}

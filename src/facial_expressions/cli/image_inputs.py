@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from facial_expressions.images import IMAGE_SUFFIXES
+from facial_expressions.images import IMAGE_SUFFIXES, walk_folder
 from facial_expressions.plain_text import counted
 
 __all__ = ["STDIN", "ImageInput", "list_inputs"]
@@ -79,18 +79,10 @@ def _expand(argument: str) -> Iterator[ImageInput]:
     if not os.path.isdir(path):  # noqa: PTH112 - also says no to a name that is too long
         yield ImageInput(argument, path, path.name)
         return
-    files = list(_walk(path))
+    files = list(walk_folder(path))
     images = sorted(one for one in files if one.suffix.lower() in IMAGE_SUFFIXES)
     for image in images:
         yield ImageInput(str(image), image, str(image.relative_to(path)))
     if not images:
         reason = f"no images in this folder; it holds {counted(len(files), 'other file')}"
         yield ImageInput(argument, path, "", skipped=reason)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith("."):
-                yield Path(root, name)

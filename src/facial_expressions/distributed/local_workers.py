@@ -31,10 +31,19 @@ class LocalWorkers:
     Args:
         factory: Opens a worker's recognizer.
         root: Folder at which relative paths start.
+
+    Raises:
+        BatchError: The factory cannot be sent to another process.
     """
 
     def __init__(self, factory: RecognizerFactory, root: Path) -> None:
-        self._opening = pickle.dumps((factory, root))
+        try:
+            self._opening = pickle.dumps((factory, root))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise BatchError(
+                "the factory cannot be sent to workers. Define it as a function at the top of a "
+                "module of its own, not inside another function or as a lambda"
+            ) from error
         self._workers: dict[int, Child] = {}
         self._events: queue.SimpleQueue[WorkerEvent] = queue.SimpleQueue()
 
@@ -118,8 +127,8 @@ def _open(tasks: BinaryIO) -> tuple[RowRecognizer, Path]:
         factory, root = pickle.load(tasks)
     except (AttributeError, ImportError) as error:
         raise BatchError(
-            f"workers cannot import the factory; received {error}; define it in a module of its "
-            "own, not in the script that is run"
+            "workers cannot import the factory, as they do not run your script. Move it from the "
+            "script into a module beside it and import it from there"
         ) from error
     return open_recognizer(factory), root
 

@@ -19,7 +19,7 @@ from facial_expressions.inference.runtime import ModelSession, TensorSpec, open_
 from facial_expressions.inference.views import TEST_TIME_VIEWS, View, apply_view
 from facial_expressions.labels import LabelSet
 from facial_expressions.model_metadata import INPUT_NAME, ModelMetadata
-from facial_expressions.preprocessing import to_batch, to_grey_crops
+from facial_expressions.preprocessing import Crops, to_batch, to_grey_crops
 
 __all__ = ["ExpressionClassifier", "load_classifier"]
 
@@ -91,14 +91,40 @@ class ExpressionClassifier:
         """Views of a crop that are averaged."""
         return len(self._views)
 
-    def predict_proba(
-        self, crops: NDArray[np.uint8], *, batch_size: int = 256
-    ) -> NDArray[np.float32]:
+    @property
+    def classes_(self) -> NDArray[np.str_]:
+        """Names of the columns that ``predict_proba`` returns, as in scikit-learn."""
+        return np.array(self.labels.names)
+
+    def predict(self, crops: Crops, *, batch_size: int = 256) -> NDArray[np.str_]:
+        """Return the most probable expression of each crop, as in scikit-learn.
+
+        Args:
+            crops: As for ``predict_proba``.
+            batch_size: Crops in one run of the network.
+
+        Returns:
+            Names of expressions, ``str (N,)``.
+
+        Raises:
+            ImageError: The crops have another shape or dtype.
+            ModelError: The network gives something that is no probability.
+            ValueError: ``batch_size`` is under 1.
+
+        Examples:
+            >>> load_classifier("standardized-cnn").predict(np.zeros((2, 48, 48), np.uint8)).shape
+            (2,)
+        """
+        best = self.predict_proba(crops, batch_size=batch_size).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    def predict_proba(self, crops: Crops, *, batch_size: int = 256) -> NDArray[np.float32]:
         """Return the probability of each expression for each crop.
 
         Args:
-            crops: Grey ``uint8 (N, S, S)`` or RGB ``uint8 (N, S, S, 3)`` of any side S; N may be 0.
-                They are scaled to the network's side first, so a view moves by its pixels.
+            crops: Grey ``uint8 (N, S, S)`` or RGB ``uint8 (N, S, S, 3)`` of any side S; N may be 0;
+                or one crop of these; or a list of crops, whose sides may differ. They are scaled to
+                the network's side first, so a view moves by its pixels.
             batch_size: Crops in one run of the network; the answers do not depend on it.
 
         Returns:
@@ -109,9 +135,9 @@ class ExpressionClassifier:
             ModelError: The network gives something that is no probability.
             ValueError: ``batch_size`` is under 1.
         """
-        if self._views == (View(),):
-            return self._answer(crops, batch_size)
         grey = to_grey_crops(crops, self.metadata.preprocessing.size)
+        if self._views == (View(),):
+            return self._answer(grey, batch_size)
         top_label = self.head.calibration.top_label
         total = np.zeros((len(grey), len(self.labels)), np.float64)
         for view in self._views:
@@ -135,7 +161,7 @@ class ExpressionClassifier:
         """Whether the model file can say where in a crop it looked."""
         return any(spec.name == self.head.maps for spec in self._session.outputs)
 
-    def explain(self, crops: NDArray[np.uint8], *, batch_size: int = 256) -> NDArray[np.float32]:
+    def explain(self, crops: Crops, *, batch_size: int = 256) -> NDArray[np.float32]:
         """Return what each place of a crop adds to each expression: class activation maps.
 
         They are exact: a crop's maps, each averaged over its places, are the logits whose softmax
@@ -200,7 +226,7 @@ class ExpressionClassifier:
         return ExpressionClassifier(self._session, self.head.name, views)
 
     def _run(
-        self, crops: NDArray[np.uint8], output: str, shape: tuple[int, ...], batch_size: int
+        self, crops: Crops, output: str, shape: tuple[int, ...], batch_size: int
     ) -> NDArray[np.float32]:
         """Return one output of the graph for all crops, ``float32 (N, *shape)``."""
         if batch_size < 1:

@@ -50,6 +50,12 @@ class Detection:
     score: float
     landmarks: tuple[Point, ...] = ()
 
+    if TYPE_CHECKING:  # the field is always a tuple; what it is made from may be None
+
+        def __init__(
+            self, box: Box, score: float, landmarks: Sequence[Point] | None = ()
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "landmarks", tuple(self.landmarks or ()))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import FacialExpressionsError, ImageError
-from facial_expressions.images import ImageSource, load_image
+from facial_expressions.image_sources import plain_source, source_name
+from facial_expressions.images import ImageSource, list_images, load_image
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.contracts import Detection, FaceDetector, RegionDetector
 from facial_expressions.inference.detectors import open_detector
@@ -21,9 +21,9 @@ from facial_expressions.inference.explanations import explain_face
 from facial_expressions.inference.options import RecognizerOptions, with_keywords_of
 from facial_expressions.preprocessing import crop_faces, to_grey_crops
 from facial_expressions.quality import CROP_SIDE, measure_quality
-from facial_expressions.results import Box, Explanation, Face, ImageResult, Prediction
+from facial_expressions.results import Box, Explanation, Face, Faces, ImageResult, Prediction
 
-__all__ = ["ExpressionRecognizer", "load_recognizer", "recognize", "source_name"]
+__all__ = ["ExpressionRecognizer", "load_recognizer"]
 
 Source = TypeVar("Source", bound=ImageSource)
 
@@ -81,11 +81,11 @@ class ExpressionRecognizer:
         """Confidence under which an answer counts as uncertain, 0 to 1."""
         return self._uncertain_below
 
-    def recognize(self, image: ImageSource) -> list[Face]:
+    def recognize(self, image: ImageSource) -> Faces:
         """Find the faces of one image.
 
         Args:
-            image: A path, bytes, RGB ``uint8 (H, W, 3)`` array or Pillow image.
+            image: Whatever ``images.load_image`` reads.
 
         Returns:
             The faces from left to right; an empty list when there is none.
@@ -94,7 +94,8 @@ class ExpressionRecognizer:
             ImageError: The image cannot be read.
             ModelError: The network cannot be run.
         """
-        return self._predict([self._find(image)])[0]
+        name, image = source_name(image), plain_source(image)
+        return self._faces([self._find(image)], [(name, image)])[0]
 
     @property
     def can_search_regions(self) -> bool:
@@ -120,7 +121,7 @@ class ExpressionRecognizer:
         else:
             found = self._detector.detect(image)
         least = self.options.min_score or 0.0
-        detections = [one for one in found if one.score >= least]
+        detections = [_own(one) for one in found if one.score >= least]
         if self.options.largest:
             detections.sort(key=lambda one: one.box.width * one.box.height)
             detections = detections[-1:]
@@ -170,7 +171,7 @@ class ExpressionRecognizer:
 
     def recognize_many(
         self, sources: Iterable[Source], *, batch_size: int = 32
-    ) -> Iterator[tuple[Source, list[Face]]]:
+    ) -> Iterator[tuple[Source, Faces]]:
         """Find the faces of many images; all faces of a batch go through the network at once.
 
         Args:
@@ -181,12 +182,21 @@ class ExpressionRecognizer:
             Each source with its faces, in the order given.
 
         Raises:
-            ImageError: An image cannot be read; ``recognize_rows`` carries on instead.
+            ImageError: An image cannot be read. All images before it have been yielded; those after
+                it are not read. Use ``recognize_rows`` to carry on.
             ModelError: The network cannot be run.
         """
         for chunk in _chunks(sources, batch_size):
-            faces = self._predict([self._find(source) for source in chunk])
-            yield from zip(chunk, faces, strict=True)
+            found, named = [], []
+            try:
+                for source in chunk:
+                    image = plain_source(source)
+                    found.append(self._find(image))
+                    named.append((source_name(source), image))
+            except ImageError:
+                yield from zip(chunk, self._faces(found, named), strict=False)
+                raise
+            yield from zip(chunk, self._faces(found, named), strict=True)
 
     def recognize_rows(
         self, sources: Iterable[ImageSource], *, batch_size: int = 32, explain: bool = False
@@ -206,12 +216,30 @@ class ExpressionRecognizer:
             found = [self._try_find(source) for source in chunk]
             yield from self._finish(chunk, found, explain=explain)
 
+    def recognize_folder(
+        self, folder: str | Path, *, batch_size: int = 32
+    ) -> Iterator[ImageResult]:
+        """Find the faces of all images of a folder and the folders inside it.
+
+        Args:
+            folder: The folder; hidden files and files of other kinds are left out.
+            batch_size: Images per batch.
+
+        Returns:
+            One result per image, sorted by path; see ``recognize_rows``.
+
+        Raises:
+            ImageError: There is no such folder.
+        """
+        return self.recognize_rows(list_images(folder), batch_size=batch_size)
+
     def _find(self, source: ImageSource) -> _Found:
         """Read one image, detect its faces and cut them out; the image itself is let go."""
         image = load_image(source, max_pixels=self.options.max_pixels)
         return self._cut(image, self.detect(image))
 
     def _cut(self, image: NDArray[np.uint8], detections: Sequence[Detection]) -> _Found:
+        detections = [_own(one) for one in detections]
         crops = crop_faces(
             image,
             [detection.box for detection in detections],
@@ -301,6 +329,15 @@ class ExpressionRecognizer:
             for one in found
         ]
 
+    def _faces(
+        self, found: Sequence[_Found], named: Sequence[tuple[str, ImageSource]]
+    ) -> list[Faces]:
+        """Return the faces of some images with the name and source of each."""
+        return [
+            Faces(faces, image, ImageResult(name, "ok", one.width, one.height, tuple(faces)))
+            for (name, image), one, faces in zip(named, found, self._predict(found), strict=True)
+        ]
+
     def _face(
         self,
         detection: Detection,
@@ -340,35 +377,9 @@ def load_recognizer(options: RecognizerOptions) -> ExpressionRecognizer:
     return ExpressionRecognizer(load_classifier(options), open_detector(options), options)
 
 
-def recognize(image: ImageSource) -> list[Face]:
-    """Find the faces of one image with the default model, which is opened once per process.
-
-    Args:
-        image: A path, bytes, RGB ``uint8 (H, W, 3)`` array or Pillow image.
-
-    Returns:
-        The faces from left to right; an empty list when there is none.
-
-    Raises:
-        ImageError: The image cannot be read.
-
-    Examples:
-        >>> recognize(np.zeros((64, 64, 3), np.uint8))
-        []
-    """
-    return _default_recognizer().recognize(image)
-
-
-def source_name(source: ImageSource) -> str:
-    """Return what a result calls its source: the path, or the kind of what was given."""
-    if isinstance(source, str | Path):
-        return str(source)
-    return f"<{type(source).__name__}>"
-
-
-@functools.cache
-def _default_recognizer() -> ExpressionRecognizer:
-    return load_recognizer()
+def _own(found: Detection) -> Detection:
+    """Return a detection as ours: that of another's detector may have None for landmarks."""
+    return Detection(found.box, found.score, found.landmarks)
 
 
 def _chunks(items: Iterable[Source], size: int) -> Iterator[tuple[Source, ...]]:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -70,6 +71,9 @@ def create_app(
         root_path: Path prefix under which a proxy serves it, as ``/faces``; the proxy may strip it
             or not.
 
+    Mounted in another application, whose lifespan does not reach it, it starts with its first
+    request, which then waits for the model.
+
     Examples:
         >>> from facial_expressions.inference.recognizer import load_recognizer
         >>> "/v1/recognize" in create_app(load_recognizer()).openapi()["paths"]
@@ -108,6 +112,9 @@ class _Service:
         self.decoders = DecoderPool(limits)
         self.metrics = ServerMetrics()
         self.is_ready = False
+        self.has_lifespan = False
+        weakref.finalize(self, self.decoders.close)  # a mounted application is never told to stop
+        self._starting: asyncio.Task[None] | None = None
         self.metrics.watch("work_admitted", "Images worked on or waiting.",
                            lambda: self.queue.admitted)  # fmt: skip
         self.metrics.watch("work_waiting", "Images waiting for a worker.",
@@ -116,7 +123,12 @@ class _Service:
                            lambda: self.decoders.n_deaths)  # fmt: skip
         self.metrics.watch("ready", "Whether requests are taken.", lambda: self.is_ready)
 
-    async def warm_up(self) -> None:
+    def start(self) -> asyncio.Task[None]:
+        """Begin to warm up, unless that was done before; return what does it."""
+        self._starting = self._starting or asyncio.create_task(self._warm_up())
+        return self._starting
+
+    async def _warm_up(self) -> None:
         """Run the networks once, then take requests."""
         try:
             await asyncio.to_thread(self.decoders.start)
@@ -134,6 +146,8 @@ class _Service:
 
     async def answer(self, request: Request, answering: Answering) -> Json:
         """Receive an image, let it wait for a worker, and answer."""
+        if not self.has_lifespan:
+            await asyncio.wait({self.start()})
         self.check_ready()
         self.queue.check_room()
         async with self.bodies.read(request) as body:
@@ -215,7 +229,10 @@ async def health() -> Json:
 )
 async def ready(request: Request) -> Json:
     """Say whether images are taken: the model has answered once, and decoders stay alive."""
-    _service(request).check_ready(wants_sound=True)
+    service = _service(request)
+    if not service.has_lifespan:
+        service.start()
+    service.check_ready(wants_sound=True)
     return {"status": "ready"}
 
 
@@ -230,10 +247,11 @@ async def metrics(request: Request) -> Response:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: _Service = app.state.service
     keep_log_short(asyncio.get_running_loop())
-    warming = asyncio.create_task(service.warm_up())
+    service.has_lifespan = True
+    starting = service.start()
     yield
     service.is_ready = False
-    warming.cancel()
+    starting.cancel()
     service.queue.close()
     await asyncio.to_thread(service.decoders.close)
 

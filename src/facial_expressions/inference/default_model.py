@@ -1,0 +1,61 @@
+"""Faces in one line, by the default model, which is opened once per process."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+from facial_expressions.image_sources import ImageSource
+from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
+from facial_expressions.results import Faces, ImageResult
+
+__all__ = ["recognize", "recognize_folder"]
+
+
+def recognize(image: ImageSource) -> Faces:
+    """Find the faces of one image with the default model, which is opened once per process.
+
+    Args:
+        image: A path, bytes, open file, RGB ``uint8 (H, W, 3)`` array or tensor, or Pillow image;
+            see ``images.load_image``.
+
+    Returns:
+        The faces from left to right, an empty list when there is none; with ``show()``, ``save()``
+        and ``to_dataframe()``.
+
+    Raises:
+        ImageError: The image cannot be read.
+
+    Examples:
+        >>> import numpy as np
+        >>> recognize(np.zeros((64, 64, 3), np.uint8))
+        []
+    """
+    return _default_recognizer().recognize(image)
+
+
+def recognize_folder(folder: str | Path) -> Iterator[ImageResult]:
+    """Find the faces of all images of a folder, and of the folders inside it, by the default model.
+
+    Args:
+        folder: The folder; hidden files and files of other kinds are left out.
+
+    Returns:
+        One result per image, sorted by path, whatever the images are; read as they are taken.
+
+    Raises:
+        ImageError: There is no such folder.
+
+    Examples:
+        >>> import os
+        >>> os.mkdir("photos")
+        >>> list(recognize_folder("photos"))
+        []
+    """
+    return _default_recognizer().recognize_folder(folder)
+
+
+@functools.cache
+def _default_recognizer() -> ExpressionRecognizer:
+    return load_recognizer()
