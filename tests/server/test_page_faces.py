@@ -134,6 +134,7 @@ def test_a_box_and_its_card_point_at_one_another(
         " one.classList.contains('current'))"
     )
     with resized(page, 1280):
+        until(lambda: places(page, "#photo")[0][3] > 400)  # or the box moves from under the mouse
         ActionChains(page).move_to_element(one).perform()
         assert page.execute_script(marked, answering) == [False, True, False]
         ActionChains(page).move_to_element(page.find_element("css selector", "h1")).perform()
