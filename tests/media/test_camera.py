@@ -20,7 +20,7 @@ def test_live_frames_come_in_order_and_on_time() -> None:
     with Camera(device("testsrc=size=160x120:rate=20,realtime")) as camera:
         frames = list(itertools.islice(camera, 8))
     times = [frame.time_s for frame in frames]
-    assert [frame.index for frame in frames] == list(range(8))
+    assert [frame.frame for frame in frames] == list(range(8))
     assert times[0] == 0
     assert times == sorted(times)
     assert 0.2 < times[-1] < 30

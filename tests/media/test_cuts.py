@@ -38,9 +38,9 @@ def lit(images: Sequence[Pixels], change: Callable[[Pixels], NDArray[np.float64]
 def cuts(images: Sequence[Pixels], *, rate: float = 25) -> list[int]:
     frames = [Frame(index, index / rate, image) for index, image in enumerate(images)]
     marked = list(mark_cuts(frames))
-    assert [frame.index for frame in marked] == list(range(len(images)))
-    assert all(frame.image is images[frame.index] for frame in marked)
-    return [frame.index for frame in marked if frame.is_cut]
+    assert [frame.frame for frame in marked] == list(range(len(images)))
+    assert all(frame.image is images[frame.frame] for frame in marked)
+    return [frame.frame for frame in marked if frame.is_cut]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -130,7 +130,7 @@ def test_frames_read_ahead_come_before_what_cannot_be_read() -> None:
 
     seen: list[int] = []
     with pytest.raises(RuntimeError, match="the seventh frame"):
-        seen.extend(frame.index for frame in mark_cuts(broken()))
+        seen.extend(frame.frame for frame in mark_cuts(broken()))
     assert seen == list(range(6))
 
 
@@ -144,4 +144,4 @@ def test_no_more_is_read_than_is_needed_where_nothing_changes() -> None:
             yield Frame(index, index / 25, image)
 
     for frame in mark_cuts(frames()):
-        assert read[-1] == frame.index
+        assert read[-1] == frame.frame

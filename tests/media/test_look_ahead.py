@@ -54,15 +54,15 @@ def found(index: int) -> list[Detection]:
 def test_frames_come_in_order_whichever_search_ends_first() -> None:
     def search(frame: Frame) -> Callable[[], list[Detection]] | None:
         def run() -> list[Detection]:
-            time.sleep(0.02 if frame.index % 3 == 0 else 0.0)
-            return found(frame.index)
+            time.sleep(0.02 if frame.frame % 3 == 0 else 0.0)
+            return found(frame.frame)
 
-        return run if frame.index % 2 == 0 else None
+        return run if frame.frame % 2 == 0 else None
 
     pairs = list(ahead_of(frames(9), search, 4))
-    assert [frame.index for frame, _ in pairs] == list(range(9))
+    assert [frame.frame for frame, _ in pairs] == list(range(9))
     for frame, detections in pairs:
-        assert detections == (found(frame.index) if frame.index % 2 == 0 else None)
+        assert detections == (found(frame.frame) if frame.frame % 2 == 0 else None)
 
 
 def test_searches_overlap() -> None:
@@ -72,7 +72,7 @@ def test_searches_overlap() -> None:
     def search(frame: Frame) -> Callable[[], list[Detection]] | None:
         def run() -> list[Detection]:
             both.wait()
-            return found(frame.index)
+            return found(frame.frame)
 
         return run
 
@@ -84,10 +84,10 @@ def test_what_follows_a_search_is_done_in_order() -> None:
 
     def plan(frame: Frame) -> Plan[None, int]:
         def follow(_: None) -> int:
-            order.append(frame.index)
-            return frame.index * 10
+            order.append(frame.frame)
+            return frame.frame * 10
 
-        return (lambda: time.sleep(0.02 if frame.index % 2 else 0.0)), follow
+        return (lambda: time.sleep(0.02 if frame.frame % 2 else 0.0)), follow
 
     results = look_ahead(frames(8), plan, 4, threads=4)
     assert [followed for _, followed in results] == [0, 10, 20, 30, 40, 50, 60, 70]
@@ -111,16 +111,16 @@ def test_what_cannot_be_read_comes_after_the_frames_before_it() -> None:
 
     seen: list[int] = []
     with pytest.raises(RuntimeError, match="the fourth frame"):
-        seen.extend(frame.index for frame, _ in ahead_of(broken(), lambda frame: None, 8))
+        seen.extend(frame.frame for frame, _ in ahead_of(broken(), lambda frame: None, 8))
     assert seen == [0, 1, 2]
 
 
 def test_a_search_that_fails_comes_at_its_frame() -> None:
     def search(frame: Frame) -> Callable[[], list[Detection]] | None:
         def run() -> list[Detection]:
-            if frame.index == 2:
+            if frame.frame == 2:
                 raise RuntimeError("frame 2")
-            return found(frame.index)
+            return found(frame.frame)
 
         return run
 
@@ -132,7 +132,7 @@ def test_a_search_that_fails_comes_at_its_frame() -> None:
 
 def test_no_thread_is_left_when_the_results_are_given_up() -> None:
     def search(frame: Frame) -> Callable[[], list[Detection]] | None:
-        return lambda: found(frame.index)
+        return lambda: found(frame.frame)
 
     results = ahead_of(frames(50), search, 4)
     next(results)

@@ -35,7 +35,7 @@ def test_f11_frames_and_times_go_on_when_it_comes_back() -> None:
     with Camera(find, patience_s=30, pause_s=0.2) as camera:
         frames = list(itertools.islice(camera, 10))
     assert find.asked == 4
-    assert [frame.index for frame in frames] == list(range(10))
+    assert [frame.frame for frame in frames] == list(range(10))
     times = [frame.time_s for frame in frames]
     assert times[0] == pytest.approx(0, abs=0.05)
     assert times == sorted(times)
@@ -56,7 +56,7 @@ def test_f11_a_camera_that_stays_away_is_given_up(caplog: pytest.LogCaptureFixtu
         Camera(find, patience_s=0.5, pause_s=0.1) as camera,
         pytest.raises(CameraError, match=r"did not come back.*for 0\.5 s after: .*it ended"),
     ):
-        seen.extend(frame.index for frame in camera)
+        seen.extend(frame.frame for frame in camera)
     assert seen == list(range(len(seen)))  # four, or fewer where the reader came late
     assert seen
     assert find.asked > 2

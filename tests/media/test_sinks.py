@@ -61,7 +61,7 @@ def write_ten_then_interrupt(paths: Sequence[Path]) -> None:
         for frame, result in pairs(even_times(100)):
             for sink in sinks:
                 sink.write(frame, result)
-            if frame.index == 9:
+            if frame.frame == 9:
                 raise KeyboardInterrupt
 
 
@@ -237,7 +237,7 @@ class FailsAt:
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         del result
-        if frame.index == self.index:
+        if frame.frame == self.index:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def __enter__(self) -> FailsAt:

@@ -44,7 +44,7 @@ def test_times_of_a_variable_frame_rate_are_the_streams(tmp_path: Path) -> None:
     with VideoFile(path) as video:
         frames = list(video)
     assert [frame.time_s for frame in frames] == pytest.approx(times, abs=1e-9)
-    assert [frame.index for frame in frames] == list(range(7))
+    assert [frame.frame for frame in frames] == list(range(7))
     assert video.note == ""
 
 
@@ -249,7 +249,7 @@ def test_sound_of_joined_transport_streams_stays_beside_its_images(
         starts = []
         for frame in video:
             starts.append(frame.time_s)
-            result = FrameResult(frame.index, frame.time_s, frame.width, frame.height)
+            result = FrameResult(frame.frame, frame.time_s, frame.width, frame.height)
             sink.write(frame, result)
     with av.open(str(tmp_path / "m.mp4")) as container:
         packets = [one for one in container.demux(audio=0) if one.pts is not None]

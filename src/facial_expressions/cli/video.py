@@ -174,5 +174,5 @@ def _with_progress(frames: FrameSource, *, is_printing: bool) -> Iterator[Frame]
     with progress_bar("video", prints_rows=is_printing, is_logged=True) as bar:
         for frame in frames:
             yield frame
-            text = f"{frame.index + 1} frames, {frame.time_s:.1f} s"
+            text = f"{frame.frame + 1} frames, {frame.time_s:.1f} s"
             bar.show(frame.time_s, frames.duration_s, text=text)

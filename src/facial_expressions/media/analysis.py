@@ -302,7 +302,7 @@ class FrameAnalyzer:
             The search of the whole frame, where there is one, which may be called in any thread;
             and what takes its faces, or None, called frame by frame in order.
         """
-        is_due = self._schedule.is_due(frame.index, frame.time_s)
+        is_due = self._schedule.is_due(frame.frame, frame.time_s)
         if not (is_due or frame.is_cut):
             return None, functools.partial(self._carry, frame)
         if not self._regions.is_full_due(frame):
@@ -336,7 +336,7 @@ class FrameAnalyzer:
             for (number, _), face in zip(followed.faces, named, strict=True)
         )
         return FrameResult(
-            frame.index,
+            frame.frame,
             frame.time_s,
             frame.width,
             frame.height,

@@ -73,7 +73,7 @@ def mark_cuts(frames: Iterable[Frame]) -> Iterator[Frame]:
         >>> shots = np.random.default_rng(0).integers(0, 256, (2, 6, 9, 3), np.uint8)
         >>> shots = shots.repeat(20, axis=1).repeat(20, axis=2)
         >>> frames = [Frame(i, i / 25, shots[i // 10]) for i in range(20)]
-        >>> [frame.index for frame in mark_cuts(frames) if frame.is_cut]
+        >>> [frame.frame for frame in mark_cuts(frames) if frame.is_cut]
         [10]
     """
     views = _Views(frames)
