@@ -153,29 +153,19 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"{hint}choose one of {names}"
 
 
-def system_reason(error: OSError | ValueError) -> str:
-    """Return in words why the system refused a file, without its number.
-
-    Args:
-        error: What was raised; a ``ValueError`` is Python's own, for a name that no file can have.
-
-    Examples:
-        >>> import errno, os
-        >>> system_reason(PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a.jpg"))
-        'permission denied'
-    """
-    reason = (isinstance(error, OSError) and error.strerror) or "not a valid file name"
-    return reason[0].lower() + reason[1:]
-
-
 def first_line(error: Exception) -> str:
-    r"""Return what a library says of an error, cut to one line of at most 200 characters.
+    r"""Return what is said of an error, cut to one line of at most 200 characters.
 
     Args:
-        error: Any exception; one without a text gives its type's name.
+        error: Any exception; one without a text gives its type's name. Of the system's own errors
+            neither number nor file is repeated.
 
     Examples:
         >>> first_line(ValueError(" no such node\nTraceback of many lines"))
         'no such node'
+        >>> first_line(PermissionError(13, "Permission denied", "a.jpg"))
+        'permission denied'
     """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

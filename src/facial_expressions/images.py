@@ -29,7 +29,6 @@ from facial_expressions.errors import (
     ImageFormatError,
     ImageTooLargeError,
     first_line,
-    system_reason,
 )
 from facial_expressions.image_sources import ImageSource, plain_source
 from facial_expressions.limits import MAX_PIXELS
@@ -197,7 +196,7 @@ def _from_path(path: Path, max_pixels: int) -> NDArray[np.uint8]:
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
-        raise ImageError(f"{shown(path)}: cannot be read: {system_reason(error)}") from error
+        raise ImageError(f"{shown(path)}: cannot be read: {first_line(error)}") from error
 
 
 def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from typing import Final
 
-__all__ = ["counted", "no_formula", "one_line", "shown", "visible"]
+__all__ = ["counted", "no_formula", "one_line", "short_words", "shown", "visible"]
 
 _STEERING: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, DEL, C1
@@ -22,6 +22,7 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "\N{MINUS SIGN}", "@")
 _LINE_STARTS: Final = ("\t", "\n", "\r")
 _STANDARD_INPUT: Final = "-"
 _LONGEST: Final = 200
+_LONG_WORD: Final = re.compile(rf"\S{{{_LONGEST + 1},}}")
 
 
 def visible(text: str) -> str:
@@ -82,6 +83,19 @@ def shown(name: object) -> str:
     """
     text = str(name)
     return text if len(text) <= _LONGEST else f"{text[:120]}…{text[-79:]}"
+
+
+def short_words(text: str) -> str:
+    """Return a text in which no word is longer than ``shown`` lets a name be.
+
+    Args:
+        text: A message, which may repeat what was received.
+
+    Examples:
+        >>> len(short_words("no such file: " + "x" * 100_000))
+        214
+    """
+    return _LONG_WORD.sub(lambda found: shown(found[0]), text)
 
 
 def counted(number: int, noun: str) -> str:

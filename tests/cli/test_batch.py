@@ -198,7 +198,7 @@ def test_a_run_that_is_ended_leaves_whole_shards_no_process_and_can_go_on(
     assert ended.returncode == code
     if said:
         assert ended.stderr.splitlines()[-2:] == [
-            "to go on, run the same command with --resume",
+            "to continue, run the same command with --resume",
             said,
         ]
         assert "Traceback" not in ended.stderr

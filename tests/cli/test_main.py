@@ -120,6 +120,37 @@ def test_a_file_for_a_first_word_runs_predict(word: str) -> None:
     assert done.returncode == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["x" * 5000],
+        ["predict", "a.jpg", "--format", "x" * 5000],
+        ["predict", "a.jpg", "--" + "x" * 5000],
+        ["predict", "a.jpg", "--model", "x" * 5000],
+        ["models", "path", "x" * 5000],
+        ["data", "info", "x" * 5000],
+        ["evaluate", "compact", "--data", "x" * 5000],
+        ["train", "x" * 5000, "--data", "x", "--out", "x"],
+        ["compare", "x" * 5000, "y" * 5000],
+        ["batch", "x" * 5000, "rows"],
+        ["video", "x" * 5000 + ".mp4"],
+    ],
+    ids=lambda words: words[0][:9],
+)
+def test_no_error_repeats_a_long_value_or_a_number_of_the_system(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) in (1, 2, 3, 4)
+    said = capsys.readouterr().err
+    assert "x" * 201 not in said
+    assert "Errno" not in said
+    assert "Traceback" not in said
+
+
 def test_no_arguments_is_wrong_usage_and_shows_it() -> None:
     done = run()
     assert done.returncode == 2

@@ -21,8 +21,11 @@ from facial_expressions.inference import detectors
 from facial_expressions.inference.options import RecognizerOptions
 
 OPENERS = ("predict", "video", "batch", "serve", "evaluate")
-LACKING = {"evaluate": {"model", "labels", "min_confidence"}}
-"""The model is an argument, the labels are the truth's, and the threshold is the model's own."""
+LACKING = {
+    "evaluate": {"model", "labels", "min_confidence", "min_score", "largest", "crops"},
+    "video": {"crops"},
+}
+"""Of evaluate the model is an argument, the labels are the truth's, the rest has fixed values."""
 
 Import = Callable[[str], ModuleType]
 
@@ -135,6 +138,7 @@ def every_option(model: Path) -> list[str]:
     """Return words for every option there is, none of them its default."""
     words = ["--model", str(model), "--labels", "ferplus", "--tta", "--threads", "1"]
     words += ["--device", "auto", "--small-faces", "--min-confidence", "1"]
+    words += ["--min-score", "0.4", "--largest"]
     return [*words, "--max-pixels", "9999999", "--detector", "centerface"]
 
 
@@ -200,7 +204,7 @@ def test_options_for_whole_photos_need_detect(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(tiny_model), "--data", str(tmp_path), "--small-faces"]) == 2
-    assert "--small-faces needs --detect" in capsys.readouterr().err
+    assert "--small-faces: needs --detect" in capsys.readouterr().err
 
 
 def test_a_detector_is_one_file(

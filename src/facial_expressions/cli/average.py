@@ -18,15 +18,15 @@ def command(
     data: Annotated[Path, typer.Option(help="Data set that the runs were trained on.")],
     out: Annotated[Path, typer.Option(help="Folder to write; export reads it.")],
     ferplus: Annotated[
-        Path | None, typer.Option(help="FER+ votes, fer2013new.csv, for runs with a FER+ head.")
+        Path | None, typer.Option(help="FER+ votes (fer2013new.csv), for runs with a FER+ head.")
     ] = None,
     competition: CompetitionOption = None,
     allow_partial: PartialOption = False,
 ) -> None:
-    """Average the weights of runs of one network, for example of runs from the same weights.
+    """Average the weights of several runs of one network.
 
-    The statistics of normalisation layers are re-measured on training images. The folder holds
-    what export needs, and the SHA-256 of each run's weights.
+    The statistics of normalisation layers are re-measured on training images. The folder can be
+    exported, and records the SHA-256 of each run's weights.
     """
     from facial_expressions.cli.training_inputs import load_training_data
     from facial_expressions.errors import needs_extra

@@ -26,8 +26,8 @@ def command(  # noqa: PLR0913 - one argument per option
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A folder, a quoted glob, a list of paths (.txt, .csv, .jsonl), tar archives, or "
-            "an image.",
+            help="A folder, a quoted pattern, a list of paths (.txt, .csv, .jsonl), a .tar archive "
+            "or an image.",
         ),
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder for the shards.")],
@@ -38,28 +38,28 @@ def command(  # noqa: PLR0913 - one argument per option
     ] = "jsonl",
     shard_size: Annotated[int, typer.Option(min=1, help="Rows per shard.")] = 1000,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the batch in OUTPUT, if there is one.")
+        bool, typer.Option("--resume", help="Resume the batch in OUTPUT, if there is one.")
     ] = False,
     engine: Annotated[
         Literal["local", "ray"],
-        typer.Option(help="Processes of this machine, or Ray (needs the extra ray)."),
+        typer.Option(help="Processes on this machine, or Ray (needs the extra ray)."),
     ] = "local",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="How many; without it, one per core.")
+        int | None, typer.Option(min=1, help="Number of workers; default: one per core.")
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option(help="A Ray cluster's address; without it, Ray starts on this machine."),
+        typer.Option(help="Address of a Ray cluster; default: start Ray on this machine."),
     ] = None,
     options: RecognizerOptions,
 ) -> None:
     """Find faces and name their expressions in any number of images: one row per input.
 
-    Rows are those of predict --format json. The answer names what people would see in a face, not
-    what the person feels.
+    Rows have the format of predict --format json. The answer names what people would see in a face,
+    not what the person feels.
     """
     if address is not None and engine != "ray":
-        raise typer.BadParameter("is for --engine ray only.", param_hint="--address")
+        raise typer.BadParameter("needs --engine ray.", param_hint="--address")
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.distributed.batch import BatchOptions, WorkerOptions, run_batch
 
@@ -74,7 +74,7 @@ def command(  # noqa: PLR0913 - one argument per option
                 source, output, options=rows, workers=crew, resume=resume, on_progress=_show_on(bar)
             )
     except (KeyboardInterrupt, SystemExit):  # Ctrl-C; SIGTERM and SIGHUP
-        print("to go on, run the same command with --resume", file=sys.stderr)
+        print("to continue, run the same command with --resume", file=sys.stderr)
         raise
     _summarise(summary, output)
     if not summary.is_clean:

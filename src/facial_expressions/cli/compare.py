@@ -7,29 +7,31 @@ from typing import Annotated
 
 import typer
 
+from facial_expressions.plain_text import shown
+
 __all__ = ["command"]
 
 
 def command(
     reports: Annotated[
-        list[Path], typer.Argument(help="Two or more folders that 'evaluate --out' wrote.")
+        list[Path], typer.Argument(help="Two or more folders written by 'evaluate --out'.")
     ],
     out: Annotated[
         list[Path] | None,
-        typer.Option(help="File to write as well: .md or .html; may be given again."),
+        typer.Option(help="Also write the comparison (.md, .html); may be repeated."),
     ] = None,
 ) -> None:
-    """Set reports side by side; every two are compared image by image."""
+    """Compare reports side by side, and each pair image by image."""
     from facial_expressions.evaluation.comparison import read_report
     from facial_expressions.files import write_file
     from facial_expressions.pages.comparison_page import comparison_page, comparison_text
 
     if len(reports) < 2:
-        raise typer.BadParameter(f"give two reports or more; received {len(reports)}")
+        raise typer.BadParameter("give two reports or more.", param_hint="REPORTS")
     for path in out or []:
         if path.suffix not in (".md", ".html"):
             raise typer.BadParameter(
-                f"--out writes .md or .html; received {path.name}; choose one of these endings"
+                f"{shown(path.name)}: the name needs to end in .md or .html.", param_hint="--out"
             )
     stored = [read_report(path) for path in reports]
     print(comparison_text(stored), end="")

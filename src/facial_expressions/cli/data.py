@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Fetch FER-2013, say what a data set holds, audit it.", no_args_is_help=True)
+app = typer.Typer(help="Download FER-2013; describe and audit data sets.", no_args_is_help=True)
 
 DataPath = Annotated[
     Path,
@@ -24,12 +24,10 @@ DataPath = Annotated[
         metavar="DATA", help="FER-2013 as csv, zip, tar.gz or folder, or any class folders."
     ),
 ]
-FormatOption = Annotated[
-    Literal["text", "json"], typer.Option("--format", help="How the answer is written.")
-]
+FormatOption = Annotated[Literal["text", "json"], typer.Option("--format", help="Output format.")]
 ProtocolOption = Annotated[
     str | None,
-    typer.Option(help="competition, kaggle or folder; without it, what fits the data set."),
+    typer.Option(help="competition, kaggle or folder; default: the one that fits the data set."),
 ]
 
 
@@ -40,7 +38,7 @@ def info(
     output: FormatOption = "text",
     allow_partial: PartialOption = False,
 ) -> None:
-    """Say what a data set holds: splits, classes, counts, digest."""
+    """Describe a data set: splits, classes, counts, digest."""
     dataset = _load(path, protocol, allow_partial=allow_partial)
     if output == "json":
         print(json.dumps(_info(dataset)))
@@ -55,7 +53,7 @@ def audit(
     path: DataPath,
     protocol: ProtocolOption = None,
     ferplus: Annotated[
-        Path | None, typer.Option(help="fer2013new.csv: compare the labels with FER+ votes.")
+        Path | None, typer.Option(help="FER+ votes (fer2013new.csv) to compare the labels with.")
     ] = None,
     competition: CompetitionOption = None,
     output: FormatOption = "text",
@@ -64,7 +62,7 @@ def audit(
     ] = None,
     allow_partial: PartialOption = False,
 ) -> None:
-    """Find duplicates, leaks between splits, blank images, imbalance and doubtful labels."""
+    """Find duplicates, leaks between splits, blank images, class imbalance, doubtful labels."""
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data.audit import audit_dataset
     from facial_expressions.data.ferplus import ferplus_votes
@@ -72,7 +70,7 @@ def audit(
     dataset = _load(path, protocol, allow_partial=allow_partial)
     votes = None
     if ferplus is not None:
-        with progress_bar(f"finding the votes of {ferplus.name}"):
+        with progress_bar(f"matching {ferplus.name}"):
             votes = ferplus_votes(dataset, ferplus, competition=competition)
     report = audit_dataset(dataset, votes=votes)
     print(json.dumps(report.to_dict()) if output == "json" else report.to_text())
@@ -84,7 +82,7 @@ def audit(
 
 @app.command(epilog="Example: facial-expressions data fetch")
 def fetch() -> None:
-    """Download FER-2013 from Kaggle (needs the extra 'fetch' and a network); print its folder."""
+    """Download FER-2013 from Kaggle and print its folder; needs the extra fetch."""
     from facial_expressions.data.fetch import fetch_fer2013
 
     print(fetch_fer2013())
@@ -107,7 +105,7 @@ def _write_audit(report: AuditReport, dataset: Dataset, folder: Path) -> None:
     write_file(folder / "audit.txt", report.to_text() + "\n")
     with atomic_write(folder / "audit.png") as file:
         draw_audit(report, dataset).save(file, "PNG")
-    typer.echo(f"audit written to {folder}", err=True)
+    typer.echo(f"wrote {folder}", err=True)
 
 
 def _has_unreadable(dataset: Dataset) -> bool:

@@ -65,7 +65,9 @@ class _Source:
 )
 def command(  # noqa: PLR0913 - one argument per option
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A shipped model's name, or an .onnx file.")],
+    model: Annotated[
+        str, typer.Argument(help="Name of a shipped model, or path of an .onnx file.")
+    ],
     *,
     data: Annotated[
         Path,
@@ -73,56 +75,58 @@ def command(  # noqa: PLR0913 - one argument per option
             help="FER-2013 as csv, zip, tar.gz or folder, or any folder of class folders."
         ),
     ],
-    split: Annotated[SplitName, typer.Option(help="Part to measure.")] = SplitName.TEST,
+    split: Annotated[SplitName, typer.Option(help="Split to measure.")] = SplitName.TEST,
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="competition, kaggle or folder; without it competition for the competition file "
-            "and kaggle for FER-2013 in folders (test: all 7,178 images)."
+            help="competition, kaggle or folder. Default: competition for the competition file, "
+            "kaggle for FER-2013 in folders (test: all 7,178 images)."
         ),
     ] = None,
     labels: Annotated[
         LabelsName,
-        typer.Option(help="Whose labels are the truth; ferplus and people need --ferplus."),
+        typer.Option(help="Ground truth; ferplus and people need --ferplus."),
     ] = LabelsName.FER2013,
     head: Annotated[
         str | None,
         typer.Option(
-            help="Head that answers; without it the file's default, or on FER-2013 the one named "
-            "as the labels."
+            help="Head of the model to measure. Default: on FER-2013 the one named like the "
+            "labels, else the model's default."
         ),
     ] = None,
-    ferplus: Annotated[Path | None, typer.Option(help="FER+ votes, fer2013new.csv.")] = None,
+    ferplus: Annotated[Path | None, typer.Option(help="FER+ votes (fer2013new.csv).")] = None,
     competition: Annotated[
         Path | None,
-        typer.Option(help="The competition file; FER+ needs it when DATA is the Kaggle layout."),
+        typer.Option(help="Competition file; FER+ needs it when DATA has the Kaggle layout."),
     ] = None,
     detect: Annotated[
         bool,
-        typer.Option("--detect", help="DATA holds whole photos: measure each one's largest face."),
+        typer.Option("--detect", help="DATA holds whole photos: measure the largest face of each."),
     ] = False,
     options: RecognizerOptions,
     robustness: Annotated[
         bool,
         typer.Option(
             "--robustness",
-            help="Also measure images with jittered boxes, low light, blur, JPEG and others: "
-            "eleven kinds, five severities each, so 55 times the work.",
+            help="Also measure eleven kinds of degraded images (low light, blur, JPEG, jittered "
+            "boxes, ...) at five severities each; takes 55 times as long.",
         ),
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for report.json, .md, .html, the images and predictions.csv."),
+        typer.Option(
+            help="Folder for the report (.json, .md, .html), its images and predictions.csv."
+        ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Crops per run of the network.")] = 256,
+    batch_size: Annotated[int, typer.Option(min=1, help="Crops per batch.")] = 256,
     seed: Annotated[
-        int, typer.Option(help="Seed of the validation split, samples and corruptions.")
+        int, typer.Option(help="Random seed of the validation split, samples and corruptions.")
     ] = 0,
     allow_partial: Annotated[
-        bool, typer.Option("--allow-partial", help="Accept FER-2013 with images missing.")
+        bool, typer.Option("--allow-partial", help="Accept FER-2013 with missing images.")
     ] = False,
 ) -> None:
-    """Measure a model: accuracy, classes, confusion, calibration, subsets, robustness."""
+    """Measure a model on a data set: accuracy, confusion, calibration, robustness."""
     from facial_expressions.evaluation.report import EvaluationSettings
 
     if out is not None:
@@ -133,7 +137,8 @@ def command(  # noqa: PLR0913 - one argument per option
     if detect:
         if robustness or protocol is not None or labels is not LabelsName.FER2013:
             raise typer.BadParameter(
-                "--detect goes without --robustness, --protocol and --labels ferplus or people"
+                "cannot be combined with --robustness, --protocol, or --labels ferplus or people.",
+                param_hint="--detect",
             )
         _evaluate_photos(options, data, split, out=out, command_line=_command_line(context))
         return
@@ -200,7 +205,7 @@ def _check_labels(classifier: ExpressionClassifier, source: _Source) -> None:
     if source.labels is LabelsName.FER2013:
         return
     if source.ferplus is None:
-        raise typer.BadParameter(f"--labels {name} needs --ferplus fer2013new.csv")
+        raise typer.BadParameter(f"{name} needs --ferplus.", param_hint="--labels")
     needed, received = list(LABEL_SETS[name]), list(classifier.labels)
     if set(needed) != set(received):
         raise DatasetError(
@@ -245,7 +250,7 @@ def _refuse_photo_options(options: RecognizerOptions) -> None:
     usual = RecognizerOptions()
     for name in ("small_faces", "max_pixels", "detector"):
         if getattr(options, name) != getattr(usual, name):
-            raise typer.BadParameter(f"--{name.replace('_', '-')} needs --detect")
+            raise typer.BadParameter("needs --detect.", param_hint=f"--{name.replace('_', '-')}")
 
 
 def _evaluate_photos(

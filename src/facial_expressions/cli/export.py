@@ -23,25 +23,25 @@ def command(
     run: Annotated[
         str,
         typer.Argument(
-            help="Folder of a finished run; with --int8 or --people also a model or its file."
+            help="Folder of a finished run; with --int8 or --people also a model's name or file."
         ),
     ],
     *,
-    out: Annotated[Path, typer.Option(help="The model file to write, ending in .onnx.")],
+    out: Annotated[Path, typer.Option(help="Model file (.onnx) to write.")],
     half: Annotated[
         bool, typer.Option("--half", help="Store weights in 16 bits: half the size, same speed.")
     ] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Compute in 8 bits; needs --data.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Quantise to 8 bits; needs --data.")] = False,
     people: Annotated[
         bool,
         typer.Option(
             "--people",
-            help="Add the head that answers as most people would; needs --data and --ferplus.",
+            help="Add a head that answers as most people would; needs --data and --ferplus.",
         ),
     ] = False,
     data: Annotated[
         Path | None,
-        typer.Option(help="The data set that the run was trained on, for --int8 and --people."),
+        typer.Option(help="Data set the run was trained on, for --int8 and --people."),
     ] = None,
     ferplus: Annotated[
         Path | None, typer.Option(help="FER+ votes, fer2013new.csv, for --int8 and --people.")

@@ -29,6 +29,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from facial_expressions.cli.stop_signals import explain_stop, stop_in_order
 from facial_expressions.cli.streams import harmless_streams
@@ -43,6 +44,7 @@ from facial_expressions.errors import (
     StorageError,
 )
 from facial_expressions.files import reason_of
+from facial_expressions.plain_text import short_words
 
 __all__ = ["VERBS", "build_app", "main"]
 
@@ -142,6 +144,15 @@ def build_app() -> typer.Typer:
 class _Verbs(TyperGroup):
     """The verbs, and ``predict`` for a first word that is no verb but a file or an address."""
 
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer's own
+        """Run a verb; a message on wrong usage repeats no long value whole."""
+        try:
+            return super().invoke(ctx)
+        except TyperException as error:
+            if isinstance(message := vars(error).get("message"), str):
+                vars(error)["message"] = short_words(message)
+            raise
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - Typer's own
         """Find the verb of some words."""
         word = args[0]
@@ -199,7 +210,7 @@ def _in_words(error: OSError) -> str:
 
 def _explain(error: Exception | str, code: int) -> int:
     text = " ".join(str(error).split()) or type(error).__name__
-    print(f"{PROGRAM}: {text}", file=sys.stderr)
+    print(f"{PROGRAM}: {short_words(text)}", file=sys.stderr)
     return code
 
 

@@ -19,10 +19,10 @@ __all__ = ["CompetitionOption", "PartialOption", "takes_recognizer_options"]
 
 CompetitionOption = Annotated[
     Path | None,
-    typer.Option(help="The competition file; FER+ needs it when DATA is the Kaggle layout."),
+    typer.Option(help="Competition file; FER+ needs it when DATA has the Kaggle layout."),
 ]
 PartialOption = Annotated[
-    bool, typer.Option("--allow-partial", help="Accept FER-2013 with images missing.")
+    bool, typer.Option("--allow-partial", help="Accept FER-2013 with missing images.")
 ]
 
 _PLAIN: Final = {bool, int, float, str, NoneType}

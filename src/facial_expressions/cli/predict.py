@@ -65,7 +65,7 @@ def command(
     ] = False,
     options: RecognizerOptions,
 ) -> None:
-    """Find faces and name their expressions, in images and in folders of images.
+    """Find faces in images and folders, and name their expressions.
 
     The answer names what people would see in a face, not what the person feels.
     """

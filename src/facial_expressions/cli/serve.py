@@ -61,7 +61,7 @@ def command(  # noqa: PLR0913 - one argument per option
     max_upload_mb: Annotated[int, typer.Option(min=1, help="Largest request in MiB.")] = 10,
     options: RecognizerOptions,
 ) -> None:
-    """Serve the HTTP API and a web page for photos and the camera.
+    """Serve the HTTP API and a web page for photos, videos and the camera.
 
     Answers name what people would see in a face, not what the person feels. Nothing is stored and
     nothing leaves the machine. Not for use at work or in education (EU AI Act, Art. 5(1)(f)).
@@ -110,6 +110,6 @@ def _open_page(url: str) -> None:
 def _warn(host: str) -> None:
     print(
         f"warning: everyone who reaches {host} can use this server; it has no passwords and no "
-        "encryption. People who are shown to it must be told. Put a proxy with TLS before it.",
+        "encryption. Tell the people it sees, and put a proxy with TLS in front of it.",
         file=sys.stderr,
     )

@@ -18,15 +18,19 @@ __all__ = ["command"]
 
 
 def command(  # noqa: PLR0913 - one argument an option
-    recipe: Annotated[Path, typer.Argument(help="A TOML recipe, for example recipes/seed.toml.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="Recipe (.toml), such as recipes/standardized-cnn.toml.")
+    ],
     *,
     data: Annotated[
         Path, typer.Option(help="FER-2013 as csv, zip, tar.gz or folder, or class folders.")
     ],
-    out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run goes on there.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the run; an unfinished run there is resumed.")
+    ],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="section.key=value over the recipe; may be repeated."),
+        typer.Option("--set", help="Override the recipe: section.key=value; may be repeated."),
     ] = None,
     ferplus: Annotated[
         Path | None,
@@ -37,33 +41,32 @@ def command(  # noqa: PLR0913 - one argument an option
         str | None,
         typer.Option(
             "--from",
-            help="Whose weights are the first ones: folder of a finished run, a model file, or "
-            "the name of a shipped model.",
+            help="Initial weights: folder of a finished run, a model file, or the name of a "
+            "shipped model.",
         ),
     ] = None,
     teacher: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of a finished run, a model file, or the name of a shipped model, to learn "
-            "from (distillation.weight); may be repeated."
+            help="Teacher for distillation: folder of a finished run, a model file, or the name of "
+            "a shipped model; may be repeated."
         ),
     ] = None,
     tensorboard: Annotated[
-        Path | None, typer.Option(help="Folder for TensorBoard's event files.")
+        Path | None, typer.Option(help="Folder for TensorBoard event files.")
     ] = None,
     deterministic: Annotated[
         bool,
         typer.Option(
-            "--deterministic", help="The same bits at every run on this machine; may be slower."
+            "--deterministic", help="Reproduce a run bit for bit on this machine; may be slower."
         ),
     ] = False,
     allow_partial: PartialOption = False,
 ) -> None:
-    """Train one network, or go on with a run that was stopped.
+    """Train a network, or resume a run that was stopped.
 
-    Ctrl-C, a kill or a power cut loses at most the epoch under way: the same command resumes.
-    The Keras backend is chosen by the environment variable KERAS_BACKEND: tensorflow (default),
-    torch or jax.
+    Ctrl-C, a kill or a power cut loses at most the current epoch; the same command resumes. The
+    environment variable KERAS_BACKEND selects the backend: tensorflow (default), torch or jax.
     """
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.cli.training_inputs import load_training_data

@@ -24,7 +24,7 @@ __all__ = ["command"]
 _AUTO: Final = "auto"
 
 
-@takes_recognizer_options()
+@takes_recognizer_options(without=("crops",))
 def command(  # noqa: PLR0913 - one argument per option
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A video file, or webcam, webcam:1, ...")

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Self
 
-from facial_expressions.errors import DatasetError
+from facial_expressions.errors import DatasetError, first_line
 
 __all__ = ["FileTree", "is_tar", "is_zip", "open_csv", "open_tree", "walk_files"]
 
@@ -311,5 +311,6 @@ def _damage_named(path: Path) -> Iterator[None]:
         if not isinstance(error, _DAMAGED) and error.errno not in (None, errno.EINVAL):
             raise  # no permission, for example; a place before the file's beginning is damage
         raise DatasetError(
-            f"archive {path.name} is damaged or cut short; received: {error}; get the file again"
+            f"archive {path.name} is damaged or cut short; received: {first_line(error)}; "
+            "get the file again"
         ) from error

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from facial_expressions.errors import BatchError, system_reason
+from facial_expressions.errors import BatchError, first_line
 from facial_expressions.images import IMAGE_SUFFIXES
 from facial_expressions.plain_text import shown
 from facial_expressions.results import Status
@@ -298,4 +298,4 @@ def _kind_of(entry: os.DirEntry[str] | Path) -> str:
 
 def _unreadable(what: str, path: str, error: OSError) -> str:
     kind = "permission" if isinstance(error, PermissionError) else "reading"
-    return f"{kind}: the {what} {shown(path)} cannot be read: {system_reason(error)}"
+    return f"{kind}: the {what} {shown(path)} cannot be read: {first_line(error)}"

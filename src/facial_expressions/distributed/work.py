@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.errors import system_reason
+from facial_expressions.errors import first_line
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.plain_text import shown
 from facial_expressions.results import ImageResult, Status
@@ -124,7 +124,7 @@ def _read(one: BatchInput, root: Path) -> Path | bytes | ImageResult:
         return ImageResult(one.source, "failed", error=reason)
     except (OSError, ValueError) as error:
         if one.archive:
-            reason = f"{shown(path)}: the archive cannot be read: {system_reason(error)}"
+            reason = f"{shown(path)}: the archive cannot be read: {first_line(error)}"
             return ImageResult(one.source, "failed", error=reason)
     return path  # whatever else is wrong with it, the recognizer says so
 

@@ -15,7 +15,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
-from facial_expressions.errors import DatasetError
+from facial_expressions.errors import DatasetError, first_line
 from facial_expressions.evaluation.metrics import (
     McNemarResult,
     holm_adjusted,
@@ -85,7 +85,8 @@ def read_report(path: Path) -> StoredReport:
         missing = [key for key in (*FIGURES, "n", "split_digest") if key not in figures]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
-            f"{path} holds no report; received: {error}; give a folder that 'evaluate --out' wrote"
+            f"{path} holds no report: {first_line(error)}. Give a folder written by "
+            "'evaluate --out'"
         ) from error
     if missing:
         raise DatasetError(

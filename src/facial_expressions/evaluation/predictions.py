@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.errors import DatasetError, ModelError
+from facial_expressions.errors import DatasetError, ModelError, first_line
 from facial_expressions.files import write_file
 from facial_expressions.inference.contracts import Classifier
 from facial_expressions.labels import LabelSet
@@ -217,7 +217,7 @@ def read_predictions(path: Path) -> Predictions:
         )
     except (OSError, ValueError, IndexError) as error:
         raise DatasetError(
-            f"{path} is not a predictions file of 'evaluate --out'; received: {error}; "
+            f"{path} is not a predictions file of 'evaluate --out'; received: {first_line(error)}; "
             "run 'facial-expressions evaluate' again with --out"
         ) from error
 

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from facial_expressions.errors import ModelError, suggest
+from facial_expressions.errors import ModelError, first_line, suggest
 from facial_expressions.inference.options import DEFAULT
 
 __all__ = ["DEFAULT", "MeasuredFigures", "ReleasedModel", "list_models", "resolve"]
@@ -135,7 +135,7 @@ def _read_index(folder: Path) -> tuple[ReleasedModel, ...]:
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"the package's list of models cannot be read; received {path.name}: {error!r}; "
-            "install the package again"
+            f"the package's list of models cannot be read: {path.name}: {first_line(error)}. "
+            "Install the package again"
         ) from error
     return tuple(sorted(models, key=lambda model: (not model.is_default, model.name)))

@@ -265,7 +265,8 @@ def _read(path: Path) -> bytes:
         if isinstance(error, ModelError):
             raise
         raise ModelError(
-            f"the model file cannot be read; received {str(path)!r}: {error}; check its permissions"
+            f"the model file cannot be read; received {str(path)!r}: {first_line(error)}; check "
+            "its permissions"
         ) from error
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from facial_expressions.errors import DatasetError
+from facial_expressions.errors import DatasetError, first_line
 from facial_expressions.pages.drawing import (
     ACCENT,
     MUTED,
@@ -49,7 +49,8 @@ def read_history(path: Path) -> History:
         history = {name: [float(row[name] or "nan") for row in rows] for name in (rows or [{}])[0]}
     except (OSError, ValueError, TypeError) as error:
         raise DatasetError(
-            f"history {path} cannot be read; received: {error}; give the history.csv of a run"
+            f"history {path} cannot be read; received: {first_line(error)}; "
+            "give the history.csv of a run"
         ) from error
     if not set(_NEEDED) <= set(history):
         raise DatasetError(

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from facial_expressions.errors import RecipeError
+from facial_expressions.errors import RecipeError, first_line
 from facial_expressions.training.recipe_sections import (
     AugmentationRecipe,
     DataRecipe,
@@ -69,7 +69,7 @@ class Recipe:
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"recipe {path} cannot be read: {error}; give a TOML file") from error
+            raise RecipeError(f"{path}: cannot be read: {first_line(error)}") from error
         return cls.parse(text, overrides, source=str(path))
 
     @classmethod

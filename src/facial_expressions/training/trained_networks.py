@@ -20,7 +20,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from facial_expressions.errors import ModelError
+from facial_expressions.errors import ModelError, first_line
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.runtime import file_sha256
 from facial_expressions.labels import LabelSet
@@ -93,7 +93,7 @@ class FinishedRun:
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
                 f"weights {self.folder.weights} cannot be read into {self.architecture!r}; "
-                f"received: {error}; train the run again"
+                f"received: {first_line(error)}; train the run again"
             ) from error
         return model
 
@@ -122,7 +122,7 @@ def read_finished_run(path: str | Path) -> FinishedRun:
         digest = str(facts["digest"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{folder.dataset} is damaged; received: {error!r}; train the run again"
+            f"{folder.dataset} is damaged; received: {first_line(error)}; train the run again"
         ) from error
     with folder.weights.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
