@@ -142,7 +142,7 @@ def three_shots(face: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
     coarse = [random.integers(40, 200, (8, width, 3)).astype(np.uint8) for width in (12, 24, 12)]
     first, wide, last = (part.repeat(30, axis=0).repeat(30, axis=1) for part in coarse)
     first[70:160, 60:140] = last[70:160, 60:140] = face
-    wide[70:160, 200:280] = wide[100:190, 330:410] = mirrored
+    wide[70:160, 110:190] = wide[100:190, 250:330] = mirrored
     shown = [first] * 12 + [wide[:, x : x + 360] for x in range(0, 96, 8)] + [last] * 12
     shown[5] = np.full_like(first, 255)
     path = tmp_path_factory.mktemp("shots") / "shots.mp4"
