@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     first.save(
         path, save_all=True, append_images=others, duration=round(1000 * FRAME_S), loop=0,
-        quality=50, method=4,
+        quality=50, method=2,
     )  # fmt: skip
     print(f"{path}: {N_FRAMES} frames")
     return 0

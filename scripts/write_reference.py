@@ -1,6 +1,7 @@
 """Write the command line's page, the server's page and the badges from what each says of itself.
 
-These are ``docs/cli.md``, ``docs/http.md`` and ``docs/assets/badge-*.svg``.
+These are ``docs/cli.md``, ``docs/http.md`` and ``docs/assets/badge-*.svg``, and the programs of
+``examples/`` in ``docs/how-to/recipes.md``.
 
 Example:
     python -m scripts.write_reference
@@ -24,7 +25,7 @@ from facial_expressions.cli.main import build_app
 from facial_expressions.cli.main import main as run
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.server.app import create_app
-from scripts.pages import ROOT, markdown_table, write_or_check
+from scripts.pages import ROOT, fill_blocks, markdown_table, write_or_check
 
 WIDTH: Final = "88"
 
@@ -51,11 +52,19 @@ behind the status codes: [how to serve](how-to/serve.md).
 
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or with ``--check`` say whether they are as the program has them."""
+    recipes = ROOT / "docs" / "how-to" / "recipes.md"
     pages = {
+        recipes: fill_blocks(recipes.read_text(encoding="utf-8"), "example", program),
         ROOT / "docs" / "cli.md": command_line_page(),
         ROOT / "docs" / "http.md": http_page(create_app(load_recognizer()).openapi()),
     } | badges(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")))
     return write_or_check(pages, arguments, task="reference")
+
+
+def program(name: str, _: list[str]) -> list[str]:
+    """Return a program of ``examples/`` as a block of Markdown."""
+    text = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8")
+    return ["```py", *text.splitlines(), "```"]
 
 
 def badges(settings: dict[str, Any]) -> dict[Path, str]:
