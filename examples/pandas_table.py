@@ -9,23 +9,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 import facial_expressions as fx
 
 FOLDER = Path(__file__).parent
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the share of each expression and the mean confidence; return the exit code."""
-    images = sorted(Path(arguments[0] if arguments else FOLDER).rglob("*.jpg"))
-    rows = [
-        {"image": result.source, "expression": face.expression, "confidence": face.confidence}
-        | dict(face.probabilities)
-        for result in fx.load_recognizer().recognize_rows(images)
-        for face in result.faces
-    ]
-    table = pd.DataFrame(rows)
+    """Print how many faces show each expression, and the mean confidence; return the exit code."""
+    results = fx.recognize_folder(arguments[0] if arguments else FOLDER)
+    table = fx.to_dataframe(results)  # a row per face, and one per image without a face
     print(table.groupby("expression")["confidence"].agg(["count", "mean"]).round(2))
     return 0
 
