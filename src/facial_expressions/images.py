@@ -9,7 +9,6 @@ an error, never half grey.
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import re
@@ -26,10 +25,10 @@ from PIL import Image
 
 from facial_expressions.errors import (
     ImageError,
-    ImageFormatError,
     ImageTooLargeError,
     first_line,
 )
+from facial_expressions.image_formats import open_image, sniff
 from facial_expressions.image_sources import ImageSource, plain_source
 from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.plain_text import shown
@@ -45,13 +44,12 @@ MAX_SIDE: Final = 16_384
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".mpo"}
-    | {".heic", ".heif", ".avif", ".jxl", ".jp2", ".tif", ".tiff"}
+    | {".avif", ".tif", ".tiff"}
+    | {".heic", ".heif", ".jxl", ".jp2"}
 )
-"""Endings by which a folder's images are told from its other files. The second row are formats
-that are refused: images are not left out in silence."""
+"""Endings by which a folder's images are told from its other files. The last row are formats that
+are refused: images are not left out in silence."""
 
-_PLUGINS: Final = {"JPEG": "Jpeg", "PNG": "Png", "WEBP": "WebP", "BMP": "Bmp", "GIF": "Gif"}
-_ACCEPTED: Final = "JPEG, PNG, WebP, BMP and GIF"
 _HEAD_BYTES: Final = 64
 _STRIP_ROWS: Final = 256
 
@@ -61,25 +59,6 @@ _DECODER_ERRORS: Final = (
     RuntimeError, Warning, Image.DecompressionBombError,
 )  # fmt: skip
 """What Pillow raises on damaged input, by its own tests and ours."""
-
-_REFUSED: Final = (
-    (b"\xff\x0a", "JPEG XL"), (b"\x00\x00\x00\x0cJXL ", "JPEG XL"), (b"8BPS", "Photoshop"),
-    (b"II*\x00", "TIFF or camera raw"), (b"MM\x00*", "TIFF or camera raw"), (b"%PDF", "PDF"),
-    (b"%!PS", "PostScript"), (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"), (b"<svg", "SVG"),
-    (b"<?xml", "SVG or other XML"), (b"PK\x03\x04", "ZIP"), (b"\x00\x00\x01\x00", "ICO"),
-)  # fmt: skip
-_HEIF_BRANDS: Final = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC"}
-_STILL_BRANDS: Final = {
-    *_HEIF_BRANDS,
-    b"mif1",
-    b"msf1",
-    b"hevc",
-    b"hevx",
-    b"heim",
-    b"heis",
-    b"crx ",
-}
-"""What an ``ftyp`` box calls an image; any other brand is a video."""
 
 _SIDES: Final = (
     f"No side may have more than {MAX_SIDE:,} pixels, which bounds memory; the limit on all pixels "
@@ -202,7 +181,7 @@ def _from_path(path: Path, max_pixels: int) -> NDArray[np.uint8]:
 def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]:
     head = file.read(_HEAD_BYTES)
     file.seek(0)
-    kind = _sniff(head, name)
+    kind = sniff(head, name)
     if kind == "WEBP":  # its decoder allocates the canvas as soon as it is opened
         _check_size(_webp_size(head, name), name, max_pixels)
     try:
@@ -210,7 +189,7 @@ def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]
             _check_size(struct.unpack("<HH", head[6:10]), name, max_pixels)
         if kind == "PNG":
             file = without_long_notes(file)
-        with _open(kind, file) as image:
+        with open_image(kind, file, name) as image:
             _check_size(image.size, name, max_pixels)
             if kind == "PNG":
                 position = file.tell()
@@ -221,54 +200,6 @@ def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]
         if isinstance(error, ImageError):
             raise
         raise _damaged(name, error) from error
-
-
-def _sniff(head: bytes, name: str) -> str:
-    """Tell the format by the file's first bytes."""
-    if not head:
-        raise ImageError(f"the image is empty; received {name} with 0 bytes; copy the file again")
-    if head.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "WEBP"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if head.startswith(b"BM"):
-        return "BMP"
-    if _is_video(head):
-        raise ImageFormatError(
-            f"{shown(name)}: a video, not an image. Read it with 'facial-expressions video' or "
-            "analyze_video"
-        )
-    found = next((label for magic, label in _REFUSED if head.startswith(magic)), "")
-    if head[4:8] == b"ftyp":
-        found = _HEIF_BRANDS.get(head[8:12], "HEIF")
-    what = f"a file of format {found}" if found else "no image"
-    raise ImageFormatError(
-        f"only {_ACCEPTED} are read; received {name}, {what}; convert it to JPEG or PNG first"
-    )
-
-
-def _is_video(head: bytes) -> bool:
-    """Tell the containers of videos by a file's first bytes: MP4, Matroska, AVI, MPEG, FLV."""
-    if head[4:8] == b"ftyp":
-        return head[8:12] not in _STILL_BRANDS
-    return head.startswith((b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"FLV\1")) or (
-        head.startswith(b"RIFF") and head[8:12] == b"AVI "
-    )
-
-
-def _open(kind: str, file: IO[bytes]) -> Image.Image:
-    """Open a file with the one plug-in that its first bytes ask for; reads no pixels.
-
-    ``Image.open`` is not used: its limits are process-wide settings and warnings, ours are
-    arguments; and it would look for the further images of a phone's JPEG (MPO).
-    """
-    plugin = importlib.import_module(f"PIL.{_PLUGINS[kind]}ImagePlugin")
-    opened: Image.Image = getattr(plugin, f"{_PLUGINS[kind]}ImageFile")(file)
-    return opened
 
 
 def _webp_size(head: bytes, name: str) -> tuple[int, int]:

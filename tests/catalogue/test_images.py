@@ -81,14 +81,18 @@ REFUSED: Final = {
                        "format"),
     "I16-svg-entity": (b"<?xml version='1.0'?><!DOCTYPE s [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>"
                        b"<svg>&x;</svg>", "format"),
-    "I17-tiff": (encode(photo(), "TIFF"), "format"),
+    "I17-tiff-cut": (encode(photo(), "TIFF", compression="tiff_lzw")[:-40], "damaged"),
+    "I17-tiff-bomb": (encode(Image.new("1", (15_000, 15_000)), "TIFF", compression="group4"),
+                      "large"),
+    "I17-tiff-preview": (encode(photo(), "TIFF", tiffinfo={254: 1}), "format"),
     "I17-psd": (b"8BPS\0\x01" + bytes(60), "format"),
     "I17-icns": (encode(photo(32, 32), "ICNS"), "format"),
     "I17-fits": (b"SIMPLE  =                    T" + bytes(99), "format"),
     "I17-dds": (encode(photo(32, 32), "DDS"), "format"),
     "I17-sgi": (encode(photo(), "SGI"), "format"),
     "I18-heic": (HEVC % b"heic", "format"),
-    "I18-avif": (HEVC % b"avif", "format"),
+    "I18-avif-stub": (HEVC % b"avif", "damaged"),
+    "I18-avif-cut": (encode(photo(), "AVIF")[:-40], "damaged"),
     "I18-jpeg-xl": (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(60), "format"),
     "I18-jpeg-xl-bare": (b"\xff\x0a" + bytes(60), "format"),
     "I18-camera-raw": (b"II*\0\x10\0\0\0CR\x02\0" + bytes(60), "format"),
@@ -102,6 +106,9 @@ READ: Final = {
     "I15-gif-and-script": gif(3, 3, tail=b";<script>alert(1)</script>"),
     "I15-jpeg-and-zip": encode(photo(), "JPEG") + b"PK\x03\x04" + bytes(200),
     "I15-jpeg-and-php": encode(photo(), "JPEG", comment=b"<?php system($_GET[0]); ?>"),
+    "I17-tiff": encode(photo(), "TIFF", save_all=True, append_images=[photo(8, 8)]),
+    "I17-tiff-jpeg": encode(photo(), "TIFF", compression="jpeg"),
+    "I18-avif": encode(photo(), "AVIF"),
     "I19-mpo": encode(photo(), "MPO", save_all=True, append_images=[photo(8, 8)]),
     "I20-cmyk": encode(photo().convert("CMYK"), "JPEG"),
     "I25-ten-thousand-frames": gif(4, 4, n_frames=10_000),
@@ -251,7 +258,7 @@ def test_i32_the_same_content_under_two_names_has_two_equal_rows(
 
 
 def test_i18_the_refusal_says_what_it_is_and_to_convert_it() -> None:
-    with pytest.raises(ImageFormatError, match="format HEIC; convert it to JPEG or PNG"):
+    with pytest.raises(ImageFormatError, match=r"format not supported \(HEIC\)\. Supported: JPEG"):
         load_image(HEVC % b"heic")
 
 

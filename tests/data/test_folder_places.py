@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facial_expressions.data.load import load_dataset
 from facial_expressions.errors import DatasetError
@@ -141,6 +143,17 @@ def test_raf_db_is_known_by_its_numbers_and_file_names(tmp_path: Path) -> None:
         1: "surprise", 2: "fear", 3: "disgust", 4: "happy", 5: "sad", 6: "angry", 7: "neutral",
     }  # fmt: skip
     assert "taken as RAF-DB's, 1 surprise" in dataset.left_out[0]
+
+
+def test_class_folders_of_tiff_are_read(tmp_path: Path) -> None:
+    inside = {}
+    for name in PAIR:
+        stream = io.BytesIO()
+        Image.fromarray(draw_face("sad", 1)).save(stream, "TIFF")
+        inside[name.replace(".jpg", ".tiff")] = stream.getvalue()
+    dataset = load_dataset(write_folder(tmp_path / "set", inside), cache=False)
+    assert np.array_equal(dataset.test.images[0], draw_face("sad", 1))
+    assert dataset.left_out == ()
 
 
 def test_other_numbered_folders_are_no_expressions(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ TOO_LARGE: Final = 3
 HAS_CPU_LIMIT: Final = importlib.util.find_spec("resource") is not None
 """Whether the system ends a process that has used its processor time."""
 
-_PLUGINS: Final = ("Bmp", "Gif", "Jpeg", "Png", "WebP")
+_PLUGINS: Final = ("Avif", "Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP")
 _PAGE_BYTES: Final = 4096
 
 

@@ -59,7 +59,7 @@ _STOP_S: Final = 5.0
 _REFUSALS: Final = {
     DAMAGED: (422, "damaged_image", "The image is empty, damaged or cut short."),
     OTHER_FORMAT: (
-        415, "unsupported_format", "Only JPEG, PNG, WebP, BMP and GIF images are read."
+        415, "unsupported_format", "Only JPEG, PNG, WebP, BMP, GIF, TIFF and AVIF images are read."
     ),
     TOO_LARGE: (
         413, "too_many_pixels", "The image is too large; allowed are {megapixels:g} megapixels "
