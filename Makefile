@@ -77,7 +77,7 @@ audit: $(BIN)/python  ## Compare the locked packages with known advisories (need
 docs: $(VENV)/dev.stamp  ## Build the documentation into site/; a broken link fails
 	REPOSITORY_URL="$(REPOSITORY)" $(BIN)/python -m zensical build --strict --clean
 
-reference: $(VENV)/dev.stamp  ## Write docs/cli.md and docs/http.md anew from the program itself
+reference: $(VENV)/dev.stamp  ## Generate docs/cli.md, docs/http.md, badges and recipes from the program
 	$(BIN)/python -m scripts.write_reference
 
 figures: $(VENV)/dev.stamp  ## Fill the measured figures into README, model card, index and pages of speed
@@ -91,7 +91,7 @@ format: $(VENV)/dev.stamp  ## Format the code and mend what ruff can mend
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-emit-index-url --custom-compile-command "make lock" --group build pyproject.toml
 
-lock:  ## Resolve the lock files anew (needs uv)
+lock:  ## Resolve the lock files again (needs uv)
 	$(LOCK) --upgrade --extra dev --output-file requirements/dev.lock >/dev/null
 	$(LOCK) --upgrade --constraints requirements/dev.lock --output-file requirements/base.lock >/dev/null
 	$(LOCK) --upgrade --constraints requirements/dev.lock --extra serve --output-file requirements/serve.lock >/dev/null

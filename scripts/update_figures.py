@@ -172,7 +172,7 @@ def summary(names: Sequence[str], reports: Reports) -> list[str]:
         kept = [f"{one['relative_accuracy']:.3f}" if one else "" for one in robustness]
         lost = [f"{100 * one['box_loss']:.2f} points" if one else "" for one in robustness]
         rows.append(("mean accuracy under 11 corruptions, share of the clean", "", *kept))
-        rows.append(("mean loss when the detector's box lies off", "", *lost))
+        rows.append(("accuracy lost when the face box is slightly off", "", *lost))
     for kind, title in OTHER_REPORTS.items():
         others = [reports.get(f"{name}-{kind}") for name in names]
         if any(others):
@@ -181,8 +181,8 @@ def summary(names: Sequence[str], reports: Reports) -> list[str]:
     return [
         *markdown_table(("FER-2013 test images", "seed", *names), rows),
         "",
-        "One view of each crop where nothing else is said; protocol "
-        f"`{own[0]['protocol']}`; intervals are Wilson's at 95%. Made by:",
+        "One view of each crop unless stated otherwise; protocol "
+        f"`{own[0]['protocol']}`; 95% Wilson intervals. Reproduce with:",
         "",
         "```console",
         *(f"$ {reports[n + k]['command']}" for n in names for k in kinds if n + k in reports),
@@ -309,7 +309,7 @@ def robustness_lines(report: Report) -> list[str]:
     text = (
         "Accuracy under [corruptions](how-to/evaluate.md#imperfect-crops) of growing severity. "
         f"Clean {found['clean_accuracy']:.3f}, mean of the table {found['mean_accuracy']:.3f}: "
-        f"{found['relative_accuracy']:.3f} of the clean. A box that lies off costs "
+        f"{found['relative_accuracy']:.3f} of the clean. A slightly shifted box costs "
         f"{100 * found['box_loss']:.2f} points on average."
     )
     return [text, "", *markdown_table(header, rows, left=2)]

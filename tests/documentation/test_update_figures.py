@@ -131,7 +131,7 @@ def test_a_report_from_before_robustness_has_empty_cells(full: Report) -> None:
     assert "corruptions" not in text
     both = fill(PAGE.replace("happy", "a b").format(name="summary"), {"a": full, "b": old})
     assert "| mean accuracy under 11 corruptions, share of the clean |  | 1.000 |  |" in both
-    assert "| mean loss when the detector's box lies off |  | 0.00 points |  |" in both
+    assert "| accuracy lost when the face box is slightly off |  | 0.00 points |  |" in both
 
 
 def test_the_index_gets_figures_of_models_with_a_report_only(full: Report) -> None:

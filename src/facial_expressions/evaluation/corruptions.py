@@ -1,6 +1,6 @@
 """Corruptions of face crops: what detectors and cameras do to a face, in five severities.
 
-Eleven kinds. Those of the group ``box`` imitate a detector's box that lies off; those of the group
+Eleven kinds. Those of the group ``box`` imitate a face box that is slightly off; those of the group
 ``image`` imitate a poor photo. What is random depends on the seed, the kind and the image's own
 pixels only: not on its place, its neighbours or the batch. The severities of a kind share their
 draws, so that a face is moved the same way, only further.
@@ -40,7 +40,7 @@ class Corruption:
 
     Attributes:
         name: What the report calls it.
-        group: ``box`` for a box that lies off, ``image`` for a poor photo.
+        group: ``box`` for a face box that is off, ``image`` for a poor photo.
         levels: The amount at each severity.
         unit: What the amounts are.
         change: Changes one grey crop ``uint8 (S, S)`` by an amount, with a generator of its own.
@@ -159,7 +159,7 @@ def _occlusion(crop: Crop, percent: float, generator: np.random.Generator) -> Cr
 def _reframe(
     crop: Crop, *, right: float = 0, down: float = 0, scale: float = 1, degrees: float = 0
 ) -> Crop:
-    """Return what a box sees that lies off by shares of the side, by a factor and by an angle."""
+    """Return the crop of a box that is off by shares of the side, a factor and an angle."""
     side = crop.shape[0]
     margin = math.ceil(side * _MARGIN_FRACTION)
     wide = Image.fromarray(np.pad(crop, margin, mode="edge"))

@@ -81,7 +81,7 @@ def _figure_rows(reports: Sequence[StoredReport]) -> list[tuple[str, Cells]]:
         ),
         ("Corrupted accuracy", "robustness", "mean_accuracy"),
         ("Corrupted, share of clean", "robustness", "relative_accuracy"),
-        ("Loss when the box lies off", "robustness", "box_loss"),
+        ("Loss when the face box is slightly off", "robustness", "box_loss"),
         *(
             (f"F1, {display_name(key)}", "per_class", key, "f1")
             for key in _keys(found, "per_class")

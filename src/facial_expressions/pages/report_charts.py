@@ -47,7 +47,7 @@ DESCRIPTIONS: Final = {
 }
 """What each chart shows, for those who do not see it."""
 
-_GROUPS: Final = {"box": "The box lies off", "image": "The photo is poor"}
+_GROUPS: Final = {"box": "Face box slightly off", "image": "The photo is poor"}
 
 
 def report_charts(report: Report, *, samples: Sequence[Sample] = ()) -> dict[str, Figure]:
@@ -172,7 +172,7 @@ def _draw_coverage(axes: Axes, figures: ProbabilityFigures) -> None:
 
 
 def _robustness(robustness: Robustness) -> Figure:
-    """Draw accuracy against severity, once for a box that lies off and once for a poor photo."""
+    """Draw accuracy against severity, once for a face box that is off and once for a poor photo."""
     figure = new_figure(10.0, 4.6)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (group, title) in zip(panels, _GROUPS.items(), strict=True):

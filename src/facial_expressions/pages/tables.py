@@ -40,7 +40,7 @@ N_AVERAGES: Final = 3
 
 ROBUSTNESS_TEXT: Final = (
     "Accuracy on corrupted images by severity, 1 mild to 5 strong; the first four imitate a "
-    "detector's box that lies off."
+    "face box that is slightly off."
 )
 PEOPLE_TEXT: Final = (
     "Strict majority: more than half of the votes, single ones left out, are for one of the seven "
@@ -144,7 +144,7 @@ def figure_table(report: Report) -> Table:
         share = f"mean of the corruption table; {robustness.relative_accuracy:.3f} of the clean"
         rows += [
             ("Corrupted accuracy", f"{robustness.mean_accuracy:.4f}", share),
-            ("Box jitter", f"{0 - robustness.box_loss:+.4f}", "mean change when the box lies off"),
+            ("Box jitter", f"{0 - robustness.box_loss:+.4f}", "mean change, face box slightly off"),
         ]
     if report.n_unanswered:
         rows.append(("No face found", f"{report.n_unanswered:,}", "photos; they count as wrong"))
