@@ -30,7 +30,8 @@ from benchmarks.images import write_photos, write_video
 from benchmarks.record import write_results
 from facial_expressions.distributed.batch import WorkerOptions, run_batch
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
-from facial_expressions.media.analysis import analyze_video, open_source
+from facial_expressions.media.analysis import analyze_video
+from facial_expressions.media.sources import open_source
 from facial_expressions.results import Face
 
 READY: Final = "serving on "

@@ -9,6 +9,7 @@ an error, never half grey.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -36,7 +37,7 @@ from facial_expressions.png_bytes import check_png, without_long_notes
 
 __all__ = [
     "IMAGE_SUFFIXES", "MAX_PIXELS", "MAX_SIDE", "ImageSource", "list_images", "load_image",
-    "walk_folder",
+    "opened_image", "walk_folder",
 ]  # fmt: skip
 
 MAX_SIDE: Final = 16_384
@@ -179,6 +180,19 @@ def _from_path(path: Path, max_pixels: int) -> NDArray[np.uint8]:
 
 
 def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]:
+    with opened_image(file, name, max_pixels) as image:
+        return _from_pillow(image, name)
+
+
+@contextlib.contextmanager
+def opened_image(file: IO[bytes], name: str, max_pixels: int) -> Iterator[Image.Image]:
+    """Open an image by its content, its size checked; what goes wrong in the block is its fault.
+
+    Args:
+        file: An open file.
+        name: What messages call it.
+        max_pixels: Larger ones are refused.
+    """
     head = file.read(_HEAD_BYTES)
     file.seek(0)
     kind = sniff(head, name)
@@ -195,7 +209,7 @@ def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]
                 position = file.tell()
                 check_png(file)
                 file.seek(position)
-            return _from_pillow(image, name)
+            yield image
     except _DECODER_ERRORS as error:
         if isinstance(error, ImageError):
             raise

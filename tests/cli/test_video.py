@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facial_expressions.cli.main import main
 from facial_expressions.parquet_rows import import_pyarrow
@@ -164,7 +165,28 @@ def test_c03_a_missing_video_is_wrong_usage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["video", str(tmp_path / "gone.mp4")]) == 2
-    assert "no such video; received" in " ".join(capsys.readouterr().err.split())
+    assert "gone.mp4: file not found" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(("words", "said"), [("0", "give webcam"), ("-", "or webcam")])
+def test_a_slip_in_the_source_is_wrong_usage_and_says_what_was_meant(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["video", words]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_numbered_images_make_rows_and_a_marked_video(
+    tiny_model: Path, tmp_path: Path, astronaut: Path
+) -> None:
+    for number in range(3):
+        Image.fromarray(scene(face_image(astronaut), [(20, 60)])).save(tmp_path / f"{number}.png")
+    out = tmp_path / "out"
+    out.mkdir()
+    words = ["--fps", 10, "--out", out / "m.mp4", "--out", out / "r.jsonl"]
+    assert run(tmp_path / "%d.png", "--model", tiny_model, *words) == 0
+    assert read_back(out / "m.mp4")[0] == pytest.approx([0, 0.1, 0.2], abs=1e-4)
+    assert len((out / "r.jsonl").read_text().splitlines()) == 3
 
 
 def test_v13_missing_camera_is_exit_code_4(
@@ -181,7 +203,7 @@ def test_a_file_is_not_looked_for_again(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path / "clip.mp4", "--model", tiny_model, "--reconnect") == 2
-    assert "is for a camera only" in capsys.readouterr().err
+    assert "is for a camera or stream only" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no such signals")

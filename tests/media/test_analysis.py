@@ -112,7 +112,7 @@ def test_wrong_options_and_files_are_refused(
         analyze_video("clip.mp4", every=0)
     with pytest.raises(ValueError, match="received -1"):
         analyze_video("clip.mp4", smooth_s=-1)
-    with pytest.raises(VideoError, match="no such video"):
+    with pytest.raises(VideoError, match="file not found"):
         next(analyze_video(tmp_path / "clip.mp4", recognizer=recognizer))
 
 

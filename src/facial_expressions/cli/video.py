@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from facial_expressions.cli.options import takes_recognizer_options
 from facial_expressions.cli.video_output import ROWS, SUMMARIES, VideoOutput
-from facial_expressions.errors import CameraError
+from facial_expressions.errors import CameraError, VideoError
 from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
@@ -27,7 +26,12 @@ _AUTO: Final = "auto"
 @takes_recognizer_options(without=("crops",))
 def command(  # noqa: PLR0913 - one argument per option
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A video file, or webcam, webcam:1, ...")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A video; a folder of images or a pattern (shot-%04d.png); webcam, webcam:1, ...; "
+            "or an address (rtsp://, http://).",
+        ),
     ],
     *,
     out: Annotated[
@@ -56,10 +60,15 @@ def command(  # noqa: PLR0913 - one argument per option
         float,
         typer.Option(min=0, metavar="SECONDS", help="Time constant of smoothing; 0: none."),
     ] = 0.0,
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1000, help="Frames a second of numbered images, raw streams."),
+    ] = None,
     reconnect: Annotated[
         bool,
         typer.Option(
-            "--reconnect", help="Look for a camera again that gives no more images, for 30 s."
+            "--reconnect",
+            help="Look for a camera or stream again that gives no more images, for 30 s.",
         ),
     ] = False,
     summary: Annotated[
@@ -86,22 +95,21 @@ def command(  # noqa: PLR0913 - one argument per option
         FrameAnalyzer,
         analyze_frames,
         frames_ahead,
-        is_camera,
         load_video_recognizer,
-        open_source,
     )
+    from facial_expressions.media.sources import is_live, open_source
 
     files = out or []
     step = _parse_every(every)
     _check_files(files, source, overwrite=overwrite)
-    _check_source(source, is_camera=is_camera(source), reconnect=reconnect)
+    _check_source(source, is_live=is_live(source), reconnect=reconnect, fps=fps)
     ahead = frames_ahead(source, step, threads=options.threads)
     recognizer = load_video_recognizer(options, ahead=ahead)
     labels = recognizer.classifier.labels.names
     output = VideoOutput(
         files, source, labels, prints_summary=summary, min_track_s=min_track, overwrite=overwrite
     )
-    with open_source(source, reconnect=reconnect, max_pixels=options.max_pixels) as frames:
+    with open_source(source, reconnect=reconnect, max_pixels=options.max_pixels, fps=fps) as frames:
         try:
             analyzer = FrameAnalyzer(
                 recognizer,
@@ -133,20 +141,18 @@ def _parse_every(text: str) -> Every:
     return int(text)
 
 
-def _check_source(source: str, *, is_camera: bool, reconnect: bool) -> None:
+def _check_source(source: str, *, is_live: bool, reconnect: bool, fps: float | None) -> None:
     """Refuse what can be no source, as wrong usage."""
-    from facial_expressions.media.camera import camera_position
+    from facial_expressions.media.sources import check_source
 
-    if reconnect and not is_camera:
-        raise typer.BadParameter("is for a camera only.", param_hint="--reconnect")
-
-    if is_camera:
-        try:
-            camera_position(source.partition(":")[2])
-        except CameraError as error:
-            raise typer.BadParameter(f"{error}.") from error
-    elif "://" not in source and not os.path.lexists(source):
-        raise typer.BadParameter(f"no such video; received {source}; check the path.")
+    if reconnect and not is_live:
+        raise typer.BadParameter("is for a camera or stream only.", param_hint="--reconnect")
+    if fps is not None and is_live:
+        raise typer.BadParameter("is for images and raw streams only.", param_hint="--fps")
+    try:
+        check_source(source)
+    except (CameraError, VideoError) as error:
+        raise typer.BadParameter(f"{error}.") from error
 
 
 def _check_files(files: Sequence[Path], source: str, *, overwrite: bool) -> None:

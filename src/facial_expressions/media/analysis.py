@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,12 +14,12 @@ from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
-from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.media.cuts import mark_cuts
 from facial_expressions.media.look_ahead import look_ahead
 from facial_expressions.media.regions import FULL_SEARCH_S, RegionSearch, check_interval
 from facial_expressions.media.schedule import EVERY_AUTO, Every, Schedule
 from facial_expressions.media.smoothing import ExponentialSmoother
+from facial_expressions.media.sources import is_live, open_source
 from facial_expressions.media.tracking import Tracker
 from facial_expressions.results import FrameResult, Prediction, TrackedFace
 
@@ -34,17 +34,11 @@ __all__ = [
     "analyze_frames",
     "analyze_video",
     "frames_ahead",
-    "is_camera",
     "load_video_recognizer",
-    "open_source",
 ]
 
 MOST_AHEAD: Final = 8
 """Frames that are read ahead; each is held in memory until its turn."""
-
-_WEBCAM: Final = "webcam"
-_PATIENCE_S: Final = 30.0
-"""A camera that went away is looked for so long, where that is asked for."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -57,13 +51,14 @@ def analyze_video(
     smooth_s: float = 0.0,
     full_search_s: float = FULL_SEARCH_S,
     reconnect: bool = False,
+    fps: float | None = None,
 ) -> Iterator[FrameResult]:
     """Find and follow the faces of a video or a camera; one result per frame, as they come.
 
     Nothing is kept from frame to frame but the tracks, so a video may be of any length.
 
     Args:
-        source: A video file, or ``webcam`` or ``webcam:1`` for the first or second camera.
+        source: A video file, images, a camera or a live stream, as for ``open_source``.
         recognizer: What finds and names the faces; None opens the default model by
             ``load_video_recognizer``.
         every: The detector runs on every so many frames, and boxes are carried on in between;
@@ -71,7 +66,9 @@ def analyze_video(
         smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
         full_search_s: Seconds from one search of a whole frame to the next; between, faces are
             searched for where they were. 0 searches all frames as a whole, which takes longer.
-        reconnect: Whether a camera that gives no more images is looked for again, for 30 s.
+        reconnect: Whether a camera or stream that gives no more images is looked for again, for
+            30 s.
+        fps: Frames a second of numbered images (25 if None) and of raw streams.
 
     Yields:
         One result per frame, in order; also for frames without a face. A video that is cut short
@@ -90,22 +87,22 @@ def analyze_video(
     Schedule(every, interval_s=1.0)
     ExponentialSmoother(smooth_s)
     check_interval(full_search_s)
-    return _analyze_source(source, recognizer, every, smooth_s, full_search_s, reconnect=reconnect)
+    opened = functools.partial(open_source, source, reconnect=reconnect, fps=fps)
+    ahead = frames_ahead(source, every)
+    return _analyze_source(opened, recognizer, every, smooth_s, full_search_s, ahead=ahead)
 
 
 def _analyze_source(
-    source: str | Path,
+    opened: Callable[..., FrameSource],
     recognizer: ExpressionRecognizer | None,
     every: Every,
     smooth_s: float,
     full_search_s: float,
     *,
-    reconnect: bool,
+    ahead: int,
 ) -> Iterator[FrameResult]:
-    ahead = frames_ahead(source, every)
     recognizer = recognizer or load_video_recognizer(RecognizerOptions(), ahead=ahead)
-    max_pixels = recognizer.options.max_pixels
-    with open_source(source, reconnect=reconnect, max_pixels=max_pixels) as frames:
+    with opened(max_pixels=recognizer.options.max_pixels) as frames:
         analyzer = FrameAnalyzer(
             recognizer,
             every=every,
@@ -166,7 +163,7 @@ def frames_ahead(source: str | Path, every: Every, *, threads: int | None = None
         (8, 0)
     """
     usable = threads or os.cpu_count() or 1
-    return 0 if is_camera(source) or every == EVERY_AUTO or usable == 1 else MOST_AHEAD
+    return 0 if is_live(source) or every == EVERY_AUTO or usable == 1 else MOST_AHEAD
 
 
 def load_video_recognizer(options: RecognizerOptions, *, ahead: int) -> ExpressionRecognizer:
@@ -181,45 +178,6 @@ def load_video_recognizer(options: RecognizerOptions, *, ahead: int) -> Expressi
     """
     detector = open_detector(replace(options, threads=1) if ahead else options)
     return ExpressionRecognizer(load_classifier(options), detector, options)
-
-
-def is_camera(source: str | Path) -> bool:
-    """Say whether a source is a camera and no file.
-
-    Args:
-        source: A path, ``webcam``, or ``webcam:1`` for the second camera.
-
-    Examples:
-        >>> is_camera("webcam:1"), is_camera("./webcam"), is_camera("webcam.mp4")
-        (True, False, False)
-    """
-    return isinstance(source, str) and source.partition(":")[0] == _WEBCAM
-
-
-def open_source(
-    source: str | Path, *, reconnect: bool = False, max_pixels: int = MAX_PIXELS
-) -> FrameSource:
-    """Open a video file or a camera.
-
-    Args:
-        source: A path, ``webcam``, or ``webcam:1`` for the second camera. A file of that name is
-            reached as ``./webcam``.
-        reconnect: Whether a camera that gives no more images is looked for again.
-        max_pixels: A video file with more pixels a frame is refused.
-
-    Raises:
-        VideoError: The file is missing or no video.
-        CameraError: There is no such camera.
-        MissingExtraError: PyAV is not installed.
-    """
-    if is_camera(source):
-        from facial_expressions.media.camera import Camera, find_camera
-
-        find = functools.partial(find_camera, str(source).partition(":")[2])
-        return Camera(find, patience_s=_PATIENCE_S if reconnect else 0.0)
-    from facial_expressions.media.video_file import VideoFile
-
-    return VideoFile(source, max_pixels=max_pixels)
 
 
 @dataclass(frozen=True, slots=True)

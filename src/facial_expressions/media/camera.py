@@ -1,13 +1,15 @@
-"""Read a camera live: the newest frames, and an error in words when none come any more.
+"""Read a camera or a live stream: the newest frames, and an error in words when none come any more.
 
-A thread of its own reads the camera, because a read can block for ever. Frames wait in a short
+A thread of its own reads it, because a read can block for ever. Frames wait in a short
 queue; when it is full the oldest is dropped, so the image stays live. A camera that gives no new
-image for three seconds (none at all, or the same one over and over) counts as stuck. Where that
-is asked for, a camera that gives none any more (unplugged, stuck, taken away) is looked for again.
+image for three seconds (none at all, or the same one over and over) counts as stuck; a stream gets
+ten. Where that is asked for, one that gives none any more (unplugged, stuck, taken away) is looked
+for again. Of a stream's address neither user nor password appears in rows or messages.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import threading
@@ -17,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +28,29 @@ from facial_expressions.errors import CameraError
 from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
+from facial_expressions.plain_text import shown
 
-__all__ = ["Camera", "CameraDevice", "camera_position", "find_camera"]
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
-_STUCK_S: Final = 3.0
+__all__ = ["STUCK_S", "Camera", "CameraDevice", "camera_position", "find_camera", "find_stream"]
+
+STUCK_S: Final = 3.0
+"""A camera without a new image for so long is stuck."""
+
 _QUEUE: Final = 3
 _PAUSE_S: Final = 2.0
+
+_CONNECT_S: Final = 10.0
+_PROTOCOLS: Final = {
+    "rtsp": "rtsp,rtp,udp,tcp",
+    "rtsps": "rtsp,rtsps,rtp,udp,tcp,tls",
+    "http": "http,tcp",
+    "https": "https,http,tls,tcp",
+}
+"""Beginnings of addresses, each with the protocols that it may lead to."""
+
+_STREAM_FORMATS: Final = "rtsp,rtp,sdp,mpjpeg,mjpeg,mpegts,flv,matroska,webm,ogg,asf,mov,h264,hevc"
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -42,14 +61,14 @@ class CameraDevice:
 
     Attributes:
         name: What rows and messages call it.
-        file: The device, in the words of the input format.
-        format: FFmpeg's name of the operating system's camera interface.
+        file: The device, in the words of the input format, or a stream's address.
+        format: FFmpeg's name of the operating system's camera interface; None for a stream.
         options: Options of that input format.
     """
 
     name: str
     file: str
-    format: str
+    format: str | None
     options: dict[str, str] = field(default_factory=dict)
 
 
@@ -81,6 +100,35 @@ def find_camera(number: str = "", *, platform: str = sys.platform) -> CameraDevi
     if path not in paths:
         raise _no_camera(name, [str(one) for one in paths])
     return CameraDevice(name, str(path), "v4l2")
+
+
+def find_stream(address: str) -> CameraDevice:
+    """Describe a live stream; nobody is asked yet.
+
+    Only protocols and formats of cameras are let in, none that names other files or addresses.
+
+    Args:
+        address: Begins with ``rtsp``, ``rtsps``, ``http`` or ``https``.
+
+    Raises:
+        CameraError: It begins with something else, or names no host.
+
+    Examples:
+        >>> find_stream("rtsp://me:secret@camera.local/1").name
+        'rtsp://camera.local/1'
+    """
+    kind, _, rest = address.partition("://")
+    place, slash, path = rest.partition("/")
+    host = place.rpartition("@")[2]
+    name = f"{kind}://{host}{slash}{path}"
+    if kind.lower() not in _PROTOCOLS or not host:
+        raise CameraError(
+            f"{shown(name)}: not a live stream. Give {', '.join(_PROTOCOLS)}://HOST/..."
+        )
+    options = {"protocol_whitelist": _PROTOCOLS[kind.lower()], "format_whitelist": _STREAM_FORMATS}
+    if kind.lower().startswith("rtsp"):
+        options["rtsp_transport"] = "tcp"
+    return CameraDevice(name, address, None, options)
 
 
 def camera_position(number: str) -> int:
@@ -133,7 +181,7 @@ class Camera(FrameSource):
         *,
         patience_s: float = 0.0,
         pause_s: float = _PAUSE_S,
-        stuck_s: float = _STUCK_S,
+        stuck_s: float = STUCK_S,
     ) -> None:
         self._find = find
         self._patience_s = patience_s
@@ -153,7 +201,7 @@ class Camera(FrameSource):
         lost_s, index = 0.0, 0
         while True:
             try:
-                taken_s, image = self._reader.take()
+                taken = self._reader.take()
             except CameraError as error:
                 if start_s is None or not self._patience_s:
                     raise
@@ -161,8 +209,8 @@ class Camera(FrameSource):
                 self._find_again(lost_s, error)
                 continue
             lost_s = 0.0
-            start_s = taken_s if start_s is None else start_s
-            yield Frame(index, taken_s - start_s, image)
+            start_s = taken.time_s if start_s is None else start_s
+            yield Frame(index, taken.time_s - start_s, taken.image, pts_s=taken.pts_s)
             index += 1
 
     def close(self) -> None:
@@ -186,21 +234,39 @@ class Camera(FrameSource):
         ) from error
 
 
+_REASONS: Final = {
+    av.error.HTTPUnauthorizedError: "it asks for a user and a password (http://USER:PASSWORD@...)",
+    av.error.HTTPForbiddenError: "it forbids this address",
+    av.error.HTTPNotFoundError: "it knows no such address",
+    av.error.ExitError: "it does not answer",
+    av.error.InvalidDataError: "it sends no video that is read",
+    av.error.ArgumentError: "it sends no video that is read",
+}
+
+
+class _Taken(NamedTuple):
+    """An image, when it was taken, and its time in the stream."""
+
+    time_s: float
+    image: NDArray[np.uint8]
+    pts_s: float | None
+
+
 class _Reader:
     """Reads an open camera in a thread, until it ends or ``is_closed`` is set."""
 
     def __init__(self, device: CameraDevice, stuck_s: float) -> None:
         self._device = device
         self._stuck_s = stuck_s
-        self._waiting: deque[tuple[float, NDArray[np.uint8]]] = deque(maxlen=_QUEUE)
+        self._waiting: deque[_Taken] = deque(maxlen=_QUEUE)
         self._changed = threading.Condition()
         self._failure = ""
         self.is_closed = False
         self._fresh_s = time.monotonic()
         threading.Thread(target=self._read, name=device.name, daemon=True).start()
 
-    def take(self) -> tuple[float, NDArray[np.uint8]]:
-        """Return the oldest image that waits, and when it was taken."""
+    def take(self) -> _Taken:
+        """Return the oldest image that waits."""
         name = self._device.name
         with self._changed:
             while True:
@@ -225,16 +291,19 @@ class _Reader:
         try:
             self._read_frames()
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            failure = str(error) or type(error).__name__
+            failure = _reason(error)
         with self._changed:
             self._failure = failure
             self._changed.notify()
 
     def _read_frames(self) -> None:
-        device = self._device
-        last_sum, upright = None, Upright()
-        with av.open(device.file, format=device.format, options=device.options) as container:
-            for decoded in container.decode(video=0):
+        device, last_sum = self._device, None
+        with _opened(device) as container:
+            if device.format is None and (container.duration or 0) > 0:
+                raise ValueError("it is a file, which has an end. Download it first")
+            stream = container.streams.video[0]
+            upright = Upright(stream)
+            for decoded in container.decode(stream):
                 if self.is_closed:
                     return
                 image = upright(decoded)
@@ -243,6 +312,26 @@ class _Reader:
                     now_s = time.monotonic()
                     if check_sum != last_sum:
                         self._fresh_s = now_s
-                    self._waiting.append((now_s, image))
+                    self._waiting.append(_Taken(now_s, image, decoded.time))
                     self._changed.notify()
                 last_sum = check_sum
+
+
+def _opened(device: CameraDevice) -> InputContainer:
+    timeout = None if device.format else (_CONNECT_S, _CONNECT_S)
+    container = av.open(device.file, format=device.format, options=device.options, timeout=timeout)
+    if not container.streams.video:
+        container.close()
+        raise ValueError("it has no images")
+    return container
+
+
+def _reason(error: Exception) -> str:
+    """Say in words why a device or a stream cannot be read; never with its address."""
+    for kind, reason in _REASONS.items():
+        if isinstance(error, kind):
+            return reason
+    if getattr(error, "errno", None) == errno.EIO:
+        return "it broke off"
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"{text[0].lower()}{text[1:]}"

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["VideoFile", "frame_interval_s", "open_container", "start_s"]
 
-_FORMATS: Final = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,ivf,nut"
+_RAW: Final = ("h264", "hevc", "mpegvideo", "m4v", "mjpeg", "av1", "obu")
+"""Streams without a container, and so without times."""
+
+_FORMATS: Final = ",".join(
+    ("mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,ivf,nut,dv,yuv4mpegpipe", *_RAW)
+)
 _MOST_FAILURES: Final = 100
 """After so many packets in a row that cannot be decoded the file counts as ended."""
 
@@ -45,9 +50,11 @@ class VideoFile(FrameSource):
     Args:
         path: The file.
         max_pixels: A video with more pixels a frame is refused.
+        fps: Frames a second of a raw stream; None takes what it says, or 25.
 
     Raises:
-        VideoError: The file is missing, empty, no video or too large, or has no video stream.
+        VideoError: The file is missing, empty, no video or too large, has no video stream, or has
+            times of its own beside ``fps``.
         MissingExtraError: PyAV is not installed.
 
     Examples:
@@ -57,7 +64,9 @@ class VideoFile(FrameSource):
         facial_expressions.errors.VideoError: no such video; ...
     """
 
-    def __init__(self, path: str | Path, *, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self, path: str | Path, *, max_pixels: int = MAX_PIXELS, fps: float | None = None
+    ) -> None:
         self._path = Path(path)
         self.name = str(self._path)
         self._max_pixels = max_pixels
@@ -70,7 +79,11 @@ class VideoFile(FrameSource):
             raise
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.copy_opaque = True  # an image has what its packet was given
-        self.frame_interval_s = frame_interval_s(self._stream)
+        self._is_raw = self._container.format.name in _RAW
+        if fps is not None and not self._is_raw:
+            self._container.close()
+            raise VideoError(f"{self.name}: has times of its own. Leave fps out")
+        self.frame_interval_s = 1 / fps if fps else frame_interval_s(self._stream)
         self._clock = Clock(start_s(self._container), self.frame_interval_s)
         duration = self._container.duration
         if duration is not None and duration > 0:
@@ -99,7 +112,7 @@ class VideoFile(FrameSource):
         index, time_s = 0, 0.0
         for image in self._images():
             self._check_size(*self._upright.size(image))
-            pts_s = _pts_s(image, self._stream)
+            pts_s = None if self._is_raw else _pts_s(image, self._stream)
             if pts_s is not None:
                 given = image.opaque
                 shift_s = given[0] if isinstance(given, list) else self._clock.shifts_s[-1]
@@ -239,7 +252,8 @@ def frame_interval_s(stream: VideoStream) -> float:
     Args:
         stream: The stream of an open file.
     """
-    rate = float(stream.average_rate or 0)
+    is_raw = stream.container.format.name in _RAW  # its average rate is made up
+    rate = float((stream.codec_context.framerate if is_raw else stream.average_rate) or 0)
     return 1 / (rate if _RATES[0] <= rate <= _RATES[1] else _FALLBACK_RATE)
 
 
