@@ -93,7 +93,9 @@ def timeline_chart(summary: Summary, labels: Sequence[str]) -> Figure:
     axes.grid(visible=False, axis="y")
     if not tracks:
         axes.text(0.5, 0.5, "no face", transform=axes.transAxes, ha="center", color=MUTED)
-    handles = [Patch(facecolor=colors[name], edgecolor=GRID, label=name) for name in labels]
+    handles: list[Patch | Line2D] = [
+        Patch(facecolor=colors[name], edgecolor=GRID, label=name) for name in labels
+    ]
     if any(one.uncertain for track in tracks for one in track.stretches):
         handles.append(Patch(facecolor=(MUTED, _PALE), edgecolor=GRID, label="pale: uncertain"))
     if summary.cuts:
