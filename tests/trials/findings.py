@@ -20,11 +20,13 @@ class Findings:
         outcomes: How often each answer was given.
         violations: What may not happen, with the number of its input.
         slowest_s: Longest time of one input.
+        refused_mb: Most memory in use while an input was refused, where it was measured.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
     slowest_s: float = 0.0
+    refused_mb: float = 0.0
 
     def note(self, number: int, outcome: str, took_s: float, *, allowed: bool) -> None:
         """Note the outcome of one input."""
@@ -41,5 +43,6 @@ class Findings:
             "inputs": self.outcomes.total(),
             "outcomes": dict(sorted(self.outcomes.items())),
             "slowest_s": round(self.slowest_s, 3),
+            "refused_mb": round(self.refused_mb, 1),
             "violations": self.violations[:50],
         }

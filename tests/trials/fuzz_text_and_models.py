@@ -69,15 +69,31 @@ def feed_models(seed: int, start: int, count: int) -> Findings:
             spoilt = mutate(data, random) if number % 3 == 2 else data
             path.write_bytes(seal_model(spoilt) if number % 2 else spoilt)
             began, allowed = time.process_time(), True
+            _forget_peak()
             try:
                 load_classifier(path, threads=1)
                 outcome = "ok"
             except ModelError as error:
                 outcome = "not opened" if "is not opened" in str(error) else "ModelError"
+                findings.refused_mb = max(findings.refused_mb, _peak_mb())
             except Exception as error:  # noqa: BLE001 - any other exception is what is looked for
                 outcome, allowed = f"{type(error).__name__}: {error}"[:200], False
             findings.note(number, outcome, time.process_time() - began, allowed=allowed)
     return findings
+
+
+def _forget_peak() -> None:
+    """Let the system count the most memory in use from now on, where it can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak_mb() -> float:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    return int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 1024
 
 
 def feed_names(seed: int, start: int, count: int) -> Findings:
