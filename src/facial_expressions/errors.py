@@ -45,7 +45,7 @@ __all__ = [
 
 
 class FacialExpressionsError(Exception):
-    """Root of every error that this package raises on purpose."""
+    """Base class of every error that this package raises deliberately."""
 
 
 class ImageError(FacialExpressionsError, ValueError):
@@ -53,15 +53,15 @@ class ImageError(FacialExpressionsError, ValueError):
 
 
 class ImageFormatError(ImageError):
-    """Raised when a file is no image, or of a format that is not read."""
+    """Raised when a file is not an image, or its format is not supported."""
 
 
 class ImageTooLargeError(ImageError):
-    """Raised when an image has more pixels than are read."""
+    """Raised when an image has more pixels than the limit."""
 
 
 class VideoError(FacialExpressionsError, ValueError):
-    """Raised when a file is no video, or is outside the limits."""
+    """Raised when a file is not a video, or is outside the limits."""
 
 
 class CameraError(FacialExpressionsError, RuntimeError):
@@ -97,7 +97,7 @@ class ExportError(FacialExpressionsError, RuntimeError):
 
 
 class MissingExtraError(FacialExpressionsError, ImportError):
-    """Raised when an optional dependency is not installed; the message holds the install line."""
+    """Raised when an optional dependency is not installed; the message says how to install it."""
 
     @classmethod
     def of(cls, extra: str, package: str) -> MissingExtraError:
@@ -119,7 +119,7 @@ class MissingExtraError(FacialExpressionsError, ImportError):
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Turn the failed import of a block into the line that installs what is missing.
+    """Turn a failed import in the block into an error that says what to install.
 
     Args:
         extra: Name of the extra that installs it.

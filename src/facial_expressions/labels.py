@@ -108,7 +108,7 @@ _SYNONYMS: Final = {
 
 
 def canonical_label(text: str) -> str | None:
-    """Return our name for another data set's spelling of an expression, or None for any other word.
+    """Return the standard name of an expression in another spelling, or None for other words.
 
     Args:
         text: A folder or class name in any case; ``Anger``, ``happiness`` and ``03_Sad`` are

@@ -40,7 +40,7 @@ _LARGEST_OVERHANG: Final = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How a crop lies around a detected box, so that it looks like an image of FER-2013.
+    """How a crop is placed around a detected box, to look like an image of FER-2013.
 
     Every detector draws its boxes in its own way, so each has a framing of its own, measured by
     ``scripts/measure_framing.py`` over FER-2013's training images.

@@ -99,7 +99,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the classifier says of one face.
+    """The classifier's answer for one face.
 
     Attributes:
         labels: Class names, in the order of ``values``.
@@ -242,7 +242,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Where in a face the classifier found its answer.
+    """A heat map: which parts of a face led to the answer.
 
     Attributes:
         expression: The expression that is explained: the answer.
@@ -264,7 +264,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class ImageResult(Shown):
-    """The answer for one input: exactly one per input, with one of four statuses.
+    """The result for one input: exactly one per input, with one of four statuses.
 
     Attributes:
         source: Path or name of the input.
@@ -289,7 +289,7 @@ class ImageResult(Shown):
 
     @property
     def truncated(self) -> bool:
-        """Whether there are as many faces as are kept, so that the image may show more."""
+        """Whether the image may show more faces than the maximum that is kept."""
         return len(self.faces) >= MAX_FACES
 
     def __repr__(self) -> str:
@@ -362,7 +362,7 @@ class TrackedFace(Face):
 
 @dataclass(frozen=True, slots=True)
 class FrameResult(Tabular):
-    """The answer for one frame of a video: exactly one per frame, also without a face.
+    """The result for one frame of a video: exactly one per frame, also without a face.
 
     Attributes:
         frame: Number of the frame, counted from 0.

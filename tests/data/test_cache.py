@@ -89,7 +89,7 @@ def test_damaged_entry_is_made_anew(
     entry.write_bytes(bytes(contents[damage]))
     with caplog.at_level(logging.WARNING):
         assert load_dataset(path, allow_partial=True).digest() == digest
-    assert "is damaged and is made anew" in caplog.text
+    assert "is damaged and is rebuilt" in caplog.text
     assert len(reads) == 2
     assert load_dataset(path, allow_partial=True).digest() == digest
     assert len(reads) == 2

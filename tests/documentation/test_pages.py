@@ -127,6 +127,25 @@ def test_every_make_target_that_is_mentioned_exists() -> None:
     assert set(typed) <= targets
 
 
+FOREIGN = re.compile(
+    r"\bfilms?\b|\banew\b|\bsave for\b|\blooked for again\b|\bthree deaths\b|\bno doubles\b|"
+    r"\bquickest\b|\bbox lies off\b|\bmeans what it means\b|\bWhat is missing says\b|"
+    r"\bLeast serious\b|\bGo on with\b|\bno such picture\b|\bis no picture\b"
+)
+"""Turns of phrase that are not English, or not the field's."""
+
+
+def test_words_are_those_of_the_field() -> None:
+    texts = [*pages(), *PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html"), *PACKAGE.rglob("*.js")]
+    found = {
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in texts
+        if "templates" not in path.parts
+        for match in FOREIGN.finditer(re.sub(r"\s+", " ", path.read_text(encoding="utf-8")))
+    }
+    assert found == set()
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as Markdown renderers make them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)

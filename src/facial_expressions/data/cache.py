@@ -1,7 +1,7 @@
 """Keeps decoded data sets in the user's cache folder, so that the second start takes a second.
 
 One uncompressed ``.npz`` a data set, whole or not there; the zip inside carries a checksum of every
-array. What cannot be read back is logged, removed and made anew. An entry belongs to a path in one
+array. What cannot be read back is logged, removed and rebuilt. An entry belongs to a path in one
 state (size and time of change, of every file for a folder); a new state replaces the old one.
 ``FACIAL_EXPRESSIONS_CACHE`` names another folder.
 """
@@ -101,7 +101,7 @@ def cached_arrays(kind: str, *, owner: str, state: str, build: Callable[[], Arra
     Args:
         kind: What the arrays are; entries of different kinds do not meet.
         owner: What the arrays belong to, such as a path; it has one entry at a time.
-        state: What they are made from; another state makes them anew.
+        state: What they are made from; another state rebuilds them.
         build: Makes the arrays; none of them may hold Python objects.
     """
     key = _digest(f"{kind}\n{owner}")
@@ -125,7 +125,7 @@ def _load(entry: Path) -> Arrays | None:
         with entry.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except _DAMAGED as error:
-        _log.warning("cache file %s is damaged and is made anew: %s", entry, error)
+        _log.warning("cache file %s is damaged and is rebuilt: %s", entry, error)
         return None
     _log.debug("decoded data set taken from %s", entry)
     return arrays

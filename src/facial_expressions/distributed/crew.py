@@ -2,7 +2,7 @@
 
 A worker has at most two tasks, so that it never waits. When one dies, the task that it was at is
 suspect: its inputs are tried again one by one, each alone in a task; an input that was being done
-at three deaths gets a row of status ``failed``. Tasks that merely waited there are handed out
+at three crashes gets a row of status ``failed``. Tasks that merely waited there are handed out
 again.
 """
 

@@ -62,7 +62,7 @@ def corrupt(
         crops: Grey ``uint8 (N, S, S)``.
         corruption: One of ``CORRUPTIONS``.
         severity: 1 to 5.
-        seed: Another seed draws anew.
+        seed: Another seed gives other draws.
 
     Returns:
         ``uint8 (N, S, S)``.

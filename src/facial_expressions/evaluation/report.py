@@ -73,7 +73,7 @@ _DIGITS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """How a classifier is asked.
+    """Settings of an evaluation.
 
     Attributes:
         batch_size: Crops per call; changes speed, not figures.
@@ -90,7 +90,7 @@ class EvaluationSettings:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Every figure of one classifier on one split.
+    """All metrics of one classifier on one split.
 
     Attributes:
         provenance: Where the report comes from.
@@ -138,12 +138,12 @@ class Report:
 
     @property
     def n(self) -> int:
-        """Images."""
+        """Number of images."""
         return self.headline.n
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers, 0 to 1."""
+        """Accuracy, 0 to 1."""
         return self.headline.accuracy
 
     @property
@@ -234,7 +234,7 @@ def evaluate(
     provenance: Provenance | None = None,
     progress: OnProgress | None = None,
 ) -> Report:
-    """Measure a classifier on a split.
+    """Evaluate a classifier on a split.
 
     Args:
         classifier: Anything with ``labels`` and ``predict_proba``; a model's ``metadata`` and the
@@ -316,7 +316,7 @@ def build_report(
     calibration: Calibration | None = None,
     provenance: Provenance | None = None,
 ) -> Report:
-    """Work out every figure from predictions.
+    """Compute all metrics from predictions.
 
     Args:
         predictions: Truth and answers.

@@ -28,7 +28,7 @@ _SUM_TOLERANCE: Final = 1e-3
 
 
 class ExpressionClassifier:
-    """A model that gives each face crop a probability for each expression.
+    """Classifies face crops: a probability for each expression.
 
     Made by ``load_classifier``. It never changes, may be shared between threads, and pickles as its
     path and options.
@@ -158,11 +158,11 @@ class ExpressionClassifier:
 
     @property
     def explains(self) -> bool:
-        """Whether the model file can say where in a crop it looked."""
+        """Whether the model file has heat maps (class activation maps)."""
         return any(spec.name == self.head.maps for spec in self._session.outputs)
 
     def explain(self, crops: Crops, *, batch_size: int = 256) -> NDArray[np.float32]:
-        """Return what each place of a crop adds to each expression: class activation maps.
+        """Return class activation maps: what each place of a crop adds to each expression.
 
         They are exact: a crop's maps, each averaged over its places, are the logits whose softmax
         ``predict_proba`` returns (Zhou et al. 2016, arXiv:1512.04150), but for the map of
@@ -193,7 +193,7 @@ class ExpressionClassifier:
         return self._run(crops, self.head.maps, shape, batch_size)
 
     def for_labels(self, name: str | None) -> ExpressionClassifier:
-        """Return the same open model, answering by another of its heads.
+        """Return the same loaded model with another of its heads.
 
         Args:
             name: Name of the head; None takes the file's default.
@@ -208,7 +208,7 @@ class ExpressionClassifier:
         return ExpressionClassifier(self._session, name, self._views)
 
     def with_views(self, views: Sequence[View] = TEST_TIME_VIEWS) -> ExpressionClassifier:
-        """Return the same open model, answering with the mean over several views of each crop.
+        """Return the same loaded model, averaging several views of each crop.
 
         Args:
             views: What it is shown of each crop; one view or more.
@@ -250,7 +250,7 @@ class ExpressionClassifier:
 
 @with_keywords_of(RecognizerOptions)
 def load_classifier(options: RecognizerOptions) -> ExpressionClassifier:
-    """Open a model that takes face crops.
+    """Load a classifier of face crops.
 
     Args:
         options: How, as one value or as its keywords: ``load_classifier("compact", tta=True)``.

@@ -80,7 +80,7 @@ class FaceDetector(Protocol):
 
 @runtime_checkable
 class RegionDetector(FaceDetector, Protocol):
-    """Finds faces, and finds them again where they should be: videos are several times as fast."""
+    """Finds faces, and finds them again near where they were: several times faster in videos."""
 
     def detect_near(self, image: NDArray[np.uint8], faces: Sequence[Box]) -> Sequence[Detection]:
         """Find faces again near where they should be, each once.
@@ -93,7 +93,7 @@ class RegionDetector(FaceDetector, Protocol):
 
 
 class Classifier(Protocol):
-    """What can be evaluated: crops in, probabilities out."""
+    """A classifier that can be evaluated: crops in, probabilities out."""
 
     @property
     def labels(self) -> LabelSet:
@@ -107,7 +107,7 @@ class Classifier(Protocol):
 
 @runtime_checkable
 class Explainer(Protocol):
-    """What may say where in a crop it looked."""
+    """A classifier that may have heat maps."""
 
     @property
     def explains(self) -> bool:
@@ -120,7 +120,7 @@ class Explainer(Protocol):
 
 
 class RowRecognizer(Protocol):
-    """Gives one result per image, whatever the images are."""
+    """Gives one result per image, also for bad images."""
 
     def recognize_rows(
         self, sources: Iterable[ImageSource], *, batch_size: int

@@ -14,7 +14,7 @@ __all__ = ["recognize", "recognize_folder"]
 
 
 def recognize(image: ImageSource) -> Faces:
-    """Find the faces of one image with the default model, which is opened once per process.
+    """Find the faces in one image with the default model, loaded once per process.
 
     Args:
         image: A path, bytes, open file, RGB ``uint8 (H, W, 3)`` array or tensor, or Pillow image;
@@ -36,7 +36,7 @@ def recognize(image: ImageSource) -> Faces:
 
 
 def recognize_folder(folder: str | Path) -> Iterator[ImageResult]:
-    """Find the faces of all images of a folder, and of the folders inside it, by the default model.
+    """Find the faces in all images of a folder and its subfolders, with the default model.
 
     Args:
         folder: The folder; hidden files and files of other kinds are left out.

@@ -80,7 +80,7 @@ def list_models() -> tuple[ReleasedModel, ...]:
 
 
 def resolve(model: str | Path) -> tuple[Path, str | None]:
-    """Find the file of a shipped model, or of a path.
+    """Return the file of a shipped model, or of a path.
 
     Args:
         model: A shipped model's name, ``default``, or the path of a model file.

@@ -28,7 +28,7 @@ DEFAULT: Final = "default"
 
 @dataclass(frozen=True, slots=True)
 class RecognizerOptions:
-    """How a recognizer is opened. It pickles, and ``to_dict`` gives plain values for JSON.
+    """Options of a recognizer. Can be pickled; ``to_dict`` gives plain values for JSON.
 
     Attributes:
         model: A shipped model's name, ``default``, or the path of a model file; kept as text.

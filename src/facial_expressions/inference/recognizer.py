@@ -39,7 +39,7 @@ class _Found:
 
 
 class ExpressionRecognizer:
-    """Finds the faces of an image and says which expression each shows.
+    """Finds the faces in an image and recognises their expressions.
 
     Made by ``load_recognizer``. It never changes, may be shared between threads, and pickles as the
     model's path and its options.
@@ -73,16 +73,16 @@ class ExpressionRecognizer:
 
     @property
     def classifier(self) -> ExpressionClassifier:
-        """What names a crop's expression."""
+        """The classifier of face crops."""
         return self._classifier
 
     @property
     def uncertain_below(self) -> float:
-        """Confidence under which an answer counts as uncertain, 0 to 1."""
+        """Confidence below which an answer is uncertain, 0 to 1."""
         return self._uncertain_below
 
     def recognize(self, image: ImageSource) -> Faces:
-        """Find the faces of one image.
+        """Find the faces in one image and recognise their expressions.
 
         Args:
             image: Whatever ``images.load_image`` reads.
@@ -105,7 +105,7 @@ class ExpressionRecognizer:
     def detect(
         self, image: NDArray[np.uint8], *, near: Sequence[Box] | None = None
     ) -> list[Detection]:
-        """Find the faces of one image without naming their expressions.
+        """Find the faces in one image without classifying them.
 
         Args:
             image: RGB ``uint8 (H, W, 3)``, upright.
@@ -128,7 +128,7 @@ class ExpressionRecognizer:
         return sorted(detections, key=lambda found: (found.box.left, found.box.top))
 
     def classify(self, image: NDArray[np.uint8], detections: Sequence[Detection]) -> list[Face]:
-        """Name the expressions of faces that were found before.
+        """Classify the expressions of faces that were detected before.
 
         Args:
             image: RGB ``uint8 (H, W, 3)``, upright.
@@ -144,7 +144,7 @@ class ExpressionRecognizer:
         return self._predict([self._cut(image, detections)])[0]
 
     def check_explains(self) -> None:
-        """Raise when the model cannot say where it looked.
+        """Raise when the model has no heat maps.
 
         Raises:
             ModelError: The network has no class activation maps.
@@ -153,7 +153,7 @@ class ExpressionRecognizer:
         self._classifier.explain(np.zeros((0, side, side), np.uint8))
 
     def explain(self, image: ImageSource) -> list[tuple[Face, Explanation]]:
-        """Find the faces of one image and where in each the answer was found.
+        """Find the faces in one image, each with a heat map of its answer.
 
         Args:
             image: A path, bytes, RGB ``uint8 (H, W, 3)`` array or Pillow image.
@@ -172,7 +172,7 @@ class ExpressionRecognizer:
     def recognize_many(
         self, sources: Iterable[Source], *, batch_size: int = 32
     ) -> Iterator[tuple[Source, Faces]]:
-        """Find the faces of many images; all faces of a batch go through the network at once.
+        """Find the faces in many images, all faces of a batch in one forward pass.
 
         Args:
             sources: Paths, bytes, arrays or Pillow images; read as the results are taken.
@@ -201,7 +201,7 @@ class ExpressionRecognizer:
     def recognize_rows(
         self, sources: Iterable[ImageSource], *, batch_size: int = 32, explain: bool = False
     ) -> Iterator[ImageResult]:
-        """Find the faces of many images, one result each, whatever the images are.
+        """Find the faces in many images: one result each, also for bad images.
 
         Args:
             sources: Paths, bytes, arrays or Pillow images; read as the results are taken.
@@ -219,7 +219,7 @@ class ExpressionRecognizer:
     def recognize_folder(
         self, folder: str | Path, *, batch_size: int = 32
     ) -> Iterator[ImageResult]:
-        """Find the faces of all images of a folder and the folders inside it.
+        """Find the faces in all images of a folder and its subfolders.
 
         Args:
             folder: The folder; hidden files and files of other kinds are left out.
@@ -360,7 +360,7 @@ class ExpressionRecognizer:
 
 @with_keywords_of(RecognizerOptions)
 def load_recognizer(options: RecognizerOptions) -> ExpressionRecognizer:
-    """Open a model and a detector; keep what this returns for repeated use.
+    """Load a model and a detector; keep the recognizer for repeated use.
 
     Args:
         options: How, as one value or as its keywords: ``load_recognizer("compact", threads=2)``.

@@ -1,7 +1,7 @@
 """Test-time views: small variants of a crop, over which a classifier may average its answers.
 
 A face mirrored or moved by one pixel shows the same expression, but a network with a strided stem
-samples it anew. Borders are repeated, not wrapped.
+samples it again. Borders are repeated, not wrapped.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def analyze_video(
     reconnect: bool = False,
     fps: float | None = None,
 ) -> Iterator[FrameResult]:
-    """Find and follow the faces of a video or a camera; one result per frame, as they come.
+    """Find and track the faces in a video or live camera; yields one result per frame.
 
     Nothing is kept from frame to frame but the tracks, so a video may be of any length.
 
@@ -66,8 +66,8 @@ def analyze_video(
         smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
         full_search_s: Seconds from one search of a whole frame to the next; between, faces are
             searched for where they were. 0 searches all frames as a whole, which takes longer.
-        reconnect: Whether a camera or stream that gives no more images is looked for again, for
-            30 s.
+        reconnect: Whether a camera or stream that gives no more images is retried for up
+            to 30 s.
         fps: Frames a second of numbered images (25 if None) and of raw streams.
 
     Yields:
@@ -119,7 +119,7 @@ def _analyze_source(
 def analyze_frames(
     frames: Iterable[Frame], analyzer: FrameAnalyzer, *, ahead: int = 0
 ) -> Iterator[tuple[Frame, FrameResult]]:
-    """Give frames to an analyzer; what comes out goes into any number of sinks.
+    """Analyse frames; the results can go to any number of sinks.
 
     Cuts are looked for first: see ``mark_cuts``.
 
@@ -196,12 +196,12 @@ class Followed:
 
 
 class FrameAnalyzer:
-    """Follows the faces of one series of frames and says which expression each shows.
+    """Tracks the faces in a series of frames and recognises their expressions.
 
     The detector looks at whole frames now and then, and where the faces were on those between
     (``regions``). On frames where it does not run at all, boxes are carried on by their speed. The
     classifier runs on every frame. At a cut a whole frame is searched, all tracks end and
-    smoothing begins anew.
+    smoothing restarts.
 
     Args:
         recognizer: What finds and names the faces.

@@ -3,8 +3,8 @@
 A thread of its own reads it, because a read can block for ever. Frames wait in a short
 queue; when it is full the oldest is dropped, so the image stays live. A camera that gives no new
 image for three seconds (none at all, or the same one over and over) counts as stuck; a stream gets
-ten. Where that is asked for, one that gives none any more (unplugged, stuck, taken away) is looked
-for again. Of a stream's address neither user nor password appears in rows or messages.
+ten. Where that is asked for, one that gives none any more (unplugged, stuck, taken away) is
+retried. Of a stream's address neither user nor password appears in rows or messages.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Camera(FrameSource):
 
     Args:
         find: Finds the camera; asked again each time, for it may come back under another name.
-        patience_s: When it gives no more images it is looked for again, so many seconds long.
+        patience_s: Seconds for which a camera that gives no more images is retried.
         pause_s: Seconds from one attempt to the next.
         stuck_s: After so many seconds without a new image it counts as stuck.
 

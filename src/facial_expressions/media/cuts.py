@@ -46,7 +46,7 @@ than one of the second."""
 _UNLIKE: Final = 0.6
 """Frames less alike are of two shots; of pairs of unrelated photos nine in ten are."""
 _ALIKE: Final = 0.78
-"""Frames more alike are of one shot: faster motion than from frame to frame of a film is rare."""
+"""Frames more alike are of one shot: faster motion than from frame to frame of a video is rare."""
 _DROP: Final = 0.12
 """In between, a cut is this much less alike than its neighbours."""
 _LONGEST_FLASH: Final = 5

@@ -64,7 +64,7 @@ class _Style:
 def draw_faces(
     image: ImageSource, faces: Sequence[Face], explanations: Sequence[Explanation] = ()
 ) -> Image.Image:
-    """Draw a frame and a label for each face, and its probabilities where there is room.
+    """Draw a box and a label for each face, and its probabilities where there is room.
 
     Labels keep clear of all faces; in a crowd they are numbers, with a legend where no face is.
 

@@ -85,7 +85,7 @@ def open_source(
         source: A path; a folder of images, or a pattern for their names (``shot-%04d.png``,
             ``shot-*.png``); ``webcam``, or ``webcam:1`` for the second camera; or the address of a
             camera (``rtsp://``, ``http://``). A file called webcam is reached as ``./webcam``.
-        reconnect: Whether a camera or stream that gives no more images is looked for again.
+        reconnect: Whether a camera or stream that gives no more images is retried.
         max_pixels: Larger frames are refused.
         fps: Frames a second of numbered images (25 if None) and of raw streams.
 

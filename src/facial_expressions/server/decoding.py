@@ -143,7 +143,7 @@ class DecoderPool:
                     504, "deadline_passed", "Decoding the image took too long; try a smaller one."
                 ) from error
             raise RequestError(
-                422, "undecodable_image", "The image cannot be decoded; save it anew as JPEG."
+                422, "undecodable_image", "The image cannot be decoded; save it again as JPEG."
             ) from error
         finally:
             self._idle.put(child)

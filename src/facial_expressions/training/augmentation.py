@@ -28,7 +28,7 @@ _LONGEST_ERASED: Final = 0.35
 
 _AT_ONCE: Final = 32
 """Images changed together: their arrays come from memory at hand. Those of a whole batch are
-given back to the system and asked for anew at every step: two thirds of the time."""
+given back to the system and requested again at every step: two thirds of the time."""
 
 
 def draw_epoch(n: int, *, seed: int, epoch: int) -> NDArray[np.float32]:

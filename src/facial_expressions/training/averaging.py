@@ -2,7 +2,7 @@
 
 The mean of weights that lie in one basin, as those of runs that began from the same weights do, is
 often better than each (Wortsman et al. 2022, arXiv:2203.05482). The statistics of normalisation
-layers cannot be averaged: they are measured anew on training images (Izmailov et al. 2018,
+layers cannot be averaged: they are re-measured on training images (Izmailov et al. 2018,
 arXiv:1803.05407).
 """
 

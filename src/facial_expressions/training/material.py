@@ -30,7 +30,7 @@ class EarlierWork:
     """What a run takes from earlier ones.
 
     Attributes:
-        start: Whose weights are the first ones: folder of a finished run, model file, or name of a
+        start: Initial weights: folder of a finished run, model file, or name of a
             shipped model; None draws them.
         teachers: Folders of finished runs, model files and names of shipped models to learn from.
     """
