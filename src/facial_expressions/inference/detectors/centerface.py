@@ -51,6 +51,10 @@ TILE_FACE: Final = 144
 TILE_MARGIN: Final = 1.6
 """A tile is at least so many times as wide and high as the face that it is for."""
 
+_GAP: Final = 1.0
+"""Whole pixels are averaged first, as far as they go: several times as fast as filtering all of
+them, and faces of 32 to 48 pixels are found slightly more often."""
+
 _STEP: Final = 4
 """Pixels per cell of the network's grid."""
 
@@ -210,7 +214,7 @@ def _shrink(canvas: Image.Image, factor: float) -> Image.Image:
     if factor >= 1:
         return canvas
     size = (max(1, round(canvas.width * factor)), max(1, round(canvas.height * factor)))
-    return canvas.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return canvas.resize(size, Image.Resampling.BILINEAR, reducing_gap=_GAP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +288,7 @@ def _cut(image: NDArray[np.uint8], tile: _Tile) -> NDArray[np.uint8]:
     part = Image.fromarray(image[y : ceil(bottom), x : ceil(right)])
     box = (left - x, top - y, min(right - x, part.width), min(bottom - y, part.height))
     if box != (0, 0, width, height):
-        part = part.resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
+        part = part.resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=_GAP)
     patch[:height, :width] = np.asarray(part)
     return patch
 
