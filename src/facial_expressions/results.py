@@ -370,8 +370,8 @@ class FrameResult(Tabular):
         width: Width of the upright frame in square pixels.
         height: Height of the upright frame in square pixels.
         faces: The faces, from left to right; empty when there is none.
-        pts_s: Presentation time in seconds as the stream has it; None where it has none.
         is_cut: Whether a new shot begins with the frame.
+        pts_s: Presentation time in seconds as the stream has it; None where it has none.
     """
 
     frame: int

@@ -21,8 +21,8 @@ class Frame:
         frame: Number of the frame, counted from 0; as in results and rows.
         time_s: Seconds since the video's start, as players show it; never goes back.
         image: RGB ``uint8 (H, W, 3)``, upright, of square pixels.
-        pts_s: Presentation time in seconds as the stream has it; None where it has none.
         is_cut: Whether a new shot begins with it; see ``mark_cuts``.
+        pts_s: Presentation time in seconds as the stream has it; None where it has none.
     """
 
     frame: int

@@ -44,9 +44,7 @@ def recognize_image(
     return rounded(IMAGE, row.to_dict())
 
 
-def recognize_frame(
-    cameras: CameraSessions, key: str, _: ExpressionRecognizer, image: NDArray[np.uint8]
-) -> dict[str, Any]:
+def recognize_frame(cameras: CameraSessions, key: str, image: NDArray[np.uint8]) -> dict[str, Any]:
     """Find the faces of a camera's frame, where the session's last ones were.
 
     Args:

@@ -189,7 +189,7 @@ async def recognize(request: Request) -> Json:
         raise RequestError(400, "no_explanation", "The model served cannot say where it looked.")
     if session and not explain:
         return await service.answer(
-            request, partial(answers.recognize_frame, service.cameras, session)
+            request, lambda _, image: answers.recognize_frame(service.cameras, session, image)
         )
     return await service.answer(request, partial(answers.recognize_image, explain=explain))
 
