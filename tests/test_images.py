@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin, features
 
-from facial_expressions.errors import ImageError
+from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
 from facial_expressions.images import MAX_SIDE, load_image
+from tests.catalogue.image_files import heic
 
 WIDTH, HEIGHT = 40, 24
 
@@ -54,6 +56,7 @@ LOSSY = {
     "progressive JPEG": encode(PHOTO, "JPEG", quality=95, subsampling=0, progressive=True),
     "WebP": encode(PHOTO, "WEBP", quality=95),
     "GIF": encode(PHOTO, "GIF"),
+    "HEIC": heic(PHOTO),
 }
 
 
@@ -266,7 +269,7 @@ def test_impossible_names(name: str) -> None:
         (b"%PDF-1.7 ...", "PDF"),
         (b"%!PS-Adobe-3.0 EPSF-3.0", "PostScript"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x18ftyphevc\0\0\0\0msf1hevc", "HEIF sequence"),
         (b"8BPS\0\x01", "Photoshop"),
         (b"\0\0\x01\0\x01\0", "ICO"),
         (b"\xff\x0a\x00", "JPEG XL"),
@@ -283,19 +286,45 @@ def test_formats_that_pillow_reads_and_we_do_not(kind: str) -> None:
         load_image(encode(PHOTO.resize((32, 32)), kind))
 
 
-@pytest.mark.parametrize("kind", ["TIFF", "AVIF"])
-def test_tiff_and_avif_are_read_upright_and_never_in_part(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["TIFF", "AVIF", "HEIC"])
+def test_tiff_avif_and_heic_are_read_upright_and_never_in_part(kind: str) -> None:
+    """HEIC says twice how it is turned, with ``irot`` and in its EXIF: it is turned once."""
     if kind == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow has no AVIF")
     turned = Image.Exif()
     turned[0x0112] = 6  # to be shown turned clockwise
-    photo = PHOTO.convert("RGB").resize((48, 32))
-    data = encode(photo, kind, exif=turned, quality=95)
+    photo = PHOTO.convert("RGB").resize((64, 48))
+    if kind == "HEIC":
+        data = heic(photo, exif=turned.tobytes())
+        assert b"irot" in data
+    else:
+        data = encode(photo, kind, exif=turned, quality=95)
     upright = np.rot90(np.asarray(photo), -1).astype(int)
     assert np.abs(load_image(data) - upright).mean() < 6
     for end in range(40, len(data) - 1, len(data) // 25):
         with pytest.raises(ImageError):
             load_image(data[:end])
+
+
+def test_a_heic_with_too_many_pixels_is_refused_by_its_header() -> None:
+    """16,000 x 16,000 are written into the header alone: there are no such pixels to decode."""
+    sizes = struct.pack(">II", 64, 64), struct.pack(">II", 16_000, 16_000)
+    with pytest.raises(ImageTooLargeError, match="16000x16000 pixels"):
+        load_image(heic(PHOTO.resize((64, 64))).replace(*sizes))
+    with pytest.raises(ImageTooLargeError, match=f"{WIDTH}x{HEIGHT} pixels"):
+        load_image(LOSSY["HEIC"], max_pixels=WIDTH * HEIGHT - 1)
+
+
+def test_a_heic_without_the_extra_gets_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "phone.heic").write_bytes(LOSSY["HEIC"])
+    with pytest.raises(ImageFormatError, match=r'phone\.heic: .*pip install "\.\[heic\]"'):
+        load_image(tmp_path / "phone.heic")
+    with pytest.raises(ImageFormatError) as caught:
+        load_image(b"this is a text")
+    assert "HEIC" not in str(caught.value)
 
 
 @given(data=st.binary(min_size=1, max_size=64))
@@ -317,7 +346,7 @@ def test_a_file_cut_short_is_never_half_an_image(name: str) -> None:
         assert np.array_equal(image, whole), f"{name} cut to {length} of {len(data)} bytes"
 
 
-@pytest.mark.parametrize("name", ["JPEG", "progressive JPEG", "GIF", "WebP"])
+@pytest.mark.parametrize("name", LOSSY)
 def test_flipped_bits_give_an_image_or_an_image_error(name: str) -> None:
     data, random = LOSSY[name], np.random.default_rng(0)
     for _ in range(200):

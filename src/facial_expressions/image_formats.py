@@ -5,22 +5,28 @@ Few formats are let near a decoder. A name or a media type decides nothing.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from pathlib import PurePath
 from typing import IO, Final
 
 from PIL import Image, features
 
-from facial_expressions.errors import ImageError, ImageFormatError
+from facial_expressions.errors import ImageError, ImageFormatError, MissingExtraError
 from facial_expressions.plain_text import shown
 
-__all__ = ["open_image", "sniff"]
+__all__ = ["load_plugins", "open_image", "sniff", "supported"]
 
 _PLUGINS: Final = {
-    "JPEG": "Jpeg", "PNG": "Png", "WEBP": "WebP", "BMP": "Bmp", "GIF": "Gif", "TIFF": "Tiff",
-    "AVIF": "Avif",
-}  # fmt: skip
-_SUFFIXES: Final = {"jpg", "jpe", "jfif", "mpo", "tif", *map(str.lower, _PLUGINS)}
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIC": ("pillow_heif.as_plugin", "HeifImageFile"),
+}
+_SUFFIXES: Final = {"jpg", "jpe", "jfif", "mpo", "tif", "heif", *map(str.lower, _PLUGINS)}
 _REFUSED: Final = (
     (b"\xff\x0a", "JPEG XL"), (b"\x00\x00\x00\x0cJXL ", "JPEG XL"), (b"8BPS", "Photoshop"),
     (b"%PDF", "PDF"), (b"%!PS", "PostScript"), (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
@@ -30,10 +36,12 @@ _REFUSED: Final = (
 _SUBFILE_TYPE: Final = 254
 _DNG_VERSION: Final = 50706
 _AVIF_BRANDS: Final = (b"avif", b"avis")
+_HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"mif1")
+_HEIC_PACKAGE: Final = "pillow_heif"
 _STILL_BRANDS: Final = {
-    b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF", b"hevc": "HEIF",
-    b"hevx": "HEIF", b"heim": "HEIF", b"heis": "HEIF", b"crx ": "camera raw", b"avif": "AVIF",
-    b"avis": "AVIF",
+    **dict.fromkeys(_HEIC_BRANDS, "HEIC"), **dict.fromkeys(_AVIF_BRANDS, "AVIF"),
+    b"msf1": "HEIF sequence", b"hevc": "HEIF sequence", b"hevx": "HEIF sequence",
+    b"crx ": "camera raw",
 }  # fmt: skip
 """What an ``ftyp`` box calls an image; any other brand is a video."""
 
@@ -46,11 +54,12 @@ def sniff(head: bytes, name: str) -> str:
         name: What messages call it.
 
     Raises:
-        ImageFormatError: It is no image, or of a format that is not read.
+        ImageFormatError: It is no image, or of a format that is not read, or its extra is not
+            installed.
         ImageError: It is empty.
     """
     if not head:
-        raise ImageError(f"the image is empty; received {name} with 0 bytes; copy the file again")
+        raise ImageError(f"{shown(name)}: empty file. Copy it again")
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
@@ -59,6 +68,11 @@ def sniff(head: bytes, name: str) -> str:
         return "TIFF"
     if head[4:8] == b"ftyp" and head[8:12] in _AVIF_BRANDS and features.check("avif"):
         return "AVIF"
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        if not _has_heic():
+            needed = MissingExtraError.of("heic", _HEIC_PACKAGE)
+            raise ImageFormatError(f"{shown(name)}: format HEIC: {needed}") from needed
+        return "HEIC"
     magics = {b"\x89PNG\r\n\x1a\n": "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF", b"BM": "BMP"}
     for magic, kind in magics.items():
         if head.startswith(magic):
@@ -80,12 +94,31 @@ def _refusal(head: bytes, name: str) -> ImageFormatError:
     suffix = PurePath(name).suffix[1:11]
     found = found or ("" if suffix.lower() in _SUFFIXES else suffix.upper())
     what = f"format not supported ({found})" if found else "not an image"
-    return ImageFormatError(f"{shown(name)}: {what}. Supported: {_supported()}")
+    return ImageFormatError(f"{shown(name)}: {what}. Supported: {supported()}")
 
 
-def _supported() -> str:
-    avif = ", AVIF" if features.check("avif") else ""
-    return f"JPEG, PNG, WebP, BMP, GIF, TIFF{avif}"
+def supported() -> str:
+    """Return the names of the formats that this installation reads.
+
+    Examples:
+        >>> supported()  # doctest: +ELLIPSIS
+        'JPEG, PNG, WebP, BMP, GIF, TIFF...'
+    """
+    optional = {"AVIF": features.check("avif"), "HEIC": _has_heic()}
+    return ", ".join(
+        ["JPEG, PNG, WebP, BMP, GIF, TIFF", *(one for one in optional if optional[one])]
+    )
+
+
+def load_plugins() -> None:
+    """Import every plug-in there is now, instead of with the first file of its format."""
+    for kind, (module, _) in _PLUGINS.items():
+        if kind != "HEIC" or _has_heic():
+            importlib.import_module(module)
+
+
+def _has_heic() -> bool:
+    return importlib.util.find_spec(_HEIC_PACKAGE) is not None
 
 
 def _is_video(head: bytes) -> bool:
@@ -111,12 +144,12 @@ def open_image(kind: str, file: IO[bytes], name: str) -> Image.Image:
     Raises:
         ImageFormatError: It is a camera's raw file, whose first image is a small preview.
     """
-    plugin = importlib.import_module(f"PIL.{_PLUGINS[kind]}ImagePlugin")
-    opened: Image.Image = getattr(plugin, f"{_PLUGINS[kind]}ImageFile")(file)
+    module, opener = _PLUGINS[kind]
+    opened: Image.Image = getattr(importlib.import_module(module), opener)(file)
     tags = getattr(opened, "tag_v2", {})
     if tags.get(_SUBFILE_TYPE, 0) & 1 or _DNG_VERSION in tags:
         opened.close()
         raise ImageFormatError(
-            f"{shown(name)}: format not supported (camera raw). Supported: {_supported()}"
+            f"{shown(name)}: format not supported (camera raw). Supported: {supported()}"
         )
     return opened

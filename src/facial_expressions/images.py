@@ -45,8 +45,8 @@ MAX_SIDE: Final = 16_384
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".mpo"}
-    | {".avif", ".tif", ".tiff"}
-    | {".heic", ".heif", ".jxl", ".jp2"}
+    | {".avif", ".tif", ".tiff", ".heic", ".heif", ".hif"}
+    | {".jxl", ".jp2"}
 )
 """Endings by which a folder's images are told from its other files. The last row are formats that
 are refused: images are not left out in silence."""
@@ -69,6 +69,7 @@ _PIXELS: Final = "Allowed are {max_pixels:,} in all. Shrink it, or allow more (m
 _BOMBS: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _CODE: Final = re.compile(
     r"[A-Z]{3,}_[A-Z]|Plugin|unpack|[a-z]\.[A-Z]|\[Errno|object|attribute|argument"
+    r"|Invalid input|Unsupported feature"
 )
 """What of a library's message is about its own code, and no use to those who have the image."""
 
@@ -155,8 +156,8 @@ def _from_array(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
         channels_first = array.ndim == 3 and not is_color and array.shape[0] in (1, 3, 4)
         advice = "move the channels last" if channels_first else "scale it to 0..255 and convert it"
         raise ImageError(
-            "an image array is uint8 (H, W), (H, W, 1), (H, W, 3) in RGB order or (H, W, 4) in "
-            f"RGBA order, not empty; received {array.dtype} {array.shape}; {advice}"
+            f"image array {array.dtype} {array.shape}: not supported. Supported: uint8 (H, W), "
+            f"(H, W, 1), (H, W, 3) in RGB order or (H, W, 4) in RGBA order, not empty; {advice}"
         )
     if array.ndim == 3 and array.shape[2] == 3:
         return np.ascontiguousarray(array)
@@ -233,9 +234,7 @@ def _webp_size(head: bytes, name: str) -> tuple[int, int]:
 def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
     width, height = size
     if min(size) < 1:
-        raise ImageError(
-            f"the image has no pixels; received {name} with {width}x{height}; copy the file again"
-        )
+        raise ImageError(f"{shown(name)}: no pixels ({width}x{height}). Copy the file again")
     if max(size) > MAX_SIDE or width * height > max_pixels:
         raise ImageTooLargeError(
             f"{shown(name)}: too large with {width}x{height} pixels. "
@@ -246,16 +245,13 @@ def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
 def _damaged(name: str, error: Exception) -> ImageError | MemoryError:
     if isinstance(error, MemoryError):  # the size was allowed: the image is not to blame
         return MemoryError(
-            f"there is too little memory for the image; received {name}; close other programs, "
-            "or shrink it"
+            f"{shown(name)}: not enough memory. Close other programs, or shrink the image"
         )
     if isinstance(error, _BOMBS):  # a frame larger than the GIF's canvas
         return ImageTooLargeError(f"{shown(name)}: too large in its first frame. Shrink it")
-    why = first_line(error)
+    why = first_line(error).rstrip(".")
     why = "" if _CODE.search(why) else f": {why}"
-    return ImageError(
-        f"the image is damaged or cut short; received {name}{why}; copy the file again"
-    )
+    return ImageError(f"{shown(name)}: damaged or truncated{why}. Copy the file again")
 
 
 def _from_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -263,8 +259,7 @@ def _from_pillow(image: Image.Image, name: str) -> NDArray[np.uint8]:
         image.load()
         if 0 in image.size:
             raise ImageError(
-                f"the image has no pixels; received {name} with "
-                f"{image.width}x{image.height}; give one that has"
+                f"{shown(name)}: no pixels ({image.width}x{image.height}). Give one that has some"
             )
         turn = _TRANSPOSE.get(_orientation(image))
         rgb = _to_rgb(image)
@@ -326,8 +321,8 @@ def _scale_wide(image: Image.Image) -> Image.Image:
     limit = 65_535 if is_16_bit else 255
     if not 0 <= low <= high <= limit:
         raise ImageError(
-            f"an image of mode {image.mode} has values 0 to {limit}; received {low:g} to "
-            f"{high:g}; scale it to 0..255"
+            f"an image of mode {image.mode} with values {low:g} to {high:g}: out of range 0 to "
+            f"{limit}. Scale it to 0..255"
         )
     out = np.empty(values.shape, np.uint8)
     for top in range(0, len(values), _STRIP_ROWS):

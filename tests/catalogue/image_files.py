@@ -8,6 +8,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 __all__ = [
@@ -23,6 +24,12 @@ def photo(width: int = 40, height: int = 24) -> Image.Image:
     y, x = np.mgrid[:height, :width]
     rgb = np.stack([x * 255 // width, y * 255 // height, (x + y) % 256], axis=2)
     return Image.fromarray(rgb.astype(np.uint8))
+
+
+def heic(image: Image.Image, **options: Any) -> bytes:  # noqa: ANN401 - pillow-heif's own
+    file = io.BytesIO()
+    pillow_heif.from_pillow(image).save(file, quality=95, **options)
+    return file.getvalue()
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own

@@ -23,6 +23,7 @@ from tests.catalogue.image_files import (
     chunk,
     encode,
     gif,
+    heic,
     jpeg_with_frame,
     photo,
     png,
@@ -90,7 +91,9 @@ REFUSED: Final = {
     "I17-fits": (b"SIMPLE  =                    T" + bytes(99), "format"),
     "I17-dds": (encode(photo(32, 32), "DDS"), "format"),
     "I17-sgi": (encode(photo(), "SGI"), "format"),
-    "I18-heic": (HEVC % b"heic", "format"),
+    "I18-heic-stub": (HEVC % b"heic", "damaged"),
+    "I18-heic-sequence": (HEVC % b"hevc", "format"),
+    "I18-heic-cut": (heic(photo())[:-40], "damaged"),
     "I18-avif-stub": (HEVC % b"avif", "damaged"),
     "I18-avif-cut": (encode(photo(), "AVIF")[:-40], "damaged"),
     "I18-jpeg-xl": (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(60), "format"),
@@ -109,6 +112,7 @@ READ: Final = {
     "I17-tiff": encode(photo(), "TIFF", save_all=True, append_images=[photo(8, 8)]),
     "I17-tiff-jpeg": encode(photo(), "TIFF", compression="jpeg"),
     "I18-avif": encode(photo(), "AVIF"),
+    "I18-heic": heic(photo()),
     "I19-mpo": encode(photo(), "MPO", save_all=True, append_images=[photo(8, 8)]),
     "I20-cmyk": encode(photo().convert("CMYK"), "JPEG"),
     "I25-ten-thousand-frames": gif(4, 4, n_frames=10_000),
@@ -258,8 +262,10 @@ def test_i32_the_same_content_under_two_names_has_two_equal_rows(
 
 
 def test_i18_the_refusal_says_what_it_is_and_to_convert_it() -> None:
-    with pytest.raises(ImageFormatError, match=r"format not supported \(HEIC\)\. Supported: JPEG"):
-        load_image(HEVC % b"heic")
+    with pytest.raises(
+        ImageFormatError, match=r"format not supported \(JPEG XL\)\. Supported: JPEG"
+    ):
+        load_image(b"\xff\x0a" + bytes(60))
 
 
 def test_i31_metadata_is_never_in_a_refusal() -> None:

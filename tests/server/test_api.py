@@ -138,7 +138,7 @@ IMAGE_ERRORS = {
     "H02-empty": (b"", {}, 422, "damaged_image"),
     "text": (b"hello, this is no image", {}, 415, "unsupported_format"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", {}, 415, "unsupported_format"),
-    "heic": (b"\0\0\0\x18ftypheic" + bytes(40), {}, 415, "unsupported_format"),
+    "heic-sequence": (b"\0\0\0\x18ftyphevc" + bytes(40), {}, 415, "unsupported_format"),
     "cut-short": (png()[:60], {}, 422, "damaged_image"),
     "garbage-after-magic": (b"\xff\xd8\xff" + bytes(500), {}, 422, "damaged_image"),
     "H05-too-many-bytes": (bytes(10 * 1024 * 1024 + 1), {}, 413, "too_many_bytes"),

@@ -26,6 +26,7 @@ from facial_expressions.server import decoding
 from facial_expressions.server.decoding import DecoderPool
 from facial_expressions.server.failures import RequestError
 from facial_expressions.server.limits import ServerLimits
+from tests.catalogue.image_files import heic
 from tests.server.client import png, run_server
 
 ONE = ServerLimits(workers=1, answer_s=60)
@@ -103,6 +104,10 @@ def test_pixels_are_those_of_the_loader(pool: DecoderPool, astronaut: Path) -> N
     image = pool.decode(data)
     assert np.array_equal(image, load_image(data))
     image[0, 0] = 7  # and may be written to
+    photo = heic(Image.open(astronaut))
+    assert np.array_equal(pool.decode(photo), load_image(photo))
+    assert refusal(pool, photo[:-40]) == (422, "damaged_image")
+    assert pool.n_deaths == 0
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_a_model_without_maps_offers_no_heat_map(page: WebDriver) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("broken.png", b"\x89PNG\r\n\x1a\n broken", "damaged or cut short"),
+        ("broken.png", b"\x89PNG\r\n\x1a\n broken", "damaged or truncated"),
         ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "Save it as JPEG or PNG"),
     ],
 )

@@ -12,7 +12,6 @@ file's bytes; an answer is ``ANSWER`` and, for an image, its pixels.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
 import math
 import signal
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
+from facial_expressions.image_formats import load_plugins
 from facial_expressions.images import load_image
 from facial_expressions.processes import READY, own_streams
 
@@ -52,7 +52,6 @@ TOO_LARGE: Final = 3
 HAS_CPU_LIMIT: Final = importlib.util.find_spec("resource") is not None
 """Whether the system ends a process that has used its processor time."""
 
-_PLUGINS: Final = ("Avif", "Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP")
 _PAGE_BYTES: Final = 4096
 
 
@@ -64,8 +63,7 @@ def main(memory_bytes: int, cpu_s: float) -> None:
         cpu_s: Processor time that one image may cost.
     """
     warnings.simplefilter("ignore")
-    for name in _PLUGINS:
-        importlib.import_module(f"PIL.{name}ImagePlugin")
+    load_plugins()
     _forgo(memory_bytes)
     requests, answers = own_streams()
     answers.write(READY)

@@ -22,6 +22,7 @@ from typing import IO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from facial_expressions.image_formats import supported
 from facial_expressions.images import MAX_SIDE
 from facial_expressions.processes import Child
 from facial_expressions.server.decoder_child import (
@@ -57,10 +58,8 @@ _CLOCK_FACTOR: Final = 3.0
 
 _STOP_S: Final = 5.0
 _REFUSALS: Final = {
-    DAMAGED: (422, "damaged_image", "The image is empty, damaged or cut short."),
-    OTHER_FORMAT: (
-        415, "unsupported_format", "Only JPEG, PNG, WebP, BMP, GIF, TIFF and AVIF images are read."
-    ),
+    DAMAGED: (422, "damaged_image", "The image is empty, damaged or truncated."),
+    OTHER_FORMAT: (415, "unsupported_format", f"Format not supported. Supported: {supported()}."),
     TOO_LARGE: (
         413, "too_many_pixels", "The image is too large; allowed are {megapixels:g} megapixels "
         "and 16,384 pixels a side.",

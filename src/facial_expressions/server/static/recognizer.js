@@ -6,7 +6,7 @@ export const WORDS = {
   too_many_bytes: "The file is too large for this server.",
   too_many_pixels: "The image has too many pixels for this server.",
   unsupported_format: "This format is not supported. Save it as JPEG or PNG.",
-  damaged_image: "The image is empty, damaged or cut short.",
+  damaged_image: "The image is empty, damaged or truncated.",
   overloaded: "The server is busy. Try again in a moment.",
   not_ready: "The server is still starting. Try again in a moment.",
   deadline_passed: "The answer took too long. Try a smaller image.",
