@@ -120,11 +120,11 @@ def test_cut_video_is_exit_code_1_with_its_rows(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--out", "rows.xls"], "ends in none of"),
+        (["--out", "rows.xls"], "needs to end in .jsonl"),
         (["--out", "there.csv"], "--overwrite"),
         (["--out", "a.csv", "--out", "a.csv"], "given twice"),
-        (["--out", "nowhere/a.csv"], "a folder that does not exist"),
-        (["--out", "clip.mp4", "--overwrite"], "source itself"),
+        (["--out", "nowhere/a.csv"], "the folder does not exist"),
+        (["--out", "clip.mp4", "--overwrite"], "this is an input"),
         (["--every", "0"], "neither auto nor a whole number"),
         (["--smooth", "-1"], "--smooth"),
     ],
@@ -263,7 +263,7 @@ def test_sigkill_leaves_all_but_the_last_seconds_readable(tiny_model: Path, tmp_
     n_rows = len([json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()])
     times = read_back(tmp_path / "m.mp4")[0]
     n_kept = sum(read_table(part).num_rows for part in parts.glob("*.parquet"))
-    assert 2048 <= n_kept <= n_rows
+    assert 2 <= n_kept <= n_rows, "a part is written every five seconds where frames take long"
     assert n_kept > n_rows - 1100, "a part is written every 1,024 rows"
     assert len(times) > n_rows - 200, "a fragment lasts two seconds; the encoder holds some frames"
     assert times == pytest.approx(even_times(len(times)), abs=1e-3)

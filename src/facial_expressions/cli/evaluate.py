@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facial_expressions.cli.options import takes_recognizer_options
+from facial_expressions.cli.options import (
+    CompetitionOption,
+    PartialOption,
+    takes_recognizer_options,
+)
 from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
@@ -95,10 +99,7 @@ def command(  # noqa: PLR0913 - one argument per option
         ),
     ] = None,
     ferplus: Annotated[Path | None, typer.Option(help="FER+ votes (fer2013new.csv).")] = None,
-    competition: Annotated[
-        Path | None,
-        typer.Option(help="Competition file; FER+ needs it when DATA has the Kaggle layout."),
-    ] = None,
+    competition: CompetitionOption = None,
     detect: Annotated[
         bool,
         typer.Option("--detect", help="DATA holds whole photos: measure the largest face of each."),
@@ -122,9 +123,7 @@ def command(  # noqa: PLR0913 - one argument per option
     seed: Annotated[
         int, typer.Option(help="Random seed of the validation split, samples and corruptions.")
     ] = 0,
-    allow_partial: Annotated[
-        bool, typer.Option("--allow-partial", help="Accept FER-2013 with missing images.")
-    ] = False,
+    allow_partial: PartialOption = False,
 ) -> None:
     """Measure a model on a data set: accuracy, confusion, calibration, robustness."""
     from facial_expressions.evaluation.report import EvaluationSettings

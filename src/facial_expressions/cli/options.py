@@ -1,4 +1,4 @@
-"""Options that several verbs have: those of a recognizer, and of how a data set is read."""
+"""Options that several verbs have: of a recognizer, of how a data set is read, of files written."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import typer
 
 from facial_expressions.inference.options import RecognizerOptions
 
-__all__ = ["CompetitionOption", "PartialOption", "takes_recognizer_options"]
+__all__ = ["CompetitionOption", "OverwriteOption", "PartialOption", "takes_recognizer_options"]
 
 CompetitionOption = Annotated[
     Path | None,
     typer.Option(help="Competition file; FER+ needs it when DATA has the Kaggle layout."),
 ]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 PartialOption = Annotated[
     bool, typer.Option("--allow-partial", help="Accept FER-2013 with missing images.")
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from facial_expressions.cli.options import takes_recognizer_options
+from facial_expressions.cli.options import OverwriteOption, takes_recognizer_options
 from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
@@ -60,9 +60,7 @@ def command(
             "--explain", help="Show what in each face led to the answer; needs --draw or JSON."
         ),
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
+    overwrite: OverwriteOption = False,
     options: RecognizerOptions,
 ) -> None:
     """Find faces in images and folders, and name their expressions.

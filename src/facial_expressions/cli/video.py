@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from facial_expressions.cli.options import takes_recognizer_options
+from facial_expressions.cli.options import OverwriteOption, takes_recognizer_options
 from facial_expressions.cli.video_output import ROWS, SUMMARIES, VideoOutput
 from facial_expressions.errors import CameraError, VideoError
 from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.plain_text import shown
 
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame, FrameSource
@@ -82,9 +83,7 @@ def command(  # noqa: PLR0913 - one argument per option
             help="Tracks seen for less are counted, not listed, in summaries.",
         ),
     ] = 0.3,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
+    overwrite: OverwriteOption = False,
     options: RecognizerOptions,
 ) -> None:
     """Find and follow faces in a video, and name their expressions: one row per frame.
@@ -118,9 +117,9 @@ def command(  # noqa: PLR0913 - one argument per option
                 interval_s=frames.frame_interval_s,
                 full_search_s=full_search,
             )
-            shown = _with_progress(frames, is_printing=output.is_printing)
+            followed = _with_progress(frames, is_printing=output.is_printing)
             with output.sinks(frames.name) as sinks:
-                for frame, result in analyze_frames(shown, analyzer, ahead=ahead):
+                for frame, result in analyze_frames(followed, analyzer, ahead=ahead):
                     output.write(sinks, frame, result)
             output.status = "truncated" if frames.note else "ok"
         finally:
@@ -157,20 +156,14 @@ def _check_source(source: str, *, is_live: bool, reconnect: bool, fps: float | N
 
 def _check_files(files: Sequence[Path], source: str, *, overwrite: bool) -> None:
     """Refuse what cannot be written before any work is done."""
+    from facial_expressions.cli.output_files import check_output
+
     for file in files:
-        problem = ""
-        if file.suffix.lower() not in (*ROWS, *SUMMARIES):
-            problem = f"ends in none of {', '.join((*ROWS, *SUMMARIES))}"
-        elif files.count(file) > 1:
-            problem = "is given twice"
-        elif not file.parent.is_dir():
-            problem = "lies in a folder that does not exist; make the folder first"
-        elif file.exists() and Path(source).exists() and file.samefile(source):
-            problem = "is the source itself"
-        elif file.exists() and not overwrite:
-            problem = "exists; add --overwrite to replace it"
-        if problem:
-            raise typer.BadParameter(f"{file} {problem}.", param_hint="--out")
+        if files.count(file) > 1:
+            raise typer.BadParameter(f"{shown(file)}: given twice.", param_hint="--out")
+        check_output(
+            file, "--out", (*ROWS, *SUMMARIES), sources=[Path(source)], overwrite=overwrite
+        )
 
 
 def _with_progress(frames: FrameSource, *, is_printing: bool) -> Iterator[Frame]:
