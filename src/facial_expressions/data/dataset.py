@@ -6,7 +6,7 @@ Images are ``uint8 (N, 48, 48)``; labels are ids in the data set's label set, ``
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.labels import LabelSet
 
-__all__ = ["Dataset", "Split"]
+__all__ = ["Dataset", "Split", "joined"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,3 +115,19 @@ class Dataset:
             sha.update(np.ascontiguousarray(split.images).data)
             sha.update(np.ascontiguousarray(split.labels).data)
         return sha.hexdigest()
+
+
+def joined(splits: Sequence[Split]) -> Split:
+    """Put one split or more one after the other, as the split ``all``.
+
+    Args:
+        splits: Those without rows may have images of another size.
+    """
+    filled = [split for split in splits if len(split)] or splits[:1]
+    return Split(
+        name="all",
+        images=np.concatenate([split.images for split in filled]),
+        labels=np.concatenate([split.labels for split in filled]),
+        usages=np.concatenate([split.usages for split in filled]),
+        sources=tuple(source for split in filled for source in split.sources),
+    )

@@ -20,13 +20,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.cache import cached_arrays, path_state
-from facial_expressions.data.dataset import Dataset, Split
+from facial_expressions.data.dataset import Dataset, Split, joined
 from facial_expressions.data.load import load_reading
 from facial_expressions.data.matching import match_rows
 from facial_expressions.errors import DatasetError
@@ -245,7 +245,6 @@ def ferplus_votes(
     path: str | Path,
     *,
     competition: str | Path | None = None,
-    cache: bool = True,
 ) -> dict[str, NDArray[np.uint8]]:
     """Return the votes on every image of FER-2013, split by split.
 
@@ -253,7 +252,6 @@ def ferplus_votes(
         dataset: FER-2013, read from either layout, under any protocol.
         path: ``fer2013new.csv``.
         competition: The competition file; needed for the Kaggle layout only.
-        cache: Whether to keep what was matched by pixels.
 
     Returns:
         For ``train``, ``validation`` and ``test`` the votes on its rows, ``uint8 (N, 10)``.
@@ -274,7 +272,7 @@ def ferplus_votes(
             f"FER+ votes are for FER-2013; received the data set {dataset.name!r}; "
             "give FER-2013, or do without FER+"
         )
-    everything = _joined(dataset)
+    everything = joined(tuple(dataset.splits()))
     if all(source.startswith("row ") for source in everything.sources):
         rows = np.array([int(source[4:]) for source in everything.sources], np.int64)
         usages = np.empty(len(rows), everything.usages.dtype)
@@ -286,10 +284,10 @@ def ferplus_votes(
             "Kaggle layout only; give the competition file (fer2013.csv or fer2013.tar.gz) as well"
         )
     else:
-        reference = load_reading(Path(competition), cache=cache).rows
+        reference = load_reading(Path(competition)).rows
         usages = reference.usages
         _check_length(file, len(reference), Path(path).name)
-        rows = _matched(everything, reference, Path(competition), cache=cache)
+        rows = _matched(everything, reference, Path(competition))
     _check_usages(file, usages, Path(path).name)
     ends = np.cumsum([len(split) for split in dataset.splits()])[:-1]
     parts = np.split(file.votes[rows], ends)
@@ -337,36 +335,19 @@ def _relabelled(split: Split, labels: NDArray[np.int64]) -> Split:
     return replace(split.take(labels >= 0), labels=labels[labels >= 0])
 
 
-def _joined(dataset: Dataset) -> Split:
-    splits = list(dataset.splits())
-    return Split(
-        name="all",
-        images=np.concatenate([split.images for split in splits]),
-        labels=np.concatenate([split.labels for split in splits]),
-        usages=np.concatenate([split.usages for split in splits]),
-        sources=tuple(source for split in splits for source in split.sources),
-    )
-
-
-def _matched(
-    images: Split, reference: Split, competition: Path, *, cache: bool
-) -> NDArray[np.int64]:
+def _matched(images: Split, reference: Split, competition: Path) -> NDArray[np.int64]:
     """Return the row of each image; matched in order of names, so that protocols agree."""
     order = np.argsort(np.array(images.sources, str), kind="stable")
     ordered = images.take(order)
-    if cache:
-        pixels = hashlib.sha256(np.ascontiguousarray(ordered.images).data).hexdigest()
-        arrays = cached_arrays(
-            "matching",
-            owner=pixels,
-            state=path_state(competition),
-            build=lambda: {"rows": match_rows(ordered, reference)},
-        )
-        found = cast("NDArray[np.int64]", arrays["rows"])
-    else:
-        found = match_rows(ordered, reference)
+    pixels = hashlib.sha256(np.ascontiguousarray(ordered.images).data).hexdigest()
+    arrays = cached_arrays(
+        "matching",
+        owner=pixels,
+        state=path_state(competition),
+        build=lambda: {"rows": match_rows(ordered, reference)},
+    )
     rows = np.empty(len(order), np.int64)
-    rows[order] = found
+    rows[order] = arrays["rows"]
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.data.dataset import Dataset, Split
+from facial_expressions.data.dataset import Dataset, Split, joined
 from facial_expressions.data.duplicates import leaked_rows
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import LabelSet
@@ -24,7 +24,7 @@ def choose_split(dataset: Dataset, name: str) -> Split:
         DatasetError: There is no split of that name, or it has no images.
     """
     splits = {split.name: split for split in dataset.splits()}
-    splits["all"] = _joined(tuple(splits.values()))
+    splits["all"] = joined(tuple(splits.values()))
     if name not in splits or len(splits[name]) == 0:
         sizes = ", ".join(f"{key} ({len(split):,})" for key, split in splits.items())
         raise DatasetError(
@@ -52,8 +52,8 @@ def training_images(dataset: Dataset, split_name: str) -> Split | None:
     if split_name == "test":
         validation = dataset.validation
         pools.append(validation.take(validation.usages == "Training"))
-    joined = _joined(tuple(pools))
-    return None if split_name in ("train", "all") or len(joined) == 0 else joined
+    pool = joined(pools)
+    return None if split_name in ("train", "all") or len(pool) == 0 else pool
 
 
 def align_labels(split: Split, labels: LabelSet, target: LabelSet) -> tuple[Split, tuple[str, ...]]:
@@ -117,15 +117,3 @@ def fer2013_subsets(split: Split, train: Split | None) -> dict[str, NDArray[np.b
     if train is not None:
         masks["no_train_duplicate"] = ~leaked_rows(train.images, split.images)
     return masks
-
-
-def _joined(splits: tuple[Split, ...]) -> Split:
-    """Put splits one after the other; those without rows may have images of another size."""
-    filled = [split for split in splits if len(split)] or list(splits[:1])
-    return Split(
-        name="all",
-        images=np.concatenate([split.images for split in filled]),
-        labels=np.concatenate([split.labels for split in filled]),
-        usages=np.concatenate([split.usages for split in filled]),
-        sources=tuple(source for split in filled for source in split.sources),
-    )
