@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["counted", "no_formula", "one_line", "short_words", "shown", "visible"]
+__all__ = ["counted", "few", "no_formula", "one_line", "short_words", "shown", "visible"]
 
 _STEERING: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, DEL, C1
@@ -110,6 +111,21 @@ def counted(number: int, noun: str) -> str:
         ('1 face', '0 tracks', '1,200 images')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def few(names: Sequence[str], most: int) -> str:
+    """Return names in a line: the first ones, and how many more there are.
+
+    Args:
+        names: Any number of names.
+        most: So many are named.
+
+    Examples:
+        >>> few(["a", "b", "c"], 2), few(["a"], 2)
+        ('a, b and 1 more', 'a')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _escaped(letter: str) -> str:

@@ -16,6 +16,7 @@ from typing import Final
 
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import canonical_label
+from facial_expressions.plain_text import few
 
 __all__ = ["PARTS", "Place", "check_places", "part_of", "place_of"]
 
@@ -160,9 +161,7 @@ def _is_like_part(path: str) -> bool:
 
 
 def _few(folders: Iterable[str]) -> str:
-    names = sorted(folder[-60:] or "the top" for folder in folders)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return few(sorted(folder[-60:] or "the top" for folder in folders), _SHOWN)
 
 
 def _unclear(name: str, received: str, advice: str) -> DatasetError:

@@ -17,11 +17,14 @@ from facial_expressions.inference.probabilities import softmax
 
 __all__ = ["HalvesGain", "fit_top_label_map", "gain_on_halves"]
 
+_TIE: Final = 20.0
+"""Weight of the prior that holds a class's line to that of all answers, in images."""
+
 _LEAST_SLOPE: Final = 0.1
 _ROUNDS: Final = 10
 
 
-def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike, *, tie: float = 20.0) -> TopLabelMap:
+def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike) -> TopLabelMap:
     """Fit for each class the line by which its answers are right as often as they say.
 
     Logistic regression of "the answer is right" on its log-odds: first one line for all answers,
@@ -32,7 +35,6 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike, *, tie: float = 20.0
         logits: Of validation images, ``(N, K)``, after the temperature.
         y_true: Their label ids, ``(N,)``; or the share of votes that each class got, ``(N, K)``: an
             answer is then as right as its share.
-        tie: Weight of the prior, in images.
 
     Raises:
         ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
@@ -49,7 +51,7 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike, *, tie: float = 20.0
     nothing = np.array([1.0, 0.0])
     shared = _fit_line(odds, right, towards=nothing, tie=1.0)
     lines = [
-        _fit_line(odds[answers == k], right[answers == k], towards=shared, tie=tie)
+        _fit_line(odds[answers == k], right[answers == k], towards=shared, tie=_TIE)
         for k in range(z.shape[1])
     ]
     slopes, offsets = (tuple(float(value) for value in column) for column in np.transpose(lines))

@@ -22,6 +22,7 @@ from facial_expressions.evaluation.provenance import Provenance
 from facial_expressions.evaluation.report import Report, build_report
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.labels import LabelSet
+from facial_expressions.plain_text import few
 from facial_expressions.results import Face, ImageResult
 
 __all__ = ["evaluate_photos"]
@@ -121,18 +122,13 @@ def _notes(
     ]
     notes = ["each photo's answer is that of its largest face"]
     if faceless:
-        notes.append(f"no face found, counted as wrong: {len(faceless)} ({_few(faceless)})")
+        notes.append(f"no face found, counted as wrong: {len(faceless)} ({few(faceless, _NAMED)})")
     notes += [
         f"left out, because the model does not know {name!r}: {count}"
         for name, count in sorted(unknown.items())
     ]
     if unreadable:
         notes.append(
-            f"left out, because they cannot be read: {len(unreadable)} ({_few(unreadable)})"
+            f"left out, because they cannot be read: {len(unreadable)} ({few(unreadable, _NAMED)})"
         )
     return tuple(notes)
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import keras
 import numpy as np
@@ -17,6 +18,8 @@ from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.recipe import Recipe
 
 __all__ = ["build_network", "layer_of_head", "predict_logits", "preprocessing_of"]
+
+_AT_ONCE: Final = 256
 
 
 def layer_of_head(name: str) -> str:
@@ -80,7 +83,7 @@ def build_network(
 
 
 def predict_logits(
-    model: keras.Model, split: Split, preprocessing: Preprocessing, *, batch_size: int = 256
+    model: keras.Model, split: Split, preprocessing: Preprocessing
 ) -> list[NDArray[np.float32]]:
     """Return the logits of each of the network's heads for every image of a split.
 
@@ -88,14 +91,13 @@ def predict_logits(
         model: The network.
         split: Images.
         preprocessing: How crops become input.
-        batch_size: Images at a time.
 
     Returns:
         For each head ``float32 (N, K)``.
     """
     chunks = []
-    for start in range(0, len(split), batch_size):
-        inputs = to_batch(split.images[start : start + batch_size], preprocessing)
+    for start in range(0, len(split), _AT_ONCE):
+        inputs = to_batch(split.images[start : start + _AT_ONCE], preprocessing)
         outputs = model.predict_on_batch(inputs)
         chunks.append(outputs if isinstance(outputs, list) else [outputs])
     return [

@@ -61,6 +61,12 @@ _STEP: Final = 4
 _MULTIPLE: Final = 32
 """Sides of the network's input are multiples of this: it halves the image five times."""
 
+_MAX_OVERLAP: Final = 0.3
+"""Of two faces that share more of their boxes than this, IoU, the better scored is kept."""
+
+_MAX_CONTAINED: Final = 0.6
+"""The same for the share of the smaller box that lies in the larger one."""
+
 _INPUT: Final = "input.1"
 _OUTPUTS: Final = ("537", "538", "539", "540")
 """Heat, log size, offset and landmarks; each ``(1, C, h, w)``, rows before columns."""
@@ -326,7 +332,7 @@ def _decode(heat: Rows, size: Rows, offset: Rows, landmarks: Rows, min_score: fl
     return np.concatenate([box, marks]).T.astype(np.float32)
 
 
-def _suppress(rows: Rows, max_overlap: float = 0.3, max_contained: float = 0.6) -> Rows:
+def _suppress(rows: Rows) -> Rows:
     """Keep the best scored of candidates that overlap, or that lie mostly inside one another."""
     rows = rows[np.argsort(-rows[:, 4], kind="stable")]
     kept = []
@@ -339,7 +345,7 @@ def _suppress(rows: Rows, max_overlap: float = 0.3, max_contained: float = 0.6) 
         areas = (rest[:, 2:4] - rest[:, :2]).prod(1)
         overlap = shared / (area + areas - shared)
         contained = shared / np.minimum(area, areas)
-        rows = rest[(overlap < max_overlap) & (contained < max_contained)]
+        rows = rest[(overlap < _MAX_OVERLAP) & (contained < _MAX_CONTAINED)]
     return np.array(kept, np.float32).reshape(-1, 15)
 
 
