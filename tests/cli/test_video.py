@@ -64,7 +64,9 @@ def test_every_kind_of_file_is_written(
     summary = json.loads((tmp_path / "s.json").read_text())
     assert (summary["n_frames"], len(summary["tracks"]), summary["status"]) == (12, 1, "ok")
     assert capsys.readouterr().out == (tmp_path / "s.txt").read_text()
-    assert "<svg" in (tmp_path / "p.html").read_text("utf-8")
+    page = (tmp_path / "p.html").read_text("utf-8")
+    assert '<video src="m.mp4"' in page
+    assert page.count("data:image/jpeg") == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")

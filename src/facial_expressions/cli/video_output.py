@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import typer
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
     from facial_expressions.media.sinks import Sinks
     from facial_expressions.media.summary import Summary
+    from facial_expressions.pages.video_page import VideoPage
     from facial_expressions.results import FrameResult
 
 __all__ = ["ROWS", "SUMMARIES", "VideoOutput"]
@@ -65,6 +68,11 @@ class VideoOutput:
         self._files, self._labels = files, labels
         self._prints_summary, self._overwrite = prints_summary, overwrite
         self._collected = VideoSummary(source, min_track_s=min_track_s)
+        self._page: VideoPage | None = None
+        if self._of_kind((".html",)):
+            from facial_expressions.pages.video_page import VideoPage
+
+            self._page = VideoPage(labels)
         self._row_source = source
         self._start_s = time.monotonic()
         self.status = "interrupted"
@@ -115,6 +123,8 @@ class VideoOutput:
 
         with hold_signals():
             self._collected.add(result)
+            if self._page:
+                self._page.add(frame, result)
             sinks.write(frame, result)
         if self.is_printing:
             print_row(to_json(FRAME, result.to_dict(self._row_source)))
@@ -140,20 +150,27 @@ class VideoOutput:
     def _write_summaries(self, whole: Summary) -> None:
         from facial_expressions.files import write_file
         from facial_expressions.pages.drawing import png_of
-        from facial_expressions.pages.video_page import timeline_chart, video_page
+        from facial_expressions.pages.video_page import timeline_chart
 
-        make: dict[str, Callable[[], str | bytes]] = {
-            ".json": whole.to_json,
-            ".txt": whole.to_text,
-            ".png": lambda: png_of(timeline_chart(whole, self._labels)),
-            ".html": lambda: video_page(whole, self._labels),
+        make: dict[str, Callable[[Path], str | bytes]] = {
+            ".json": lambda _: whole.to_json(),
+            ".txt": lambda _: whole.to_text(),
+            ".png": lambda _: png_of(timeline_chart(whole, self._labels)),
+            ".html": lambda file: self._page_html(whole, file),
         }
         for file in self._of_kind(SUMMARIES):
             try:
-                write_file(file, make[file.suffix.lower()]())
+                write_file(file, make[file.suffix.lower()](file))
             except Exception as error:  # noqa: BLE001 - whatever it is, the other files are written
                 self.errors[str(file)] = output_error(str(file), error)
                 _LOGGER.error("%s", self.errors[str(file)])  # noqa: TRY400 - one line for people
+
+    def _page_html(self, whole: Summary, file: Path) -> str:
+        """Return the page, with the marked video beside it as its player."""
+        marked = [one for one in self._of_kind((".mp4",)) if str(one) not in self.errors]
+        beside = [os.fsencode(os.path.relpath(one, file.parent)) for one in marked[:1]]
+        player = "".join(quote(one.replace(os.fsencode(os.sep), b"/")) for one in beside)
+        return self._page.to_html(whole, player=player) if self._page else ""
 
     def _of_kind(self, endings: Sequence[str]) -> list[Path]:
         return [file for file in self._files if file.suffix.lower() in endings]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,24 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.colors import expression_color
 from facial_expressions.pages.templating import environment, render
+from facial_expressions.pages.thumbnails import css_color, face_thumbnail, jpeg_uri
 from facial_expressions.plain_text import counted
-from facial_expressions.results import Box, Face, ImageResult
+from facial_expressions.results import Face, ImageResult
 
 __all__ = ["ContactSheet"]
 
 _THUMB_PX: Final = 360
-_CROP_PX: Final = 112
-_QUALITY: Final = 80
 _SUREST: Final = 6
 """So many faces are shown of each expression."""
 
 _CROWD: Final = 6
 """More faces of an image are summed up."""
-
-_MARGIN: Final = 0.25
-"""Around a face, as a fraction of its box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +96,7 @@ class ContactSheet:
         marks = tuple(_mark(face, result.width, result.height) for face in result.faces)
         thumb = Image.fromarray(image)
         thumb.thumbnail((_THUMB_PX, _THUMB_PX), reducing_gap=2.0)
-        self._thumbs.append(_Thumb(name, _uri(thumb), marks, _describe(result.faces)))
+        self._thumbs.append(_Thumb(name, jpeg_uri(thumb), marks, _describe(result.faces)))
 
     def to_html(self) -> str:
         """Return the page: shares, the surest of each expression, every image."""
@@ -117,10 +110,17 @@ class ContactSheet:
             n_faces=n_faces,
             n_without=sum(not thumb.marks for thumb in self._thumbs),
             shares=[
-                (label, _css(label), self._faces[label], 100 * self._faces[label] / (n_faces or 1))
+                (
+                    label,
+                    css_color(label),
+                    self._faces[label],
+                    100 * self._faces[label] / (n_faces or 1),
+                )
                 for label in self._labels
             ],
-            surest=[(label, _css(label), found) for label, found in self._surest.items() if found],
+            surest=[
+                (label, css_color(label), found) for label, found in self._surest.items() if found
+            ],
             thumbs=self._thumbs,
             problems=self._problems,
         )
@@ -130,7 +130,7 @@ class ContactSheet:
         kept = self._surest[face.expression]
         is_among = len(kept) < _SUREST or face.confidence > kept[-1].confidence
         if not face.uncertain and is_among:
-            kept.append(_Sure(face.confidence, name, _uri(_square(image, face.box))))
+            kept.append(_Sure(face.confidence, name, jpeg_uri(face_thumbnail(image, face.box))))
             kept.sort(key=lambda one: -one.confidence)
             del kept[_SUREST:]
 
@@ -156,24 +156,6 @@ def _mark(face: Face, width: int, height: int) -> _Mark:
         100 * box.top / height,
         100 * box.width / width,
         100 * box.height / height,
-        _css(face.expression),
+        css_color(face.expression),
         _answer(face),
     )
-
-
-def _square(image: NDArray[np.uint8], box: Box) -> Image.Image:
-    """Cut a square around a face; outside the image it is black."""
-    half = max(box.width, box.height) * (0.5 + _MARGIN)
-    x, y = box.center
-    corners = (round(x - half), round(y - half), round(x + half), round(y + half))
-    return Image.fromarray(image).crop(corners).resize((_CROP_PX, _CROP_PX), reducing_gap=2.0)
-
-
-def _uri(image: Image.Image) -> str:
-    content = io.BytesIO()
-    image.save(content, "JPEG", quality=_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
-
-
-def _css(expression: str) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*expression_color(expression))

@@ -1,4 +1,4 @@
-"""Fills the templates: pages that need no other file, no script and no network, and Markdown.
+"""Fills the templates: pages that need no other file and no network, and Markdown.
 
 A page is light or dark as the reader's system is, and readable from 360 px on.
 """

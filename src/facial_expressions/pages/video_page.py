@@ -1,31 +1,37 @@
-"""What a video showed: one HTML page without other files, scripts or network, and its timeline."""
+"""What a video showed: one HTML page without other files or network, and its timeline."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facial_expressions.colors import expression_color
 from facial_expressions.media.summary import Summary, TrackSummary
 from facial_expressions.pages.drawing import GRID, MUTED, new_figure, style_axes
-from facial_expressions.pages.templating import render
+from facial_expressions.pages.templating import environment, render
+from facial_expressions.pages.thumbnails import css_color, jpeg_uri
+from facial_expressions.pages.track_curves import MOST_TRACKS, Span, TrackCurve, TrackCurves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["timeline_chart", "video_page"]
+    from facial_expressions.media.frames import Frame
+    from facial_expressions.results import FrameResult
 
-_WIDTH: Final = 904
-"""Of the page's timeline, in its own units; a track's name stands to the left of it."""
+__all__ = ["VideoPage", "timeline_chart"]
+
+_WIDTH: Final = 1000
+_HEIGHT: Final = 100
+"""Of the page's charts in their own units; they are as wide as the page."""
 
 _PALE: Final = 0.3
 """Opacity of uncertain time."""
 
-_MOST_TICKS: Final = 11
+_MOST_TICKS: Final = 6
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
-_MOST_TRACKS: Final = 30
 
 _STATUS: Final = {
     "ok": "read to its end",
@@ -34,29 +40,161 @@ _STATUS: Final = {
 }
 
 
-def video_page(summary: Summary, labels: Sequence[str]) -> str:
-    """Return the page: timeline, shares and longest stretches of each track.
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """From seconds to places on a chart."""
+
+    start_s: float
+    end_s: float
+
+    def x(self, time_s: float) -> float:
+        """Return a place in units of ``_WIDTH``."""
+        return _WIDTH * (time_s - self.start_s) / (self.end_s - self.start_s)
+
+    @property
+    def ticks(self) -> list[tuple[float, float]]:
+        """Round times, with their places in hundredths."""
+        times = _ticks(self.start_s, self.end_s)
+        return [(time_s, 100 * self.x(time_s) / _WIDTH) for time_s in times]
+
+
+@dataclass(frozen=True, slots=True)
+class _ShownTrack:
+    """What the template shows of a track: charts as paths, and the values for the pointer."""
+
+    summary: TrackSummary
+    face: str
+    axis: _Axis
+    bars: dict[tuple[str, bool], str]
+    curves: tuple[tuple[str, str], ...]
+    unsure: str
+    means: tuple[float, ...]
+    n_per_point: int
+    values: dict[str, list[object]]
+
+
+class VideoPage:
+    """Collects frames for the page of a video; what is kept does not grow with its length.
 
     Args:
-        summary: What the video showed.
         labels: Every expression that may occur; the key has their order.
 
     Raises:
         MissingExtraError: Jinja2 is not installed.
     """
-    end_s = summary.start_s + max(summary.duration_s, 1e-3)
-    scale = _WIDTH / (end_s - summary.start_s)
-    return render(
-        "video.html",
-        extra="video",
-        name=Path(summary.source).name,
-        summary=summary,
-        status=_STATUS[summary.status],
-        colors=_colors(labels),
-        ticks=[(tick, (tick - summary.start_s) * scale) for tick in _ticks(summary.start_s, end_s)],
-        scale=scale,
-        pale=_PALE,
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        environment("video")  # says before the work that something is not installed
+        self._labels = tuple(labels)
+        self._curves = TrackCurves()
+
+    def add(self, frame: Frame, result: FrameResult) -> None:
+        """Take the next frame.
+
+        Args:
+            frame: Its pixels.
+            result: What was found in it.
+        """
+        self._curves.add(frame, result)
+
+    def to_html(self, summary: Summary, *, player: str = "") -> str:
+        """Return the page: who is seen when, and of each track face, shares and curves.
+
+        Args:
+            summary: What the video showed, all of it.
+            player: Address of the marked video as the page sees it; empty shows none.
+        """
+        whole = _axis(summary.start_s, summary.start_s + summary.duration_s)
+        step_s = summary.duration_s / max(summary.n_frames, 1)
+        shown = [
+            self._shown(track, curve, step_s, whole)
+            for track in _longest_seen(summary.tracks)
+            if (curve := self._curves.get(track.track_id))
+        ]
+        return render(
+            "video.html",
+            extra="video",
+            name=Path(summary.source).name,
+            summary=summary,
+            status=_STATUS[summary.status],
+            colors={label: css_color(label) for label in self._labels},
+            axis=whole,
+            tracks=shown,
+            cut_marks="".join(
+                f"M{x} 0V1" for x in sorted({round(whole.x(s)) for s in summary.cuts})
+            ),
+            player=player,
+            pale=_PALE,
+        )
+
+    def _shown(
+        self, track: TrackSummary, curve: TrackCurve, step_s: float, whole: _Axis
+    ) -> _ShownTrack:
+        spans, axis = list(curve.spans(step_s)), _axis(track.start_s, track.end_s)
+        weights = [one.end_s - one.start_s for one in spans]
+        columns = list(zip(*(one.values for one in spans), strict=True))
+        return _ShownTrack(
+            summary=track,
+            face=jpeg_uri(curve.face) if curve.face else "",
+            axis=axis,
+            bars=self._bars(spans, whole),
+            curves=tuple(
+                (css_color(label), _line(spans, column, axis))
+                for label, column in zip(self._labels, columns, strict=True)
+            ),
+            unsure="".join(
+                _bar(axis, list(run), _HEIGHT)
+                for is_uncertain, run in itertools.groupby(spans, lambda one: one.uncertain)
+                if is_uncertain
+            ),
+            means=tuple(
+                sum(map(math.prod, zip(column, weights, strict=True))) / max(sum(weights), 1e-9)
+                for column in columns
+            ),
+            n_per_point=curve.n_per_point,
+            values={
+                "from": [round(one.start_s, 3) for one in spans],
+                "to": [round(one.end_s, 3) for one in spans],
+                "percent": [[round(100 * value) for value in one.values] for one in spans],
+                "uncertain": [int(one.uncertain) for one in spans],
+            },
+        )
+
+    def _bars(self, spans: Sequence[Span], whole: _Axis) -> dict[tuple[str, bool], str]:
+        """Return the track's row of the timeline: a path for each color, certain and pale."""
+
+        def kind(one: Span) -> tuple[str, bool]:
+            return css_color(self._labels[one.values.index(max(one.values))]), one.uncertain
+
+        paths: dict[tuple[str, bool], str] = {}
+        for key, run in itertools.groupby(spans, kind):
+            paths[key] = paths.get(key, "") + _bar(whole, list(run), 1)
+        return paths
+
+
+def _bar(axis: _Axis, run: Sequence[Span], height: int) -> str:
+    """Return rectangles over the time of a run; where the track was not seen it is left out."""
+    path, start_s = "", run[0].start_s
+    for one, after in itertools.pairwise([*run, None]):
+        if after is None or not after.goes_on:
+            left, right = axis.x(start_s), axis.x(one.end_s if one else start_s)
+            path += f"M{left:.1f} 0H{max(right, left + 0.5):.1f}V{height}H{left:.1f}Z"
+            start_s = after.start_s if after else 0.0
+    return path
+
+
+def _line(spans: Sequence[Span], values: Sequence[float], axis: _Axis) -> str:
+    """Return a curve through the middles of the points, broken where the track was not seen."""
+    places = (
+        f"{'L' if one.goes_on else 'M'}{axis.x((one.start_s + one.end_s) / 2):.1f} "
+        f"{_HEIGHT * (1 - value):.1f}{'' if one.goes_on else 'h0'}"
+        for one, value in zip(spans, values, strict=True)
     )
+    return "".join(places)
+
+
+def _axis(start_s: float, end_s: float) -> _Axis:
+    return _Axis(start_s, max(end_s, start_s + 1e-3))
 
 
 def timeline_chart(summary: Summary, labels: Sequence[str]) -> Figure:
@@ -76,7 +214,7 @@ def timeline_chart(summary: Summary, labels: Sequence[str]) -> Figure:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    axes, colors = figure.add_subplot(), _colors(labels)
+    axes, colors = figure.add_subplot(), {name: css_color(name) for name in labels}
     more = f" (the {len(tracks)} longest of {len(summary.tracks)} tracks)"
     title = f"Expressions in {Path(summary.source).name}"
     is_whole = len(tracks) == len(summary.tracks)
@@ -107,11 +245,7 @@ def timeline_chart(summary: Summary, labels: Sequence[str]) -> Figure:
 def _longest_seen(tracks: Sequence[TrackSummary]) -> list[TrackSummary]:
     """Return the tracks that fit into a chart, in the order of their numbers."""
     chosen = sorted(tracks, key=lambda track: -sum(s.end_s - s.start_s for s in track.stretches))
-    return sorted(chosen[:_MOST_TRACKS], key=lambda track: track.track_id)
-
-
-def _colors(labels: Sequence[str]) -> dict[str, str]:
-    return {name: "#{:02x}{:02x}{:02x}".format(*expression_color(name)) for name in labels}
+    return sorted(chosen[:MOST_TRACKS], key=lambda track: track.track_id)
 
 
 def _ticks(low: float, high: float) -> Iterator[float]:
