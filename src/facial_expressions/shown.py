@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-__all__ = ["Shown", "Tabular", "count_expressions", "draw"]
+__all__ = ["SAVED_AS", "Shown", "Tabular", "count_expressions", "draw", "encoded"]
 
-_FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+SAVED_AS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""Format of a marked image by the ending of its file."""
+
 _NOTEBOOK_SIDE: Final = 960
 _QUALITY: Final = 92
 
@@ -82,12 +84,12 @@ class Shown(Tabular):
             StorageError: The file cannot be written.
         """
         suffix = PurePath(path).suffix.lower()
-        if suffix not in _FORMATS:
+        if suffix not in SAVED_AS:
             raise ImageFormatError(
-                f"{PurePath(path).name[:100]}: images are saved as {', '.join(_FORMATS)}; choose "
+                f"{PurePath(path).name[:100]}: images are saved as {', '.join(SAVED_AS)}; choose "
                 "one of these endings"
             )
-        write_file(Path(path), _encoded(self._marked(), _FORMATS[suffix]))
+        write_file(Path(path), encoded(self._marked(), SAVED_AS[suffix]))
         return Path(path)
 
     def _marked(self) -> Image:
@@ -110,7 +112,7 @@ class Shown(Tabular):
         except (FacialExpressionsError, MemoryError):
             return None
         image.thumbnail((_NOTEBOOK_SIDE, _NOTEBOOK_SIDE))
-        data = base64.b64encode(_encoded(image, "JPEG")).decode()
+        data = base64.b64encode(encoded(image, "JPEG")).decode()
         text = html.escape(self._caption())
         return (
             f'<figure style="margin:0"><img alt="{text}" style="max-width:100%" '
@@ -138,11 +140,17 @@ def draw(image: Any, faces: Any, explanations: Any = ()) -> Image:  # noqa: ANN4
     return drawn
 
 
-def _from(module: str, name: str) -> Any:  # noqa: ANN401 - a function of a higher layer
-    return getattr(importlib.import_module(f"facial_expressions.{module}"), name)
+def encoded(image: Image, kind: str) -> bytes:
+    """Return a marked image as the content of a file.
 
-
-def _encoded(image: Image, kind: str) -> bytes:
+    Args:
+        image: The image.
+        kind: One of the formats of ``SAVED_AS``.
+    """
     content = io.BytesIO()
     image.save(content, kind, quality=_QUALITY)  # which a PNG has not
     return content.getvalue()
+
+
+def _from(module: str, name: str) -> Any:  # noqa: ANN401 - a function of a higher layer
+    return getattr(importlib.import_module(f"facial_expressions.{module}"), name)

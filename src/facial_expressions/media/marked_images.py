@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -13,12 +12,11 @@ from facial_expressions.files import storage_errors, write_file
 from facial_expressions.images import ImageSource
 from facial_expressions.media.draw import draw_faces
 from facial_expressions.results import Explanation, Face
+from facial_expressions.shown import SAVED_AS, encoded
 
 __all__ = ["MARKED_SUFFIXES", "MarkedImages", "is_file_name"]
 
-_KINDS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-
-MARKED_SUFFIXES: Final = tuple(_KINDS)
+MARKED_SUFFIXES: Final = tuple(SAVED_AS)
 """Endings by which a marked image can be named."""
 
 _JPEG_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
@@ -36,7 +34,7 @@ def is_file_name(target: Path) -> bool:
         >>> is_file_name(Path("out.png")), is_file_name(Path("marked"))
         (True, False)
     """
-    return target.suffix.lower() in _KINDS and not target.is_dir()
+    return target.suffix.lower() in SAVED_AS and not target.is_dir()
 
 
 class MarkedImages:
@@ -88,14 +86,13 @@ class MarkedImages:
         original = PurePath(name)
         suffix = ".jpg" if original.suffix.lower() in _JPEG_SUFFIXES else ".png"
         suffix = self._target.suffix.lower() if self._is_file else suffix
-        content = io.BytesIO()
-        drawn.save(content, _KINDS[suffix], quality=92)  # that of a JPEG or WebP; a PNG has none
+        content = encoded(drawn, SAVED_AS[suffix])
         if self._is_file:
-            write_file(self._target, content.getbuffer())
+            write_file(self._target, content)
             return self._target
         folder = self._target.joinpath(*(one for one in original.parts[:-1] if one != ".."))
         _make_folder(folder)
-        return _write(folder, original.stem[:_LONGEST_STEM], suffix, content.getbuffer())
+        return _write(folder, original.stem[:_LONGEST_STEM], suffix, content)
 
 
 def _make_folder(folder: Path) -> None:
@@ -103,7 +100,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _write(folder: Path, stem: str, suffix: str, content: memoryview) -> Path:
+def _write(folder: Path, stem: str, suffix: str, content: bytes) -> Path:
     """Write the first of ``stem-faces``, ``stem-faces-2``, ... that does not exist."""
     for number in itertools.count(1):
         extra = "" if number == 1 else f"-{number}"
