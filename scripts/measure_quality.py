@@ -3,17 +3,15 @@
 Images of PublicTest that most FER+ raters agree on are spoilt in steps until ten points of
 accuracy are lost; there, and on the clean images, it is counted how many are flagged. Poses
 cannot be made, so the images are sorted by them instead. The table stands in
-``docs/concepts/quality.md`` between ``<!-- quality -->`` and ``<!-- /quality -->``. Numbers only:
-no image leaves it.
+``docs/concepts/quality.md`` between ``<!-- quality: tables -->`` and ``<!-- /quality -->``.
+Numbers only: no image leaves it.
 
-    python scripts/measure_quality.py fer2013/fer2013.tar.gz fer2013/fer2013new.csv
+    python -m scripts.measure_quality fer2013/fer2013.tar.gz fer2013/fer2013new.csv
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,10 +30,9 @@ from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.preprocessing import crop_faces
 from facial_expressions.quality import MOST_PITCH, MOST_YAW, Quality, Reason, measure_quality
+from scripts.pages import ROOT, fill_blocks, markdown_table
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = ROOT / "docs" / "concepts" / "quality.md"
-BLOCK: Final = re.compile(r"(<!-- quality -->\n).*?(<!-- /quality -->)", re.DOTALL)
 MODEL: Final = "compact-int8"
 LOST: Final = 0.10
 """Accuracy lost at the step that counts."""
@@ -173,17 +170,13 @@ def detect(crops: Crops) -> tuple[Detection | None, ...]:
 def spoiling_rows(classifier: Classifier, images: Images) -> list[str]:
     """Return the lines of the table of what can be spoilt."""
     clean = accuracy(classifier, images.crops, images.labels)
-    lines = [
-        "| reason | spoilt by | where ten points are lost | accuracy there | flagged there |",
-        "| --- | --- | ---: | ---: | ---: |",
-    ]
+    rows = []
     for spoiling in SPOILINGS:
         step, right, seen = find_step(classifier, images, spoiling, clean)
-        lines.append(
-            f"| `{spoiling.reason}` | {spoiling.title} | {step:g} | {right:.1%} "
-            f"| {share(seen, spoiling.reason):.0%} |"
-        )
-    return lines
+        figures = (f"{step:g}", f"{right:.1%}", f"{share(seen, spoiling.reason):.0%}")
+        rows.append((f"`{spoiling.reason}`", spoiling.title, *figures))
+    header = ("reason", "spoilt by", "where ten points are lost", "accuracy there", "flagged there")
+    return markdown_table(header, rows, left=2)
 
 
 def clean_lines(classifier: Classifier, images: Images) -> list[str]:
@@ -216,19 +209,14 @@ def pose_rows(classifier: Classifier, images: Images) -> list[str]:
         f"pitch over {MOST_PITCH:g}: `turned`": known & (pitch > MOST_PITCH),
         "no landmarks: no face found": ~known,
     }
-    lines = ["| pose | images | accuracy |", "| --- | ---: | ---: |"]
-    for name, band in bands.items():
-        lines.append(f"| {name} | {band.sum():,} | {right[band].mean():.1%} |")
-    return lines
+    rows = [(name, f"{band.sum():,}", f"{right[band].mean():.1%}") for name, band in bands.items()]
+    return markdown_table(("pose", "images", "accuracy"), rows)
 
 
 def tilt_rows(classifier: Classifier, images: Images) -> list[str]:
     """Return the lines of the table of tilts: images turned, searched, and levelled as usual."""
     detector = CenterFaceDetector(RecognizerOptions(threads=1), working_sides=(192,))
-    lines = [
-        f"| turned by | faces found, of {N_TILTED} | accuracy on them | unturned | `tilted` |",
-        "| ---: | ---: | ---: | ---: | ---: |",
-    ]
+    lines = []
     for degrees in (0, 30, 60, 90):
         crops, rows, seen = [], [], []
         for row, crop in enumerate(images.crops[:N_TILTED]):
@@ -241,11 +229,16 @@ def tilt_rows(classifier: Classifier, images: Images) -> list[str]:
                 seen.append(measure_quality(found.box.width, found.landmarks, cut))
         right = accuracy(classifier, np.stack(crops), images.labels[rows])
         unturned = accuracy(classifier, images.crops[rows], images.labels[rows])
-        lines.append(
-            f"| {degrees}° | {len(rows)} | {right:.1%} | {unturned:.1%} "
-            f"| {share(seen, 'tilted'):.0%} |"
-        )
-    return lines
+        tilted = f"{share(seen, 'tilted'):.0%}"
+        lines.append((f"{degrees}°", str(len(rows)), f"{right:.1%}", f"{unturned:.1%}", tilted))
+    header = (
+        "turned by",
+        f"faces found, of {N_TILTED}",
+        "accuracy on them",
+        "unturned",
+        "`tilted`",
+    )
+    return markdown_table(header, lines, left=0)
 
 
 def load_images(data: Path, votes: Path, n: int | None = None) -> Images:
@@ -274,9 +267,9 @@ def main() -> None:
         tilt_rows(classifier, images),
     ]
     text = "\n\n".join("\n".join(lines) for lines in parts)
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(BLOCK.sub(lambda m: f"{m[1]}{text}\n{m[2]}", page), encoding="utf-8")
-    sys.stdout.write(f"{text}\n")
+    page = fill_blocks(PAGE.read_text(encoding="utf-8"), "quality", lambda *_: text.splitlines())
+    PAGE.write_text(page, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -193,36 +193,28 @@ def summary(names: Sequence[str], reports: Reports) -> list[str]:
 def people(names: Sequence[str], reports: Reports) -> list[str]:
     """Return what two heads of one model answer, held against votes and against labels."""
     own = [reports[f"{names[0]}-{kind}"] for kind in PEOPLE_REPORTS]
-    n, copies = own[0]["n"], own[0]["subsets"]["no_train_duplicate"]["n"]
-    rows = [
-        (f"right by the majority of ten people ({n:,})", *map(_accuracy, own)),
-        (
-            f"the same without copies of training images ({copies:,})",
-            *(_accuracy(one["subsets"]["no_train_duplicate"]) for one in own),
-        ),
-        ("balanced over the classes", *(percent(one["balanced_accuracy"]) for one in own)),
-        (
-            "neutral faces called neutral",
-            *(percent(one["per_class"]["neutral"]["recall"]) for one in own),
-        ),
-        (
-            f"right by FER-2013's label ({own[0]['against_labels']['n']:,})",
-            *(percent(one["against_labels"]["accuracy"]) for one in own),
-        ),
-        (
-            "the same, balanced",
-            *(percent(one["against_labels"]["balanced_accuracy"]) for one in own),
-        ),
-        (
-            f"calibration error against the votes ({own[0]['votes']['n']:,})",
-            *(percent(one["votes"]["ece"]) for one in own),
-        ),
-        ("distance from the votes (KL, nats)", *(f"{one['votes']['kl']:.3f}" for one in own)),
-    ]
+    columns = [_people_column(one) for one in own]
+    rows = [(title, *(one[title] for one in columns)) for title in columns[0]]
     heads = (f"`--labels {head}`" for head in PEOPLE_REPORTS.values())
     commands = [f"$ {one['command']}" for one in own]
     table = markdown_table((f"{names[0]}, PrivateTest", *heads), rows)
     return [*table, "", "```console", *commands, "```"]
+
+
+def _people_column(report: Report) -> dict[str, str]:
+    """Return by their titles the cells of one head."""
+    apart = report["subsets"]["no_train_duplicate"]
+    labels, votes = report["against_labels"], report["votes"]
+    return {
+        f"right by the majority of ten people ({report['n']:,})": _accuracy(report),
+        f"the same without copies of training images ({apart['n']:,})": _accuracy(apart),
+        "balanced over the classes": percent(report["balanced_accuracy"]),
+        "neutral faces called neutral": percent(report["per_class"]["neutral"]["recall"]),
+        f"right by FER-2013's label ({labels['n']:,})": percent(labels["accuracy"]),
+        "the same, balanced": percent(labels["balanced_accuracy"]),
+        f"calibration error against the votes ({votes['n']:,})": percent(votes["ece"]),
+        "distance from the votes (KL, nats)": f"{votes['kl']:.3f}",
+    }
 
 
 def details(names: Sequence[str], reports: Reports) -> list[str]:
