@@ -93,7 +93,7 @@ def test_folders_are_walked_in_order_and_one_bad_file_is_its_own_row(
     assert [row["source"] for row in rows] == [str(folder / name) for name in names]
     assert [row["status"] for row in rows] == ["ok", "rejected", "ok", "ok"]
     assert [len(row.get("faces", [])) for row in rows] == [1, 0, 1, 0]
-    assert "no image" in rows[1]["error"]
+    assert "not an image" in rows[1]["error"]
     assert code == 1
     assert err == "4 images: 3 ok, 1 rejected; 2 faces\n"
 
