@@ -15,6 +15,7 @@ from facial_expressions.pages.templating import environment, render
 from facial_expressions.pages.thumbnails import css_color, face_thumbnail, jpeg_uri
 from facial_expressions.plain_text import counted
 from facial_expressions.results import Face, ImageResult
+from facial_expressions.shown import count_expressions
 
 __all__ = ["ContactSheet"]
 
@@ -137,12 +138,9 @@ class ContactSheet:
 
 def _describe(faces: Sequence[Face]) -> str:
     """Name the expressions of a few faces from the left, or count those of a crowd."""
-    if not faces:
-        return "no face"
-    if len(faces) <= _CROWD:
+    if 0 < len(faces) <= _CROWD:
         return ", ".join(_answer(face) for face in faces)
-    counts = Counter(face.expression for face in faces).most_common()
-    return f"{len(faces)} faces: " + ", ".join(f"{n} {name}" for name, n in counts)
+    return count_expressions(face.expression for face in faces)
 
 
 def _answer(face: Face) -> str:
