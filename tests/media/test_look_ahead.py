@@ -125,7 +125,7 @@ def test_a_search_that_fails_comes_at_its_frame() -> None:
         return run
 
     results = ahead_of(frames(6), search, 4)
-    assert [next(results)[0].index for _ in range(2)] == [0, 1]
+    assert [next(results)[0].frame for _ in range(2)] == [0, 1]
     with pytest.raises(RuntimeError, match="frame 2"):
         next(results)
 
