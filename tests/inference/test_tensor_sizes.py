@@ -15,7 +15,6 @@ from onnx import TensorProto, helper, numpy_helper
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.graph_nodes import Node, Tensor
 from facial_expressions.inference.model_store import ReleasedModel, list_models
-from facial_expressions.inference.onnx_bytes import OPERATORS
 from facial_expressions.inference.operator_shapes import KNOWN_OPERATORS, run
 from facial_expressions.inference.tensor_sizes import check_tensor_sizes
 from tests.growing_models import GROWING, Grow, grown
@@ -26,8 +25,18 @@ def check(model: onnx.ModelProto) -> None:
     check_tensor_sizes(model.SerializeToString(), source="grown.onnx")
 
 
-def test_every_operator_that_is_let_in_has_a_rule() -> None:
-    assert {name.decode() for name in OPERATORS} == KNOWN_OPERATORS
+def test_no_operator_is_let_in_whose_result_may_have_any_size() -> None:
+    open_ended = {
+        "ConstantOfShape",
+        "Expand",
+        "If",
+        "Loop",
+        "RandomNormal",
+        "Range",
+        "Scan",
+        "Tile",
+    }
+    assert not open_ended & KNOWN_OPERATORS
 
 
 @pytest.mark.parametrize("model", list_models(), ids=lambda model: str(model.name))

@@ -15,9 +15,10 @@ from typing import Final
 
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.file_kinds import kind_of
+from facial_expressions.inference.operator_shapes import KNOWN_OPERATORS
 from facial_expressions.inference.wire_format import WireError, WireReader
 
-__all__ = ["OPERATORS", "check_onnx_bytes", "graph_of", "metadata_entries", "seal_model"]
+__all__ = ["check_onnx_bytes", "graph_of", "metadata_entries", "seal_model"]
 
 _MODEL_GRAPH: Final = 7
 _MODEL_METADATA: Final = 14
@@ -44,23 +45,6 @@ _HEX_DIGEST: Final = re.compile(rb"[0-9a-f]{64}")
 _CONTROL_FLOW: Final = frozenset({b"Loop", b"Scan", b"If"})
 
 _DOMAINS: Final = frozenset({b"", b"ai.onnx"})
-OPERATORS: Final = frozenset(
-    b"Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Celu Clip Concat Constant "
-    b"Conv ConvInteger ConvTranspose CumSum DepthToSpace DequantizeLinear Div Dropout "
-    b"DynamicQuantizeLinear Elu Equal Erf Exp Flatten Floor Gather GatherElements GatherND Gelu "
-    b"Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization "
-    b"HardSigmoid HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Less "
-    b"LessOrEqual Log LogSoftmax MatMul MatMulInteger Max MaxPool Mean Min Mish Mod Mul Neg "
-    b"NonMaxSuppression NonZero Not Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear "
-    b"Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum "
-    b"ReduceSumSquare Relu Reshape Resize RoiAlign Round ScatterElements ScatterND Selu Shape "
-    b"Sigmoid Sign Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum "
-    b"Swish Tanh TopK Transpose Unsqueeze Upsample Where Xor".split()
-)
-"""What networks of layers and common detectors are made of. Missing on purpose: control flow,
-operators that make tensors of any size out of a few bytes (ConstantOfShape, Expand, Range, Tile),
-chance, strings, and every operator of another domain (vendors' compiled contexts, libraries of
-one's own)."""
 
 
 def check_onnx_bytes(data: bytes, *, source: str) -> None:
@@ -177,7 +161,7 @@ class _Check:
     def _operator(self, node: memoryview) -> None:
         domain = self._wire.text(node, _NODE_DOMAIN)
         op_type = self._wire.text(node, _NODE_OP_TYPE)
-        if domain in _DOMAINS and op_type in OPERATORS:
+        if domain in _DOMAINS and op_type.decode(errors="replace") in KNOWN_OPERATORS:
             return
         what = "control flow" if op_type in _CONTROL_FLOW else "an operator"
         name = b".".join(part for part in (domain, op_type) if part)[:80].decode(errors="replace")

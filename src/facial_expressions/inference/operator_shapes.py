@@ -51,10 +51,6 @@ def run(node: Node) -> tuple[list[Tensor], int]:
     return made, _work_of(node, made[0]) if made else 0
 
 
-def _same(node: Node) -> Shape:
-    return node.at(0).shape
-
-
 def _constant(node: Node) -> Shape:
     if node.constant is not None:
         return node.constant.shape
@@ -381,7 +377,7 @@ _REDUCE: Final = (
     "ReduceProd", "ReduceSum", "ReduceSumSquare",
 )  # fmt: skip
 _RULES: Final[dict[str, _Rule]] = {
-    **dict.fromkeys(_SAME, _same), **dict.fromkeys(_BROADCAST, _broadcast),
+    **dict.fromkeys(_SAME, lambda node: node.at(0).shape), **dict.fromkeys(_BROADCAST, _broadcast),
     **dict.fromkeys(_REDUCE, _reduce),
     "AveragePool": _pool, "MaxPool": _pool, "GlobalAveragePool": _global, "GlobalMaxPool": _global,
     "Concat": _concat, "Constant": _constant, "Conv": _conv, "ConvInteger": _conv,
@@ -397,4 +393,7 @@ _RULES: Final[dict[str, _Rule]] = {
     "Squeeze": _squeeze, "TopK": _top_k, "Transpose": _transpose, "Unsqueeze": _unsqueeze,
 }  # fmt: skip
 KNOWN_OPERATORS: Final = frozenset(_RULES)
-"""Operators whose largest result is known."""
+"""What networks of layers and common detectors are made of, and whose largest result is known.
+
+Missing on purpose: control flow, operators that make tensors of any size out of a few bytes
+(ConstantOfShape, Expand, Range, Tile), chance, strings."""

@@ -88,28 +88,22 @@ def analyze_video(
     ExponentialSmoother(smooth_s)
     check_interval(full_search_s)
     opened = functools.partial(open_source, source, reconnect=reconnect, fps=fps)
-    ahead = frames_ahead(source, every)
-    return _analyze_source(opened, recognizer, every, smooth_s, full_search_s, ahead=ahead)
+    analyzer_of = functools.partial(
+        FrameAnalyzer, every=every, smooth_s=smooth_s, full_search_s=full_search_s
+    )
+    return _analyze_source(opened, recognizer, analyzer_of, ahead=frames_ahead(source, every))
 
 
 def _analyze_source(
     opened: Callable[..., FrameSource],
     recognizer: ExpressionRecognizer | None,
-    every: Every,
-    smooth_s: float,
-    full_search_s: float,
+    analyzer_of: Callable[..., FrameAnalyzer],
     *,
     ahead: int,
 ) -> Iterator[FrameResult]:
     recognizer = recognizer or load_video_recognizer(RecognizerOptions(), ahead=ahead)
     with opened(max_pixels=recognizer.options.max_pixels) as frames:
-        analyzer = FrameAnalyzer(
-            recognizer,
-            every=every,
-            smooth_s=smooth_s,
-            interval_s=frames.frame_interval_s,
-            full_search_s=full_search_s,
-        )
+        analyzer = analyzer_of(recognizer, interval_s=frames.frame_interval_s)
         for _, result in analyze_frames(frames, analyzer, ahead=ahead):
             yield result
         if frames.note:
