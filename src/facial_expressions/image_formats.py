@@ -45,6 +45,12 @@ _STILL_BRANDS: Final = {
 }  # fmt: skip
 """What an ``ftyp`` box calls an image; any other brand is a video."""
 
+_VIDEOS: Final = (
+    b"\x1aE\xdf\xa3", b"FLV\1", b"YUV4MPEG2 ", b"\x1f\x07\0",  # Matroska, FLV, Y4M, DV
+    b"\0\0\1\xba", b"\0\0\1\xb3",  # MPEG
+    *(b"\0\0\0\1" + bytes([unit]) for unit in (0x09, 0x27, 0x67, 0x40)),  # H.264, HEVC
+)  # fmt: skip
+
 
 def sniff(head: bytes, name: str) -> str:
     """Return the format of a file that is read.
@@ -122,11 +128,14 @@ def _has_heic() -> bool:
 
 
 def _is_video(head: bytes) -> bool:
-    """Tell the containers of videos by a file's first bytes: MP4, Matroska, AVI, MPEG, FLV."""
+    """Tell a video by its first bytes: MP4, Matroska, AVI, MPEG, FLV, and streams without index."""
     if head[4:8] == b"ftyp":
         return head[8:12] not in _STILL_BRANDS
-    return head.startswith((b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"FLV\1")) or (
-        head.startswith(b"RIFF") and head[8:12] == b"AVI "
+    is_transport = head[:1] == b"G" and head[188:189] == b"G"  # packets of 188 bytes
+    return (
+        is_transport
+        or head.startswith(_VIDEOS)
+        or (head.startswith(b"RIFF") and head[8:12] == b"AVI ")
     )
 
 

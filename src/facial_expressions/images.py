@@ -51,7 +51,7 @@ IMAGE_SUFFIXES: Final = frozenset(
 """Endings by which a folder's images are told from its other files. The last row are formats that
 are refused: images are not left out in silence."""
 
-_HEAD_BYTES: Final = 64
+_HEAD_BYTES: Final = 192
 _STRIP_ROWS: Final = 256
 
 _DECODER_ERRORS: Final = (

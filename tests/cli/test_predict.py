@@ -315,7 +315,17 @@ def test_an_address_is_not_fetched_and_shown_whole(
 
 
 @pytest.mark.parametrize(
-    "head", [b"\0\0\0\x20ftypisom", b"\x1aE\xdf\xa3", b"RIFF\0\0\0\0AVI ", b"\0\0\0\x14ftypqt  "]
+    "head",
+    [
+        b"\0\0\0\x20ftypisom",
+        b"\x1aE\xdf\xa3",
+        b"RIFF\0\0\0\0AVI ",
+        b"\0\0\0\x14ftypqt  ",
+        b"G\x40\x11\x10" + bytes(184) + b"G",
+        b"YUV4MPEG2 W48",
+        b"\x1f\7\0",
+        b"\0\0\0\1\x67\x64",
+    ],
 )
 def test_a_video_names_the_verb_for_videos(
     capsys: pytest.CaptureFixture[str], tiny_model: Path, tmp_path: Path, head: bytes

@@ -191,6 +191,19 @@ def test_numbered_images_make_rows_and_a_marked_video(
     assert len((out / "r.jsonl").read_text().splitlines()) == 3
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_an_animation_makes_a_marked_video(
+    suffix: str, tiny_model: Path, tmp_path: Path, astronaut: Path
+) -> None:
+    """It has no sound, and nobody looks for any in it."""
+    path, out = tmp_path / f"moving{suffix}", tmp_path / "marked.mp4"
+    corners = [(20, 60), (40, 60), (60, 60)]
+    first, *rest = (Image.fromarray(scene(face_image(astronaut), [one])) for one in corners)
+    first.save(path, save_all=True, append_images=rest, duration=200)
+    assert run(path, "--model", tiny_model, "--out", out) == 0
+    assert read_back(out)[0] == pytest.approx([0, 0.2, 0.4], abs=1e-4)
+
+
 def test_v13_missing_camera_is_exit_code_4(
     tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -272,9 +272,12 @@ class _Reader:
             while True:
                 left_s = self._fresh_s + self._stuck_s - time.monotonic()
                 if self._failure and not self._waiting:
+                    remedy = "plugged in, allowed and not in use"
+                    if "://" in name:
+                        remedy = "switched on, and that the address is right"
                     raise CameraError(
                         f"the camera gives no images; received from {name}: "
-                        f"{self._failure}; check that it is plugged in, allowed and not in use"
+                        f"{self._failure}; check that it is {remedy}"
                     )
                 if left_s <= 0:
                     raise CameraError(

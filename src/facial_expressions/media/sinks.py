@@ -191,9 +191,10 @@ class _ParquetSink(ClosedAtExit):
 
 
 def _open_video(path: Path, *, source: str, labels: Sequence[str], overwrite: bool) -> Sink:
+    from facial_expressions.media.image_frames import image_kind
     from facial_expressions.media.video_sink import VideoSink  # needs PyAV
 
-    sound_from = source if Path(source).is_file() else None
+    sound_from = source if Path(source).is_file() and not image_kind(source) else None
     return VideoSink(path, sound_from=sound_from, overwrite=overwrite)
 
 
