@@ -92,6 +92,11 @@ class Box:
         return self.bottom - self.top
 
     @property
+    def area(self) -> float:
+        """Area in pixels."""
+        return self.width * self.height
+
+    @property
     def center(self) -> Point:
         """Middle of the box, ``(x, y)``."""
         return ((self.left + self.right) / 2, (self.top + self.bottom) / 2)

@@ -65,6 +65,7 @@ def command(
 
     with needs_extra("train"):
         from facial_expressions.training.export import export_run
+        from facial_expressions.training.quantization import quantize_file
 
     if data is None:
         result = export_run(run, out, half_weights=half)
@@ -87,17 +88,11 @@ def command(
             model = str(export_run(run, Path(folder) / "float.onnx", half_weights=half).path)
         if int8:
             made = Path(folder) / "int8.onnx" if people else out
-            typer.echo(f"8 bits: {_quantize(model, made, dataset, votes)}")
+            typer.echo(f"8 bits: {quantize_file(model, made, dataset, votes).describe()}")
             model = str(made)
         if people and votes is not None:
             typer.echo(f"people: {_add_people(model, out, dataset, votes)}")
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
-
-
-def _quantize(model: str, out: Path, dataset: Dataset, votes: Votes | None) -> str:
-    from facial_expressions.training.quantization import quantize_file
-
-    return quantize_file(model, out, dataset, votes).describe()
 
 
 def _add_people(model: str, out: Path, dataset: Dataset, votes: Votes) -> str:

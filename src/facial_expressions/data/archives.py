@@ -23,7 +23,7 @@ from typing import IO, Final, Self
 
 from facial_expressions.errors import DatasetError, first_line
 
-__all__ = ["FileTree", "is_tar", "is_zip", "open_csv", "open_tree", "walk_files"]
+__all__ = ["FileTree", "column_names", "is_tar", "is_zip", "open_csv", "open_tree", "walk_files"]
 
 MAX_MEMBERS: Final = 1_000_000
 """Most members an archive may have."""
@@ -223,7 +223,7 @@ def _find_table(
         stream = opener()
         if stream is None:
             continue
-        if _holds(stream.readline(4096), columns):
+        if set(columns) <= set(column_names(stream.readline(4096))):
             stream.seek(0)
             return stream
         stream.close()
@@ -268,9 +268,14 @@ def _likely_table_first(item: tuple[str, object]) -> tuple[bool, str]:
     return (PurePosixPath(item[0]).name.lower() != "fer2013.csv", item[0])
 
 
-def _holds(first_line: bytes, columns: Sequence[str]) -> bool:
+def column_names(first_line: bytes) -> list[str]:
+    """Return the columns that a table's first line names, in lower case.
+
+    Args:
+        first_line: As it stands in the file, also with a byte-order mark and quotes.
+    """
     words = first_line.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"").lower().split(b",")
-    return set(columns) <= {word.strip().decode("latin-1") for word in words}
+    return [word.strip().decode("latin-1") for word in words]
 
 
 def _is_hidden(name: str) -> bool:

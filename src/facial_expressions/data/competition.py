@@ -18,7 +18,7 @@ from typing import IO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.data.archives import open_csv
+from facial_expressions.data.archives import column_names, open_csv
 from facial_expressions.data.reading import PART_OF_USAGE, SIDE_PX, USAGES, Reading, make_reading
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import COMPETITION_ORDER, FER2013
@@ -87,8 +87,7 @@ def _lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
 
 
 def _column_names(line: bytes, path: Path) -> list[str]:
-    words = line.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"").lower().split(b",")
-    names = [word.strip().decode("latin-1") for word in words]
+    names = column_names(line)
     if not set(COLUMNS) <= set(names):
         raise DatasetError(
             f"{path.name} is no competition file: it needs the columns emotion, pixels and Usage; "

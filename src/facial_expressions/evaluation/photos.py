@@ -23,7 +23,7 @@ from facial_expressions.evaluation.report import Report, build_report
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.labels import LabelSet
 from facial_expressions.plain_text import few
-from facial_expressions.results import Face, ImageResult
+from facial_expressions.results import ImageResult
 
 __all__ = ["evaluate_photos"]
 
@@ -92,12 +92,8 @@ def _answer(result: ImageResult, labels: LabelSet) -> list[float]:
     """Return the probabilities of the largest face, NaN when there is none."""
     if not result.faces:
         return [float("nan")] * len(labels)
-    largest = max(result.faces, key=_area)
+    largest = max(result.faces, key=lambda face: face.box.area)
     return [largest.probabilities[name] for name in labels]
-
-
-def _area(face: Face) -> float:
-    return face.box.width * face.box.height
 
 
 def _predictions(rows: list[tuple[str, int, list[float]]], labels: LabelSet) -> Predictions:

@@ -123,7 +123,7 @@ class ExpressionRecognizer:
         least = self.options.min_score or 0.0
         detections = [_own(one) for one in found if one.score >= least]
         if self.options.largest:
-            detections.sort(key=lambda one: one.box.width * one.box.height)
+            detections.sort(key=lambda one: one.box.area)
             detections = detections[-1:]
         return sorted(detections, key=lambda found: (found.box.left, found.box.top))
 

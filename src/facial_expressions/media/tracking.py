@@ -180,7 +180,7 @@ class Tracker:
 def _cost(track: _Track, found: Detection, time_s: float) -> float:
     """Return what it costs to continue a track with a detection; infinite where it cannot be."""
     box, other = track.foresee(time_s).box, found.box
-    side, other_side = sqrt(box.width * box.height), sqrt(other.width * other.height)
+    side, other_side = sqrt(box.area), sqrt(other.area)
     distance = hypot(box.center[0] - other.center[0], box.center[1] - other.center[1])
     distance /= (side + other_side) / 2
     reach = min(_REACH + _REACH_PER_SECOND * (time_s - track.time_s), _LONGEST_REACH)
@@ -195,7 +195,7 @@ def shared(one: Box, other: Box) -> float:
     width = min(one.right, other.right) - max(one.left, other.left)
     height = min(one.bottom, other.bottom) - max(one.top, other.top)
     both = max(width, 0.0) * max(height, 0.0)
-    return both / (one.width * one.height + other.width * other.height - both)
+    return both / (one.area + other.area - both)
 
 
 def _moved(detection: Detection, x: float, y: float) -> Detection:

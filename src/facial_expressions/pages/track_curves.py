@@ -100,7 +100,7 @@ class TrackCurve:
             self.n_per_point *= 2
             pairs = zip(points[::2], points[1::2], strict=False)
             self._points = [a.joined(b) for a, b in pairs] + points[len(points) // 2 * 2 :]
-        area = face.box.width * face.box.height
+        area = face.box.area
         if (not face.uncertain, area) > (self._best[0], self._best[1] * _LARGER):
             self._best, self.face = (
                 (not face.uncertain, area),
