@@ -176,11 +176,11 @@ def test_a_missing_package_names_the_extra(
 
     def without(name: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         if name.startswith(package):
-            raise ImportError(name)
+            raise ModuleNotFoundError(name, name=name)
         return real_import(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtraError, match=rf"{package}.*facial-expressions\[evaluate\]"):
+    with pytest.raises(MissingExtraError, match=rf"{package}.*\[evaluate\]"):
         call()
 
 

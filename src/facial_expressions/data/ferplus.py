@@ -323,16 +323,13 @@ def to_people(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]) -> Datas
 def _by_majority(
     dataset: Dataset, labels: LabelSet, majority: Mapping[str, NDArray[np.int64]]
 ) -> Dataset:
+    found = [(split, majority[split.name]) for split in dataset.splits()]
     train, validation, test = (
-        _relabelled(split, majority[split.name]) for split in dataset.splits()
+        replace(split.take(ids >= 0), labels=ids[ids >= 0]) for split, ids in found
     )
     return replace(
         dataset, name=labels.name, labels=labels, train=train, validation=validation, test=test
     )
-
-
-def _relabelled(split: Split, labels: NDArray[np.int64]) -> Split:
-    return replace(split.take(labels >= 0), labels=labels[labels >= 0])
 
 
 def _matched(images: Split, reference: Split, competition: Path) -> NDArray[np.int64]:

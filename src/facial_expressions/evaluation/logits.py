@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.errors import MissingExtraError
+from facial_expressions.errors import needs_extra
 from facial_expressions.evaluation.metrics import check_ids
 
 __all__ = ["checked_logits", "minimum_of", "scipy_optimize"]
@@ -74,8 +74,6 @@ def scipy_optimize() -> ModuleType:
     Raises:
         MissingExtraError: It is not installed.
     """
-    try:
+    with needs_extra("evaluate"):
         import scipy.optimize
-    except ImportError as error:
-        raise MissingExtraError.of("evaluate", "scipy") from error
     return scipy.optimize  # type: ignore[no-any-return]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.errors import MissingExtraError
+from facial_expressions.errors import needs_extra
 
 __all__ = [
     "Averages",
@@ -236,10 +236,8 @@ def holm_adjusted(p_values: Sequence[float]) -> tuple[float, ...]:
 
 def _binomial_test(k: int, n: int) -> Any:  # noqa: ANN401 - SciPy publishes no types
     """Return SciPy's exact test of ``k`` of ``n`` against one half, which has the intervals too."""
-    try:
+    with needs_extra("evaluate"):
         from scipy.stats import binomtest
-    except ImportError as error:
-        raise MissingExtraError.of("evaluate", "scipy") from error
     return binomtest(k, n)
 
 
@@ -275,8 +273,6 @@ def sklearn_metrics() -> ModuleType:
     Raises:
         MissingExtraError: It is not installed.
     """
-    try:
+    with needs_extra("evaluate"):
         import sklearn.metrics
-    except ImportError as error:
-        raise MissingExtraError.of("evaluate", "sklearn") from error
     return sklearn.metrics  # type: ignore[no-any-return]
