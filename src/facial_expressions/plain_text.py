@@ -8,13 +8,12 @@ cursor, colour it, or turn the direction of writing. They are shown as JSON writ
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
 __all__ = ["counted", "few", "no_formula", "one_line", "short_words", "shown", "visible"]
 
-_STEERING: Final = re.compile(
+_STEERING: Final = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, DEL, C1
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # direction of writing, ends of lines
     "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"  # marks and tags that nobody sees
@@ -23,7 +22,7 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "\N{MINUS SIGN}", "@")
 _LINE_STARTS: Final = ("\t", "\n", "\r")
 _STANDARD_INPUT: Final = "-"
 _LONGEST: Final = 200
-_LONG_WORD: Final = re.compile(rf"\S{{{_LONGEST + 1},}}")
+_LONG_WORD: Final = rf"\S{{{_LONGEST + 1},}}"
 
 
 def visible(text: str) -> str:
@@ -36,7 +35,9 @@ def visible(text: str) -> str:
         >>> visible("a\x1b[31m.png")
         'a\\u001b[31m.png'
     """
-    return _STEERING.sub(lambda found: _escaped(found[0]), text)
+    if text.replace("\n", "").isprintable():  # nearly all text: spares the pattern at each start
+        return text
+    return re.sub(_STEERING, lambda found: _escaped(found[0]), text)
 
 
 def one_line(text: str) -> str:
@@ -65,6 +66,8 @@ def no_formula(text: str) -> str:
         >>> no_formula("=1+1"), no_formula("a=1"), no_formula("-")
         ("'=1+1", 'a=1', '-')
     """
+    import unicodedata  # not at each start of the command line
+
     first = next((letter for letter in text if _is_seen(letter)), "")
     is_formula = unicodedata.normalize("NFKC", first).startswith(_FORMULA_STARTS)
     if text != _STANDARD_INPUT and (is_formula or text.startswith(_LINE_STARTS)):
@@ -96,7 +99,7 @@ def short_words(text: str) -> str:
         >>> len(short_words("no such file: " + "x" * 100_000))
         214
     """
-    return _LONG_WORD.sub(lambda found: shown(found[0]), text)
+    return re.sub(_LONG_WORD, lambda found: shown(found[0]), text)
 
 
 def counted(number: int, noun: str) -> str:
@@ -134,4 +137,6 @@ def _escaped(letter: str) -> str:
 
 
 def _is_seen(letter: str) -> bool:
+    import unicodedata
+
     return not letter.isspace() and unicodedata.category(letter) not in ("Cc", "Cf")

@@ -45,7 +45,7 @@ def run_raising(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], in
         def verb() -> None:
             raise error
 
-        monkeypatch.setattr(cli, "build_app", lambda: app)
+        monkeypatch.setattr(cli, "build_app", lambda _verbs: app)
         return cli.main([])
 
     return run_verb

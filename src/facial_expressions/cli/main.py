@@ -24,8 +24,9 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Annotated, Any, Final, Literal, cast
 
 import typer
 from typer.core import TyperGroup
@@ -43,7 +44,6 @@ from facial_expressions.errors import (
     RecipeError,
     StorageError,
 )
-from facial_expressions.files import reason_of
 from facial_expressions.plain_text import short_words
 
 __all__ = ["VERBS", "build_app", "main"]
@@ -119,8 +119,12 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
     return explain_stop(code)
 
 
-def build_app() -> typer.Typer:
-    """Build the Typer application with every verb."""
+def build_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """Build the Typer application.
+
+    Args:
+        verbs: The verbs that are built at once; the others are when they are asked for.
+    """
     app = typer.Typer(
         name=PROGRAM,
         cls=_Verbs,
@@ -132,17 +136,45 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
         callback=_common_options,
     )
-    for verb, example in VERBS.items():
-        module = importlib.import_module(f"facial_expressions.cli.{verb}")
+    for verb in verbs:
+        module, epilog = _module_of(verb), f"Example: {PROGRAM} {VERBS[verb]}"
         if hasattr(module, "app"):
-            app.add_typer(module.app, name=verb, epilog=f"Example: {PROGRAM} {example}")
+            app.add_typer(module.app, name=verb, epilog=epilog)
         else:
-            app.command(name=verb, epilog=f"Example: {PROGRAM} {example}")(module.command)
+            app.command(name=verb, epilog=epilog)(module.command)
     return app
 
 
+def _module_of(verb: str) -> ModuleType:
+    return importlib.import_module(f"facial_expressions.cli.{verb}")
+
+
 class _Verbs(TyperGroup):
-    """The verbs, and ``predict`` for a first word that is no verb but a file or an address."""
+    """The verbs, and ``predict`` for a first word that is no verb but a file or an address.
+
+    A verb is built when it is asked for; the list in the help takes no more than its docstring.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - Typer's own
+        """Name the verbs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - Typer's own
+        """Build a verb, once."""
+        if cmd_name in VERBS and cmd_name not in self.commands:
+            built = cast("TyperGroup", typer.main.get_command(build_app([cmd_name])))
+            self.commands.update(built.commands)
+        return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Typer's own
+        """Write the list of verbs, each with the first sentence of its help."""
+        modules = {verb: _module_of(verb) for verb in VERBS}
+        told = {
+            verb: module.app.info.help if hasattr(module, "app") else module.command.__doc__
+            for verb, module in modules.items()
+        }
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text.partition(".")[0]) for verb, text in told.items()])
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer's own
         """Run a verb; a message on wrong usage repeats no long value whole."""
@@ -157,8 +189,11 @@ class _Verbs(TyperGroup):
         """Find the verb of some words."""
         word = args[0]
         looks_like_input = "." in word or "/" in word or word == "-"
-        if word not in self.commands and (looks_like_input or os.path.lexists(word)):
+        if word not in VERBS and (looks_like_input or os.path.lexists(word)):
             args = ["predict", *args]
+        elif word not in VERBS:
+            for verb in VERBS:  # the message suggests the nearest
+                self.get_command(ctx, verb)
         return super().resolve_command(ctx, args)
 
 
@@ -187,7 +222,7 @@ def _common_options(
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    command = typer.main.get_command(build_app())
+    command = typer.main.get_command(build_app(()))
     try:
         command.main(None if arguments is None else list(arguments), prog_name=PROGRAM)
     except SystemExit as stop:
@@ -204,6 +239,8 @@ def _in_words(error: OSError) -> str:
     """Say what the system refused, without its numbers; an error of our own has its sentence."""
     if error.errno is None:
         return str(error)
+    from facial_expressions.files import reason_of
+
     name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the system"
     return f"{name}: {reason_of(error)}"
 

@@ -98,7 +98,8 @@ def _colored(row: ImageResult) -> Text:
 def _image_line(row: ImageResult) -> str:
     name = one_line(row.source)
     if row.status != "ok":
-        return f"{name}  {row.status}: {one_line(' '.join(row.error.split()))}"
+        why = row.error.removeprefix(f"{row.source}: ")  # the line has named it already
+        return f"{name}  {row.status}: {one_line(' '.join(why.split()))}"
     count = counted(len(row.faces), "face") if row.faces else "no face"
     if row.truncated:
         count += ", there may be more"

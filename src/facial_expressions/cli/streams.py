@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from typing import Final, TextIO, cast
 
 from facial_expressions.errors import StorageError
-from facial_expressions.files import reason_of
 from facial_expressions.plain_text import visible
 
 __all__ = ["harmless_streams", "terminal_of"]
@@ -71,6 +70,8 @@ class _Stream:
             if self._is_needed:
                 if isinstance(error, BrokenPipeError):
                     raise
+                from facial_expressions.files import reason_of
+
                 raise _no_stdout(reason_of(error)) from error
 
 
@@ -109,5 +110,5 @@ def terminal_of(stream: TextIO) -> TextIO:
 
 def _no_stdout(reason: str) -> StorageError:
     return StorageError(
-        f"standard output cannot be written: {reason}; redirect it to a file or to a program"
+        f"standard output cannot be written: {reason}. Redirect it to a file or to a program"
     )

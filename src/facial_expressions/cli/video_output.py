@@ -16,7 +16,6 @@ from urllib.parse import quote
 import typer
 
 from facial_expressions.cli.stop_signals import hold_signals
-from facial_expressions.files import output_error
 
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
@@ -148,7 +147,7 @@ class VideoOutput:
             print("; ".join(told), file=sys.stderr)
 
     def _write_summaries(self, whole: Summary) -> None:
-        from facial_expressions.files import write_file
+        from facial_expressions.files import output_error, write_file
         from facial_expressions.pages.drawing import png_of
         from facial_expressions.pages.video_page import timeline_chart
 
