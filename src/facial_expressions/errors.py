@@ -17,7 +17,7 @@
     ├── ExportError (RuntimeError)       a network cannot be exported, or its file disagrees
     └── MissingExtraError (ImportError)  an optional dependency is not installed
 
-A message has three parts: what is wrong with which thing, what was received, what to do.
+A message starts with what it is about, says what is wrong with it, and what to do.
 """
 
 from __future__ import annotations

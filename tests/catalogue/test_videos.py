@@ -40,7 +40,10 @@ def test_what_is_no_video_is_refused_soon(content: bytes, name: str, tmp_path: P
     path = tmp_path / name
     path.write_bytes(content)
     start = time.process_time()
-    with pytest.raises(VideoError, match=r"received"), VideoFile(path) as video:
+    with (
+        pytest.raises(VideoError, match=r"not a video|empty file"),
+        VideoFile(path) as video,
+    ):
         list(video)
     assert time.process_time() - start < 2
 
@@ -120,9 +123,7 @@ def test_v09_sound_alone_is_refused(tmp_path: Path) -> None:
         frame.sample_rate = 16_000
         output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
-    with pytest.raises(
-        VideoError, match=r"no video stream; received .* with streams of kind audio"
-    ):
+    with pytest.raises(VideoError, match=r"no video stream, only streams of kind audio"):
         VideoFile(path)
 
 

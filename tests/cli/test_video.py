@@ -160,7 +160,7 @@ def test_a_camera_whose_number_is_none_is_wrong_usage(
     source: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["video", source]) == 2
-    assert f"received {source}; give its number" in " ".join(capsys.readouterr().err.split())
+    assert f"{source}: not a camera. Give webcam" in " ".join(capsys.readouterr().err.split())
 
 
 def test_c03_a_missing_video_is_wrong_usage(
@@ -211,7 +211,7 @@ def test_v13_missing_camera_is_exit_code_4(
         pytest.skip("elsewhere a camera of this number is looked for when it is opened")
     for words in ((), ("--reconnect",)):
         assert run("webcam:99", "--model", tiny_model, *words) == 4
-        assert "no camera webcam:99" in capsys.readouterr().err
+        assert "webcam:99: no such camera" in capsys.readouterr().err
 
 
 def test_a_file_is_not_looked_for_again(

@@ -85,18 +85,18 @@ def test_harmless_variations_are_understood(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (f"0,{PIXELS} 7,Training", r"row 1 .*line 3.* needs 2,304 pixels; received 2,305"),
-        (f"0,{PIXELS[:-2]},Training", r"needs 2,304 pixels; received 2,303"),
-        (f"0,{PIXELS[:-1]}x,Training", r"pixels that are whole numbers; received 'x'"),
-        (f"0,{PIXELS[:-1]}-7,Training", r"whole numbers; received '-7'"),
-        (f"0,{PIXELS[:-1]}7.5,Training", r"whole numbers; received '7.5'"),
-        (f"0,{PIXELS[:-1]}256,Training", r"pixels of 0 to 255; received 256"),
-        (f"0,{PIXELS[:-1]}{10**30},Training", r"pixels of 0 to 255; received"),
-        (f"7,{PIXELS},Training", r"code 0 to 6; received '7'"),
-        (f"happy,{PIXELS},Training", r"code 0 to 6; received 'happy'"),
-        (f"0,{PIXELS},Validation", r"usage of Training, .*; received 'Validation'"),
-        (f"0,{PIXELS}", r"needs 3 columns; received 2"),
-        (f"0,{PIXELS[:400]}", r"needs 3 columns; received 2"),
+        (f"0,{PIXELS} 7,Training", r"row 1 .*line 3.* needs 2,304 pixels, not 2,305"),
+        (f"0,{PIXELS[:-2]},Training", r"needs 2,304 pixels, not 2,303"),
+        (f"0,{PIXELS[:-1]}x,Training", r"pixels that are whole numbers, not 'x'"),
+        (f"0,{PIXELS[:-1]}-7,Training", r"whole numbers, not '-7'"),
+        (f"0,{PIXELS[:-1]}7.5,Training", r"whole numbers, not '7.5'"),
+        (f"0,{PIXELS[:-1]}256,Training", r"pixels of 0 to 255, not 256"),
+        (f"0,{PIXELS[:-1]}{10**30},Training", r"pixels of 0 to 255, not"),
+        (f"7,{PIXELS},Training", r"code 0 to 6, not '7'"),
+        (f"happy,{PIXELS},Training", r"code 0 to 6, not 'happy'"),
+        (f"0,{PIXELS},Validation", r"usage of Training, .*, not 'Validation'"),
+        (f"0,{PIXELS}", r"needs 3 columns, not 2"),
+        (f"0,{PIXELS[:400]}", r"needs 3 columns, not 2"),
     ],
 )
 def test_bad_row_is_named(tmp_path: Path, row: str, message: str) -> None:
@@ -121,7 +121,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str | bytes, message: str
 
 def test_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").touch()
-    with pytest.raises(DatasetError, match="is empty; received 0 bytes"):
+    with pytest.raises(DatasetError, match="empty file"):
         load_reading(tmp_path / "fer2013.csv")
 
 
@@ -130,7 +130,7 @@ def test_d01_wrong_count_of_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         DatasetError,
         match=r"needs 28,709 Training \+ 3,589 PublicTest \+ 3,589 PrivateTest images; "
-        r"received 14 Training \+ 7 PublicTest \+ 7 PrivateTest",
+        r"it has 14 Training \+ 7 PublicTest \+ 7 PrivateTest",
     ):
         load_dataset(path)
 
@@ -148,14 +148,14 @@ def test_cut_tar_is_refused(tmp_path: Path, kept: float) -> None:
     path = write_competition_tar(tmp_path / "fer2013.tar.gz", noise)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
-    with pytest.raises(DatasetError, match=r"fer2013\.tar\.gz is damaged or cut short"):
+    with pytest.raises(DatasetError, match=r"fer2013\.tar\.gz is damaged or truncated"):
         read_competition(path)
 
 
 def test_cut_zip_is_refused(tmp_path: Path) -> None:
     path = write_competition_zip(tmp_path / "fer2013.zip", ROWS)
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(DatasetError, match="is damaged or cut short"):
+    with pytest.raises(DatasetError, match="is damaged or truncated"):
         load_dataset(path)
 
 
@@ -171,7 +171,7 @@ def test_zip_with_one_byte_changed_is_refused(tmp_path: Path) -> None:
 
 def test_archive_without_the_table_says_what_it_holds(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "other.zip", {"a.csv": b"id,value\n1,2\n", "b.txt": b"hello"})
-    with pytest.raises(DatasetError, match=r"no csv file with the columns .*; received a\.csv"):
+    with pytest.raises(DatasetError, match=r"no csv file with the columns .*, but a\.csv"):
         load_dataset(path)
 
 
@@ -231,7 +231,7 @@ def test_tar_member_too_large_to_be_a_table_is_refused(tmp_path: Path) -> None:
     member = tarfile.TarInfo("fer2013.csv")
     member.size = 2 * 1024**3
     path.write_bytes(member.tobuf() + b"emotion,pixels,Usage\n" + bytes(10_000))
-    with pytest.raises(DatasetError, match=r"fer2013\.csv is too large; received 2,147 MB"):
+    with pytest.raises(DatasetError, match=r"fer2013\.csv is too large with 2,147 MB"):
         load_dataset(path)
 
 
@@ -255,5 +255,5 @@ def test_other_compressions_are_read(tmp_path: Path, mode: Literal["w", "w:bz2",
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="received a path that does not exist"):
+    with pytest.raises(DatasetError, match="file or folder not found"):
         load_dataset(tmp_path / "none.csv")

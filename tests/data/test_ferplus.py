@@ -143,13 +143,13 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "received 'an empty file'"),
-        ("Usage,neutral\nTraining,1\n", "lacks the columns happy, surprise, sad"),
-        (f"{HEADER}\nTraining,a.png,1,2\n", "row 0 of .* needs 12 columns; received 4"),
+        ("", "the file has none"),
+        ("Usage,neutral\nTraining,1\n", "the columns happy, surprise, sad"),
+        (f"{HEADER}\nTraining,a.png,1,2\n", "row 0 of .* 4 columns instead of 12"),
         (f"{HEADER}\nTraining,a.png,1,2,0,0,0,0,0,0,0,x\n", "votes that are whole numbers"),
         (f"{HEADER}\nTraining,a.png,-1,2,0,0,0,0,0,0,0,0\n", "votes that are whole numbers"),
         (f"{HEADER}\nTraining,a.png,999,2,0,0,0,0,0,0,0,0\n", "votes that are whole numbers"),
-        (b"\xff\xfe\x00\x00\x89PNG", "is no csv"),
+        (b"\xff\xfe\x00\x00\x89PNG", "not a csv file"),
     ],
 )
 def test_bad_file_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
@@ -160,7 +160,7 @@ def test_bad_file_is_refused(tmp_path: Path, text: str | bytes, message: str) ->
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="received no such file"):
+    with pytest.raises(DatasetError, match="file not found"):
         read_ferplus(tmp_path / "none.csv")
 
 

@@ -90,7 +90,7 @@ def test_names_of_fer2013_say_the_part_where_no_folder_does(tmp_path: Path) -> N
 def test_d15_a_part_that_is_not_recognised_stops(
     tmp_path: Path, folders: tuple[str, ...], named: str
 ) -> None:
-    with pytest.raises(DatasetError, match=r"is not clearly divided; received .*; ") as caught:
+    with pytest.raises(DatasetError, match=r"is not clearly divided: .*; ") as caught:
         load_dataset(write_folder(tmp_path / "set", files(*folders)), cache=False)
     assert named in str(caught.value)
 

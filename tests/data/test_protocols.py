@@ -105,7 +105,9 @@ def test_competition_needs_usages() -> None:
 
 
 def test_unknown_protocol_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="received 'official'; choose one of competition"):
+    with pytest.raises(
+        DatasetError, match=r"official: no such protocol\. Choose one of competition"
+    ):
         load_dataset(tmp_path, protocol="official")
 
 

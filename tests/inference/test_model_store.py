@@ -59,7 +59,9 @@ def test_a_path_is_itself_without_digest(folder: Path) -> None:
 
 
 def test_an_unknown_name_gets_the_nearest_suggested_but_not_applied(folder: Path) -> None:
-    with pytest.raises(ModelError, match=r"received 'smal'; did you mean 'small'\? choose one of"):
+    with pytest.raises(
+        ModelError, match=r"smal: no such model: did you mean 'small'\? choose one of"
+    ):
         resolve("smal")
 
 
@@ -73,7 +75,7 @@ def test_m03_a_shipped_model_opens_only_when_it_is_the_published_file(folder: Pa
     model_store._read_index.cache_clear()
     assert load_classifier("small").path == path
     path.unlink()
-    with pytest.raises(ModelError, match="no model file"):
+    with pytest.raises(ModelError, match="model file not found"):
         load_classifier("small")
 
 
@@ -90,7 +92,7 @@ def test_figures_and_labels_are_those_of_the_index(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"default": "x", "models": {"x": {}}}'])
 def test_a_damaged_index_is_one_clear_error(folder: Path, text: str) -> None:
     (folder / "index.json").write_text(text)
-    with pytest.raises(ModelError, match="install the package again"):
+    with pytest.raises(ModelError, match="Install the package again"):
         list_models()
 
 

@@ -60,30 +60,30 @@ def test_the_digest_is_checked_before_anything_is_parsed(tiny_model: Path, tmp_p
     assert file_sha256(tiny_model) == digest
     open_session(tiny_model, sha256=digest)
     (tmp_path / "other.onnx").write_bytes(b"not even a model")
-    with pytest.raises(ModelError, match=f"not the file that was published.*expected {digest}"):
+    with pytest.raises(ModelError, match=f"not the file that was published.*not {digest}"):
         open_session(tmp_path / "other.onnx", sha256=digest)
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no model file"):
+    with pytest.raises(ModelError, match="model file not found"):
         open_session(tmp_path / "gone.onnx")
 
 
 def test_folder(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="a model is a file"):
+    with pytest.raises(ModelError, match="not a model file"):
         open_session(tmp_path)
 
 
 def test_empty_file(tmp_path: Path) -> None:
     (tmp_path / "empty.onnx").touch()
-    with pytest.raises(ModelError, match="received 0 bytes"):
+    with pytest.raises(ModelError, match="0 bytes"):
         open_session(tmp_path / "empty.onnx")
 
 
 def test_oversized_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "MAX_MODEL_BYTES", 10)
     (tmp_path / "big.onnx").write_bytes(b"x" * 11)
-    with pytest.raises(ModelError, match="received 11 bytes"):
+    with pytest.raises(ModelError, match="11 bytes"):
         open_session(tmp_path / "big.onnx")
 
 
@@ -151,13 +151,13 @@ def test_a_device_that_is_not_there_names_the_package_that_brings_it(
 ) -> None:
     with pytest.raises(ModelError) as caught:
         choose_providers(device, ["CPUExecutionProvider"])
-    assert str(caught.value).startswith(f"device {device} is not there; received an ONNX Runtime")
-    assert f"install {package}" in str(caught.value)
+    assert str(caught.value).startswith(f"{device}: device not available: ")
+    assert f"Install {package}" in str(caught.value)
     assert str(caught.value).endswith("or use --device cpu")
 
 
 def test_an_unknown_device_names_the_nearest() -> None:
-    with pytest.raises(ModelError, match="received 'openvina'; did you mean 'openvino'"):
+    with pytest.raises(ModelError, match="openvina: no such device: did you mean 'openvino'"):
         choose_providers("openvina", EVERYTHING)
 
 

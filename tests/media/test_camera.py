@@ -40,7 +40,7 @@ def test_v14_camera_that_gives_nothing_is_noticed() -> None:
     start = time.monotonic()
     with (
         Camera(device("testsrc=size=64x48:rate=0.05,realtime"), stuck_s=0.5) as camera,
-        pytest.raises(CameraError, match=r"stuck.*webcam:0"),
+        pytest.raises(CameraError, match=r"webcam:0.*stuck"),
     ):
         list(camera)
     assert time.monotonic() - start < 15
@@ -69,11 +69,11 @@ def test_camera_that_ends_or_cannot_be_opened_says_why() -> None:
 
 @pytest.mark.parametrize("number", ["x", "-1", "1.5", "²"])
 def test_number_that_is_none_is_refused(number: str) -> None:
-    with pytest.raises(CameraError, match="give its number"):
+    with pytest.raises(CameraError, match="not a camera"):
         find_camera(number)
 
 
 def test_missing_camera_is_said_and_devices_are_named_by_the_system() -> None:
-    with pytest.raises(CameraError, match="no camera webcam:999"):
+    with pytest.raises(CameraError, match="webcam:999: no such camera"):
         find_camera("999", platform="linux")
     assert find_camera("1", platform="darwin").file == "1:none"

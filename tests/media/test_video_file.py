@@ -147,9 +147,9 @@ def test_file_without_index_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_file_and_address_are_refused() -> None:
-    with pytest.raises(VideoError, match="no such video"):
+    with pytest.raises(VideoError, match="file not found"):
         VideoFile("nowhere.mp4")
-    with pytest.raises(VideoError, match="no request is made"):
+    with pytest.raises(VideoError, match="addresses are not fetched"):
         VideoFile("http://192.0.2.1/clip.mp4")
 
 

@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final, Self
 
 from facial_expressions.errors import DatasetError, first_line
+from facial_expressions.plain_text import shown
 
 __all__ = ["FileTree", "column_names", "is_tar", "is_zip", "open_csv", "open_tree", "walk_files"]
 
@@ -74,9 +75,8 @@ class FileTree:
             with self._openers[name]() as stream:
                 data = stream.read(MAX_IMAGE_BYTES + 1)
         except (*_DAMAGED, OSError) as error:
-            reason = getattr(error, "strerror", None) or error
             raise DatasetError(
-                f"{name} cannot be read; received {reason}; check the file and its rights"
+                f"{shown(name)}: cannot be read: {first_line(error)}. Check it and its permissions"
             ) from error
         _check_size(name, len(data), MAX_IMAGE_BYTES)
         return data
@@ -228,8 +228,9 @@ def _find_table(
             return stream
         stream.close()
     raise DatasetError(
-        f"{path.name} holds no csv file with the columns {', '.join(columns)}; received "
-        f"{', '.join(names[:5]) or 'no files'}; give fer2013.csv or the archive that holds it"
+        f"{shown(path.name)} holds no csv file with the columns {', '.join(columns)}, but "
+        f"{', '.join(map(shown, names[:5])) or 'no files'}. Give fer2013.csv or the archive that "
+        "holds it"
     )
 
 
@@ -295,15 +296,15 @@ def _check_member(path: Path, name: str, count: int, *, is_link: bool) -> None:
 def _check_size(name: str, size: int, limit: int) -> None:
     if size > limit:
         raise DatasetError(
-            f"{name} is too large; received {size / 1e6:,.0f} MB or more; "
-            f"give a file of at most {limit / 1e6:,.0f} MB"
+            f"{shown(name)} is too large with {size / 1e6:,.0f} MB or more. "
+            f"Allowed are {limit / 1e6:,.0f} MB"
         )
 
 
 def _unsafe(path: Path, what: str, name: str) -> DatasetError:
     return DatasetError(
-        f"archive {path.name} is not safe to read: it holds {what}; received {name[:120]!r}; "
-        "unpack it by hand, check it, and give the folder"
+        f"archive {shown(path.name)} is not safe to read: it holds {what}: {shown(name)!r}. "
+        "Unpack it by hand, check it, and give the folder"
     )
 
 
@@ -316,6 +317,6 @@ def _damage_named(path: Path) -> Iterator[None]:
         if not isinstance(error, _DAMAGED) and error.errno not in (None, errno.EINVAL):
             raise  # no permission, for example; a place before the file's beginning is damage
         raise DatasetError(
-            f"archive {path.name} is damaged or cut short; received: {first_line(error)}; "
-            "get the file again"
+            f"archive {shown(path.name)} is damaged or truncated: {first_line(error)}. "
+            "Get the file again"
         ) from error

@@ -41,7 +41,7 @@ from facial_expressions.labels import (
     canonical_label,
     nearest_label,
 )
-from facial_expressions.plain_text import counted
+from facial_expressions.plain_text import counted, shown
 
 __all__ = ["ClassFolders", "Photo", "find_class_folders", "iter_photos", "read_class_folders"]
 
@@ -130,9 +130,9 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
     if not known:
         unknown = sorted({place.class_path for place in places})[:5]
         raise DatasetError(
-            f"{tree.name} holds no class folders; received {len(names)} files, folders {unknown}; "
-            f"put the images into folders named {', '.join(FER2013.names)}, below train and test "
-            "if it is divided"
+            f"{shown(tree.name)} holds no class folders, but {len(names)} files, folders "
+            f"{unknown}. Put the images into folders named {', '.join(FER2013.names)}, below "
+            "train and test if it is divided"
         )
     said += check_places(known, tree.name)
     said += _unknown_classes([place for place in places if place.folder not in label_of])
@@ -165,8 +165,8 @@ def _labels_of(places: Sequence[Place], name: str) -> tuple[dict[str, str], Labe
     if near := {one: label for one in sorted(folders) if (label := _near_label(one))}:
         hints = ", ".join(f"{one[:60]} (did you mean {label}?)" for one, label in near.items())
         raise DatasetError(
-            f"{name} has class folders that are like an expression and are none; received {hints}; "
-            "rename them"
+            f"{shown(name)} has class folders that are nearly named like an expression: {hints}. "
+            "Rename them"
         )
     labels = LabelSet("own", tuple(sorted(set(own.values()))))
     return own, labels, [f"class folders are labels of their own: {', '.join(labels)[:200]}"]

@@ -134,6 +134,6 @@ def _show(cell: Iterable[int]) -> str:
 
 def _bad_row(path: Path, row: int, needed: str, received: str) -> DatasetError:
     return DatasetError(
-        f"row {row} of {path.name} (line {row + 2}) needs {needed}; received {received}; "
-        "get the whole file again or correct the row"
+        f"row {row} of {path.name} (line {row + 2}) needs {needed}, not {received}. "
+        "Get the whole file again, or correct the row"
     )

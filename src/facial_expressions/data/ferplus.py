@@ -37,6 +37,7 @@ from facial_expressions.labels import (
     LabelSet,
     canonical_label,
 )
+from facial_expressions.plain_text import shown
 
 __all__ = [
     "FerPlusVotes",
@@ -83,20 +84,20 @@ def read_ferplus(path: str | Path) -> FerPlusVotes:
     """
     path = Path(path)
     if not path.is_file() or path.stat().st_size > _MAX_BYTES:
-        received = "a file of over 256 MiB" if path.is_file() else "no such file"
-        raise DatasetError(f"FER+ file {path} cannot be read; received {received}; {_HINT}")
+        why = "larger than 256 MiB" if path.is_file() else "file not found"
+        raise DatasetError(f"{shown(path)}: {why}. {_HINT}")
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             lines = [line for line in csv.reader(stream) if line]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"FER+ file {path.name} is no csv; received {error}; {_HINT}") from error
+        raise DatasetError(f"{shown(path.name)}: not a csv file. {_HINT}") from error
     header = [_COLUMN_OF.get(word.strip().lower(), word) for word in lines[0]] if lines else []
     names = [canonical_label(word) or word.strip().lower() for word in header]
     missing = [name for name in ("usage", *FERPLUS_COLUMNS) if name not in names]
     if missing:
         raise DatasetError(
-            f"FER+ file {path.name} lacks the columns {', '.join(missing)}; "
-            f"received {', '.join(header)[:120] or 'an empty file'!r}; {_HINT}"
+            f"{shown(path.name)}: the columns {', '.join(missing)} are missing; the file has "
+            f"{', '.join(header)[:120] or 'none'}. {_HINT}"
         )
     columns = [names.index(name) for name in FERPLUS_COLUMNS]
     votes = np.empty((len(lines) - 1, len(columns)), np.uint8)
@@ -106,17 +107,17 @@ def read_ferplus(path: str | Path) -> FerPlusVotes:
     return FerPlusVotes(votes=votes, usages=np.array([cells[usage] for cells in lines[1:]], str))
 
 
-_HINT: Final = "give fer2013new.csv of github.com/microsoft/FERPlus"
+_HINT: Final = "Give fer2013new.csv of github.com/microsoft/FERPlus"
 
 
 def _votes_of(cells: list[str], columns: list[int], n_columns: int, where: str) -> list[int]:
     if len(cells) != n_columns:
-        raise DatasetError(f"{where} needs {n_columns} columns; received {len(cells)}; {_HINT}")
+        raise DatasetError(f"{where}: {len(cells)} columns instead of {n_columns}. {_HINT}")
     words = [cells[column].strip() for column in columns]
     if not all(word.isascii() and word.isdigit() and int(word) <= _MAX_VOTES for word in words):
         raise DatasetError(
-            f"{where} needs votes that are whole numbers of 0 to {_MAX_VOTES}; "
-            f"received {', '.join(words)[:120]}; {_HINT}"
+            f"{where} needs votes that are whole numbers of 0 to {_MAX_VOTES}, not "
+            f"{', '.join(words)[:120]}. {_HINT}"
         )
     return [int(word) for word in words]
 

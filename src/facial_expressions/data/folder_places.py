@@ -16,7 +16,7 @@ from typing import Final
 
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import canonical_label
-from facial_expressions.plain_text import few
+from facial_expressions.plain_text import few, shown
 
 __all__ = ["PARTS", "Place", "check_places", "part_of", "place_of"]
 
@@ -165,6 +165,4 @@ def _few(folders: Iterable[str]) -> str:
 
 
 def _unclear(name: str, received: str, advice: str) -> DatasetError:
-    return DatasetError(
-        f"data set {name[:60]} is not clearly divided; received {received}; {advice}"
-    )
+    return DatasetError(f"data set {shown(name)} is not clearly divided: {received}; {advice}")

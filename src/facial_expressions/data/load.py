@@ -16,6 +16,7 @@ from facial_expressions.data.reading import Reading, check_fer2013_counts
 from facial_expressions.errors import DatasetError
 from facial_expressions.images import IMAGE_SUFFIXES
 from facial_expressions.labels import canonical_label
+from facial_expressions.plain_text import shown
 
 __all__ = ["load_dataset", "load_reading"]
 
@@ -52,7 +53,7 @@ def load_dataset(
     """
     if protocol is not None and protocol not in PROTOCOLS:
         raise DatasetError(
-            f"unknown protocol; received {protocol!r}; choose one of {', '.join(PROTOCOLS)}"
+            f"{shown(protocol)}: no such protocol. Choose one of {', '.join(PROTOCOLS)}"
         )
     reading = load_reading(Path(path), cache=cache)
     if protocol is None:
@@ -75,13 +76,13 @@ def load_reading(path: Path, *, cache: bool = True) -> Reading:
         DatasetError: The path is missing, of another kind, empty, damaged or not safe to read.
     """
     if not path.is_file() and not path.is_dir():
-        received = "no file or folder" if path.exists() else "a path that does not exist"
+        why = "not a file or folder" if path.exists() else "file or folder not found"
         raise DatasetError(
-            f"data set {path} cannot be read; received {received}; "
-            "give FER-2013 as csv, zip or tar.gz, or a folder of class folders"
+            f"{shown(path)}: {why}. Give FER-2013 as csv, zip or tar.gz, or a folder of class "
+            "folders"
         )
     if path.is_file() and path.stat().st_size == 0:
-        raise DatasetError(f"data set {path.name} is empty; received 0 bytes; get the file again")
+        raise DatasetError(f"{shown(path.name)}: empty file. Get the file again")
     return cached_reading(path, _read) if cache else _read(path)
 
 

@@ -107,8 +107,8 @@ def check_fer2013_counts(reading: Reading) -> None:
         return
     left_out = f"; left out: {' | '.join(reading.left_out[:3])}" if reading.left_out else ""
     raise DatasetError(
-        f"FER-2013 needs {_counts(expected)} images; received {_counts(found)}{left_out}; "
-        "get the whole file again, or allow a partial one"
+        f"FER-2013 needs {_counts(expected)} images; it has {_counts(found)}{left_out}. "
+        "Get the whole file again, or allow a partial one"
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from facial_expressions.errors import ModelError, first_line, suggest
 from facial_expressions.inference.options import DEFAULT
+from facial_expressions.plain_text import shown
 
 __all__ = ["DEFAULT", "MeasuredFigures", "ReleasedModel", "list_models", "resolve"]
 
@@ -105,8 +106,8 @@ def resolve(model: str | Path) -> tuple[Path, str | None]:
         return path, None
     names = [released.name for released in list_models()]
     raise ModelError(
-        f"no model of that name or path; received {str(model)!r}; {suggest(str(model), names)}, "
-        "or give the path of an .onnx file"
+        f"{shown(model)}: no such model: {suggest(str(model), names)}, or give the path of an "
+        ".onnx file"
     )
 
 

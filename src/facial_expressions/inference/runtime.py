@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from facial_expressions.errors import ModelError, first_line, suggest
 from facial_expressions.inference.onnx_bytes import check_onnx_bytes, metadata_entries
 from facial_expressions.inference.tensor_sizes import check_tensor_sizes
+from facial_expressions.plain_text import shown
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -170,7 +171,7 @@ def open_session(
     Examples:
         >>> open_session("no-such.onnx")
         Traceback (most recent call last):
-        facial_expressions.errors.ModelError: no model file; received 'no-such.onnx'; check the path
+        facial_expressions.errors.ModelError: no-such.onnx: model file not found
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads needs to be 1 or more; received {threads}; leave it out for all")
@@ -178,8 +179,8 @@ def open_session(
     data = _read(path)
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise ModelError(
-            f"{path.name} is not the file that was published; received SHA-256 "
-            f"{hashlib.sha256(data).hexdigest()}, expected {sha256}; install the package again"
+            f"{shown(path.name)} is not the file that was published: its SHA-256 is "
+            f"{hashlib.sha256(data).hexdigest()}, not {sha256}. Install the package again"
         )
     check_onnx_bytes(data, source=path.name)
     if check_metadata is not None:
@@ -222,12 +223,12 @@ def choose_providers(device: str, offered: Sequence[str]) -> tuple[str, ...]:
         return (*there[:1], _CPU_PROVIDER)
     if device not in DEVICES:
         names = [CPU, AUTO, *DEVICES]
-        raise ModelError(f"no device of that name; received {device!r}; {suggest(device, names)}")
+        raise ModelError(f"{shown(device)}: no such device: {suggest(device, names)}")
     provider, package = DEVICES[device]
     if provider not in offered:
         raise ModelError(
-            f"device {device} is not there; received an ONNX Runtime with {list(offered)}; "
-            f"install {package}, or use --device cpu"
+            f"{device}: device not available: ONNX Runtime offers {list(offered)}. Install "
+            f"{package}, or use --device cpu"
         )
     return (provider, _CPU_PROVIDER)
 
@@ -251,22 +252,21 @@ def _read(path: Path) -> bytes:
     """Return the file's bytes; only regular files, and none over the limit."""
     try:
         if not path.exists():
-            raise ModelError(f"no model file; received {str(path)!r}; check the path")
+            raise ModelError(f"{shown(path)}: model file not found")
         if not path.is_file():
-            raise ModelError(f"a model is a file; received {str(path)!r}; name the file")
+            raise ModelError(f"{shown(path)}: a folder or device, not a model file")
         size = path.stat().st_size
         if not 0 < size <= MAX_MODEL_BYTES:
             raise ModelError(
-                f"{path.name} has no size of a model; received {size} bytes, expected 1 to "
-                f"{MAX_MODEL_BYTES}; copy the file again, or export the model again"
+                f"{shown(path.name)}: {size:,} bytes is not the size of a model, 1 to "
+                f"{MAX_MODEL_BYTES:,}. Copy the file again, or export the model again"
             )
         return path.read_bytes()
     except (OSError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(
-            f"the model file cannot be read; received {str(path)!r}: {first_line(error)}; check "
-            "its permissions"
+            f"{shown(path)}: cannot be read: {first_line(error)}. Check its permissions"
         ) from error
 
 

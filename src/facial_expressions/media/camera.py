@@ -145,16 +145,14 @@ def camera_position(number: str) -> int:
         (0, 1)
     """
     if number and not (number.isascii() and number.isdigit() and len(number) <= 3):
-        raise CameraError(
-            f"a camera is webcam, webcam:1 and so on; received webcam:{number}; give its number"
-        )
+        raise CameraError(f"webcam:{shown(number)}: not a camera. Give webcam, webcam:1 and so on")
     return int(number or 0)
 
 
 def _no_camera(name: str, found: list[str]) -> CameraError:
     return CameraError(
-        f"there is no camera {name}; found {', '.join(found) or 'none'}; plug one in, "
-        "or give a video file"
+        f"{name}: no such camera; found {', '.join(found) or 'none'}. Plug one in, or give a video "
+        "file"
     )
 
 
@@ -229,8 +227,7 @@ class Camera(FrameSource):
                 continue
             return
         raise CameraError(
-            f"the camera did not come back; received no image for {self._patience_s:g} s after: "
-            f"{error}"
+            f"{error}. The camera did not come back within {self._patience_s:g} s"
         ) from error
 
 
@@ -276,13 +273,13 @@ class _Reader:
                     if "://" in name:
                         remedy = "switched on, and that the address is right"
                     raise CameraError(
-                        f"the camera gives no images; received from {name}: "
-                        f"{self._failure}; check that it is {remedy}"
+                        f"{shown(name)}: the camera gives no images: {self._failure}. Check that "
+                        f"it is {remedy}"
                     )
                 if left_s <= 0:
                     raise CameraError(
-                        f"the camera is stuck; received no new image from {name} for "
-                        f"{self._stuck_s:g} s; plug it in again, or end the program that uses it"
+                        f"{shown(name)}: the camera is stuck: no new image for {self._stuck_s:g} "
+                        "s. Plug it in again, or end the program that uses it"
                     )
                 if self._waiting:
                     return self._waiting.popleft()

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facial_expressions.errors import VideoError
+from facial_expressions.errors import VideoError, first_line
 from facial_expressions.images import MAX_SIDE
 from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.media.clock import Clock, packet_time_s
 from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
+from facial_expressions.plain_text import shown
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -61,7 +62,7 @@ class VideoFile(FrameSource):
         >>> VideoFile("no-such-video.mp4")
         Traceback (most recent call last):
         ...
-        facial_expressions.errors.VideoError: no such video; ...
+        facial_expressions.errors.VideoError: ...: file not found
     """
 
     def __init__(
@@ -124,8 +125,8 @@ class VideoFile(FrameSource):
             self._end_s = time_s
         if index == 0:
             raise VideoError(
-                f"no image of the video can be decoded; received {self._path}, codec "
-                f"{self._stream.codec_context.name}; copy the file again or convert it"
+                f"{shown(self._path)}: no frame of the video can be decoded (codec "
+                f"{self._stream.codec_context.name}). Copy the file again, or convert it"
             )
 
     def close(self) -> None:
@@ -181,8 +182,8 @@ class VideoFile(FrameSource):
     def _check_size(self, width: int, height: int) -> None:
         if max(width, height) > MAX_SIDE or width * height > self._max_pixels:
             raise VideoError(
-                f"the video is too large; received {self._path} with {width}x{height} pixels, "
-                f"allowed are {self._max_pixels:,} in all and {MAX_SIDE:,} a side; shrink it first"
+                f"{shown(self._path)}: the video is too large with {width}x{height} pixels. "
+                f"Allowed are {self._max_pixels:,} in all and {MAX_SIDE:,} a side. Shrink it first"
             )
 
 
@@ -198,27 +199,28 @@ def open_container(path: str | Path) -> InputContainer:
     file = Path(path)
     if "://" in str(path):
         raise VideoError(
-            f"a video is a file; received the address {path}; download it first, no request is made"
+            f"{shown(path)}: addresses are not fetched. Download the video, then give its path"
         )
     try:
         status = file.stat()
         with file.open("rb"):
             pass
     except FileNotFoundError as error:
-        raise VideoError(f"no such video; received {file}; check the path") from error
+        raise VideoError(f"{shown(file)}: file not found") from error
     except (OSError, ValueError) as error:
         raise VideoError(
-            f"the video cannot be read; received {file}: {error}; check its permissions and name"
+            f"{shown(file)}: cannot be read: {first_line(error)}. Check its permissions and name"
         ) from error
     if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
-        kind = "an empty file" if stat.S_ISREG(status.st_mode) else "no regular file"
-        raise VideoError(f"a video is a file with content; received {file}, {kind}; copy it again")
+        is_file = stat.S_ISREG(status.st_mode)
+        kind = "empty file. Copy it again" if is_file else "a folder or device, not a video file"
+        raise VideoError(f"{shown(file)}: {kind}")
     try:
         return av.open(f"file:{file}", options={"format_whitelist": _FORMATS})
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
-            f"not a video, or cut so short that it has no index; received {file}; give an MP4, "
-            "MOV, MKV, WebM, AVI or MPEG file, or convert it to one"
+            f"{shown(file)}: not a video, or truncated so that it has no index. Supported: MP4, "
+            "MOV, MKV, WebM, AVI, MPEG"
         ) from error
 
 
@@ -229,11 +231,11 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     if not streams:
         kinds = sorted({str(stream.type) for stream in container.streams}) or ["none"]
         raise VideoError(
-            f"no video stream; received {path} with streams of kind {', '.join(kinds)}; "
-            "give a file with moving images"
+            f"{shown(path)}: no video stream, only streams of kind {', '.join(kinds)}. Give a file "
+            "with moving images"
         )
     if streams[0].codec_context is None:
-        raise VideoError(f"the video's codec is not read; received {path}; convert it to H.264")
+        raise VideoError(f"{shown(path)}: video codec not supported. Convert it to H.264")
     return streams[0]
 
 

@@ -22,6 +22,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from facial_expressions.errors import first_line
 from facial_expressions.server.failures import RequestError
 from facial_expressions.server.guard import HEADER_BYTES, SECURITY_HEADERS
 from facial_expressions.server.limits import ServerLimits
@@ -57,8 +58,8 @@ def open_listener(host: str, port: int) -> socket.socket:
         bound = socket.create_server(address[:2], family=kind)
     except OSError as error:
         raise OSError(
-            f"the server cannot listen there; received {host} port {port}: "
-            f"{error.strerror or error}; choose another with --port or --host"
+            f"{host} port {port}: the server cannot listen there: {first_line(error)}. Choose "
+            "another with --port or --host"
         ) from error
     # Asyncio sends at once only on sockets that say they are TCP. Without, the body of an answer
     # waits until the client confirms its head, which takes 40 ms.
