@@ -163,7 +163,7 @@ def test_video_does_what_every_option_says(
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [len(face["probabilities"]) for row in rows for face in row["faces"]] == [8, 8]
     assert main(["video", str(clip), "--model", str(mapped_model), "--max-pixels", "999"]) == 1
-    assert "allowed are 999 in all" in capsys.readouterr().err
+    assert "Allowed are 999 in all" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
