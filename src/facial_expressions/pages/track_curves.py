@@ -142,7 +142,7 @@ class TrackCurves:
         if len(self._curves) > 2 * MOST_TRACKS + len(result.faces):
             present = {face.track_id for face in result.faces}
             ended = [number for number in self._curves if number not in present]
-            ended.sort(key=lambda number: self._curves[number].n_frames)
+            ended.sort(key=lambda number: (self._curves[number].n_frames, -number))
             for number in ended[:-MOST_TRACKS]:
                 del self._curves[number]
 

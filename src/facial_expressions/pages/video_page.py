@@ -106,9 +106,10 @@ class VideoPage:
         """
         whole = _axis(summary.start_s, summary.start_s + summary.duration_s)
         step_s = summary.duration_s / max(summary.n_frames, 1)
+        kept = [track for track in summary.tracks if self._curves.get(track.track_id)]
         shown = [
             self._shown(track, curve, step_s, whole)
-            for track in _longest_seen(summary.tracks)
+            for track in _longest_seen(kept)
             if (curve := self._curves.get(track.track_id))
         ]
         return render(
