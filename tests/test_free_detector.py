@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from facial_expressions.inference.detectors.centerface import centerface_path
-from facial_expressions.inference.runtime import open_session
+from facial_expressions.inference.runtime import file_sha256, open_session
 from scripts.free_detector import free_sizes, main
 
 
@@ -40,7 +40,8 @@ def test_sizes_are_freed_and_weights_are_no_inputs_any_more(tmp_path: Path) -> N
 
 
 def test_the_file_that_ships_has_free_sizes() -> None:
-    session = open_session(centerface_path())
+    path = centerface_path()
+    session = open_session(path, sha256=file_sha256(path))
     assert [one.shape for one in session.inputs] == [(None,) * 4]
 
 

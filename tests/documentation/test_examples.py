@@ -55,6 +55,15 @@ def files(tmp_path_factory: pytest.TempPathFactory, astronaut: Path) -> Path:
             for number in range(3)
         },
     )
+    builders.write_folder(
+        folder / "reactions",
+        {
+            f"{part}/{name}/{number}.jpg": builders.jpeg(builders.draw_face(label, number))
+            for name, label in {"bored": "neutral", "confused": "fear"}.items()
+            for part, n in {"train": 10, "test": 2}.items()
+            for number in range(n)
+        },
+    )
     shutil.copytree(ROOT / "recipes", folder / "recipes")
     return folder
 
