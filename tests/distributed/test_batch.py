@@ -246,7 +246,7 @@ def test_an_output_that_holds_something_is_refused(tmp_path: Path, write_list: W
         batch_of_fives(paths, output, resume=True)
     (output / "mine.txt").unlink()
     batch_of_fives(paths, output, resume=True)
-    with pytest.raises(BatchError, match=r"1 of 1 rows; add --resume"):
+    with pytest.raises(BatchError, match=r"1 of 1 rows. Add --resume"):
         batch_of_fives(paths, output)
 
 

@@ -63,7 +63,7 @@ def test_a_wrong_value_is_named_with_what_to_write(text: str, message: str) -> N
 def test_a_missing_or_undecodable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     for name in ("absent.toml", "binary.toml"):
-        with pytest.raises(RecipeError, match=f"{name} cannot be read"):
+        with pytest.raises(RecipeError, match=f"{name}: cannot be read"):
             Recipe.load(tmp_path / name)
 
 
