@@ -116,7 +116,7 @@ def browser(
     )  # fmt: skip
     for argument in (
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-        f"--window-size={window[0]},{window[1]}", *(camera if video else ()),
+        "--hide-scrollbars", f"--window-size={window[0]},{window[1]}", *(camera if video else ()),
     ):  # fmt: skip
         options.add_argument(argument)
     page = Chrome(options=options, service=Service(driver))
