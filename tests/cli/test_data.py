@@ -63,7 +63,7 @@ def test_unreadable_image_gives_exit_1_and_the_rest(tmp_path: Path, capsys: Capt
 
 def test_missing_path_is_named(tmp_path: Path, capsys: Capture) -> None:
     assert main(["data", "audit", str(tmp_path / "none.zip")]) == 1
-    assert "none.zip cannot be read; received a path that does not exist" in capsys.readouterr().err
+    assert "none.zip: file or folder not found" in capsys.readouterr().err
 
 
 def test_audit_writes_text_json_and_image(tmp_path: Path, capsys: Capture) -> None:

@@ -6,7 +6,8 @@ import gzip
 import io
 import pickle
 import struct
-import time
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -113,10 +114,22 @@ def test_operators_of_its_own_are_refused() -> None:
 
 
 def test_a_file_of_millions_of_fields_is_refused_soon() -> None:
-    start = time.process_time()
-    with pytest.raises(ModelError, match="fields"):
-        check(CONTENT + b"\x08\x01" * 1_000_000)
-    assert time.process_time() - start < 3
+    """In a process of its own: other threads and the tracer of coverage cost time too."""
+    program = (
+        "import sys, time\n"
+        "from facial_expressions.errors import ModelError\n"
+        "from facial_expressions.inference.onnx_bytes import check_onnx_bytes\n"
+        "start, content = time.process_time(), sys.stdin.buffer.read()\n"
+        "try:\n"
+        "    check_onnx_bytes(content, source='x.onnx')\n"
+        "except ModelError as error:\n"
+        "    print(time.process_time() - start, 'fields' in str(error))\n"
+    )
+    content = CONTENT + b"\x08\x01" * 1_000_000
+    done = subprocess.run([sys.executable, "-c", program], input=content, stdout=-1, check=True)
+    seconds, says_fields = done.stdout.split()
+    assert says_fields == b"True"
+    assert float(seconds) < 3
 
 
 def test_tensors_in_other_files_are_refused(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def test_a_stream_that_nobody_serves_says_so() -> None:
     for address in ("rtsp://me:secret@127.0.0.1:1/x", "http://me:secret@127.0.0.1:1/x"):
         with (
             open_source(address) as camera,
-            pytest.raises(CameraError, match=r"refused; check .* address is right") as caught,
+            pytest.raises(CameraError, match=r"refused\. Check .* address is right") as caught,
         ):
             list(camera)
         assert "secret" not in str(caught.value)
