@@ -10,6 +10,7 @@ import html
 import importlib
 import io
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePath
@@ -46,7 +47,7 @@ class Tabular:
         return frame
 
 
-class Shown(Tabular):
+class Shown(Tabular, ABC):
     """A result whose faces can be drawn into its image."""
 
     __slots__ = ()
@@ -92,13 +93,13 @@ class Shown(Tabular):
         write_file(Path(path), encoded(self._marked(), SAVED_AS[suffix]))
         return Path(path)
 
+    @abstractmethod
     def _marked(self) -> Image:
         """Return the image with its faces marked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _caption(self) -> str:
         """Return in words what was found."""
-        raise NotImplementedError
 
     def _repr_html_(self) -> str | None:
         """Return the marked image for a notebook; None, which shows the text, where there is none.
