@@ -2,17 +2,14 @@
 // One image is in flight at a time; what a recognizer is, recognizer.js says.
 
 import { CAMERA_WORDS, openCamera, watchCamera } from "./camera.js";
-import { at, make, percent, setText, toJpeg } from "./dom.js";
+import { at, make, percent, setText } from "./dom.js";
 import { markedImage, saveAs, toCsv, toJson } from "./downloads.js";
 import { offerExamples } from "./examples.js";
 import { drawBoxes, drawCards, drawTally, largest, linkBoxesAndCards, summary } from "./faces.js";
 import { paintHeat } from "./heat.js";
-import { WORDS } from "./recognizer.js";
 import { drawTimeline } from "./timeline.js";
 import { framesOf, rowAt } from "./video.js";
 
-const MAX_BYTES = 9.5e6; // larger photos are made smaller here before they are sent
-const MAX_SIDE = 4096;
 const MINUTE_S = 60;
 const MAX_ROWS = 36_000; // an hour of camera rows
 const SPEAK_MS = 3000; // a screen reader is not told every frame
@@ -67,7 +64,7 @@ async function workThrough() {
 }
 
 async function readImage(item) {
-  const answer = await recognizer.recognize(await smallEnough(item.file), { explain: state.heat });
+  const answer = await recognizer.recognize(item.file, { explain: state.heat });
   item.row = answer.row && { ...answer.row, source: item.name };
   item.error = answer.error;
 }
@@ -90,21 +87,6 @@ async function readVideo(item) {
     item.error = error.message;
   }
   item.progress = 1;
-}
-
-async function smallEnough(file) {
-  if (file.size <= MAX_BYTES) return file;
-  try {
-    const bitmap = await createImageBitmap(file);
-    const factor = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
-    const canvas = document.createElement("canvas");
-    canvas.width = Math.round(bitmap.width * factor);
-    canvas.height = Math.round(bitmap.height * factor);
-    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    return await toJpeg(canvas, 0.92);
-  } catch {
-    return file; // not an image that the browser knows: the server says what is wrong
-  }
 }
 
 // ---- what is on the screen
@@ -261,9 +243,7 @@ function askForCamera() {
     return;
   }
   say("");
-  at("where").textContent = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)
-    ? "The images stay on this machine, and nothing is stored."
-    : `The images go to ${location.host} only, and nothing is stored.`;
+  at("where").textContent = recognizer.where;
   at("notice").returnValue = "";
   at("notice").showModal();
 }
@@ -423,8 +403,8 @@ export async function start(using) {
     state.labels = model.labels;
     at("heat").hidden = !model.explains;
     at("model").textContent = `Model ${model.name}`;
-  } catch {
-    say(WORDS.unreachable);
+  } catch (error) {
+    say(error.message);
   }
   at("rows").replaceChildren(...state.labels.map((label) => make("li", "", label)));
   offerExamples(at("examples"), (file) => addFiles([file])).catch(() => {});
