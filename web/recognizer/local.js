@@ -2,7 +2,7 @@
 
 const WORDS = {
   no_simd: "This browser is too old: its WebAssembly lacks SIMD. Use a current one.",
-  download_failed: "The download was cut off. Check the connection, then load the page again.",
+  download_failed: "The download was cut off. Check the connection, then try again.",
   out_of_memory: "The browser has too little memory for this. Close other tabs, or try a smaller image.",
   too_many_pixels: "The image has too many pixels.",
   unsupported_format: "This browser cannot read this file as an image. Save it as JPEG or PNG.",
@@ -15,12 +15,14 @@ export function localRecognizer({ base, onProgress = () => {} }) {
   const worker = startWorker(new URL("worker.js", import.meta.url).href, new URL(base, document.baseURI).href);
   const waiting = new Map();
   let count = 0;
+  let failure; // {error, code} once the worker cannot go on
   let fail;
   const model = new Promise((resolve, reject) => {
     fail = (code) => {
-      const error = Object.assign(new Error(WORDS[code]), { code });
-      reject(error);
-      for (const answer of waiting.values()) answer({ error: error.message, code });
+      worker.terminate();
+      failure = { error: WORDS[code], code };
+      reject(Object.assign(new Error(WORDS[code]), { code }));
+      for (const answer of waiting.values()) answer(failure);
       waiting.clear();
     };
     worker.addEventListener("message", ({ data }) => {
@@ -44,11 +46,8 @@ export function localRecognizer({ base, onProgress = () => {} }) {
 
     // The faces of an encoded image: {row}, or {error, code}.
     async recognize(blob, { explain = false, session = "" } = {}) {
-      try {
-        await model;
-      } catch ({ message, code }) {
-        return { error: message, code };
-      }
+      await model.catch(() => {});
+      if (failure) return failure;
       return new Promise((resolve) => {
         count += 1;
         waiting.set(count, resolve);

@@ -3,10 +3,9 @@
 import { createEngine } from "./engine.js";
 import { RecognizerError } from "./images.js";
 
-// Resolves to the engine, whose files lie at `base`; `now` gives seconds.
-export async function open(base, now = () => performance.now() / 1000) {
+async function open(base) {
   if (!hasSimd()) throw new RecognizerError("no_simd");
-  const facts = await (await got(new URL("model.json", base))).json();
+  const facts = await (await got(new URL("model.json", base))).json().catch(() => { throw cutOff(); });
   const total = Object.values(facts.files).reduce((sum, file) => sum + file.bytes, 0);
   const loaded = {};
   const noteOf = (name) => (bytes) => {
@@ -14,7 +13,7 @@ export async function open(base, now = () => performance.now() / 1000) {
     postMessage({ progress: { loaded: Object.values(loaded).reduce((sum, one) => sum + one, 0), total } });
   };
   const [ort, ...files] = await Promise.all([
-    import(new URL(facts.runtime, base).href),
+    import(new URL(facts.runtime, base).href).catch(() => { throw cutOff(); }),
     ...["wasm", "detector", "classifier"].map((name) => download(new URL(facts.files[name].path, base), noteOf(name))),
   ]);
   const [wasm, detector, classifier] = files;
@@ -24,7 +23,7 @@ export async function open(base, now = () => performance.now() / 1000) {
     classifier: await openNetwork(ort, classifier, facts.classifier.input),
   };
   postMessage({ model: facts.model });
-  return createEngine(facts, networks, now);
+  return createEngine(facts, networks, () => performance.now() / 1000);
 }
 
 async function openNetwork(ort, bytes, input) {
@@ -38,7 +37,7 @@ async function openNetwork(ort, bytes, input) {
 
 async function got(url) {
   const response = await fetch(url).catch(() => null);
-  if (!response?.ok) throw new RecognizerError("download_failed");
+  if (!response?.ok) throw cutOff();
   return response;
 }
 
@@ -56,9 +55,11 @@ async function download(url, note) {
   try {
     return new Uint8Array(await new Response(unpacked).arrayBuffer());
   } catch {
-    throw new RecognizerError("download_failed");
+    throw cutOff();
   }
 }
+
+const cutOff = () => new RecognizerError("download_failed");
 
 // A function of the type () -> v128: whether the browser's WebAssembly has SIMD.
 function hasSimd() {
@@ -67,10 +68,9 @@ function hasSimd() {
   ));
 }
 
-function codeOf(error) {
-  if (error instanceof RecognizerError) return error.code;
-  return error instanceof RangeError || /memory|alloc/i.test(error.message) ? "out_of_memory" : "failed";
-}
+// ONNX Runtime wraps what the browser says of memory that it refuses.
+const isMemory = (error) => error instanceof RangeError || /RangeError|bad_alloc|OOM/.test(error.message);
+const codeOf = (error) => error.code ?? (isMemory(error) ? "out_of_memory" : "failed");
 
 export function start(base) {
   const engine = open(base);
