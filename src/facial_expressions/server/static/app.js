@@ -398,6 +398,7 @@ function follow() {
 export async function start(using) {
   recognizer = using;
   listen();
+  offerExamples(at("examples"), (file) => addFiles([file])).catch(() => {});
   try {
     const model = await recognizer.describe();
     state.labels = model.labels;
@@ -407,6 +408,5 @@ export async function start(using) {
     say(error.message);
   }
   at("rows").replaceChildren(...state.labels.map((label) => make("li", "", label)));
-  offerExamples(at("examples"), (file) => addFiles([file])).catch(() => {});
   document.documentElement.dataset.ready = "true";
 }
