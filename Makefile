@@ -3,8 +3,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all check static browser bench fuzz crash-test load audit docs reference \
-	figures format lock clean
+.PHONY: help demo test test-all check static browser bench fuzz crash-test load audit web web-serve docs \
+	reference figures format lock clean
 
 PYTHON ?= python3
 IMAGE ?=
@@ -14,7 +14,7 @@ REPOSITORY ?= $(filter https://%,$(shell git config --get remote.origin.url))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-CODE := src tests scripts examples benchmarks
+CODE := src tests scripts examples benchmarks web
 TOGETHER := -n auto --maxprocesses 4 --dist worksteal
 
 help:  ## Show this list
@@ -65,8 +65,7 @@ fuzz: $(VENV)/dev.stamp  ## Feed 20,000 spoilt images, 2,000 models, 2,000 names
 crash-test: $(VENV)/dev.stamp  ## Kill trainings and saves, spoil files: all has to come back bit for bit
 	$(BIN)/python -m tests.trials.crash_test
 
-load: $(VENV)/dev.stamp  ## Load a server: burst, capacity, overload, slow clients, soak, stops (about 20 minutes)
-	$(BIN)/python -m benchmarks.burst
+load: $(VENV)/dev.stamp  ## Load a server: capacity, overload, slow clients, soak, stops (about 20 minutes)
 	$(BIN)/python -m benchmarks.load
 
 audit: $(BIN)/python  ## Compare the locked packages with known advisories (needs the internet)
@@ -75,8 +74,16 @@ audit: $(BIN)/python  ## Compare the locked packages with known advisories (need
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes \
 		-r requirements/base.lock -r requirements/dev.lock
 
-docs: $(VENV)/dev.stamp  ## Build the documentation into site/; a broken link fails
+web: $(VENV)/serve.stamp  ## Build the page that needs no server into build/web (once: fetches from npm)
+	@$(BIN)/python -m web.build
+
+web-serve: $(VENV)/serve.stamp  ## The above, served on this machine and opened in the browser
+	@$(BIN)/python -m web.build --serve
+
+# Without the npm registry the documentation has a page that says how to build the other one.
+docs: $(VENV)/dev.stamp  ## Build the documentation into site/, with the page to try; a broken link fails
 	REPOSITORY_URL="$(REPOSITORY)" $(BIN)/python -m zensical build --strict --clean
+	@! $(BIN)/python -m web.build || cp -R build/web/. site/try
 
 reference: $(VENV)/dev.stamp  ## Generate docs/cli.md, docs/http.md, badges and recipes from the program
 	$(BIN)/python -m scripts.write_reference
@@ -115,8 +122,12 @@ $(VENV)/base.stamp: requirements/base.lock pyproject.toml | $(BIN)/python
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(VENV)/serve.stamp: requirements/serve.lock pyproject.toml | $(VENV)/base.stamp
+	@$(PIP) install --quiet --require-hashes -r requirements/serve.lock
+	@touch $@
+
 $(VENV)/dev.stamp: requirements/dev.lock pyproject.toml | $(BIN)/python
 	@echo "Installing into $(VENV), with TensorFlow: about 3 GB ..."
 	@$(PIP) install --quiet --require-hashes -r requirements/dev.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	@touch $@ $(VENV)/base.stamp
+	@touch $@ $(VENV)/base.stamp $(VENV)/serve.stamp

@@ -1,0 +1,88 @@
+"""What goes wrong around the page without a server: cut downloads, old browsers, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.server.browser import (
+    NEEDS_BROWSER,
+    add,
+    click,
+    count,
+    open_page,
+    text,
+    until,
+)  # fmt: skip
+from tests.web.static_host import StaticHost, static_host
+
+if TYPE_CHECKING:
+    from selenium.webdriver.chrome.webdriver import WebDriver
+
+pytestmark = NEEDS_BROWSER
+
+META = b'<meta http-equiv="content-security-policy"'
+
+
+def before(script: str) -> Callable[[bytes], bytes]:
+    """Return what lets a file begin with a script."""
+    return lambda content: script.encode() + content
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[StaticHost]:
+    """Another host, which anyone may ask."""
+    (tmp_path / "index.html").write_text("here")
+    with static_host(tmp_path, "/") as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", ["detector.bin", "wasm.bin", "ort.js", "model.json"])
+def test_a_download_that_is_cut_can_be_tried_again(
+    browser: WebDriver, host: StaticHost, photo: Path, name: str
+) -> None:
+    host.cut.add(name)
+    browser.get(host.url)
+    until(lambda: "cut off" in text(browser, "load-words"))
+    add(browser, photo)
+    until(lambda: "cut off" in text(browser, "reason"))
+    host.cut.clear()
+    click(browser, "load-again")
+    until(lambda: not browser.find_element("id", "load").is_displayed())
+    click(browser, "retry")
+    until(lambda: count(browser, ".box") == 1)
+    until(lambda: text(browser, "offline") == "Works offline now.")
+
+
+def test_a_browser_without_simd_is_told_so(browser: WebDriver, host: StaticHost) -> None:
+    host.change["worker.js"] = before("WebAssembly.validate = () => false;")
+    browser.get(host.url)
+    until(lambda: "too old" in text(browser, "load-words"))
+
+
+@pytest.mark.parametrize("taken", ["WebAssembly.Memory", "OffscreenCanvas"])
+def test_memory_that_is_refused_is_told(
+    browser: WebDriver, host: StaticHost, photo: Path, taken: str
+) -> None:
+    host.change["worker.js"] = before(f"{taken} = function () {{ throw new RangeError(); }};")
+    browser.get(host.url)
+    add(browser, photo)
+    until(lambda: "too little memory" in text(browser, "reason"))
+
+
+@pytest.mark.parametrize("is_held", [True, False], ids=["policy", "no policy"])
+@pytest.mark.parametrize("place", ["main.js", "worker.js"])
+def test_the_policy_stops_requests_to_others(
+    browser: WebDriver, host: StaticHost, elsewhere: StaticHost, place: str, is_held: bool
+) -> None:
+    """Without the policy the same request arrives: the test can tell."""
+    host.change[place] = before(
+        f"fetch({elsewhere.url!r}, {{ mode: 'no-cors' }}).catch(() => {{}});"
+    )
+    if not is_held:
+        host.change["index.html"] = lambda page: page.replace(META, b"<meta name='off'")
+    open_page(browser, host.url)
+    assert bool(elsewhere.asked) is not is_held
