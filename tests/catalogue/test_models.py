@@ -287,3 +287,32 @@ def test_m20_a_model_that_grows_is_refused_soon_and_in_little_memory(
     assert "is not opened" in done.stderr
     assert float(took_s) < 3
     assert float(peak_mb) < 300
+
+
+AT_ONCE: Final = """
+import re, sys
+import numpy as np
+from facial_expressions.inference.classifier import load_classifier
+classifier = load_classifier(sys.argv[1], threads=1)
+rows = classifier.predict_proba(np.zeros((40, 48, 48), np.uint8))
+assert rows.shape == (40, 7)
+peak_kb = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]
+print(int(peak_kb) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in kilobytes on Linux")
+@pytest.mark.parametrize(
+    ("way", "steps"),
+    [("concat", 12), ("concat of many", 3), ("gather", 2), ("resize scales", 3), ("outer sum", 1)],
+)
+def test_m21_what_one_crop_may_take_is_not_taken_for_many_at_one_time(
+    way: str, steps: int, tmp_path: Path
+) -> None:
+    """Each of these passes with up to 64 MB a crop; 40 at one time took 2 gigabytes and more."""
+    path = tmp_path / "grown.onnx"
+    model = grown(GROWING[way], steps, start="crops", is_used=True)
+    path.write_bytes(seal_model(model.SerializeToString()))
+    words = [sys.executable, "-c", AT_ONCE, str(path)]
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", check=True)
+    assert int(done.stdout) < 1500

@@ -16,6 +16,7 @@ from facial_expressions.errors import ModelError
 from facial_expressions.inference import runtime
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.detectors import open_detector
+from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.runtime import (
     DEVICES,
@@ -222,3 +223,26 @@ def test_a_device_that_does_not_start_is_an_error_and_never_left_out_in_silence(
     assert open_session(tiny_model, device="auto").providers == ("CPUExecutionProvider",)
     assert "device auto did not start" in caplog.text
     assert "running on the processor" in caplog.text
+
+
+def test_names_of_a_graph_do_not_reach_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX Runtime writes lines of its own past Python, and names the node that failed."""
+    helper = pytest.importorskip("onnx").helper
+    numbers = pytest.importorskip("onnx").numpy_helper.from_array(np.array([-1, 5]), "shape")
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["x", "shape"], ["y"], name="evil\x1b[31m\x07")],
+        "graph",
+        [helper.make_tensor_value_info("x", 1, ["N", 4])],
+        [helper.make_tensor_value_info("y", 1, [None, 5])],
+        [numbers],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(seal_model(model.SerializeToString()))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()  # so that shapes are not looked at
+    session = open_session(path, threads=1, sha256=digest)
+    with pytest.raises(ModelError, match="cannot be run"):
+        session.run({"x": np.zeros((2, 4), np.float32)}, outputs=["y"])
+    assert capfd.readouterr().err == ""

@@ -21,8 +21,8 @@ from tests.growing_models import GROWING, Grow, grown
 from tests.tiny_model import mapped_graph, tiny_graph
 
 
-def check(model: onnx.ModelProto) -> None:
-    check_tensor_sizes(model.SerializeToString(), source="grown.onnx")
+def check(model: onnx.ModelProto) -> int:
+    return check_tensor_sizes(model.SerializeToString(), source="grown.onnx")
 
 
 def test_no_operator_is_let_in_whose_result_may_have_any_size() -> None:
@@ -41,12 +41,25 @@ def test_no_operator_is_let_in_whose_result_may_have_any_size() -> None:
 
 @pytest.mark.parametrize("model", list_models(), ids=lambda model: str(model.name))
 def test_the_shipped_models_pass(model: ReleasedModel) -> None:
-    check_tensor_sizes(model.path.read_bytes(), source=model.name)
+    assert check_tensor_sizes(model.path.read_bytes(), source=model.name) == 256
 
 
 def test_tiny_models_pass() -> None:
-    check(tiny_graph())
-    check(mapped_graph())
+    assert check(tiny_graph()) == 256
+    assert check(mapped_graph()) == 256
+
+
+@pytest.mark.parametrize(
+    ("way", "steps", "most"),
+    [
+        ("concat", 12, 16),  # a crop doubled 12 times and its half: 57 MB, 17 times in a gigabyte
+        ("concat", 10, 64),  # 14 MB, 70 times
+        ("concat", 8, 256),
+        ("outer sum", 1, 4),  # 21 MB for one crop, the square of their number for several
+    ],
+)
+def test_a_run_takes_as_many_crops_as_need_a_gigabyte(way: str, steps: int, most: int) -> None:
+    assert check(grown(GROWING[way], steps, start="crops")) == most
 
 
 @pytest.mark.parametrize("start", ["seed", "crops"])

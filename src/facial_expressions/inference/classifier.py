@@ -234,6 +234,7 @@ class ExpressionClassifier:
         preprocessing = self.metadata.preprocessing
         grey = to_grey_crops(crops, preprocessing.size)
         out = np.empty((len(grey), *shape), np.float32)
+        batch_size = min(batch_size, self._session.most_crops)  # what they need is bounded
         for start in range(0, len(grey), batch_size):
             rows = slice(start, start + batch_size)
             feeds = {INPUT_NAME: to_batch(grey[rows], preprocessing)}

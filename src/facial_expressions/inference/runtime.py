@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError, first_line, suggest
 from facial_expressions.inference.onnx_bytes import check_onnx_bytes, metadata_entries
-from facial_expressions.inference.tensor_sizes import check_tensor_sizes
+from facial_expressions.inference.tensor_sizes import MAX_CROPS, check_tensor_sizes
 from facial_expressions.plain_text import shown
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ _FOLDING: Final = ("optimization.constant_folding_max_output_size_in_bytes", str
 """Constants that would grow beyond this are computed when they are needed, not when the file is
 opened."""
 
-_QUIET: Final = 3
-"""ONNX Runtime's severity "error": its warnings speak to those who wrote the graph."""
+_QUIET: Final = 4
+"""ONNX Runtime's severity "fatal": what fails is raised, and told in words. Its own lines take
+names of the graph to the terminal, control characters and all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +95,12 @@ class ModelSession:
     """
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, path: Path, options: Mapping[str, Any]
-    ) -> None:
+        self, session: onnxruntime.InferenceSession, path: Path, options: Mapping[str, Any],
+        most_crops: int,
+    ) -> None:  # fmt: skip
         self._session = session
         self._options = dict(options)
-        self.path = path
+        self.path, self.most_crops = path, most_crops
         self.inputs = tuple(_spec(node) for node in session.get_inputs())
         self.outputs = tuple(_spec(node) for node in session.get_outputs())
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
@@ -185,11 +187,12 @@ def open_session(
     check_onnx_bytes(data, source=path.name)
     if check_metadata is not None:
         check_metadata(metadata_entries(data))
+    most_crops = MAX_CROPS
     if sha256 is None:  # what was published was measured
-        check_tensor_sizes(data, source=path.name)
+        most_crops = check_tensor_sizes(data, source=path.name)
     session = _start(data, path, threads, device)
     options = {"threads": threads, "device": device, "sha256": sha256}
-    return ModelSession(session, path.absolute(), options)
+    return ModelSession(session, path.absolute(), options, most_crops)
 
 
 def available_providers() -> tuple[str, ...]:

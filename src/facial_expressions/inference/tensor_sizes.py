@@ -2,7 +2,7 @@
 
 A file of a kilobyte can ask for gigabytes: a constant that is joined with itself thirty times, or
 two long vectors multiplied crosswise. ONNX Runtime computes constants while it opens the file, so
-the sizes are followed here first, node by node, for one crop.
+the sizes are followed here first, node by node, for one crop; then for as many as are run together.
 """
 
 from __future__ import annotations
@@ -19,12 +19,19 @@ from facial_expressions.inference.onnx_bytes import graph_of
 from facial_expressions.inference.operator_shapes import run
 from facial_expressions.inference.wire_format import WireError, WireReader
 
-__all__ = ["MAX_GRAPH_MB", "check_tensor_sizes"]
+__all__ = ["MAX_CROPS", "MAX_GRAPH_MB", "check_tensor_sizes"]
 
 MAX_GRAPH_MB: Final = 64
 """Most that a graph may hold at one time for one crop beside its weights, in values of four bytes;
 and most of what follows from its constants alone, which is kept when the file is opened."""
 
+MAX_CROPS: Final = 256
+"""Most crops in one run of any network."""
+
+_MAX_RUN_MB: Final = 1000
+"""Most that a graph may hold at one time for all crops of one run."""
+
+_FEWER_CROPS: Final = (MAX_CROPS, 64, 16, 4)
 _VALUES_PER_BYTE: Final = 2
 """Weights of half a byte each are the smallest; they may be made into whole numbers first."""
 
@@ -33,35 +40,43 @@ _MAX_WORK: Final = 20_000_000_000
 """Multiplications for one crop; a large network of photos (VGG) needs 15,000 million."""
 
 _OPEN_SIDE: Final = 1024
-"""What an open width and height of an input are taken for; its open number of crops is one."""
+"""What an open width and height of an input are taken for."""
 
 _NUMBERS: Final = {1: ("f", 4), 6: ("i", 4), 7: ("q", 8)}
 """Types whose values may be lengths and factors, by ``struct``: float, int32, int64."""
 
 
-def check_tensor_sizes(data: bytes, *, source: str) -> None:
+def check_tensor_sizes(data: bytes, *, source: str) -> int:
     """Refuse a model that needs more memory or work for one crop than a network for faces does.
 
     Args:
         data: Content that ``check_onnx_bytes`` let pass.
         source: Name of the file, for messages.
 
+    Returns:
+        How many crops may be in one run, 1 to ``MAX_CROPS``: so many need no more than a gigabyte.
+
     Raises:
         ModelError: What is there at one time, or what follows from constants, is too large; the
             work is too much; or a size cannot be told.
     """
-    try:
-        most = MAX_GRAPH_MB * 1_000_000 // 4 + _VALUES_PER_BYTE * len(data)
-        _Walk(WireReader(), graph_of(data), most).run()
-    except (_TooMuchError, SizeUnknownError) as error:
-        reason = str(error)
-    except (WireError, ValueError, ArithmeticError, LookupError, struct.error):
-        reason = "the shapes of its tensors do not fit one another"
-    else:
-        return
+    if not (reason := _problem(data, n_crops=1, most_mb=MAX_GRAPH_MB)):
+        return next((n for n in _FEWER_CROPS if not _problem(data, n, _MAX_RUN_MB)), 1)
     raise ModelError(
         f"{source} is not opened: {reason}; received {len(data)} bytes; export a smaller network"
     )
+
+
+def _problem(data: bytes, n_crops: int, most_mb: int) -> str:
+    """Return why so many crops cannot be run at one time; an empty text where they can."""
+    try:
+        most = most_mb * 1_000_000 // 4 + _VALUES_PER_BYTE * len(data)
+        _Walk(WireReader(), graph_of(data), n_crops, most).run()
+    except (_TooMuchError, SizeUnknownError) as error:
+        return str(error)
+    except (WireError, ValueError, ArithmeticError, LookupError, struct.error):
+        return "the shapes of its tensors do not fit one another"
+    return ""
 
 
 class _TooMuchError(ValueError):
@@ -71,9 +86,9 @@ class _TooMuchError(ValueError):
 class _Walk:
     """Follows the sizes through a graph, in the order in which it runs."""
 
-    def __init__(self, wire: WireReader, graph: memoryview, most_values: int) -> None:
-        self._most_values = most_values
-        self._reader = _GraphReader(wire)
+    def __init__(self, wire: WireReader, graph: memoryview, n_crops: int, most_values: int) -> None:
+        self._most_values, self._most_work = most_values, n_crops * _MAX_WORK
+        self._reader = _GraphReader(wire, n_crops)
         self._nodes = wire.children(graph, (1,))
         if len(self._nodes) > _MAX_NODES:
             raise _TooMuchError(f"it has {len(self._nodes):,} nodes, allowed are {_MAX_NODES:,}")
@@ -119,7 +134,7 @@ class _Walk:
                 f"one crop needs over {min(most * 4 // 10**6, 10**9):,} MB beside the weights, "
                 f"allowed are {MAX_GRAPH_MB}"
             )
-        if self._work > _MAX_WORK:
+        if self._work > self._most_work:
             raise _TooMuchError(
                 f"one crop needs over {_MAX_WORK // 10**9} thousand million multiplications"
             )
@@ -128,8 +143,8 @@ class _Walk:
 class _GraphReader:
     """Reads tensors, inputs and nodes as far as sizes follow from them."""
 
-    def __init__(self, wire: WireReader) -> None:
-        self._wire = wire
+    def __init__(self, wire: WireReader, n_crops: int) -> None:
+        self._wire, self._n_crops = wire, n_crops
 
     def names(self, node: memoryview) -> tuple[list[bytes], list[bytes]]:
         """Return the names of a node's inputs and outputs."""
@@ -143,7 +158,7 @@ class _GraphReader:
         sides = []
         for place, dim in enumerate(self._wire.children(view, (1,))):
             length = self._ints(dim, 1)
-            sides.append(length[-1] if length else _OPEN_SIDE if place else 1)
+            sides.append(length[-1] if length else _OPEN_SIDE if place else self._n_crops)
         return Tensor(tuple(sides))
 
     def tensor(self, view: memoryview) -> Tensor:
