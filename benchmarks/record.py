@@ -158,7 +158,16 @@ def write_results(name: str, figures: Mapping[str, object], *, keep: bool = True
 
 def _commit() -> str:
     done = subprocess.run(
-        ["git", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=12"],
+        [
+            "git",
+            "--no-optional-locks",
+            "-C",
+            ROOT,
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=12",
+        ],
         capture_output=True,
         encoding="utf-8",
         check=False,

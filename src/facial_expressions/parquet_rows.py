@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -128,8 +129,13 @@ class ParquetParts:
 
     def close(self) -> None:
         """Put the parts together under the file's name; without a row there is no file."""
-        if self._waiting:
-            self._write_part()
+        try:
+            if self._waiting:
+                self._write_part()
+        except OSError:
+            with suppress(OSError):  # parts from before stay
+                self._folder.rmdir()
+            raise
         parts = self._parts()
         if parts:
             with atomic_write(self._path) as file:

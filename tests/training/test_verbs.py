@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.builders import (
     write_ferplus_csv,
     write_folder,
 )
+from tests.trials.crash_points import failing_call
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -60,6 +62,57 @@ def test_runs_teach_and_average_from_the_command_line(
     code = main(["train", "recipe.toml", *data, "--out", "other", "--teacher", "first"])
     assert code == 2
     assert "distillation.weight and the teachers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 8])
+def test_e16_train_and_export_on_a_disk_that_fills_up(
+    number: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The n-th write fails and all after it; with room again the same command goes on."""
+    write_competition_csv(tmp_path / "fer2013.csv", make_rows(train=2, public=1, private=1))
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("ferplus_weight = 0.3", ""))
+    monkeypatch.chdir(tmp_path)
+    data = ("--data", "fer2013.csv", "--allow-partial")
+    for words in (
+        ("train", "recipe.toml", *data, "--out", "run"),
+        ("export", "run", "--out", "out.onnx"),
+    ):
+        failing = number if words[0] == "train" else 1
+        with failing_call("write", failing, errno.ENOSPC, for_good=True) as disk:
+            code = main(words)
+        said = capsys.readouterr().err
+        assert disk.has_failed
+        assert code == 4, said
+        assert "cannot be written: the disk is full" in said
+        assert "Errno" not in said
+        assert not [path for path in tmp_path.rglob("*") if path.suffix in (".part", ".onnx")]
+        assert main(words) == 0, capsys.readouterr().err
+        capsys.readouterr()
+
+
+@pytest.mark.parametrize("kind", ["link to a file", "link to nothing", "folder"])
+def test_e17_export_goes_through_no_link(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_competition_csv(tmp_path / "fer2013.csv", make_rows(train=2, public=1, private=1))
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("ferplus_weight = 0.3", ""))
+    monkeypatch.chdir(tmp_path)
+    data = ("--data", "fer2013.csv", "--allow-partial")
+    assert main(["train", "recipe.toml", *data, "--out", "run"]) == 0
+    planted, target = tmp_path / "out.onnx", tmp_path / "target"
+    if kind == "folder":
+        planted.mkdir()
+    else:
+        planted.symlink_to(target)
+    if kind == "link to a file":
+        target.write_bytes(b"precious")
+    capsys.readouterr()
+    assert main(["export", "run", "--out", "out.onnx"]) == 4
+    assert "out.onnx cannot be written: the name is" in capsys.readouterr().err
+    assert target.read_bytes() == b"precious" if kind == "link to a file" else not target.exists()
 
 
 def test_classes_of_their_own_are_trained_exported_measured_and_predicted(

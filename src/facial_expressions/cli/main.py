@@ -233,6 +233,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _configure_logging(level: str) -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     logging.getLogger("facial_expressions").setLevel(level.upper())
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a cache that cannot be kept
 
 
 def _in_words(error: OSError) -> str:

@@ -85,7 +85,7 @@ def _git(root: Path, *arguments: str) -> str:
         return ""
     try:
         done = subprocess.run(
-            [program, "-C", str(root), *arguments],
+            [program, "--no-optional-locks", "-C", str(root), *arguments],
             capture_output=True,
             text=True,
             timeout=10,

@@ -57,7 +57,7 @@ class VideoSink:
     def __init__(
         self, path: Path, *, sound_from: str | Path | None = None, overwrite: bool = True
     ) -> None:
-        self._file = GrowingFile(path, overwrite=overwrite)
+        self._path, self._file = path, GrowingFile(path, overwrite=overwrite)
         self._output: OutputContainer = av.open(self._file, "w", format="mp4", options=_MUXER)
         self._sound = None if sound_from is None else Sound(sound_from, self._output)
         self._stream: VideoStream | None = None
@@ -105,6 +105,7 @@ class VideoSink:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         with ExitStack() as stack:
+            stack.push(self._remove_unplayable)
             stack.callback(self._file.close)
             if self._sound:
                 stack.callback(self._sound.close)
@@ -116,6 +117,15 @@ class VideoSink:
             if self._sound:
                 self._sound.copy(until_s=self._end_s + (_SOUND_TAIL_S if kind is None else 0))
                 self._sound.finish()
+
+    def _remove_unplayable(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Take away what cannot be played: writing failed in the first fragment."""
+        try:
+            if kind is not None:
+                with av.open(self._path) as written:
+                    next(written.decode(video=0))
+        except (av.FFmpegError, OSError, StopIteration):
+            self._file.remove()
 
 
 def _fitted(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
