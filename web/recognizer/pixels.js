@@ -159,37 +159,41 @@ function coefficients(whole, from, to, size) {
 
 function across(image, { size, starts, counts, weights, most }) {
   const out = blank(size, image.height, 4);
-  for (let y = 0; y < image.height; y += 1) {
-    for (let x = 0; x < size; x += 1) {
-      blend(image.data, (y * image.width + starts[x]) * 4, 4, weights, x * most, counts[x], out.data, (y * size + x) * 4);
-    }
+  for (let x = 0; x < size; x += 1) {
+    const own = weights.subarray(x * most, x * most + counts[x]);
+    for (let y = 0; y < image.height; y += 1) blend(image, (y * image.width + starts[x]) * 4, 4, own, out, (y * size + x) * 4, 1);
   }
   return out;
 }
 
 function down(image, { size, starts, counts, weights, most }) {
-  const { width } = image;
-  const out = blank(width, size, 4);
+  const out = blank(image.width, size, 4);
   for (let y = 0; y < size; y += 1) {
-    for (let x = 0; x < width; x += 1) {
-      blend(image.data, (starts[y] * width + x) * 4, width * 4, weights, y * most, counts[y], out.data, (y * width + x) * 4);
-    }
+    const own = weights.subarray(y * most, y * most + counts[y]);
+    blend(image, starts[y] * image.width * 4, image.width * 4, own, out, y * image.width * 4, image.width);
   }
   return out;
 }
 
-function blend(data, from, step, weights, first, count, out, to) {
-  let [red, green, blue] = [HALF, HALF, HALF];
-  for (let k = 0, i = from; k < count; k += 1, i += step) {
-    const weight = weights[first + k];
-    red += data[i] * weight;
-    green += data[i + 1] * weight;
-    blue += data[i + 2] * weight;
+// Blend `count` pixels side by side, each of as many as there are weights, `step` values apart.
+function blend({ data }, from, step, weights, out, to, count) {
+  const taps = weights.length;
+  const into = out.data;
+  for (let n = 0; n < count * 4; n += 4) {
+    let red = HALF;
+    let green = HALF;
+    let blue = HALF;
+    for (let k = 0, i = from + n; k < taps; k += 1, i += step) {
+      const weight = weights[k];
+      red = (red + Math.imul(data[i], weight)) | 0;
+      green = (green + Math.imul(data[i + 1], weight)) | 0;
+      blue = (blue + Math.imul(data[i + 2], weight)) | 0;
+    }
+    into[to + n] = red >> PRECISION_BITS;
+    into[to + n + 1] = green >> PRECISION_BITS;
+    into[to + n + 2] = blue >> PRECISION_BITS;
+    into[to + n + 3] = 255;
   }
-  out[to] = red >> PRECISION_BITS;
-  out[to + 1] = green >> PRECISION_BITS;
-  out[to + 2] = blue >> PRECISION_BITS;
-  out[to + 3] = 255;
 }
 
 // Sample a grey image by an affine map [a, b, c, d, e, f] from the crop's pixels, averaging where it

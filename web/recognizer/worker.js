@@ -3,7 +3,8 @@
 import { createEngine } from "./engine.js";
 import { RecognizerError } from "./images.js";
 
-async function open(base) {
+// Resolves to the engine, whose files lie at `base`; `now` gives seconds.
+export async function open(base, now = () => performance.now() / 1000) {
   if (!hasSimd()) throw new RecognizerError("no_simd");
   const facts = await (await got(new URL("model.json", base))).json().catch(() => { throw cutOff(); });
   const total = Object.values(facts.files).reduce((sum, file) => sum + file.bytes, 0);
@@ -23,7 +24,7 @@ async function open(base) {
     classifier: await openNetwork(ort, classifier, facts.classifier.input),
   };
   postMessage({ model: facts.model });
-  return createEngine(facts, networks, () => performance.now() / 1000);
+  return createEngine(facts, networks, now);
 }
 
 async function openNetwork(ort, bytes, input) {
