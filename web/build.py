@@ -110,7 +110,7 @@ def build(folder: Path) -> dict[str, int]:
     keys = {name: hashlib.sha256(content).hexdigest() for name, content in loaded.items()}
     worker = (ROOT / "web" / "offline" / "sw.js").read_text(encoding="utf-8")
     kept = f"const FILES = {json.dumps(keys, indent=2)};\n"
-    others = {"sw.js": (kept + worker).encode(), "notices.txt": _notices().encode()}
+    others = {"sw.js": (kept + worker).encode(), "notices.txt": _notices().encode("utf-8-sig")}
     shutil.rmtree(folder, ignore_errors=True)
     for name, content in (loaded | others).items():
         path = folder / name

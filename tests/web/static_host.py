@@ -15,8 +15,9 @@ class StaticHost(ThreadingHTTPServer):
     """Serves a folder; single files can be changed, cut off, or be missing.
 
     Attributes:
-        cut: Ends of addresses whose files break off in the middle.
-        change: Changes a file's content, by the end of its address.
+        cut: Names of files that break off in the middle.
+        held: Names of files that stop in the middle until ``may_go`` is set.
+        change: By name, what changes a file's content.
         asked: Every address that was asked for.
         is_gone: Whether it answers nothing any more.
     """
@@ -28,6 +29,8 @@ class StaticHost(ThreadingHTTPServer):
         self.folder = folder
         self.path = path
         self.cut: set[str] = set()
+        self.held: set[str] = set()
+        self.may_go = threading.Event()
         self.change: dict[str, Callable[[bytes], bytes]] = {}
         self.asked: list[str] = []
         self.is_gone = False
@@ -41,6 +44,10 @@ class StaticHost(ThreadingHTTPServer):
     def url(self) -> str:
         """Where the page is."""
         return self.origin + self.path
+
+    def content(self, name: str) -> bytes:
+        """What a file holds, unchanged."""
+        return (self.folder / name).read_bytes()
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -61,9 +68,13 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_header("Content-Type", self.guess_type(file))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        is_cut = file.name in host.cut
+        middle = len(content) // 2
         with contextlib.suppress(ConnectionError):
-            self.wfile.write(content[: len(content) // 2] if is_cut else content)
+            self.wfile.write(content[:middle])
+            if file.name in host.held:
+                host.may_go.wait(60)
+            if file.name not in host.cut:
+                self.wfile.write(content[middle:])
         self.close_connection = True
 
     def log_message(self, *_: object) -> None:

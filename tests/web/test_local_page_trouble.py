@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
 pytestmark = NEEDS_BROWSER
 
 META = b'<meta http-equiv="content-security-policy"'
+
+
+WAITING = """
+    navigator.serviceWorker.getRegistration().then((one) => { window.isWaiting = !!one.waiting; });
+    return window.isWaiting;"""
+
+
+def shown(page: WebDriver, name: str) -> str:
+    """The text of a file as the page gets it."""
+    script = "fetch(arguments[0]).then((one) => one.text()).then(arguments[1])"
+    return str(page.execute_async_script(script, name))
 
 
 def before(script: str) -> Callable[[bytes], bytes]:
@@ -57,6 +69,32 @@ def test_a_download_that_is_cut_can_be_tried_again(
     until(lambda: text(browser, "offline") == "Works offline now.")
 
 
+def test_a_download_that_stands_still_can_be_tried_again(
+    browser: WebDriver, host: StaticHost
+) -> None:
+    host.change["main.js"] = lambda content: content.replace(
+        b"STALL_MS = 30_000", b"STALL_MS = 3_000"
+    )
+    host.held.add("detector.bin")
+    browser.get(host.url)
+    until(lambda: text(browser, "load-words").startswith("Nothing has arrived"))
+    host.held.clear()
+    click(browser, "load-again")
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+    assert not host.may_go.is_set()
+    host.may_go.set()
+    assert not browser.find_element("id", "load").is_displayed()
+
+
+def test_a_page_that_was_opened_as_a_file_says_why_nothing_happens(
+    browser: WebDriver, built: Path
+) -> None:
+    browser.get((built / "index.html").as_uri())
+    hint = browser.find_element("class name", "from-file")
+    until(hint.is_displayed)
+    assert "Serve its folder" in hint.text
+
+
 def test_a_browser_without_simd_is_told_so(browser: WebDriver, host: StaticHost) -> None:
     host.change["worker.js"] = before("WebAssembly.validate = () => false;")
     browser.get(host.url)
@@ -71,6 +109,30 @@ def test_memory_that_is_refused_is_told(
     browser.get(host.url)
     add(browser, photo)
     until(lambda: "too little memory" in text(browser, "reason"))
+
+
+def test_a_new_build_takes_over_when_the_page_was_closed(
+    browser: WebDriver, host: StaticHost
+) -> None:
+    """Meanwhile the old one works on; of the new one only what changed is loaded."""
+    open_page(browser, host.url)
+    until(lambda: text(browser, "offline") == "Works offline now.")
+    keys = [
+        hashlib.sha256(content).hexdigest().encode()
+        for content in (host.content("app.js"), host.content("app.js") + b"// new")
+    ]
+    host.change["app.js"] = lambda content: content + b"// new"
+    host.change["sw.js"] = lambda content: content.replace(*keys)
+    host.asked.clear()
+    open_page(browser, host.url)
+    until(lambda: f"{host.path}app.js" in host.asked)
+    assert {*host.asked} == {host.path + name for name in ("sw.js", "app.js")}
+    assert not shown(browser, "app.js").endswith("// new")
+    until(lambda: browser.execute_script(WAITING))
+    open_page(browser, host.url)
+    until(lambda: text(browser, "offline").startswith("A newer version is ready."))
+    browser.get("about:blank")
+    until(lambda: open_page(browser, host.url) and shown(browser, "app.js").endswith("// new"))
 
 
 @pytest.mark.parametrize("is_held", [True, False], ids=["policy", "no policy"])

@@ -32,7 +32,7 @@ async function answerWith(name, event) {
   const cache = await caches.open(CACHE);
   const kept = await cache.match(keyOf(name));
   if (kept) return kept;
-  const response = await fetch(registration.scope + name, { cache: "no-cache" });
+  const response = await fetch(registration.scope + name, { cache: "no-store" }); // nor waits for one that stands still
   event.waitUntil(keep(cache, name, response.clone()).catch(() => {})); // cut, or no room: not kept
   return response;
 }

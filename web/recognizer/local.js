@@ -44,6 +44,9 @@ export function localRecognizer({ base, onProgress = () => {} }) {
     // {name, labels, explains, ...} once all is downloaded; throws an error with a code, in words.
     describe: () => model,
 
+    // Ends it, also while it downloads.
+    stop: () => fail("failed"),
+
     // The faces of an encoded image: {row}, or {error, code}.
     async recognize(blob, { explain = false, session = "" } = {}) {
       await model.catch(() => {});
