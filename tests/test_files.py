@@ -299,3 +299,9 @@ def test_the_error_is_ours_and_the_systems() -> None:
     assert issubclass(StorageError, FacialExpressionsError)
     assert issubclass(StorageError, OSError)
     assert files.PART == ".part"
+
+
+def test_c16_no_text_in_a_file_steers_a_terminal(tmp_path: Path) -> None:
+    """A report is looked at with ``cat``, too; line ends and tabs stay."""
+    write_file(tmp_path / "a.txt", "a\x1b[31m\tb\r\n\u202eend\x9b\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"a\\u001b[31m\tb\r\n\\u202eend\\u009b\n"

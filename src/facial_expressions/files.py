@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from facial_expressions.errors import StorageError, first_line
+from facial_expressions.plain_text import visible
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -114,7 +115,7 @@ def write_file(
     Args:
         path: The file; its folder must exist.
         content: Bytes; or a text, written as UTF-8 with line ends as they are. What UTF-8 cannot
-            hold, as part of an odd file name, is escaped.
+            hold, as part of an odd file name, is escaped, and so is what would steer a terminal.
         overwrite: Whether a file of this name is replaced.
 
     Raises:
@@ -123,6 +124,7 @@ def write_file(
     """
     path = Path(path)
     if isinstance(content, str):
+        content = "\r\n".join(map(visible, content.split("\r\n")))
         content = content.encode("utf-8", "backslashreplace")
     with _new_content(path, overwrite=overwrite) as handle:
         rest = memoryview(content)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,17 @@ def test_predictions_survive_their_file_exactly(tmp_path: Path) -> None:
     assert after.sources == before.sources
     assert np.array_equal(after.truth, before.truth)
     assert np.array_equal(after.probabilities, before.probabilities, equal_nan=True)
+
+
+def test_c16_labels_of_a_predictions_file_are_no_formulas(tmp_path: Path) -> None:
+    """Labels are the names of folders, or of a stranger's model file."""
+    path = tmp_path / "predictions.csv"
+    labels = LabelSet("odd", ("=1+1", "\uff1dcmd", "\n=2", "a\x1b[31m", "-"))
+    write_predictions(predictions_of(labels, [0], [[0.5, 0.5, 0, 0, 0]]), path)
+    header, row = csv.reader(io.StringIO(path.read_text("utf-8"), newline=""))
+    assert header[4:] == ["'=1+1", "'\uff1dcmd", "'\n=2", "a\\u001b[31m", "-"]
+    assert row[1:3] == ["'=1+1", "'=1+1"]
+    assert read_predictions(path).labels.names == tuple(header[4:])
 
 
 def test_predictions_file_names_truth_and_answer(tmp_path: Path) -> None:

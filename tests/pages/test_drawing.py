@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from matplotlib.figure import Figure  # noqa: TID253 - what charts are made of
 from PIL import Image
 
@@ -50,3 +51,12 @@ def test_colors_of_an_svg_are_those_of_the_page() -> None:
     assert "stroke: var(--accent)" in svg
     assert "fill: var(--muted)" in svg
     assert "#" not in svg.replace("url(#", "").replace('href="#', "")
+
+
+def test_a_letter_that_the_font_has_not_is_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    """Classes of one's own have names in any script."""
+    figure = new_figure(2, 1)
+    figure.text(0.5, 0.5, "\u5199\u4f5c")
+    png_of(figure)
+    svg_of(figure, "words")
+    assert not recwarn.list

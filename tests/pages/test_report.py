@@ -195,10 +195,12 @@ def test_without_robustness_no_form_speaks_of_it() -> None:
 
 
 def test_markdown_cells_cannot_break_out_of_their_table() -> None:
-    labels = LabelSet("odd", ("a|b", "<script>"))
-    text = report_markdown(build_report(predictions_of(labels, [0], [[0.9, 0.1]])))
+    labels = LabelSet("odd", ("a|b", "<script>", "![x](http://there)"))
+    text = report_markdown(build_report(predictions_of(labels, [0], [[0.8, 0.1, 0.1]])))
     assert "A\\|b" in text
     assert "<script>" not in text
+    assert "!\\[x](http://there)" in text
+    assert "![x]" not in text, "an image would be fetched by what shows the report"
 
 
 def test_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
@@ -301,7 +303,7 @@ def test_the_samples_chart_has_a_column_for_each_class() -> None:
 def test_what_is_missing_is_said_before_the_work(
     package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+    for name in {package, *(name for name in sys.modules if name.split(".")[0] == package)}:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtraError, match=rf"{package}.*\[evaluate\]"):
         check_ready()

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from facial_expressions.labels import FER2013
+from facial_expressions.rows import IMAGE, to_csv
 from tests.server.browser import (
     NEEDS_BROWSER,
     add,
@@ -68,6 +69,25 @@ def test_a_photo_gets_boxes_bars_and_files(
     assert [row["expression"] for row in rows] == [expected["expression"]]
     assert rows[0]["source"] == f"'{photo.name}"  # no formula for a spreadsheet
     assert float(rows[0]["happy"]) == pytest.approx(expected["probabilities"]["happy"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["=1+1", "\n=1", "\uff1dcmd", "\uff0b1", "\uff0d1a", "\uff20x", "\u2212x", " \u200b@x", "-",
+     "\tx", "a\x1b[31m", "b\x9b", "\u202egnp.exe", "c\u2066", "\U000e0041", "plain, \"one\".png"],
+)  # fmt: skip
+def test_c16_a_name_is_as_harmless_in_the_pages_csv_as_in_pythons(
+    page: WebDriver, name: str
+) -> None:
+    row = {"source": name, "status": "rejected", "error": name}
+    lines = page.execute_async_script(
+        "const [row, done] = arguments;"
+        "import('/downloads.js').then(({ toCsv }) => toCsv([row], []).text()).then(done);",
+        row,
+    )
+    _, fields = csv.reader(io.StringIO(lines, newline=""))
+    (expected,) = csv.reader(io.StringIO(to_csv(IMAGE, row, ()), newline=""))
+    assert [fields[1], fields[-1]] == [expected[0], expected[-1]]
 
 
 def test_several_photos_can_be_chosen_between_by_keyboard(

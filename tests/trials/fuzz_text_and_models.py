@@ -21,6 +21,7 @@ from facial_expressions.cli.main import main
 from facial_expressions.cli.result_rows import to_text
 from facial_expressions.cli.streams import harmless_streams
 from facial_expressions.errors import ModelError
+from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.media.summary import VideoSummary
@@ -132,6 +133,10 @@ def _wrong_with(name: str, verb: list[str] | None) -> str:
         out.write(name)
         print(name)
     written.append(out.getvalue().removeprefix(name))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.txt")
+        write_file(path, name)
+        written.append(path.read_text("utf-8"))
     if verb is not None:
         with contextlib.redirect_stderr(io.StringIO()) as err:
             main([*verb, name])

@@ -22,7 +22,7 @@ from facial_expressions.errors import DatasetError, ModelError, first_line
 from facial_expressions.files import write_file
 from facial_expressions.inference.contracts import Classifier
 from facial_expressions.labels import LabelSet
-from facial_expressions.plain_text import no_formula, visible
+from facial_expressions.plain_text import no_formula
 
 __all__ = [
     "Latency",
@@ -182,7 +182,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     An image without an answer has empty cells. Probabilities have nine significant digits, which
     keeps a float32 exactly.
     """
-    names = predictions.labels.names
+    names = [*map(no_formula, predictions.labels.names)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_COLUMNS, *names])
@@ -193,7 +193,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
         answer = ["", *[""] * (1 + len(names))]
         if predicted >= 0:
             answer = [names[predicted], f"{confidence:.9g}", *(f"{p:.9g}" for p in row)]
-        writer.writerow([visible(no_formula(source)), names[truth], *answer])
+        writer.writerow([no_formula(source), names[truth], *answer])
     write_file(path, text.getvalue())
 
 

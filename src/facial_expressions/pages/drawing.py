@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
@@ -149,6 +150,7 @@ def _saved(figure: Figure, **options: Any) -> bytes:  # noqa: ANN401 - those of 
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # a name may hold dollar signs
     buffer = io.BytesIO()
-    with rc_context(_RULES):
+    with rc_context(_RULES), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a letter that the font has not is a box
         figure.savefig(buffer, **options)
     return buffer.getvalue()

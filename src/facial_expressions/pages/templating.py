@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import statistics
 from typing import TYPE_CHECKING, Final
 
@@ -94,4 +95,4 @@ def _data_uri(image: NDArray[np.uint8]) -> str:
 
 def _cell(text: str) -> str:
     """Keep text from ending a cell of a Markdown table or starting markup."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return re.sub(r"[|\[]", r"\\\g<0>", text).replace("<", "&lt;").replace("\n", " ")

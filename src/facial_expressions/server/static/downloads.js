@@ -33,10 +33,16 @@ export function toCsv(rows, labels) {
   return new Blob(lines.map((line) => `${line.map(csvField).join(",")}\r\n`), { type: "text/csv" });
 }
 
+// What would steer a terminal, as `predict --format csv` escapes it.
+const STEERING = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/g;
+const escaped = (found) => found.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
+
 function csvField(value) {
   let text = String(value);
-  const isFormula = /^[=+@\t\r]/.test(text) || (text.startsWith("-") && Number.isNaN(Number(text)));
-  if (isFormula) text = `'${text}`; // or a spreadsheet would run it
+  const first = text.replace(/^[\s\p{Cc}\p{Cf}]+/u, "").normalize("NFKC");
+  const isFormula = /^[=+@\u2212-]/.test(first) || /^[\t\n\r]/.test(text);
+  if (isFormula && !/^-(\d+(\.\d+)?)?$/.test(text)) text = `'${text}`; // or a spreadsheet would run it
+  text = text.replace(STEERING, escaped);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
