@@ -57,6 +57,7 @@ def test_a_photo_is_answered_as_in_python(page: WebDriver, photo: Path) -> None:
     [
         ("words.png", b"words", "cannot read this file as an image"),
         ("empty.jpg", b"", "empty, damaged or truncated"),
+        ("cut.jpg", "cut", "truncated"),
         ("huge.png", "huge", "too many pixels"),
         ("notes.txt", b"words", "is not an image or video"),
         ("clip.mp4", b"\0\0\0\x18ftypmp42 and no more", "cannot play this video"),
@@ -97,14 +98,18 @@ def test_a_dropped_video_is_read(page: WebDriver, photo: Path, tmp_path: Path) -
     until(lambda: count(page, ".box") == 1)
 
 
-def test_the_camera_starts_after_its_notice_and_is_read(page: WebDriver) -> None:
+def test_the_camera_starts_after_its_notice_is_read_and_may_be_lost(page: WebDriver) -> None:
     click(page, "camera")
     notice = page.find_element("id", "notice").text
     assert "stay in this browser, and nothing is stored" in notice
     assert "Art. 5(1)(f)" in notice
     click(page, "agree")
     until(lambda: "frames/s" in text(page, "speed") and count(page, ".box") == 1)
-    click(page, "camera")
+    page.execute_script(
+        "document.getElementById('video').srcObject.getVideoTracks()[0].dispatchEvent("
+        "new Event('ended'))"
+    )
+    until(lambda: "unplugged" in text(page, "alert"))
     assert text(page, "camera") == "Start camera"
 
 
