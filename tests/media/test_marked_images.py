@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from facial_expressions.errors import StorageError
 from facial_expressions.images import load_image
 from facial_expressions.media.marked_images import MarkedImages
 
@@ -61,3 +63,24 @@ def test_one_image_gets_the_name_and_format_asked_for(tmp_path: Path, name: str,
     assert saved == tmp_path / name
     with Image.open(saved) as image:
         assert (image.format, image.size) == (kind, (30, 20))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows needs a privilege to make a link")
+@pytest.mark.parametrize("planted", ["a", "a/b"])
+def test_e17_no_folder_below_the_target_is_reached_through_a_link(
+    planted: str, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    link = tmp_path / "marked" / planted
+    link.parent.mkdir(parents=True)
+    link.symlink_to(victim)
+    with pytest.raises(StorageError, match="a symbolic link, which is not followed"):
+        MarkedImages(tmp_path / "marked").save(IMAGE, [], name="a/b/c.png")
+    assert list(victim.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["/x/a.png", "../x/a.png", "x/../../a.png", "/../a.png"])
+def test_e17_a_name_leads_to_no_place_outside_the_target(name: str, tmp_path: Path) -> None:
+    saved = MarkedImages(tmp_path / "marked").save(IMAGE, [], name=name)
+    assert (tmp_path / "marked") in saved.resolve().parents

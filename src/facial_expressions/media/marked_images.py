@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -90,7 +91,11 @@ class MarkedImages:
         if self._is_file:
             write_file(self._target, content)
             return self._target
-        folder = self._target.joinpath(*(one for one in original.parts[:-1] if one != ".."))
+        folder = self._target
+        for part in original.parts[:-1]:
+            if part not in ("..", original.anchor):
+                folder = folder / part
+                _refuse_link(folder)
         _make_folder(folder)
         return _write(folder, original.stem[:_LONGEST_STEM], suffix, content)
 
@@ -98,6 +103,12 @@ class MarkedImages:
 def _make_folder(folder: Path) -> None:
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def _refuse_link(folder: Path) -> None:
+    with storage_errors(folder):
+        if folder.is_symlink():  # it may have been planted, and lead anywhere
+            raise OSError(errno.ELOOP, "", str(folder))
 
 
 def _write(folder: Path, stem: str, suffix: str, content: bytes) -> Path:

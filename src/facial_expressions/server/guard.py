@@ -19,6 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from facial_expressions.plain_text import shown
 from facial_expressions.server.failures import RequestError, from_status
 from facial_expressions.server.limits import MEBIBYTE
 from facial_expressions.server.metrics import ServerMetrics
@@ -118,7 +119,7 @@ class Guard:
         self._metrics.count_request(route, exchange.status)
         took_ms = (time.perf_counter() - start) * 1000
         logger.info("%s %s %d %s %.0f ms", exchange.id, route, exchange.status,
-                    scope["method"], took_ms)  # fmt: skip
+                    shown(scope["method"]), took_ms)  # fmt: skip
 
     def _check(self, scope: Scope, headers: Headers, *, is_allowed: bool) -> None:
         """Turn away what is not for us, before anything of its body is taken."""
