@@ -95,7 +95,9 @@ class MarkedImages:
         for part in original.parts[:-1]:
             if part not in ("..", original.anchor):
                 folder = folder / part
-                _refuse_link(folder)
+                with storage_errors(folder):
+                    if folder.is_symlink():  # it may have been planted, and lead anywhere
+                        raise OSError(errno.ELOOP, "", str(folder))
         _make_folder(folder)
         return _write(folder, original.stem[:_LONGEST_STEM], suffix, content)
 
@@ -103,12 +105,6 @@ class MarkedImages:
 def _make_folder(folder: Path) -> None:
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-
-
-def _refuse_link(folder: Path) -> None:
-    with storage_errors(folder):
-        if folder.is_symlink():  # it may have been planted, and lead anywhere
-            raise OSError(errno.ELOOP, "", str(folder))
 
 
 def _write(folder: Path, stem: str, suffix: str, content: bytes) -> Path:

@@ -187,10 +187,8 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {
-                **message,
-                "headers": list(message["headers"]),
-            }  # a page's file keeps its own
+            # A copy, as a page's file is sent again with its own.
+            message = {**message, "headers": list(message["headers"])}
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
