@@ -117,12 +117,10 @@ def test_a_new_build_takes_over_when_the_page_was_closed(
     """Meanwhile the old one works on; of the new one only what changed is loaded."""
     open_page(browser, host.url)
     until(lambda: text(browser, "offline") == "Works offline now.")
-    keys = [
-        hashlib.sha256(content).hexdigest().encode()
-        for content in (host.content("app.js"), host.content("app.js") + b"// new")
-    ]
+    content = host.content("app.js")
+    old, new = (hashlib.sha256(one).hexdigest().encode() for one in (content, content + b"// new"))
     host.change["app.js"] = lambda content: content + b"// new"
-    host.change["sw.js"] = lambda content: content.replace(*keys)
+    host.change["sw.js"] = lambda content: content.replace(old, new)
     host.asked.clear()
     open_page(browser, host.url)
     until(lambda: f"{host.path}app.js" in host.asked)
