@@ -65,7 +65,8 @@ fuzz: $(VENV)/dev.stamp  ## Feed 20,000 spoilt images, 2,000 models, 2,000 names
 crash-test: $(VENV)/dev.stamp  ## Kill trainings and saves, spoil files: all has to come back bit for bit
 	$(BIN)/python -m tests.trials.crash_test
 
-load: $(VENV)/dev.stamp  ## Load a server: capacity, overload, slow clients, soak, stops (about 20 minutes)
+load: $(VENV)/dev.stamp  ## Load a server: burst, capacity, overload, slow clients, soak, stops (about 20 minutes)
+	$(BIN)/python -m benchmarks.burst
 	$(BIN)/python -m benchmarks.load
 
 audit: $(BIN)/python  ## Compare the locked packages with known advisories (needs the internet)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import io
 import signal
 import subprocess
 import sys
@@ -23,10 +22,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
 
-from benchmarks.open_loop import GONE, Report, ask, post_bytes, run_timetable
-from benchmarks.record import astronaut, write_results
+from benchmarks.open_loop import GONE, Report, ask, photos, post_bytes, run_timetable
+from benchmarks.record import write_results
 from benchmarks.server_process import resident_mb, serving
 from tests.trials.mutations import images, mutated
 
@@ -74,24 +72,9 @@ def _check(checks: list[dict[str, Any]], what: str, value: float, at_most: float
     checks.append({"what": what, "value": rounded, "at_most": at_most, "holds": value <= at_most})
 
 
-def _photos() -> list[bytes]:
-    """Return requests with photos of several sizes and with none, one or two faces."""
-    requests = []
-    with Image.open(astronaut()) as image:
-        photo = image.convert("RGB")
-    for width, height, n_faces in ((640, 480, 1), (640, 480, 0), (800, 600, 2), (480, 640, 1)):
-        canvas = Image.new("RGB", (width, height), (90, 90, 90))
-        for number in range(n_faces):
-            canvas.paste(photo.resize((320, 320)), (number * 380, 60))
-        stream = io.BytesIO()
-        canvas.save(stream, "JPEG", quality=88)
-        requests.append(post_bytes(stream.getvalue()))
-    return requests
-
-
 def _load(port: int, rate: float, seconds: float, requests: list[bytes] | None = None) -> Report:
     return asyncio.run(
-        run_timetable(port, requests or _photos(), rate=max(rate, 0.5), seconds=seconds)
+        run_timetable(port, requests or photos(), rate=max(rate, 0.5), seconds=seconds)
     )
 
 
@@ -110,7 +93,7 @@ def _find_capacity(port: int, seconds: float) -> float:
 
 async def _closed_rate(port: int, seconds: float) -> float:
     """Return what four clients get done that wait for their answers: where the search begins."""
-    requests = _photos()
+    requests = photos()
     until = time.perf_counter() + seconds
 
     async def work() -> int:
@@ -167,9 +150,7 @@ def _slow_clients(
 
     async def both() -> tuple[list[float], Report]:
         slow = asyncio.gather(*(trickle(number) for number in range(count)))
-        report = await run_timetable(
-            port, _photos(), rate=max(rate, 0.5), seconds=_SLOW_LIMIT_S + 1
-        )
+        report = await run_timetable(port, photos(), rate=max(rate, 0.5), seconds=_SLOW_LIMIT_S + 1)
         return list(await slow), report
 
     closed_s, report = asyncio.run(both())
@@ -186,7 +167,7 @@ def _soak(
 ) -> dict[str, Any]:
     """Load at half capacity with a tenth of bad images; watch memory, files and threads."""
     bad = [post_bytes(data) for _, data in mutated(images(), seed=5, start=0, count=60)]
-    good = _photos()
+    good = photos()
     requests = [bad[i // 10] if i % 10 == 9 else good[i % len(good)] for i in range(600)]
 
     async def watch(samples: list[tuple[float, float]]) -> None:
@@ -238,7 +219,7 @@ def _stops(model: str, count: int, rate: float, checks: list[dict[str, Any]]) ->
             process.send_signal(signal.SIGTERM)
 
         stopping = asyncio.create_task(stop())
-        report = await run_timetable(port, _photos(), rate=max(rate, 2.0), seconds=after_s + 1)
+        report = await run_timetable(port, photos(), rate=max(rate, 2.0), seconds=after_s + 1)
         await stopping
         return report
 

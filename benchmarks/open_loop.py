@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,8 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+from PIL import Image
 
-__all__ = ["Outcome", "Report", "ask", "post_bytes", "run_timetable"]
+from benchmarks.record import astronaut
+
+__all__ = ["GET", "Outcome", "Report", "ask", "photos", "post_bytes", "run_timetable"]
 
 GONE: Final = 0
 """Stands for the status of a request that was sent whole and got no answer."""
@@ -24,7 +28,8 @@ GONE: Final = 0
 REFUSED: Final = -1
 """Stands for the status of a request whose connection was refused or never sent whole."""
 
-_GET: Final = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+GET: Final = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+"""Asks for an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,21 @@ def post_bytes(body: bytes, *, path: str = "/v1/recognize") -> bytes:
     """Return the bytes of one request that sends an image."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def photos() -> list[bytes]:
+    """Return requests with photos of several sizes and with none, one or two faces."""
+    requests = []
+    with Image.open(astronaut()) as image:
+        photo = image.convert("RGB")
+    for width, height, n_faces in ((640, 480, 1), (640, 480, 0), (800, 600, 2), (480, 640, 1)):
+        canvas = Image.new("RGB", (width, height), (90, 90, 90))
+        for number in range(n_faces):
+            canvas.paste(photo.resize((320, 320)), (number * 380, 60))
+        stream = io.BytesIO()
+        canvas.save(stream, "JPEG", quality=88)
+        requests.append(post_bytes(stream.getvalue()))
+    return requests
 
 
 async def ask(port: int, request: bytes, *, due: float | None = None) -> Outcome:
@@ -160,7 +180,7 @@ async def run_timetable(
 async def _probe(port: int, report: Report) -> None:
     """Ask four times a second whether the server is alive."""
     while True:
-        outcome = await ask(port, _GET % b"/healthz")
+        outcome = await ask(port, GET % b"/healthz")
         report.alive_s.append(outcome.latency_s if outcome.status == 200 else float("inf"))
         await asyncio.sleep(0.25)
 

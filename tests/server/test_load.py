@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import struct
 import threading
@@ -13,15 +14,18 @@ from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from facial_expressions.inference.recognizer import ExpressionRecognizer
+from facial_expressions.server import guard
 from facial_expressions.server.failures import RequestError
 from facial_expressions.server.limits import MEBIBYTE, ServerLimits
 from facial_expressions.server.work_queue import WorkQueue
-from tests.server.client import RunningServer, png, read_all, run_server
+from tests.server.client import RunningServer, form, png, read_all, run_server
 from tests.server.conftest import HeldDetector
 
 HEAD = b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\n"
+FORM = form(('form-data; name="image"; filename="a.png"', png()))
 SHORT = ServerLimits(workers=1, waiting=2, answer_s=60)
 
 
@@ -247,6 +251,85 @@ def test_a_crowd_of_connections_is_refused_and_health_still_answers(
         until(lambda: server.post(png()).status == 200)
 
 
+class StoppedLoop(logging.Handler):
+    """Keeps the server's event loop from going on after /v1/labels; notes what it does then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go = threading.Event()
+        self.steps: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note an answer; called by the guard's log."""
+        assert isinstance(record.args, tuple)
+        self.steps.append(f"answered {record.args[1]}")
+        if record.args[1] == "/v1/labels":
+            assert self.may_go.wait(60)
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoppedLoop]:
+    stopped = StoppedLoop()
+    logger, answer = logging.getLogger(guard.__name__), guard.Guard.__call__
+
+    async def begin(self: guard.Guard, scope: Scope, receive: Receive, send: Send) -> None:
+        stopped.steps.append(f"began {scope.get('path')}")
+        await answer(self, scope, receive, send)
+
+    monkeypatch.setattr(guard.Guard, "__call__", begin)
+    logger.addHandler(stopped)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    yield stopped
+    stopped.may_go.set()
+    logger.setLevel(before)
+    logger.removeHandler(stopped)
+
+
+@pytest.mark.parametrize(
+    ("others", "target"),
+    [
+        ("photos", b"GET /healthz"),
+        ("photos", b"HEAD /healthz"),
+        ("photos", b"GET /healthz?from=probe"),
+        ("photos", b"GET http://localhost/healthz"),
+        ("forms", b"GET /healthz"),
+        ("bodies that follow", b"GET /healthz"),
+        ("pages", b"GET /healthz"),
+        ("pipelined pages", b"GET /healthz"),
+    ],
+)
+def test_h30_a_burst_does_not_keep_liveness_waiting(
+    held_recognizer: ExpressionRecognizer, stopped: StoppedLoop, others: str, target: bytes
+) -> None:
+    """All arrive while the loop stands still, liveness last: it is answered among the first."""
+    limits = ServerLimits(workers=1, waiting=2, answer_s=60)
+    page = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    sent = {
+        "photos": HEAD + b"Content-Length: %d\r\n\r\n" % len(png()) + png(),
+        "forms": HEAD + b"Content-Type: multipart/form-data; boundary=----boundary\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(FORM) + FORM,
+        "bodies that follow": HEAD + b"Content-Length: 9999\r\n\r\n",
+        "pages": page,
+        "pipelined pages": page * 10,
+    }[others]
+    with run_server(held_recognizer, limits) as server, ExitStack() as stack:
+        stack.enter_context(server.connect()).sendall(
+            b"GET /v1/labels HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        until(lambda: stopped.steps[-1:] == ["answered /v1/labels"])
+        stopped.steps.clear()
+        for _ in range(300):
+            stack.enter_context(server.connect()).sendall(sent)
+        health = stack.enter_context(server.connect())
+        health.sendall(target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        stopped.may_go.set()
+        received = bytearray()
+        read_all(health, received)
+        assert received.startswith(b"HTTP/1.1 200")
+        assert stopped.steps.index("answered /healthz") < 30
+
+
 def test_a_request_that_arrives_while_the_server_stops_is_answered(
     recognizer: ExpressionRecognizer,
 ) -> None:
@@ -281,6 +364,25 @@ def test_pipelined_requests_are_answered_in_order(server: RunningServer) -> None
     received = server.send_raw(b"".join(requests) + last)
     statuses = re.findall(rb"HTTP/1.1 (\d+)", received)
     assert statuses == [b"200", b"404", b"200"] * 10 + [b"200"]
+
+
+def test_stopping_answers_a_burst_that_has_just_arrived(
+    recognizer: ExpressionRecognizer, stopped: StoppedLoop
+) -> None:
+    """Its connections were accepted before; the loop sees the requests and the stop together."""
+    get = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with ExitStack() as stack:
+        with run_server(recognizer) as server:
+            endpoints = [stack.enter_context(server.connect()) for _ in range(300)]
+            stack.enter_context(server.connect()).sendall(get % b"/v1/labels")
+            until(lambda: stopped.steps[-1:] == ["answered /v1/labels"])
+            for endpoint in endpoints:
+                endpoint.sendall(get % b"/v1/models")
+            threading.Timer(0.5, stopped.may_go.set).start()  # it is stopping by then
+        for endpoint in endpoints:
+            received = bytearray()
+            read_all(endpoint, received)
+            assert received.startswith(b"HTTP/1.1 200")
 
 
 def test_stopping_answers_what_was_accepted(

@@ -5,7 +5,8 @@ time from its first byte, or from the connection's beginning; bytes that come on
 extend it. The time of that beginning is handed to the application, which bounds the body by the
 same deadline. An answer that the client does not read is given up after a while. When the server
 stops, a connection on which a request may just be arriving is left open for a moment, so that what
-was accepted is answered.
+was accepted is answered. Of what arrives at one time, a little is looked at in each turn of the
+event loop, and the question whether the server is alive at once.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import re
 import socket
 import time
-from typing import Any, Final
+from collections import deque
+from typing import Any, ClassVar, Final
 
 import h11
 import uvicorn
@@ -34,6 +37,10 @@ logger = logging.getLogger(__name__)
 _BACKLOG: Final = 1024
 _LAST_S: Final = 0.5
 """Time for which a connection without a request is kept when the server stops."""
+
+_HEALTH: Final = re.compile(rb"(?:GET|HEAD) \S{,500}/healthz[ ?]")
+_BEGUN_IN_A_TURN: Final = 3
+"""What is done for one connection takes the event loop up to a few milliseconds."""
 
 _NO_FILES: Final = (errno.EMFILE, errno.ENFILE)
 _ONCE_IN_S: Final = 10.0
@@ -84,7 +91,9 @@ def build_server(app: ASGIApp, limits: ServerLimits) -> uvicorn.Server:
     """
     config = uvicorn.Config(
         app,
-        http=type("_Connection", (_Connection,), {"limits": limits}),
+        http=type(
+            "_Connection", (_Connection,), {"limits": limits, "begun": deque(), "new": deque()}
+        ),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -101,10 +110,14 @@ def build_server(app: ASGIApp, limits: ServerLimits) -> uvicorn.Server:
 class _Connection(H11Protocol):
     """One connection; with more of them than allowed a request is told that the server is crowded.
 
-    Twice as many are cut at once.
+    Twice as many are cut at once. In each turn of the event loop a few go on: some whose requests
+    have begun, as each holds memory until it ends, and one that begins.
     """
 
     limits = ServerLimits()
+    begun: ClassVar[deque[_Connection]] = deque()
+    new: ClassVar[deque[_Connection]] = deque()
+    _waits = False
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
 
@@ -115,13 +128,25 @@ class _Connection(H11Protocol):
         else:
             self._begin_request()
 
-    def data_received(self, data: bytes) -> None:
-        if self._head_timer is None and self.conn.their_state is h11.IDLE:
-            self._begin_request()
-        super().data_received(data)
-        if self._head_timer is not None and self.conn.their_state is not h11.IDLE:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def handle_events(self) -> None:
+        """Look at what has arrived when it is this connection's turn; until then read no more."""
+        is_new = self.conn.their_state is h11.IDLE
+        if is_new:
+            arrived, _ = self.conn.trailing_data
+            if not arrived:
+                return
+            if self._head_timer is None and not self._waits:
+                self._begin_request()
+            if _HEALTH.match(arrived):
+                self._go_on()
+                return
+        self.transport.pause_reading()
+        if not self._waits:
+            self._waits = True
+            self._stop_head_timer()
+            if not (self.begun or self.new):
+                self.loop.call_soon(self._let_in)
+            (self.new if is_new else self.begun).append(self)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -133,9 +158,9 @@ class _Connection(H11Protocol):
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._write_timer):
-            if timer is not None:
-                timer.cancel()
+        self._stop_head_timer()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -159,10 +184,39 @@ class _Connection(H11Protocol):
             "receiving_since": self.loop.time(),
             "is_crowded": len(self.connections) > self.limits.connections,
         }
-        self._head_timer = self.loop.call_later(self.limits.receive_s, self.transport.close)
+        self._start_head_timer()
+
+    def _start_head_timer(self) -> None:
+        due = self.app_state["receiving_since"] + self.limits.receive_s
+        self._head_timer = self.loop.call_at(due, self.transport.close)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _let_in(self) -> None:
+        for waiting, most in ((self.begun, _BEGUN_IN_A_TURN), (self.new, 1)):
+            for _ in range(min(most, len(waiting))):
+                waiting.popleft()._go_on()
+        if self.begun or self.new:
+            self.loop.call_soon(self._let_in)
+
+    def _go_on(self) -> None:
+        self._waits = False
+        self._stop_head_timer()
+        if self.transport.is_closing():
+            return
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
+        super().handle_events()
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._start_head_timer()
 
     def _shut(self) -> None:
-        if not self.transport.is_closing():
+        if self._waits:
+            self.loop.call_later(_LAST_S, self._shut)
+        elif not self.transport.is_closing():
             super().shutdown()
 
 
