@@ -79,7 +79,7 @@ class RunningServer:
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as endpoint:
             yield endpoint
 
-    def send_raw(self, *parts: bytes, pause_s: float = 0) -> bytes:
+    def send_raw(self, *parts: bytes) -> bytes:
         """Send bytes as they are, as far as the server takes them; return all that it answered."""
         received = bytearray()
         with self.connect() as endpoint:
@@ -90,9 +90,6 @@ class RunningServer:
                     endpoint.sendall(part)
                 except ConnectionError:
                     break
-                if not reader.is_alive():
-                    break
-                time.sleep(pause_s)
             reader.join(30)
         return bytes(received)
 

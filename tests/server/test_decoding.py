@@ -163,15 +163,27 @@ def test_a_child_killed_while_idle_costs_no_request(pool: DecoderPool) -> None:
     assert decoders() != [victim]
 
 
-def test_a_child_that_never_ends_is_ended(stand_in: Callable[[str], None]) -> None:
+def test_a_child_that_never_ends_is_ended(
+    stand_in: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three times its processor time by the clock, which is there at once; its start has longer."""
+    deadlines: list[float] = []
+
+    class Clock(threading.Timer):
+        def __init__(self, interval: float, function: Callable[[], None]) -> None:
+            deadlines.append(interval)
+            super().__init__(0 if interval == 36 else interval, function)
+
+    monkeypatch.setattr("facial_expressions.processes.threading.Timer", Clock)
+    monkeypatch.setattr(decoding, "HAS_CPU_LIMIT", True)
     stand_in("time.sleep(600)")
-    pool = DecoderPool(ServerLimits(workers=1, decode_s=1.0))
-    start = time.monotonic()
+    pool = DecoderPool(ServerLimits(workers=1, decode_s=12.0))
     with pytest.raises(RequestError, match="took too long") as caught:
         pool.decode(png())
     assert (caught.value.status, caught.value.code) == (504, "deadline_passed")
-    assert time.monotonic() - start < 60
+    assert deadlines == [60, 3 * 12]
     assert not pool.is_failing
+    monkeypatch.setattr(decoding, "_CLOCK_FACTOR", 30.0)
     assert pool.decode(png()).shape == (64, 64, 3)
     pool.close()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import select
+import socket
 import struct
 import threading
 import time
@@ -69,25 +71,77 @@ def test_h06_a_length_over_the_limit_is_refused_before_the_body(server: RunningS
     assert server.send_raw(head).startswith(b"HTTP/1.1 413")
 
 
-def test_a_request_that_trickles_in_is_cut(recognizer: ExpressionRecognizer) -> None:
-    limits = ServerLimits(receive_s=1.5, answer_s=60)
-    with run_server(recognizer, limits) as server:
-        start = time.monotonic()
-        assert server.send_raw(*[b"G"] * 40, pause_s=0.1) == b""  # no request: no answer
-        body = server.send_raw(HEAD + b"Content-Length: 100\r\n\r\n", *[b"x"] * 40, pause_s=0.1)
-        assert body.startswith(b"HTTP/1.1 408")
-        assert server.send_raw() == b""  # connected, and never said a word
-        assert time.monotonic() - start < 25  # each would be waited for for 30 s
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Moves the clock of a test's own event loops on, by so many seconds; others' timers stay."""
+    moved_s, others = 0.0, set(threading.enumerate())
+
+    def now_s(_: asyncio.BaseEventLoop) -> float:
+        return time.monotonic() + (0 if threading.current_thread() in others else moved_s)
+
+    def move(seconds: float) -> None:
+        nonlocal moved_s
+        moved_s += seconds
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "time", now_s)
+    return move
+
+
+LONG = ServerLimits(receive_s=10_000, answer_s=60)
+"""A test that moves the clock may itself take minutes of these."""
+
+
+def is_left_open(server: RunningServer, endpoint: socket.socket) -> bool:
+    """Return whether the server has neither answered nor closed, now that it has looked around."""
+    assert server.ask("GET", "/healthz").status == 200
+    return not select.select([endpoint], [], [], 0)[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "further", "answer"),
+    [
+        (b"G", b"G", b""),  # no request: no answer
+        (HEAD + b"Content-Length: 100\r\n\r\n", b"x", b"HTTP/1.1 408"),
+        (b"", b"", b""),  # connected, and never says a word
+    ],
+    ids=["head", "body", "nothing"],
+)
+def test_a_request_that_trickles_in_is_cut(
+    first: bytes, further: bytes, answer: bytes, recognizer: ExpressionRecognizer,
+    later: Callable[[float], None],
+) -> None:  # fmt: skip
+    with run_server(recognizer, LONG) as server, server.connect() as endpoint:
+        endpoint.sendall(first)
+        for _ in range(9):
+            assert is_left_open(server, endpoint)
+            later(1_000)
+            endpoint.sendall(further)
+        assert is_left_open(server, endpoint)
+        later(1_000)
+        assert not is_left_open(server, endpoint)
+        assert endpoint.recv(12) == answer
         assert server.post(png()).status == 200
 
 
 def test_a_kept_connection_has_the_deadline_for_each_request(
-    recognizer: ExpressionRecognizer,
+    recognizer: ExpressionRecognizer, later: Callable[[float], None]
 ) -> None:
-    with run_server(recognizer, ServerLimits(receive_s=1.5, answer_s=60)) as server:
-        whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        received = server.send_raw(whole, whole, *[b"G"] * 40, pause_s=0.1)
-        assert received.count(b"HTTP/1.1 200") == 2
+    begin, end = b"GET /healthz HTTP/1.1\r\n", b"Host: localhost\r\n\r\n"
+    with run_server(recognizer, LONG) as server, server.connect() as endpoint:
+        for _ in range(2):
+            endpoint.sendall(begin)
+            assert is_left_open(server, endpoint)
+            later(9_000)
+            endpoint.sendall(end)
+            received = b""
+            while not received.endswith(b"}"):
+                received += endpoint.recv(65536)
+            assert received.startswith(b"HTTP/1.1 200")
+        endpoint.sendall(begin)
+        assert is_left_open(server, endpoint)
+        later(10_000)
+        assert not is_left_open(server, endpoint)
+        assert endpoint.recv(12) == b""
 
 
 def test_a_full_queue_answers_at_once_and_health_goes_on(
@@ -96,7 +150,8 @@ def test_a_full_queue_answers_at_once_and_health_goes_on(
     with run_server(held_recognizer, SHORT) as server, ThreadPoolExecutor(3) as pool:
         accepted = [pool.submit(server.post, png()) for _ in range(3)]
         until(lambda: server.metric("work_admitted") == 3)
-        refused = server.post(png())  # answered before the others, which are held
+        refused = server.post(png())
+        assert not any(one.done() for one in accepted), "it waits for none of those before it"
         assert (refused.status, refused.json["code"]) == (503, "overloaded")
         assert int(refused.headers["retry-after"]) >= 1
         assert server.ask("GET", "/healthz").status == 200
