@@ -3,47 +3,64 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
 from facial_expressions.errors import CameraError
+from facial_expressions.media import camera as cameras
 from facial_expressions.media.camera import Camera, CameraDevice, find_camera
+from facial_expressions.media.frames import Frame
+from tests.media.conftest import Clock
 
 
 def device(source: str, kind: str = "lavfi") -> Callable[[], CameraDevice]:
     return lambda: CameraDevice("webcam:0", source, kind)
 
 
-def test_live_frames_come_in_order_and_on_time() -> None:
+def test_live_frames_come_in_order_and_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has the time at which it came, so none has one that is still to come."""
+    monkeypatch.setattr(cameras, "_QUEUE", None)
+    frames: list[Frame] = []
+    elapsed: list[float] = []
+    start = time.monotonic()
     with Camera(device("testsrc=size=160x120:rate=20,realtime")) as camera:
-        frames = list(itertools.islice(camera, 8))
+        for frame in itertools.islice(camera, 8):
+            frames.append(frame)
+            elapsed.append(time.monotonic() - start)
     times = [frame.time_s for frame in frames]
     assert [frame.frame for frame in frames] == list(range(8))
+    assert [frame.pts_s for frame in frames] == [index / 20 for index in range(8)]
     assert times[0] == 0
-    assert times == sorted(times)
-    assert 0.2 < times[-1] < 30
+    assert times == sorted(set(times))
+    assert all(time_s <= elapsed_s for time_s, elapsed_s in zip(times, elapsed, strict=True))
     assert frames[0].image.shape == (120, 160, 3)
 
 
 def test_slow_reader_gets_new_frames_not_a_queue() -> None:
-    with Camera(device("testsrc=size=64x48:rate=50,realtime")) as camera:
+    """The camera gives fifty frames before the first is asked for: the last three are there."""
+    with Camera(device("testsrc=size=64x48:rate=50:duration=1")) as camera:
+        for thread in threading.enumerate():
+            if thread.name == "webcam:0":
+                thread.join()
+        frames = list(itertools.islice(camera, 3))
+        assert [frame.pts_s for frame in frames] == [47 / 50, 48 / 50, 49 / 50]
+        with pytest.raises(CameraError, match="it ended"):
+            next(iter(camera))
+
+
+def test_v14_camera_that_gives_nothing_is_noticed(clock: Clock) -> None:
+    """A frame every twenty seconds; half a second is four looks at the clock, one of them past."""
+    clock.step_s = 0.125
+    with Camera(device("testsrc=size=64x48:rate=0.05,realtime"), stuck_s=0.5) as camera:
         frames = iter(camera)
         next(frames)
-        time.sleep(1)
-        assert next(frames).time_s > 0.5
-
-
-def test_v14_camera_that_gives_nothing_is_noticed() -> None:
-    """A frame every twenty seconds."""
-    start = time.monotonic()
-    with (
-        Camera(device("testsrc=size=64x48:rate=0.05,realtime"), stuck_s=0.5) as camera,
-        pytest.raises(CameraError, match=r"webcam:0.*stuck"),
-    ):
-        list(camera)
-    assert time.monotonic() - start < 15
+        first_s = clock.now_s
+        with pytest.raises(CameraError, match=r"webcam:0.*stuck"):
+            next(frames)
+    assert clock.now_s - first_s == 3 * 0.125
 
 
 def test_v15_camera_that_repeats_one_image_is_noticed() -> None:
