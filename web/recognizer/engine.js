@@ -28,7 +28,8 @@ export function createEngine(facts, networks, now) {
     });
   }
 
-  async function classify(image, found, explain) {
+  // The faces of detections in an image; with `explain` each has its heat map.
+  async function classify(image, found, explain = false) {
     const { size } = classifier.preprocessing;
     const crops = found.map((one) => cropFace(image, one, detecting, size));
     if (crops.includes(null)) throw new RecognizerError("damaged_image");
@@ -70,7 +71,7 @@ export function createEngine(facts, networks, now) {
     return { expression, heat: grid, corners: cropCorners(found, detecting.framing) };
   }
 
-  return { recognize };
+  return { recognize, classify };
 }
 
 const part = ({ data, dims }, n) => data.subarray((n * data.length) / dims[0], ((n + 1) * data.length) / dims[0]);
