@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,14 @@ def shown(page: WebDriver, name: str) -> str:
     """The text of a file as the page gets it."""
     script = "fetch(arguments[0]).then((one) => one.text()).then(arguments[1])"
     return str(page.execute_async_script(script, name))
+
+
+def closed_and_opened(page: WebDriver, host: StaticHost) -> bool:
+    """Come back after a moment, in which nothing shows the page."""
+    page.get("about:blank")
+    time.sleep(1)
+    page.get(host.url)
+    return True
 
 
 def before(script: str) -> Callable[[bytes], bytes]:
@@ -122,15 +131,14 @@ def test_a_new_build_takes_over_when_the_page_was_closed(
     host.change["app.js"] = lambda content: content + b"// new"
     host.change["sw.js"] = lambda content: content.replace(old, new)
     host.asked.clear()
-    open_page(browser, host.url)
+    browser.get(host.url)
     until(lambda: f"{host.path}app.js" in host.asked)
     assert {*host.asked} == {host.path + name for name in ("sw.js", "app.js")}
     assert not shown(browser, "app.js").endswith("// new")
     until(lambda: browser.execute_script(WAITING))
     open_page(browser, host.url)
     until(lambda: text(browser, "offline").startswith("A newer version is ready."))
-    browser.get("about:blank")
-    until(lambda: open_page(browser, host.url) and shown(browser, "app.js").endswith("// new"))
+    until(lambda: closed_and_opened(browser, host) and shown(browser, "app.js").endswith("// new"))
 
 
 @pytest.mark.parametrize("is_held", [True, False], ids=["policy", "no policy"])
