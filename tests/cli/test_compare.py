@@ -10,6 +10,7 @@ from facial_expressions.cli.main import main
 from tests import builders
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_two_reports_stand_side_by_side(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -100,6 +100,7 @@ def test_competition_file_is_measured_on_private_test(
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_kaggle_archive_is_measured_on_both_tests(model: Path, tmp_path: Path) -> None:
     archive = builders.write_kaggle_zip(tmp_path / "archive.zip", builders.make_rows())
     assert evaluate(model, "--data", archive, "--allow-partial", "--out", tmp_path / "out") == 0
@@ -108,6 +109,7 @@ def test_kaggle_archive_is_measured_on_both_tests(model: Path, tmp_path: Path) -
     assert [data["subsets"][name]["n"] for name in ("public", "private")] == [14, 14]
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_report_says_how_to_make_it_again(model: Path, tmp_path: Path) -> None:
     table = builders.write_competition_csv(tmp_path / "a b.csv", builders.make_rows())
     evaluate(model, "--data", table, "--split", "train", "--allow-partial", "--tta",
@@ -191,6 +193,7 @@ def test_ferplus_needs_a_model_of_eight_expressions(
     assert "another model, or --labels fer2013" in message
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_ferplus_strict_majority_is_the_truth(eight: Path, tmp_path: Path) -> None:
     """The support of each class is the number of test rows whose votes have a strict majority."""
     from facial_expressions.data.ferplus import read_ferplus, strict_majority
@@ -210,6 +213,7 @@ def test_ferplus_strict_majority_is_the_truth(eight: Path, tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_model_with_a_ferplus_head_is_measured_by_that_head(
     mapped_model: Path, tmp_path: Path
 ) -> None:
@@ -264,6 +268,7 @@ def test_people_are_the_truth_where_a_majority_agrees(
     assert (tmp_path / "out" / "votes.png").is_file()
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_the_label_figures_are_those_of_the_report_on_labels(
     model: Path, tmp_path: Path, people_words: list[str | Path]
 ) -> None:
@@ -275,6 +280,7 @@ def test_the_label_figures_are_those_of_the_report_on_labels(
     }
 
 
+@pytest.mark.usefixtures("without_charts")
 @pytest.mark.parametrize(("words", "head"), [([], "people"), (["--head", "fer2013"], "fer2013")])
 def test_the_head_for_people_answers_unless_another_is_asked(
     three_heads: Path,
@@ -291,6 +297,7 @@ def test_the_head_for_people_answers_unless_another_is_asked(
     assert (data["uncalibrated"] is not None) == (head == "people")
 
 
+@pytest.mark.usefixtures("without_charts")
 @pytest.mark.parametrize(("words", "head"), [([], "people"), (["--head", "fer2013"], "fer2013")])
 def test_other_data_is_measured_by_the_default_head(
     tmp_path: Path, words: list[str], head: str
@@ -342,6 +349,7 @@ def test_votes_that_name_none_of_the_seven_are_refused(
     assert "no image of split 'test' has a strict majority" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_photos_are_measured_by_their_largest_face(
     model: Path, tmp_path: Path, astronaut: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -385,6 +393,7 @@ def test_missing_data_is_code_1(model: Path, tmp_path: Path) -> None:
     assert evaluate(model, "--data", tmp_path / "none.zip") == 1
 
 
+@pytest.mark.usefixtures("without_charts")
 @pytest.mark.slow
 def test_the_real_archive_has_the_seeds_test_images(
     model: Path, fer2013_archive: Path, tmp_path: Path
