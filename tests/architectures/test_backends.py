@@ -1,4 +1,7 @@
-"""The networks with the same weights give the same logits on every Keras backend installed."""
+"""The networks with the same weights give the same logits on every Keras backend installed.
+
+A process starts a backend, which takes seconds, once for all that is asked of it.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ _SCRIPT = """
 import sys
 import keras, numpy as np
 from facial_expressions.architectures import build_architecture
+from facial_expressions.training.devices import make_deterministic
 
 folder = sys.argv[1]
 with np.load(folder + "/given.npz") as file:
@@ -35,7 +39,15 @@ first = float(network.train_on_batch(inputs, targets))
 second = float(network.train_on_batch(inputs, targets))
 np.savez(folder + "/answer.npz", logits=logits, losses=[first, second],
          backend=keras.backend.backend())
+make_deterministic()
 """
+
+_IS_DETERMINISTIC = {
+    "tensorflow": "from tensorflow.python.framework import config\n"
+    "print(config.is_op_determinism_enabled())",
+    "torch": "import torch; print(torch.are_deterministic_algorithms_enabled())",
+    "jax": "import os; print('xla_gpu_deterministic_ops=true' in os.environ['XLA_FLAGS'])",
+}
 
 
 def _given(folder: Path) -> dict[str, np.ndarray]:
@@ -49,8 +61,9 @@ def _given(folder: Path) -> dict[str, np.ndarray]:
     return given | {"logits": network.predict_on_batch(given["inputs"])}
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+@pytest.mark.parametrize("backend", _IS_DETERMINISTIC)
 def test_logits_and_a_training_step_are_the_same(backend: str, tmp_path: Path) -> None:
+    """The backend says, too, that it is deterministic where that was asked for."""
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"the Keras backend {backend} is not installed")
     given = _given(tmp_path)
@@ -59,9 +72,10 @@ def test_logits_and_a_training_step_are_the_same(backend: str, tmp_path: Path) -
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "XLA_FLAGS": "--xla_backend_optimization_level=0",  # quick to compile, slow to run
     }
-    command = [sys.executable, "-c", _SCRIPT, str(tmp_path)]
+    command = [sys.executable, "-c", _SCRIPT + _IS_DETERMINISTIC[backend], str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "True", done.stderr
     with np.load(tmp_path / "answer.npz") as answer:
         assert str(answer["backend"]) == backend
         np.testing.assert_allclose(answer["logits"], given["logits"], atol=1e-4)

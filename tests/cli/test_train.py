@@ -1,8 +1,10 @@
-"""The verbs train and export as a user runs them: one run, its files, its messages."""
+"""The verbs train and export where they stop: by a signal, or at what they are given.
+
+A whole run is in ``tests/test_end_to_end.py``.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -15,44 +17,11 @@ import pytest
 from facial_expressions.cli.main import main
 from tests.builders import make_rows, write_competition_csv
 
-SHORT = ("--set", "optimization.epochs=1", "--set", "optimization.batch_size=14")
-
-
-def _run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "facial_expressions", *arguments]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "fer2013.csv"
     return write_competition_csv(path, make_rows(train=2, public=1, private=1))
-
-
-def test_a_run_is_trained_and_exported(
-    data: Path, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    recipe = str(repository / "recipes" / "standardized-cnn.toml")
-    events = ("--tensorboard", "events") if importlib.util.find_spec("tensorboard") else ()
-    trained = _run(
-        *("train", recipe, "--data", str(data), "--out", "run", "--allow-partial"),
-        *SHORT,
-        *events,
-        cwd=tmp_path,
-    )
-    assert trained.returncode == 0, trained.stderr
-    assert trained.stdout.splitlines()[-1] == "run"
-    assert "validation accuracy" in trained.stdout
-    if events:
-        assert list((tmp_path / "events").rglob("events.out.tfevents.*"))
-    code = main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "mine.onnx"), "--half"])
-    printed = capsys.readouterr()
-    assert code == 0, printed.err
-    assert "same answer on 100.00%" in printed.out
-    assert 7.5e6 < (tmp_path / "mine.onnx").stat().st_size < 8.2e6
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows ends a process without a signal")
@@ -78,12 +47,13 @@ def test_c12_sigterm_is_143_and_leaves_a_checkpoint(
     assert first.exists()
 
 
-def test_a_misspelt_setting_is_a_usage_error(data: Path, repository: Path, tmp_path: Path) -> None:
-    recipe = str(repository / "recipes" / "seed.toml")
-    misspelt = ("--set", "optimization.epoch=1")
-    done = _run("train", recipe, "--data", str(data), "--out", "run", *misspelt, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "did you mean 'epochs'" in done.stderr
+def test_a_misspelt_setting_is_a_usage_error(
+    data: Path, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", str(repository / "recipes" / "seed.toml"), "--data", str(data)]
+    words += ["--out", str(tmp_path / "run"), "--set", "optimization.epoch=1"]
+    assert main(words) == 2
+    assert "did you mean 'epochs'" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

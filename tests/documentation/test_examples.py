@@ -89,7 +89,7 @@ def test_python_blocks_run(page: Path, workplace: Path) -> None:
 def steps_without_a_graph() -> Iterator[None]:
     """Train without making a graph of a step: a page's runs take too few of them to pay for it.
 
-    Runs as a user has them are in ``tests/test_end_to_end.py`` and ``tests/cli/test_train.py``.
+    Runs as a user has them are in ``tests/test_end_to_end.py``.
     """
     import tensorflow
 
