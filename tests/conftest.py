@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -33,6 +34,23 @@ REPOSITORY: Final = Path(__file__).resolve().parents[1]
 SHARED_DATA: Final = REPOSITORY.parent / "shared" / "data" / "fer2013"
 Address = tuple[str, int] | str | bytes
 _LOOPBACK: Final = ("127.", "::1", "localhost")
+_SLOW: Final = ("slow", "train", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let every worker begin with files of slow tests, so that none of these is the last alone.
+
+    Workers take equal parts of the list, and what one is through with from another's end.
+    """
+    n_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    marked = (one for one in items for name in _SLOW if one.get_closest_marker(name))
+    slow = list(dict.fromkeys(one.path for one in marked))
+    quick = iter([one for one in items if one.path not in slow])
+    parts = [[one for one in items if one.path in slow[n::n_workers]] for n in range(n_workers)]
+    size = -(-len(items) // n_workers)
+    items[:] = [
+        one for part in parts for one in (*part, *itertools.islice(quick, max(0, size - len(part))))
+    ] + list(quick)
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +83,11 @@ def _refuse_remote(endpoint: socket.socket, address: Address) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Point the cache folder at a temporary one, here and in child processes."""
+    """Point the cache folder at a temporary one, here, in child processes and in other workers."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FACIAL_EXPRESSIONS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("FACIAL_EXPRESSIONS_CACHE", str(shared / "cache"))
         yield
 
 

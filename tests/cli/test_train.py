@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 
 from facial_expressions.cli.main import main
 from tests.builders import make_rows, write_competition_csv
+from tests.commands import TRAINING
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_competition_csv(path, make_rows(train=2, public=1, private=1))
 
 
+@pytest.mark.train
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="Windows ends a process without a signal")
 def test_c12_sigterm_is_143_and_leaves_a_checkpoint(
     data: Path, repository: Path, tmp_path: Path
@@ -31,7 +33,7 @@ def test_c12_sigterm_is_143_and_leaves_a_checkpoint(
     words = ["train", str(repository / "recipes" / "seed.toml"), "--data", str(data)]
     words += ["--out", "run", "--allow-partial", "--set", "optimization.epochs=1000"]
     words += ["--set", "data.protocol=competition"]
-    command = [sys.executable, "-m", "facial_expressions", *words]
+    command = [*TRAINING, *words]
     first = tmp_path / "run" / "checkpoints" / "epoch-00001.json"
     with subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8"

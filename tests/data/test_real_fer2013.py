@@ -18,12 +18,12 @@ COUNTS = {"competition": [28_709, 3_589, 3_589], "kaggle": [22_968, 5_741, 7_178
 
 
 @pytest.mark.parametrize("protocol", ["competition", "kaggle"])
+@pytest.mark.parametrize("file", ["fer2013_archive", "fer2013_table"])
 def test_both_files_give_the_exact_counts(
-    fer2013_archive: Path, fer2013_table: Path, protocol: str
+    file: str, protocol: str, request: pytest.FixtureRequest
 ) -> None:
-    for path in (fer2013_archive, fer2013_table):
-        dataset = load_dataset(path, protocol=protocol)
-        assert [len(split) for split in dataset.splits()] == COUNTS[protocol]
+    dataset = load_dataset(request.getfixturevalue(file), protocol=protocol)
+    assert [len(split) for split in dataset.splits()] == COUNTS[protocol]
 
 
 def test_both_files_hold_as_many_of_each_class(fer2013_archive: Path, fer2013_table: Path) -> None:
