@@ -37,6 +37,13 @@ _LOOPBACK: Final = ("127.", "::1", "localhost")
 _SLOW: Final = ("slow", "train", "browser")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Start a worker more than there are cores: tests wait for browsers, servers and clocks."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return 1 + (len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let every worker begin with files of slow tests, so that none of these is the last alone.
 
