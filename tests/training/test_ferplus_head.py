@@ -40,7 +40,7 @@ def _weights(run: TrainingRun, recipe: Recipe) -> list[NDArray[np.float32]]:
 def test_both_heads_learn_and_history_and_files_say_so(
     dataset: Dataset, votes: Votes, recipe: Recipe, tmp_path: Path
 ) -> None:
-    longer = dataclasses.replace(recipe.optimization, epochs=100)
+    longer = dataclasses.replace(recipe.optimization, epochs=30, learning_rate=0.03)
     # Changed images would take this small network twice the epochs.
     recipe = dataclasses.replace(recipe, optimization=longer, augmentation=STILL)
     run = train(recipe, dataset, tmp_path / "run", votes=votes)
