@@ -5,12 +5,12 @@
 FROM python:3.13-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
-RUN python -m venv /opt/facial-expressions
+RUN python -m venv --without-pip /opt/facial-expressions
 COPY requirements/serve.lock requirements/
-RUN /opt/facial-expressions/bin/pip install --require-hashes -r requirements/serve.lock
+RUN pip --python /opt/facial-expressions/bin/python install --require-hashes -r requirements/serve.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN /opt/facial-expressions/bin/pip install --no-deps --no-build-isolation .
+RUN pip --python /opt/facial-expressions/bin/python install --no-deps --no-build-isolation .
 
 FROM python:3.13-slim
 COPY --from=build /opt/facial-expressions /opt/facial-expressions

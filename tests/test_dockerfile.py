@@ -88,6 +88,7 @@ def may_be_run_by_others(program: Path) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # on a busy machine
 @pytest.mark.skipif(sys.platform != "linux", reason="the image is of Linux")
 def test_the_steps_lead_to_a_server_that_is_healthy_and_unprivileged(
     root: Path, astronaut: Path
