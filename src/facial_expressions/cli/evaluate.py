@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -31,21 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-class SplitName(StrEnum):
-    """Which part of the data set is measured."""
-
-    TRAIN = "train"
-    VALIDATION = "validation"
-    TEST = "test"
-    ALL = "all"
-
-
-class LabelsName(StrEnum):
-    """Whose labels are the truth."""
-
-    FER2013 = "fer2013"
-    FERPLUS = "ferplus"
-    PEOPLE = "people"
+SplitName = Literal["train", "validation", "test", "all"]
+LabelsName = Literal["fer2013", "ferplus", "people"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +65,7 @@ def command(  # noqa: PLR0913 - one argument per option
             help="FER-2013 as csv, zip, tar.gz or folder, or any folder of class folders."
         ),
     ],
-    split: Annotated[SplitName, typer.Option(help="Split to measure.")] = SplitName.TEST,
+    split: Annotated[SplitName, typer.Option(help="Split to measure.")] = "test",
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -90,7 +76,7 @@ def command(  # noqa: PLR0913 - one argument per option
     labels: Annotated[
         LabelsName,
         typer.Option(help="Ground truth; ferplus and people need --ferplus."),
-    ] = LabelsName.FER2013,
+    ] = "fer2013",
     head: Annotated[
         str | None,
         typer.Option(
@@ -134,7 +120,7 @@ def command(  # noqa: PLR0913 - one argument per option
         check_ready()
     options = replace(options, model=model, labels=head)
     if detect:
-        if robustness or protocol is not None or labels is not LabelsName.FER2013:
+        if robustness or protocol is not None or labels != "fer2013":
             raise typer.BadParameter(
                 "cannot be combined with --robustness, --protocol, or --labels ferplus or people.",
                 param_hint="--detect",
@@ -145,7 +131,7 @@ def command(  # noqa: PLR0913 - one argument per option
     settings = EvaluationSettings(batch_size=batch_size, seed=seed, has_robustness=robustness)
     source = _Source(
         path=data,
-        split=split.value,
+        split=split,
         protocol=protocol,
         labels=labels,
         head=head,
@@ -170,7 +156,7 @@ def _measure(
     from facial_expressions.evaluation.splits import align_labels, choose_split, training_images
 
     dataset, whole, votes = _load_data(source)
-    if source.head is None and dataset.name != source.labels.value:
+    if source.head is None and dataset.name != source.labels:
         # Not FER-2013: its labels are its own, so the file's default answers.
         classifier = classifier.for_labels(None)
     # With votes those images are asked too that have no majority.
@@ -200,8 +186,8 @@ def _check_labels(classifier: ExpressionClassifier, source: _Source) -> None:
     from facial_expressions.errors import DatasetError
     from facial_expressions.labels import LABEL_SETS
 
-    name = source.labels.value
-    if source.labels is LabelsName.FER2013:
+    name = source.labels
+    if source.labels == "fer2013":
         return
     if source.ferplus is None:
         raise typer.BadParameter(f"{name} needs --ferplus.", param_hint="--labels")
@@ -228,10 +214,10 @@ def _load_data(source: _Source) -> tuple[Dataset, Dataset, NDArray[np.uint8] | N
     dataset = load(protocol=source.protocol)
     if source.protocol is None and _has_paths(dataset):
         dataset = load(protocol="kaggle")
-    if source.labels is LabelsName.FER2013 or source.ferplus is None:
+    if source.labels == "fer2013" or source.ferplus is None:
         return dataset, dataset, None
     votes = ferplus_votes(dataset, source.ferplus, competition=source.competition)
-    if source.labels is LabelsName.FERPLUS:
+    if source.labels == "ferplus":
         return to_ferplus(dataset, votes), dataset, None
     every = np.concatenate(list(votes.values()))
     return to_people(dataset, votes), dataset, votes.get(source.split, every)
@@ -262,7 +248,7 @@ def _evaluate_photos(
     from facial_expressions.inference.recognizer import load_recognizer
 
     parts = {"test": ("test", ""), "all": ("train", "validation", "test", "")}
-    chosen = parts.get(split.value, (split.value,))
+    chosen = parts.get(split, (split,))
     recognizer = load_recognizer(options)
     classifier = recognizer.classifier
     with open_tree(data) as tree:
@@ -278,7 +264,7 @@ def _evaluate_photos(
             ),
             progress=bar.show,
         )
-    _finish(replace(report, split=split.value, notes=(*left_out, *report.notes)), out)
+    _finish(replace(report, split=split, notes=(*left_out, *report.notes)), out)
 
 
 def _finish(
@@ -289,33 +275,23 @@ def _finish(
     images: NDArray[np.uint8] | None = None,
 ) -> None:
     """Print the report and, if asked to, write its files; exit with 1 when one was unreadable."""
+    from facial_expressions.evaluation.samples import choose_mistakes, choose_samples
     from facial_expressions.pages.report_text import report_text
 
     print(report_text(report), end="")
     if out is not None:
-        _write(report, out, classifier, images)
+        from facial_expressions.pages.report_files import write_report
+
+        shown: dict[str, tuple[Sample, ...]] = {}
+        if images is not None and (found := report.predictions) is not None:
+            shown = {
+                "samples": choose_samples(found, images, seed=report.seed, classifier=classifier),
+                "mistakes": choose_mistakes(found, images),
+            }
+        for path in write_report(report, out, **shown):
+            typer.echo(f"wrote {path}", err=True)
     if any("cannot be read" in note for note in report.notes):
         raise typer.Exit(1)
-
-
-def _write(
-    report: Report,
-    out: Path,
-    classifier: ExpressionClassifier | None,
-    images: NDArray[np.uint8] | None,
-) -> None:
-    from facial_expressions.evaluation.samples import choose_mistakes, choose_samples
-    from facial_expressions.pages.report_files import write_report
-
-    samples: tuple[Sample, ...] = ()
-    mistakes: tuple[Sample, ...] = ()
-    if images is not None and report.predictions is not None:
-        samples = choose_samples(
-            report.predictions, images, seed=report.seed, classifier=classifier
-        )
-        mistakes = choose_mistakes(report.predictions, images)
-    for path in write_report(report, out, samples=samples, mistakes=mistakes):
-        typer.echo(f"wrote {path}", err=True)
 
 
 def _provenance(classifier: ExpressionClassifier, command_line: str) -> Provenance:
@@ -342,7 +318,7 @@ def _command_line(context: typer.Context) -> str:
         if parameter.param_type_name == "option":
             words.append(parameter.opts[0])
         if value is not True:
-            words.append(str(getattr(value, "value", value)))
+            words.append(str(value))
     return shlex.join(words)
 
 
@@ -351,5 +327,5 @@ def _load_classifier(options: RecognizerOptions, labels: LabelsName) -> Expressi
     from facial_expressions.inference.classifier import load_classifier
 
     classifier = load_classifier(options)
-    is_free = options.labels is None and labels.value in classifier.metadata.head_names
-    return classifier.for_labels(labels.value) if is_free else classifier
+    is_free = options.labels is None and labels in classifier.metadata.head_names
+    return classifier.for_labels(labels) if is_free else classifier

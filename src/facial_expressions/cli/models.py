@@ -207,10 +207,6 @@ def _described(classifier: ExpressionClassifier) -> Iterator[tuple[str, list[tup
         )
 
 
-def _title(name: str) -> str:
-    return name.replace("_", " ").replace("ece", "ECE").replace("nll", "NLL")
-
-
 def _figure(name: str, value: float) -> str:
     """Write accuracies and shares as percentages, errors and losses as numbers."""
     return f"{value:.2%}" if name.endswith(("accuracy", "share", "f1")) else f"{value:.4f}"

@@ -167,7 +167,7 @@ def run_batch(
         0
     """
     options, workers = options or BatchOptions(), workers or WorkerOptions()
-    on_progress = on_progress or _ignore
+    on_progress = on_progress or (lambda _: None)
     listing = InputListing(str(source), Path(output))
     if options.file_format == "parquet":
         import_pyarrow("parquet")  # says before the work that it is missing
@@ -178,17 +178,15 @@ def run_batch(
         manifest = _begin(folder, listing, described, resume=resume, on_progress=on_progress)
         before = manifest.n_rows
         if before < manifest.n_inputs:
-            backend, workers = _open_backend(workers, factory, threads=opened.threads or 1)
+            backend = _open_backend(workers, factory, threads=opened.threads or 1)
+            n_workers = workers.n_workers or backend.count_places(opened.threads or 1)
+            workers = replace(workers, n_workers=min(n_workers, manifest.n_inputs - before))
             try:
                 manifest = _write_shards(folder, manifest, labels, backend, workers, on_progress)
             finally:
                 backend.close()
     counts = sum((Counter(one.counts) for one in manifest.shards.values()), Counter[str]())
     return BatchSummary(manifest.n_inputs, counts, manifest.n_left_out, before)
-
-
-def _ignore(progress: BatchProgress) -> None:
-    """Report to nobody."""
 
 
 def _describe(options: BatchOptions) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -247,22 +245,17 @@ def _begin(
 
 def _open_backend(
     workers: WorkerOptions, factory: RecognizerFactory, *, threads: int
-) -> tuple[CrewBackend, WorkerOptions]:
-    """Return the engine, and the options with as many workers as it has room for."""
-    backend: CrewBackend
+) -> CrewBackend:
     if workers.engine == "ray":
         from facial_expressions.distributed.ray_workers import RayWorkers
 
-        backend = RayWorkers(
+        return RayWorkers(
             factory, Path.cwd(), threads=threads, n_workers=workers.n_workers,
             address=workers.address,
         )  # fmt: skip
-    else:
-        from facial_expressions.distributed.local_workers import LocalWorkers
+    from facial_expressions.distributed.local_workers import LocalWorkers
 
-        backend = LocalWorkers(factory, Path.cwd())
-    n_workers = workers.n_workers or backend.count_places(threads)
-    return backend, replace(workers, n_workers=n_workers)
+    return LocalWorkers(factory, Path.cwd())
 
 
 def _write_shards(
@@ -275,7 +268,7 @@ def _write_shards(
 ) -> BatchManifest:
     """Do what is left, shard after shard."""
     before, total = manifest.n_rows, manifest.n_inputs
-    n_workers = min(workers.n_workers or 1, total - before)
+    n_workers = workers.n_workers or 1
     crew = Crew(backend, n_workers, timeout_s=workers.timeout_s)
     task_size = max(1, min(_TASK_IMAGES, (total - before) // (4 * n_workers)))
     rows = crew.rows_in_order(folder.read_inputs(manifest), task_size)

@@ -158,7 +158,9 @@ class OutputFolder:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             shards = {int(key): ShardEntry(**value) for key, value in data.pop("shards").items()}
-            manifest = BatchManifest(**_known_schema(data), shards=shards)
+            if data.pop("schema") != _SCHEMA:
+                raise ValueError(f"its schema is not {_SCHEMA}")  # noqa: TRY301 - as the others
+            manifest = BatchManifest(**data, shards=shards)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BatchError(
                 f"{shown(path)}: the manifest of this batch is damaged. Start again in another "
@@ -271,12 +273,6 @@ def open_shard(path: Path, file_format: ShardFormat, labels: Sequence[str]) -> I
                 yield lambda line: rows.write(json.loads(line))
         else:  # a name that is no UTF-8 becomes JSON's own escape of it
             yield lambda line: file.write(line.encode("utf-8", "backslashreplace") + b"\n")
-
-
-def _known_schema(data: dict[str, Any]) -> dict[str, Any]:
-    if data.pop("schema") != _SCHEMA:
-        raise ValueError(f"its schema is not {_SCHEMA}")
-    return data
 
 
 def _lock_file(descriptor: int) -> None:
