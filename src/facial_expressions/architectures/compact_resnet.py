@@ -23,8 +23,6 @@ from keras import layers
 from facial_expressions.architectures.direct_layers import DirectConv2D, FusedBatchNormalization
 from facial_expressions.architectures.registry import register_architecture
 
-__all__ = ["compact_resnet", "compact_resnet_wide"]
-
 _STEM_FILTERS: Final = 16
 _STAGES: Final = ((48, 1, 1, False), (96, 2, 2, False), (192, 3, 2, True))
 """For each stage filters, blocks, stride of its first block, squeeze-excitation."""

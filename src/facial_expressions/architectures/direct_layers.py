@@ -13,8 +13,6 @@ from typing import Any, Final
 import keras
 from keras import layers
 
-__all__ = ["DirectConv2D", "FusedBatchNormalization", "same_padding"]
-
 _SMALL_MAP: Final = 8
 """Side up to which TensorFlow's own weight gradient in bfloat16 is the slower one."""
 

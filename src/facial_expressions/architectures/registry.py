@@ -16,14 +16,6 @@ from facial_expressions.errors import RecipeError
 if TYPE_CHECKING:
     import keras
 
-__all__ = [
-    "Architecture",
-    "build_architecture",
-    "get_architecture",
-    "list_architectures",
-    "register_architecture",
-]
-
 Builder = Callable[..., "keras.Model"]
 
 

@@ -31,8 +31,6 @@ from keras import layers, ops
 from facial_expressions.architectures.direct_layers import DirectConv2D, FusedBatchNormalization
 from facial_expressions.architectures.registry import register_architecture
 
-__all__ = ["SmallMapConv2D", "StandardizedConv2D", "standardized_cnn"]
-
 
 @keras.saving.register_keras_serializable(package="facial_expressions")
 class StandardizedConv2D(layers.Conv2D):

@@ -9,8 +9,6 @@ import typer
 
 from facial_expressions.cli.options import CompetitionOption, PartialOption
 
-__all__ = ["command"]
-
 
 def command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of two or more finished runs.")],

@@ -9,8 +9,6 @@ import typer
 
 from facial_expressions.plain_text import shown
 
-__all__ = ["command"]
-
 
 def command(
     reports: Annotated[

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from facial_expressions.data.audit import AuditReport
     from facial_expressions.data.dataset import Dataset
 
-__all__ = ["app"]
-
 app = typer.Typer(help="Download FER-2013; describe and audit data sets.", no_args_is_help=True)
 
 DataPath = Annotated[

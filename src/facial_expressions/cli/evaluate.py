@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from facial_expressions.evaluation.samples import Sample
     from facial_expressions.inference.classifier import ExpressionClassifier
 
-__all__ = ["command"]
-
 
 SplitName = Literal["train", "validation", "test", "all"]
 LabelsName = Literal["fer2013", "ferplus", "people"]

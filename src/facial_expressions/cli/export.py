@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     Votes: TypeAlias = Mapping[str, NDArray[np.uint8]]
 
-__all__ = ["command"]
-
 
 def command(
     run: Annotated[

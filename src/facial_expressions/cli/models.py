@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from facial_expressions.inference.classifier import ExpressionClassifier
     from facial_expressions.inference.model_store import ReleasedModel
 
-__all__ = ["app"]
-
 app = typer.Typer(help="List, describe, locate, verify and convert models.", no_args_is_help=True)
 
 ModelArgument = Annotated[

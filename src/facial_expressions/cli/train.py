@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from facial_expressions.cli.progress import ProgressBar
     from facial_expressions.training.train import TrainingProgress
 
-__all__ = ["command"]
-
 
 def command(  # noqa: PLR0913 - one argument an option
     recipe: Annotated[

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from facial_expressions.data.dataset import Dataset
     from facial_expressions.training.recipe import Recipe
 
-__all__ = ["load_training_data"]
-
 
 def load_training_data(
     recipe: Recipe,

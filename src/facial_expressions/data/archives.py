@@ -24,8 +24,6 @@ from typing import IO, Final, Self
 from facial_expressions.errors import DatasetError, first_line
 from facial_expressions.plain_text import shown
 
-__all__ = ["FileTree", "column_names", "is_tar", "is_zip", "open_csv", "open_tree", "walk_files"]
-
 MAX_MEMBERS: Final = 1_000_000
 """Most members an archive may have."""
 

@@ -22,8 +22,6 @@ from facial_expressions.data.duplicates import duplicate_groups, leaked_rows
 from facial_expressions.data.ferplus import strict_majority
 from facial_expressions.labels import FERPLUS
 
-__all__ = ["SCHEMA", "AuditReport", "DuplicateGroup", "FerPlusAgreement", "Leak", "audit_dataset"]
-
 SCHEMA: Final = 1
 """Version of the JSON written by ``to_dict``; raised when a field changes its meaning."""
 

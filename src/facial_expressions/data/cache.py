@@ -27,8 +27,6 @@ from facial_expressions.data.reading import Kind, Reading
 from facial_expressions.files import atomic_write
 from facial_expressions.labels import LabelSet
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "cached_arrays", "cached_reading", "path_state"]
-
 CACHE_VARIABLE: Final = "FACIAL_EXPRESSIONS_CACHE"
 """Environment variable that names another cache folder."""
 

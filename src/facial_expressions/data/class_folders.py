@@ -43,8 +43,6 @@ from facial_expressions.labels import (
 )
 from facial_expressions.plain_text import counted, shown
 
-__all__ = ["ClassFolders", "Photo", "find_class_folders", "iter_photos", "read_class_folders"]
-
 _log = logging.getLogger(__name__)
 
 _MAX_PIXELS: Final = 50_000_000

@@ -23,8 +23,6 @@ from facial_expressions.data.reading import PART_OF_USAGE, SIDE_PX, USAGES, Read
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import COMPETITION_ORDER, FER2013
 
-__all__ = ["COLUMNS", "read_competition"]
-
 COLUMNS: Final = ("emotion", "pixels", "usage")
 """The columns that are read, in lower case."""
 

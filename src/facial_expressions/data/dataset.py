@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from facial_expressions.labels import LabelSet
 
-__all__ = ["Dataset", "Split", "joined"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:

@@ -7,8 +7,6 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["duplicate_groups", "image_digests", "leaked_rows"]
-
 
 def image_digests(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
     """Return a 16-byte digest of each image's pixels; equal digests mean equal pixels.

@@ -39,19 +39,6 @@ from facial_expressions.labels import (
 )
 from facial_expressions.plain_text import shown
 
-__all__ = [
-    "FerPlusVotes",
-    "ferplus_votes",
-    "labels_from_votes",
-    "people_majority",
-    "people_shares",
-    "read_ferplus",
-    "soft_labels",
-    "strict_majority",
-    "to_ferplus",
-    "to_people",
-]
-
 _COLUMN_OF: Final = {"unknown": "unknown", "nf": "not a face"}
 _EXPRESSION_COLUMNS: Final = [FERPLUS_COLUMNS.index(name) for name in FERPLUS]
 _PEOPLE_COLUMNS: Final = [FERPLUS_COLUMNS.index(name) for name in PEOPLE]

@@ -10,8 +10,6 @@ from typing import Final
 
 from facial_expressions.errors import DatasetError, needs_extra
 
-__all__ = ["KAGGLE_DATASET", "fetch_fer2013"]
-
 KAGGLE_DATASET: Final = "msambare/fer2013"
 """Handle of the data set on Kaggle, under the Database Contents License."""
 

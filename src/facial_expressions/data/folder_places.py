@@ -18,8 +18,6 @@ from facial_expressions.errors import DatasetError
 from facial_expressions.labels import canonical_label
 from facial_expressions.plain_text import few, shown
 
-__all__ = ["PARTS", "Place", "check_places", "part_of", "place_of"]
-
 PARTS: Final = ("train", "validation", "test")
 
 _PART_OF_NAME: Final = {

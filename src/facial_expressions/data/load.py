@@ -18,8 +18,6 @@ from facial_expressions.images import IMAGE_SUFFIXES
 from facial_expressions.labels import canonical_label
 from facial_expressions.plain_text import shown
 
-__all__ = ["load_dataset", "load_reading"]
-
 
 def load_dataset(
     path: str | Path,

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from facial_expressions.data.dataset import Split
 from facial_expressions.errors import DatasetError
 
-__all__ = ["MAX_RMS", "match_images", "match_rows"]
-
 MAX_RMS: Final = 4.0
 """Largest difference, in grey levels RMS, between a row and the JPEG made from it."""
 

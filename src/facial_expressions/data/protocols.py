@@ -17,8 +17,6 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.data.reading import Reading
 from facial_expressions.errors import DatasetError
 
-__all__ = ["PROTOCOLS", "Protocol", "divide", "stratified_holdout"]
-
 Protocol = Literal["competition", "kaggle", "folder"]
 
 PROTOCOLS: Final = ("competition", "kaggle", "folder")

@@ -13,10 +13,6 @@ from facial_expressions.data.dataset import Split
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import LabelSet
 
-__all__ = [
-    "PART_OF_USAGE", "SIDE_PX", "USAGES", "Kind", "Reading", "check_fer2013_counts", "make_reading",
-]  # fmt: skip
-
 SIDE_PX: Final = 48
 """Side of every image of a data set."""
 

@@ -19,16 +19,6 @@ from facial_expressions.evaluation.logits import checked_logits, minimum_of, sci
 from facial_expressions.evaluation.probability_metrics import coverage_curve
 from facial_expressions.inference.probabilities import log_probabilities, softmax
 
-__all__ = [
-    "MAX_TEMPERATURE",
-    "MIN_TEMPERATURE",
-    "OperatingPoint",
-    "choose_operating_point",
-    "fit_class_bias",
-    "fit_temperature",
-    "without_calibration",
-]
-
 MIN_TEMPERATURE: Final = 0.05
 MAX_TEMPERATURE: Final = 20.0
 """Bounds of a fitted temperature; at a bound the labels do not pin it down."""

@@ -23,8 +23,6 @@ from facial_expressions.evaluation.metrics import (
 )
 from facial_expressions.evaluation.predictions import Predictions, read_predictions
 
-__all__ = ["FIGURES", "LEVEL", "Comparison", "StoredReport", "compare_reports", "read_report"]
-
 FIGURES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "nll", "brier", "ece")
 """Figures that every report has."""
 

@@ -22,8 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-__all__ = ["CORRUPTIONS", "SEVERITIES", "Corruption", "corrupt"]
-
 SEVERITIES: Final = (1, 2, 3, 4, 5)
 """From mild to strong."""
 

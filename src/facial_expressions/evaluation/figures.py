@@ -26,14 +26,6 @@ from facial_expressions.evaluation.probability_metrics import (
     reliability_bins,
 )
 
-__all__ = [
-    "Headline",
-    "ProbabilityFigures",
-    "Uncalibrated",
-    "headline_of",
-    "probability_figures_of",
-]
-
 _COVERAGE_STEPS: Final = 100
 
 

@@ -15,8 +15,6 @@ from facial_expressions.calibration import TopLabelMap, log_odds
 from facial_expressions.evaluation.logits import checked_logits, minimum_of
 from facial_expressions.inference.probabilities import softmax
 
-__all__ = ["HalvesGain", "fit_top_label_map", "gain_on_halves"]
-
 _TIE: Final = 20.0
 """Weight of the prior that holds a class's line to that of all answers, in images."""
 

@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from facial_expressions.errors import needs_extra
 from facial_expressions.evaluation.metrics import check_ids
 
-__all__ = ["checked_logits", "minimum_of", "scipy_optimize"]
-
 _GRADIENT_IS_ZERO = 1e-9
 
 Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]

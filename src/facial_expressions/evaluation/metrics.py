@@ -20,22 +20,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from facial_expressions.errors import needs_extra
 
-__all__ = [
-    "Averages",
-    "ClassScores",
-    "ClassificationScores",
-    "McNemarResult",
-    "accuracy_score",
-    "balanced_accuracy_score",
-    "check_ids",
-    "classification_scores",
-    "confusion_matrix",
-    "holm_adjusted",
-    "mcnemar_test",
-    "sklearn_metrics",
-    "wilson_interval",
-]
-
 Ids = NDArray[np.int64]
 
 

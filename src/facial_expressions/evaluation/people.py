@@ -28,15 +28,6 @@ from facial_expressions.evaluation.probability_metrics import (
 )
 from facial_expressions.labels import PEOPLE, LabelSet
 
-__all__ = [
-    "LabelFigures",
-    "VoteFigures",
-    "label_figures_of",
-    "majority_answers",
-    "majority_split",
-    "vote_figures_of",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class VoteFigures:

@@ -25,8 +25,6 @@ from facial_expressions.labels import LabelSet
 from facial_expressions.plain_text import few
 from facial_expressions.results import ImageResult
 
-__all__ = ["evaluate_photos"]
-
 _PHOTOS_PER_BATCH: Final = 16
 _NAMED: Final = 10
 

@@ -24,16 +24,6 @@ from facial_expressions.inference.contracts import Classifier
 from facial_expressions.labels import LabelSet
 from facial_expressions.plain_text import no_formula
 
-__all__ = [
-    "Latency",
-    "OnProgress",
-    "Predictions",
-    "measure_latency",
-    "predict_split",
-    "read_predictions",
-    "write_predictions",
-]
-
 OnProgress = Callable[[int, int], None]
 """Called with images done and images in all."""
 

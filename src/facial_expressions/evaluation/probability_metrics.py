@@ -19,19 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from facial_expressions.evaluation.metrics import check_ids
 
-__all__ = [
-    "ECE_BINS",
-    "CoveragePoint",
-    "ReliabilityBin",
-    "brier_error",
-    "calibration_error",
-    "coverage_curve",
-    "kl_divergence",
-    "negative_log_likelihood",
-    "normalize_rows",
-    "reliability_bins",
-]
-
 ECE_BINS: Final = 15
 """Equal-width bins of the expected calibration error, as in Guo et al. 2017."""
 

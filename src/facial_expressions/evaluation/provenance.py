@@ -14,8 +14,6 @@ import numpy as np
 
 from facial_expressions.data.dataset import Split
 
-__all__ = ["Provenance", "describe_machine", "package_version", "source_commit", "split_digest"]
-
 
 def package_version() -> str:
     """Return the installed version of this package, or an empty text."""

@@ -56,14 +56,6 @@ from facial_expressions.evaluation.splits import fer2013_subsets
 from facial_expressions.inference.contracts import Classifier
 from facial_expressions.labels import LabelSet
 
-__all__ = [
-    "REPORT_SCHEMA",
-    "EvaluationSettings",
-    "Report",
-    "build_report",
-    "evaluate",
-]
-
 REPORT_SCHEMA: Final = 1
 """Version of ``report.json``; raised when a field changes its meaning."""
 

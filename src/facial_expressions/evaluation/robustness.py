@@ -18,8 +18,6 @@ from facial_expressions.evaluation.metrics import accuracy_score
 from facial_expressions.evaluation.predictions import OnProgress, predict_split
 from facial_expressions.inference.contracts import Classifier
 
-__all__ = ["CorruptionFigures", "Robustness", "measure_robustness"]
-
 
 @dataclass(frozen=True, slots=True)
 class CorruptionFigures:

@@ -20,8 +20,6 @@ from PIL import Image
 from facial_expressions.evaluation.predictions import Predictions
 from facial_expressions.inference.contracts import Classifier, Explainer
 
-__all__ = ["Sample", "activation_map", "choose_mistakes", "choose_samples", "occlusion_map"]
-
 _PATCH_FRACTION: Final = 0.25
 _STRIDE_FRACTION: Final = 1 / 12
 

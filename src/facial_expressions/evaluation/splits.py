@@ -10,8 +10,6 @@ from facial_expressions.data.duplicates import leaked_rows
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import LabelSet
 
-__all__ = ["align_labels", "choose_split", "fer2013_subsets", "training_images"]
-
 
 def choose_split(dataset: Dataset, name: str) -> Split:
     """Return a split by name; ``all`` joins the three.

@@ -13,8 +13,6 @@ from PIL import Image, ImageDraw, ImageFont
 from facial_expressions.data.audit import AuditReport, DuplicateGroup
 from facial_expressions.data.dataset import Dataset
 
-__all__ = ["draw_audit"]
-
 _COLUMNS: Final = 8
 _MAX_CARDS: Final = 100
 _IMAGE_PX: Final = 128

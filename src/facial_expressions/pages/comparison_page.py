@@ -15,8 +15,6 @@ from facial_expressions.evaluation.comparison import (
 from facial_expressions.pages.tables import Table, display_name
 from facial_expressions.pages.templating import render
 
-__all__ = ["comparison_page", "comparison_text"]
-
 _PAIR_COLUMNS: Final = (
     "Pair", "Difference, points", "Only the first right", "Only the second right", "McNemar p",
     "Adjusted p", "Verdict",

@@ -17,8 +17,6 @@ from facial_expressions.plain_text import counted
 from facial_expressions.results import Face, ImageResult
 from facial_expressions.shown import count_expressions
 
-__all__ = ["ContactSheet"]
-
 _THUMB_PX: Final = 360
 _SUREST: Final = 6
 """So many faces are shown of each expression."""

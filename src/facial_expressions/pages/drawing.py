@@ -20,25 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-__all__ = [
-    "ACCENT",
-    "DASHED",
-    "GRID",
-    "INK",
-    "LINES",
-    "MARKERS",
-    "MUTED",
-    "RIGHT",
-    "WARM",
-    "WRONG",
-    "accent_colormap",
-    "add_legend",
-    "new_figure",
-    "png_of",
-    "style_axes",
-    "svg_of",
-]
-
 ACCENT: Final = "#0f766e"
 WARM: Final = "#c2410c"
 RIGHT: Final = "#15803d"

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["DESCRIPTIONS", "report_charts"]
-
 DESCRIPTIONS: Final = {
     "confusion_matrix": "Confusion matrix: counts and shares of each true class",
     "reliability": "Accuracy against confidence and against coverage",

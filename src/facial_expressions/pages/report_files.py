@@ -14,8 +14,6 @@ from facial_expressions.pages.report_charts import DESCRIPTIONS, report_charts
 from facial_expressions.pages.report_page import report_markdown, report_page
 from facial_expressions.pages.templating import environment
 
-__all__ = ["check_ready", "write_report"]
-
 
 def check_ready() -> None:
     """Raise before the work when a report could not be written after it.

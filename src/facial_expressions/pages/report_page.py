@@ -14,8 +14,6 @@ from facial_expressions.pages.templating import render
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["report_markdown", "report_page"]
-
 _SHOWN: Final = ("reliability", "votes", "robustness")
 """Charts that the page shows; it has the others as tables and images of its own."""
 

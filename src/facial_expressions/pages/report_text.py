@@ -16,8 +16,6 @@ from facial_expressions.pages.tables import (
     title_of,
 )
 
-__all__ = ["report_text"]
-
 
 def report_text(report: Report) -> str:
     """Return figures, classification report, confusion matrix, subsets and corruption table.

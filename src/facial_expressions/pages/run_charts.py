@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["History", "history_chart", "read_history"]
-
 History = dict[str, list[float]]
 """Columns of ``history.csv`` by name, as many values each as epochs are done."""
 

@@ -22,8 +22,6 @@ from facial_expressions.pages.run_charts import History, history_chart, read_his
 from facial_expressions.pages.tables import Table
 from facial_expressions.pages.templating import render
 
-__all__ = ["write_run_page"]
-
 Facts = dict[str, Any]
 
 _COLUMNS: Final = {

@@ -14,27 +14,6 @@ from facial_expressions.evaluation.corruptions import SEVERITIES
 from facial_expressions.evaluation.figures import Headline, ProbabilityFigures
 from facial_expressions.evaluation.report import Report
 
-__all__ = [
-    "N_AVERAGES",
-    "PEOPLE_TEXT",
-    "ROBUSTNESS_TEXT",
-    "Table",
-    "classification_table",
-    "confusion_table",
-    "display_name",
-    "duration_text",
-    "figure_table",
-    "interval_text",
-    "people_table",
-    "people_title",
-    "plain_text",
-    "robustness_table",
-    "setting_table",
-    "subset_meanings",
-    "subset_table",
-    "title_of",
-]
-
 N_AVERAGES: Final = 3
 """Rows of averages at the end of the classification report."""
 

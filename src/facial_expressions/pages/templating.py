@@ -22,8 +22,6 @@ from facial_expressions.pages import tables
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment", "heated", "render"]
-
 _SIDE_PX: Final = 144
 
 

@@ -13,8 +13,6 @@ from PIL import Image
 from facial_expressions.colors import expression_color
 from facial_expressions.results import Box
 
-__all__ = ["css_color", "face_thumbnail", "jpeg_uri"]
-
 _FACE_PX: Final = 112
 _QUALITY: Final = 80
 _MARGIN: Final = 0.25

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
     from facial_expressions.results import FrameResult, TrackedFace
 
-__all__ = ["MOST_POINTS", "MOST_TRACKS", "Span", "TrackCurve", "TrackCurves"]
-
 MOST_TRACKS: Final = 30
 """Of more tracks those that were seen longest are shown."""
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
     from facial_expressions.results import FrameResult
 
-__all__ = ["VideoPage", "timeline_chart"]
-
 _WIDTH: Final = 1000
 _HEIGHT: Final = 100
 """Of the page's charts in their own units; they are as wide as the page."""

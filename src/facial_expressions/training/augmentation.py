@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from facial_expressions.training.degradation import N_DEGRADATION_DRAWS, degrade
 from facial_expressions.training.recipe import AugmentationRecipe
 
-__all__ = ["N_DRAWS", "augment", "draw_epoch"]
-
 _N_FIRST: Final = 12
 """Columns drawn together, image by image; a later change takes a column after them."""
 

@@ -30,8 +30,6 @@ from facial_expressions.training.recipe import DistillationRecipe
 from facial_expressions.training.run_folder import RunFolder, describe_environment
 from facial_expressions.training.trained_networks import FinishedRun, read_finished_run
 
-__all__ = ["average_runs"]
-
 _N_BATCHES: Final = 100
 """Training batches that the statistics of normalisation layers are measured on, at most one epoch;
 as the first run's recipe makes them in its last epoch."""

@@ -16,8 +16,6 @@ from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.augmentation import augment, draw_epoch
 from facial_expressions.training.recipe import Recipe
 
-__all__ = ["Batch", "Teacher", "TrainingBatches", "add_answers", "soften"]
-
 
 class Teacher(Protocol):
     """Answers on the very images that the network sees."""

@@ -25,8 +25,6 @@ from numpy.typing import NDArray
 from facial_expressions.errors import CheckpointError
 from facial_expressions.files import remove_leftovers, storage_errors, write_file
 
-__all__ = ["KEPT", "Checkpoint", "load_latest", "save"]
-
 KEPT: Final = 3
 """Number of newest checkpoints kept, beside the best; others are deleted once a newer is whole."""
 

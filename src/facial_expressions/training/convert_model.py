@@ -24,8 +24,6 @@ from facial_expressions.model_metadata import Head, ModelMetadata
 from facial_expressions.preprocessing import Preprocessing
 from facial_expressions.training.model_files import model_bytes, open_content
 
-__all__ = ["convert_model"]
-
 _OLD_FORMAT: Final = "facial-expressions-model/1"
 _PER_CLASS: Final = ("logit_bias", "confidence_slope", "confidence_offset")
 """Figures of format 1 that are a head's calibration, each with a class's name after it."""

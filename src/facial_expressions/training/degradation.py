@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from facial_expressions.training.recipe import AugmentationRecipe
 
-__all__ = ["N_DEGRADATION_DRAWS", "degrade"]
-
 N_DEGRADATION_DRAWS: Final = 10
 """Columns of random numbers: whether and how far for each change, and the noise's own seed."""
 

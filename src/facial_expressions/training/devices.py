@@ -13,14 +13,6 @@ import keras
 
 from facial_expressions.errors import RecipeError
 
-__all__ = [
-    "choose_precision",
-    "has_fast_bfloat16",
-    "list_devices",
-    "make_deterministic",
-    "spread_over_devices",
-]
-
 _BFLOAT16_FLAGS: Final = ("avx512_bf16", "amx_bf16")
 
 

@@ -9,8 +9,6 @@ import keras
 
 from facial_expressions.errors import MissingExtraError
 
-__all__ = ["tensorboard_callback"]
-
 
 def tensorboard_callback(folder: str | Path) -> keras.callbacks.Callback:
     """Return the callback that writes a run's event files.

@@ -42,16 +42,6 @@ from facial_expressions.training.network import preprocessing_of
 from facial_expressions.training.onnx_graph import build_onnx, to_half_weights
 from facial_expressions.training.trained_networks import FinishedRun, read_finished_run
 
-__all__ = [
-    "MAX_DIFFERENCE",
-    "MIN_AGREEMENT",
-    "PARITY_IMAGES",
-    "TARGET_ACCURACY",
-    "Export",
-    "export_run",
-    "measured",
-]
-
 PARITY_IMAGES: Final = 512
 MAX_DIFFERENCE: Final = 1e-4
 """Largest difference of a probability between Keras and the file with 32-bit weights."""

@@ -17,8 +17,6 @@ from facial_expressions.training.network import predict_logits
 from facial_expressions.training.run_folder import RunFolder
 from facial_expressions.training.trained_networks import FinishedRun, read_finished_run
 
-__all__ = ["save_final_weights"]
-
 
 def save_final_weights(
     folder: RunFolder, model: keras.Model, split: Split, truths: Mapping[str, NDArray[np.int64]]

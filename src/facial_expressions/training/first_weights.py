@@ -20,8 +20,6 @@ from facial_expressions.training.network import preprocessing_of
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.trained_networks import TrainedNetwork
 
-__all__ = ["copy_weights"]
-
 _GROWN_FROM: Final = {"compact_resnet_wide": "compact_resnet"}
 """Networks that hold another one: its channels come first, and its blocks."""
 

@@ -20,8 +20,6 @@ from facial_expressions.labels import FERPLUS, LabelSet
 from facial_expressions.training.losses import SoftmaxBinaryCrossEntropy, VotesCrossEntropy
 from facial_expressions.training.recipe import OptimizationRecipe, Recipe
 
-__all__ = ["TrainingHead", "Votes", "heads_of", "label_sets_of"]
-
 Votes = Mapping[str, NDArray[np.uint8]]
 """For each split the FER+ votes on its images, as ``data.ferplus_votes`` returns them."""
 

@@ -9,8 +9,6 @@ from typing import Any
 from facial_expressions.errors import RecipeError
 from facial_expressions.training.recipe import Recipe
 
-__all__ = ["describe_differences", "identity_text", "run_differences"]
-
 
 def identity_text(
     recipe: Recipe, facts: Mapping[str, Any], origins: Mapping[str, object] | None = None

@@ -5,13 +5,6 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-__all__ = [
-    "Distillation",
-    "SoftmaxBinaryCrossEntropy",
-    "VotesCrossEntropy",
-    "first_columns_accuracy",
-]
-
 
 class SoftmaxBinaryCrossEntropy(keras.losses.Loss):
     """Binary cross-entropy over the softmax outputs, mean over classes.

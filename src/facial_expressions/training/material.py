@@ -22,8 +22,6 @@ from facial_expressions.training.run_folder import describe_dataset
 from facial_expressions.training.teachers import Teachers, open_teachers
 from facial_expressions.training.trained_networks import TrainedNetwork, open_network
 
-__all__ = ["EarlierWork", "Material", "class_weights", "gather"]
-
 
 @dataclass(frozen=True, slots=True)
 class EarlierWork:

@@ -11,8 +11,6 @@ from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.runtime import ModelSession, open_session
 from facial_expressions.model_metadata import ModelMetadata
 
-__all__ = ["model_bytes", "open_content", "read_model"]
-
 
 def read_model(path: Path) -> tuple[onnx.ModelProto, ModelMetadata]:
     """Return a model file's graph and metadata.

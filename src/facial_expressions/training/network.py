@@ -17,8 +17,6 @@ from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.recipe import Recipe
 
-__all__ = ["build_network", "layer_of_head", "predict_logits", "preprocessing_of"]
-
 _AT_ONCE: Final = 256
 
 

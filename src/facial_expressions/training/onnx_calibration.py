@@ -16,8 +16,6 @@ from onnx import TensorProto, helper, numpy_helper
 from facial_expressions.calibration import LEAD, LEAST_REST, TopLabelMap
 from facial_expressions.errors import ExportError
 
-__all__ = ["set_top_label_map"]
-
 _FAR: Final = 1e4
 """Puts the answer's own logit below all others when the next one is looked for."""
 

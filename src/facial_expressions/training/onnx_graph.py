@@ -25,8 +25,6 @@ from facial_expressions.errors import ExportError
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
 from facial_expressions.training.onnx_calibration import set_top_label_map
 
-__all__ = ["HALF", "OPSET", "build_onnx", "kept_taps", "to_half_weights"]
-
 OPSET = 17
 """ONNX operator set of the files; read by every ONNX Runtime since 1.12."""
 

@@ -9,8 +9,6 @@ import keras
 
 from facial_expressions.training.recipe import OptimizationRecipe
 
-__all__ = ["FusedAdamW", "build_optimizer", "cosine_schedule"]
-
 
 def cosine_schedule(
     recipe: OptimizationRecipe, steps_per_epoch: int

@@ -38,8 +38,6 @@ from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.model_files import model_bytes, open_content, read_model
 from facial_expressions.training.onnx_calibration import set_top_label_map
 
-__all__ = ["add_people_head", "fit_linear_layer", "people_targets"]
-
 LABEL_SHARE: Final = 0.1
 """Share of the target that is FER-2013's label; the rest are the votes."""
 

@@ -40,8 +40,6 @@ from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.model_files import model_bytes, open_content
 from facial_expressions.training.recalibration import recalibrate
 
-__all__ = ["Verdict", "judge", "merge_pools", "quantize", "quantize_file"]
-
 CALIBRATION: Final = 512
 """Training images whose activations decide the ranges."""
 

@@ -22,8 +22,6 @@ from facial_expressions.training.export import measured
 from facial_expressions.training.model_files import model_bytes, open_content
 from facial_expressions.training.onnx_calibration import set_top_label_map
 
-__all__ = ["recalibrate"]
-
 Labels = NDArray[np.int64]
 
 

@@ -9,15 +9,6 @@ from dataclasses import dataclass
 
 from facial_expressions.errors import RecipeError
 
-__all__ = [
-    "AugmentationRecipe",
-    "DataRecipe",
-    "DistillationRecipe",
-    "NetworkRecipe",
-    "OptimizationRecipe",
-    "RunRecipe",
-]
-
 
 def _check(name: str, value: object, *, ok: bool, allowed: str) -> None:
     if not ok:

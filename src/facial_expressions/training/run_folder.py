@@ -38,8 +38,6 @@ from facial_expressions.evaluation.provenance import source_commit
 from facial_expressions.files import write_file
 from facial_expressions.training.devices import list_devices
 
-__all__ = ["EpochRow", "RunFolder", "describe_dataset", "describe_environment"]
-
 
 @dataclass(frozen=True, slots=True)
 class EpochRow:

@@ -23,8 +23,6 @@ from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.trained_networks import TrainedNetwork, open_network
 
-__all__ = ["Teachers", "open_teachers"]
-
 _AT_ONCE = 128
 
 

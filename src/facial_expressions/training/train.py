@@ -31,8 +31,6 @@ from facial_expressions.training.optimization import build_optimizer
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import EpochRow, RunFolder, describe_environment
 
-__all__ = ["TrainingProgress", "TrainingRun", "train"]
-
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:

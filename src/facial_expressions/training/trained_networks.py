@@ -31,8 +31,6 @@ from facial_expressions.training.onnx_graph import HALF, kept_taps
 from facial_expressions.training.recipe import NetworkRecipe, Recipe
 from facial_expressions.training.run_folder import RunFolder
 
-__all__ = ["FinishedRun", "ModelFile", "TrainedNetwork", "open_network", "read_finished_run"]
-
 _PARTS: Final = {"moving_mean": "mean", "moving_variance": "variance"}
 """What a file calls a layer's variables, where it is not Keras' own name."""
 
