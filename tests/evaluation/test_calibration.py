@@ -85,7 +85,7 @@ def test_operating_point_has_the_largest_coverage_that_reaches_the_target() -> N
     confidences = [0.95, 0.9, 0.85, 0.8, 0.75]
     rows = [[c, 1 - c] for c in confidences]
     point = choose_operating_point([0, 1, 0, 0, 1], rows, target_accuracy=0.7)
-    assert point.uncertain_below == pytest.approx(0.775)
+    assert point.threshold == pytest.approx(0.775)
     assert (point.coverage, point.accuracy) == (0.8, 0.75)
 
 
@@ -93,14 +93,14 @@ def test_answers_at_the_operating_point_are_certain() -> None:
     """The point's coverage is the share of answers that are not below the threshold."""
     truth, rows, _ = random_case(300, 7, 2)
     point = choose_operating_point(truth, rows, target_accuracy=0.8)
-    certain = ~(rows.max(axis=1) < point.uncertain_below)
+    certain = ~(rows.max(axis=1) < point.threshold)
     assert certain.mean() == pytest.approx(point.coverage)
     assert (rows.argmax(axis=1) == truth)[certain].mean() == pytest.approx(point.accuracy)
 
 
 def test_all_answers_are_certain_when_all_together_reach_the_target() -> None:
     point = choose_operating_point([0, 0], [[0.6, 0.4], [0.9, 0.1]], target_accuracy=1)
-    assert (point.uncertain_below, point.coverage, point.accuracy) == (0, 1, 1)
+    assert (point.threshold, point.coverage, point.accuracy) == (0, 1, 1)
 
 
 def test_a_target_out_of_reach_says_what_is_within() -> None:

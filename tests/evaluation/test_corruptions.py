@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.evaluation.corruptions import (
+from facial_expressions.evaluation.robustness import (
     CORRUPTIONS,
     SEVERITIES,
     Corruption,

@@ -7,8 +7,11 @@ import pytest
 import scipy.optimize
 import scipy.special
 
-from facial_expressions.evaluation.calibration import fit_temperature
-from facial_expressions.evaluation.fit_top_label import fit_top_label_map, gain_on_halves
+from facial_expressions.evaluation.calibration import (
+    fit_temperature,
+    fit_top_label_map,
+    pays_on_halves,
+)
 from facial_expressions.evaluation.probability_metrics import calibration_error
 from facial_expressions.inference.probabilities import log_probabilities
 from tests.evaluation.fakes import random_case
@@ -47,8 +50,8 @@ def two_classes(factors: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_it_pays_only_where_classes_differ() -> None:
-    assert gain_on_halves(*two_classes((2.0, 0.5))).is_clear
-    assert not gain_on_halves(*two_classes((2.0, 2.0))).is_clear
+    assert pays_on_halves(*two_classes((2.0, 0.5)))
+    assert not pays_on_halves(*two_classes((2.0, 2.0)))
 
 
 def test_it_mends_what_one_temperature_cannot() -> None:

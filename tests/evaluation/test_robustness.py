@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from facial_expressions.data.dataset import Split
 from facial_expressions.evaluation import EvaluationSettings, evaluate
 from facial_expressions.evaluation.robustness import (
+    CORRUPTIONS,
     CorruptionFigures,
     Robustness,
     measure_robustness,
@@ -18,6 +19,8 @@ from facial_expressions.evaluation.robustness import (
 from facial_expressions.labels import FER2013
 from tests import builders
 from tests.evaluation.fakes import PAIR
+
+SHIFT, BLUR = (next(k for k in CORRUPTIONS if k.name == name) for name in ("shift", "blur"))
 
 
 class MeanClassifier:
@@ -38,7 +41,7 @@ def grey_split(*greys: int, truth: int = 1) -> Split:
 
 
 def by_name(robustness: Robustness) -> dict[str, tuple[float, ...]]:
-    return {kind.name: kind.accuracies for kind in robustness.kinds}
+    return {row.kind.name: row.accuracies for row in robustness.rows}
 
 
 def measure(split: Split, *, batch_size: int = 256) -> Robustness:
@@ -70,8 +73,8 @@ def test_summary_figures_by_hand() -> None:
     robustness = Robustness(
         0.5,
         (
-            CorruptionFigures("shift", "box", (1,) * 5, "", (0.6, 0.5, 0.4, 0.3, 0.2)),
-            CorruptionFigures("blur", "image", (1,) * 5, "", (0.2,) * 5),
+            CorruptionFigures(SHIFT, (0.6, 0.5, 0.4, 0.3, 0.2)),
+            CorruptionFigures(BLUR, (0.2,) * 5),
         ),
     )
     assert robustness.mean_accuracy == pytest.approx(0.3)

@@ -20,14 +20,18 @@ from facial_expressions.evaluation.predictions import read_predictions
 from facial_expressions.evaluation.probability_metrics import ReliabilityBin
 from facial_expressions.evaluation.provenance import Provenance
 from facial_expressions.evaluation.report import Report, build_report
-from facial_expressions.evaluation.robustness import CorruptionFigures, Robustness
+from facial_expressions.evaluation.robustness import CORRUPTIONS, CorruptionFigures, Robustness
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.labels import FER2013, LabelSet
 from facial_expressions.pages.drawing import ACCENT, WARM
 from facial_expressions.pages.report_charts import report_charts
-from facial_expressions.pages.report_files import check_ready, write_report
-from facial_expressions.pages.report_page import report_markdown, report_page
-from facial_expressions.pages.report_text import report_text
+from facial_expressions.pages.reports import (
+    check_ready,
+    report_markdown,
+    report_page,
+    report_text,
+    write_report,
+)
 from facial_expressions.pages.tables import classification_table
 from tests.evaluation.fakes import PAIR, predictions_of, random_case
 from tests.pages.page_checker import look_at
@@ -48,11 +52,9 @@ def seven_classes(n: int = 140) -> Report:
 
 def with_robustness() -> Report:
     """The report above with a table of two kinds; the clean accuracy is taken as 0.5."""
-    kinds = (
-        CorruptionFigures("shift", "box", (2, 4, 6, 8, 10), "% of the side", (0.5,) * 5),
-        CorruptionFigures("blur", "image", (1, 2, 3, 4, 5), "px", (0.5, 0.4, 0.3, 0.2, 0.1)),
-    )
-    return replace(seven_classes(), robustness=Robustness(0.5, kinds))
+    accuracies = {"shift": (0.5,) * 5, "blur": (0.5, 0.4, 0.3, 0.2, 0.1)}
+    rows = [CorruptionFigures(k, accuracies[k.name]) for k in CORRUPTIONS if k.name in accuracies]
+    return replace(seven_classes(), robustness=Robustness(0.5, tuple(rows)))
 
 
 def with_votes() -> Report:
@@ -140,13 +142,14 @@ def test_markdown_tables_have_the_same_number_of_cells_in_every_row() -> None:
 
 
 def test_robustness_is_in_every_form() -> None:
-    """Means 0.5 and 0.3: 0.4 in all, 0.8 of 0.5; a blur of 5 px costs four fifths."""
+    """Means 0.5 and 0.3: 0.4 in all, 0.8 of 0.5; the strongest blur costs four fifths."""
     report = with_robustness()
     text, markdown, page = report_text(report), report_markdown(report), page_of(report)
-    assert re.search(r"Blur +1 to 5 px +0\.500 +0\.400 +0\.300 +0\.200 +0\.100 +0\.300\n", text)
+    cells = ["0.5 to 1.5 px in 48, sigma", "0.500", "0.400", "0.300", "0.200", "0.100", "0.300"]
+    assert re.search(r"Blur +" + " +".join(map(re.escape, cells)) + "\n", text)
     assert re.search(r"Corrupted accuracy +0\.4000  mean of the corruption table; 0\.800 of", text)
     assert re.search(r"Box jitter +\+0\.0000  ", text)
-    assert "| Blur | 1 to 5 px | 0.500 | 0.400 | 0.300 | 0.200 | 0.100 | 0.300 |" in markdown
+    assert f"| Blur | {' | '.join(cells)} |" in markdown
     assert '<td style="--lost:0.800">0.100</td>' in page
     assert look_at(page).tags.count("svg") == 2
 

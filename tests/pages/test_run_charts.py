@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D  # noqa: TID253 - what charts are made of
 
 from facial_expressions.errors import DatasetError
 from facial_expressions.pages.drawing import png_of
-from facial_expressions.pages.run_charts import History, history_chart, read_history
+from facial_expressions.pages.run_page import History, history_chart, read_history
 
 NAN = math.nan
 HEADER = "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds\n"

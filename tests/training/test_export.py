@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import ExportError
-from facial_expressions.evaluation.fit_top_label import HalvesGain
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.runtime import open_session
 from facial_expressions.labels import FER2013
@@ -49,8 +48,7 @@ def test_the_file_classifies_as_keras_did(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where a map of confidences pays, which it does not on so few images."""
-    gain = HalvesGain(nll=float(mapped), nll_spread=0.1)
-    monkeypatch.setattr(export, "gain_on_halves", lambda *_: gain)
+    monkeypatch.setattr(export, "pays_on_halves", lambda *_: mapped)
     exported = export_run(run_dir, tmp_path / "tiny.onnx")
     classifier = load_classifier(exported.path)
     expected = calibrated(classifier, logits_of(run_dir, "fer2013"))

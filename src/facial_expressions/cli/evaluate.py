@@ -113,7 +113,7 @@ def command(  # noqa: PLR0913 - one argument per option
     from facial_expressions.evaluation.report import EvaluationSettings
 
     if out is not None:
-        from facial_expressions.pages.report_files import check_ready
+        from facial_expressions.pages.reports import check_ready
 
         check_ready()
     options = replace(options, model=model, labels=head)
@@ -274,11 +274,11 @@ def _finish(
 ) -> None:
     """Print the report and, if asked to, write its files; exit with 1 when one was unreadable."""
     from facial_expressions.evaluation.samples import choose_mistakes, choose_samples
-    from facial_expressions.pages.report_text import report_text
+    from facial_expressions.pages.reports import report_text
 
     print(report_text(report), end="")
     if out is not None:
-        from facial_expressions.pages.report_files import write_report
+        from facial_expressions.pages.reports import write_report
 
         shown: dict[str, tuple[Sample, ...]] = {}
         if images is not None and (found := report.predictions) is not None:

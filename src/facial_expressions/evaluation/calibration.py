@@ -1,42 +1,41 @@
-"""Calibration: class biases, the temperature that makes confidences honest, the ``uncertain`` mark.
+"""Calibration: what makes confidences honest, and the ``uncertain`` mark.
 
-All are fitted on validation images and stored in the model file by ``export``. Temperature
-scaling divides the logits by one number T, so it changes confidences but no answer (Guo et al.
-2017, arXiv:1706.04599). Log-probabilities are logits up to a constant per row, so probabilities do
-as well. The loss is convex in 1/T, and so it is in the biases: SciPy finds the one minimum.
+All is fitted on validation images and stored in the model file by ``export``: class biases, the
+temperature, and for each answer the line by which it is right as often as it says (the map itself,
+and why there is one for each class, is in ``calibration.py`` of the package). Temperature scaling
+divides the logits by one number T, so it changes confidences but no answer (Guo et al. 2017,
+arXiv:1706.04599). Log-probabilities are logits up to a constant per row, so probabilities do as
+well. The loss is convex in 1/T, and so it is in the biases: SciPy finds the one minimum.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from types import ModuleType
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.calibration import Calibration
-from facial_expressions.evaluation.logits import checked_logits, minimum_of, scipy_optimize
-from facial_expressions.evaluation.probability_metrics import coverage_curve
+from facial_expressions.calibration import Calibration, TopLabelMap, log_odds
+from facial_expressions.errors import needs_extra
+from facial_expressions.evaluation.metrics import check_ids
+from facial_expressions.evaluation.probability_metrics import CoveragePoint, coverage_curve
 from facial_expressions.inference.probabilities import log_probabilities, softmax
 
 MIN_TEMPERATURE: Final = 0.05
 MAX_TEMPERATURE: Final = 20.0
 """Bounds of a fitted temperature; at a bound the labels do not pin it down."""
 
+_TIE: Final = 20.0
+"""Weight of the prior that holds a class's line to that of all answers, in images."""
 
-@dataclass(frozen=True, slots=True)
-class OperatingPoint:
-    """A threshold of ``uncertain`` and what it gave on the images it was chosen on.
+_LEAST_SLOPE: Final = 0.1
+_ROUNDS: Final = 10
+_GRADIENT_IS_ZERO: Final = 1e-9
 
-    Attributes:
-        uncertain_below: Confidence under which an answer counts as uncertain, 0 to 1.
-        coverage: Share of certain answers.
-        accuracy: Share of right answers among the certain ones.
-    """
-
-    uncertain_below: float
-    coverage: float
-    accuracy: float
+Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
+"""From weights to a value and its gradient."""
 
 
 def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
@@ -116,6 +115,70 @@ def fit_class_bias(
     return np.asarray(bias - bias.mean(), np.float64)
 
 
+def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike) -> TopLabelMap:
+    """Fit for each class the line by which its answers are right as often as they say.
+
+    Logistic regression of "the answer is right" on its log-odds: first one line for all answers,
+    then one for each class, held to the first by a normal prior, so that a class of few answers
+    stays near it.
+
+    Args:
+        logits: Of validation images, ``(N, K)``, after the temperature.
+        y_true: Their label ids, ``(N,)``; or the share of votes that each class got, ``(N, K)``: an
+            answer is then as right as its share.
+
+    Raises:
+        ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
+
+    Examples:
+        >>> too_sure = fit_top_label_map([[0.0, 4.0]] * 4000, [1] * 3000 + [0] * 1000)
+        >>> odds = too_sure.apply([[0.0, 4.0]])[0, 1]
+        >>> round(float(np.exp(odds)), 1)  # three of four are right
+        3.0
+    """
+    z, truth = checked_logits(logits, y_true, for_what="a map of confidences")
+    answers, (odds, _) = z.argmax(axis=1), log_odds(z)
+    right = truth[np.arange(len(z)), answers]
+    nothing = np.array([1.0, 0.0])
+    shared = _fit_line(odds, right, towards=nothing, tie=1.0)
+    lines = [
+        _fit_line(odds[answers == k], right[answers == k], towards=shared, tie=_TIE)
+        for k in range(z.shape[1])
+    ]
+    slopes, offsets = (tuple(float(value) for value in column) for column in np.transpose(lines))
+    return TopLabelMap(slopes, offsets)
+
+
+def pays_on_halves(logits: ArrayLike, y_true: ArrayLike) -> bool:
+    """Say whether a map pays on images that it was not fitted on.
+
+    It is fitted on one half of the images and measured on the other, ten times, both ways: the mean
+    negative log-likelihood has to fall by more than twice the spread over the halves.
+
+    Args:
+        logits: ``(N, K)``, after the temperature.
+        y_true: Label ids, ``(N,)``, or shares of votes, ``(N, K)``.
+
+    Raises:
+        ValueError: As for ``fit_top_label_map``.
+
+    Examples:
+        >>> honest = np.log([[0.2, 0.8]] * 1000)
+        >>> pays_on_halves(honest, [1] * 800 + [0] * 200)
+        False
+    """
+    z, truth = checked_logits(logits, y_true, for_what="a gain")
+    found = []
+    for seed in range(_ROUNDS):
+        order = np.random.default_rng(seed).permutation(len(truth))
+        halves = order[::2], order[1::2]
+        for fit, judge in (halves, halves[::-1]):
+            mapped = fit_top_label_map(z[fit], truth[fit]).apply(z[judge])
+            before, after = (_nll(truth[judge], softmax(rows)) for rows in (z[judge], mapped))
+            found.append(before - after)
+    return bool(np.mean(found) > 2 * np.std(found))
+
+
 def without_calibration(
     probabilities: NDArray[np.float32], calibration: Calibration
 ) -> NDArray[np.float64]:
@@ -137,7 +200,7 @@ def without_calibration(
 
 def choose_operating_point(
     y_true: ArrayLike, probabilities: ArrayLike, *, target_accuracy: float
-) -> OperatingPoint:
+) -> CoveragePoint:
     """Return the threshold with the largest coverage whose certain answers reach an accuracy.
 
     It lies halfway between the least confident certain answer and the next one below, so that
@@ -153,7 +216,7 @@ def choose_operating_point(
 
     Examples:
         >>> rows = [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]
-        >>> choose_operating_point([0, 0, 1], rows, target_accuracy=0.95).uncertain_below
+        >>> choose_operating_point([0, 0, 1], rows, target_accuracy=0.95).threshold
         0.7
     """
     if not 0 <= target_accuracy <= 1:
@@ -169,4 +232,93 @@ def choose_operating_point(
     chosen = curve.index(reaching[-1])  # the curve runs from low to high coverage
     below = curve[chosen + 1].threshold if chosen + 1 < len(curve) else 0.0
     threshold = (curve[chosen].threshold + below) / 2 if below else 0.0
-    return OperatingPoint(threshold, curve[chosen].coverage, curve[chosen].accuracy)
+    return CoveragePoint(threshold, curve[chosen].coverage, curve[chosen].accuracy)
+
+
+def checked_logits(
+    logits: ArrayLike, y_true: ArrayLike, *, for_what: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return logits and the share of the truth that each class has, after checking both.
+
+    Args:
+        logits: ``(N, K)``.
+        y_true: Label ids, ``(N,)``; or the share of votes that each class got, ``(N, K)``.
+        for_what: What is fitted on them, for the message.
+
+    Returns:
+        Logits and shares, ``float64 (N, K)``; a label's share is 1.
+
+    Raises:
+        ValueError: Shapes do not fit, a logit or share is not finite, or an id is outside the label
+            set.
+    """
+    z, truth = np.asarray(logits, dtype=np.float64), np.asarray(y_true)
+    fits = z.ndim == 2 and len(z) > 0 and truth.shape in ((len(z),), z.shape)
+    if not fits or not np.all(np.isfinite(z)) or not np.all(np.isfinite(truth)):
+        raise ValueError(
+            f"{for_what} is fitted on finite logits (N, K) and N labels or rows of shares; "
+            f"received shapes {z.shape} and {truth.shape}; pass log_probabilities(...) when there "
+            "are no logits"
+        )
+    if truth.ndim == 2:
+        return z, truth.astype(np.float64)
+    check_ids("labels", truth.astype(np.int64), lowest=0, n_classes=z.shape[1])
+    return z, np.eye(z.shape[1])[truth.astype(np.int64)]
+
+
+def minimum_of(loss: Loss, start: ArrayLike) -> NDArray[np.float64]:
+    """Return where a convex function is smallest.
+
+    Args:
+        loss: The function, with its gradient.
+        start: Where the search begins.
+
+    Raises:
+        MissingExtraError: SciPy is not installed.
+
+    Examples:
+        >>> minimum_of(lambda x: (float((x[0] - 3) ** 2), 2 * (x - 3)), [0.0]).round(6).tolist()
+        [3.0]
+    """
+    found = scipy_optimize().minimize(loss, start, jac=True, options={"gtol": _GRADIENT_IS_ZERO})
+    return np.asarray(found.x, np.float64)
+
+
+def scipy_optimize() -> ModuleType:
+    """Import ``scipy.optimize``.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    with needs_extra("evaluate"):
+        import scipy.optimize
+    return scipy.optimize  # type: ignore[no-any-return]
+
+
+def _nll(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> float:
+    return float(-(truth * np.log(np.maximum(probabilities, 1e-15))).sum(axis=1).mean())
+
+
+def _fit_line(
+    odds: NDArray[np.float64],
+    right: NDArray[np.float64],
+    *,
+    towards: NDArray[np.float64],
+    tie: float,
+) -> NDArray[np.float64]:
+    """Return slope and offset: logistic regression with a normal prior."""
+    features = np.stack([odds, np.ones_like(odds)], axis=1)
+    scale = 1 / (len(odds) + tie)  # the loss stays near 1 however many images there are
+
+    def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Return the NLL with the prior, and its gradient."""
+        said, off = features @ line, line - towards
+        # -log of what is said of being right, and of not being so
+        nll = (right * np.logaddexp(0, -said) + (1 - right) * np.logaddexp(0, said)).sum()
+        nll += tie / 2 * (off**2).sum()
+        # 1 / (1 + exp(-said)), which overflows nowhere
+        gradient = features.T @ (np.exp(-np.logaddexp(0, -said)) - right) + tie * off
+        return nll * scale, gradient * scale
+
+    slope, offset = minimum_of(loss, towards)
+    return np.array([max(slope, _LEAST_SLOPE), offset])

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.evaluation.corruptions import SEVERITIES
 from facial_expressions.evaluation.figures import ProbabilityFigures
 from facial_expressions.evaluation.people import VoteFigures
 from facial_expressions.evaluation.report import Report
-from facial_expressions.evaluation.robustness import Robustness
+from facial_expressions.evaluation.robustness import SEVERITIES, Robustness
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.pages.drawing import (
     ACCENT,
@@ -175,12 +174,12 @@ def _robustness(robustness: Robustness) -> Figure:
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (group, title) in zip(panels, _GROUPS.items(), strict=True):
         style_axes(axes, title=title, xlabel="Severity", ylabel="Accuracy")
-        kinds = [kind for kind in robustness.kinds if kind.group == group]
+        rows = [row for row in robustness.rows if row.kind.group == group]
         axes.axhline(robustness.clean_accuracy, **DASHED, label="as they are")
-        for kind, color, marker in zip(kinds, LINES, MARKERS, strict=False):
+        for row, color, marker in zip(rows, LINES, MARKERS, strict=False):
             axes.plot(
-                SEVERITIES, kind.accuracies, color=color, marker=marker, markersize=5,
-                linewidth=1.8, label=display_name(kind.name),
+                SEVERITIES, row.accuracies, color=color, marker=marker, markersize=5,
+                linewidth=1.8, label=display_name(row.kind.name),
             )  # fmt: skip
         axes.set_xticks(SEVERITIES)
         add_legend(axes, loc="lower left")

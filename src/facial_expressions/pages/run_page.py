@@ -1,26 +1,40 @@
-"""The page of a training run, made from what its folder holds: it can be made at any time."""
+"""The page of a training run and its chart, made from what its folder holds, at any time."""
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from facial_expressions.errors import DatasetError
+from facial_expressions.errors import DatasetError, first_line
 from facial_expressions.evaluation.predictions import Predictions
 from facial_expressions.evaluation.report import Report, build_report
 from facial_expressions.evaluation.samples import Sample, choose_mistakes
 from facial_expressions.files import write_file
 from facial_expressions.inference.probabilities import softmax
 from facial_expressions.labels import LabelSet
-from facial_expressions.pages.drawing import png_of, svg_of
-from facial_expressions.pages.run_charts import History, history_chart, read_history
+from facial_expressions.pages import drawing
 from facial_expressions.pages.tables import Table
 from facial_expressions.pages.templating import render
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+History = dict[str, list[float]]
+"""Columns of ``history.csv`` by name, as many values each as epochs are done."""
+
+_NEEDED: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+_ALONE: Final = {"learning_rate": "Learning rate", "seconds": "Seconds per epoch"}
+
+_LEGEND_ROOM: Final = 0.4
+"""Height added for the legend, as a fraction of the curves' own."""
 
 Facts = dict[str, Any]
 
@@ -65,8 +79,8 @@ def write_run_page(folder: Path) -> Path:
     chart = ""
     if history:
         figure = history_chart(history)
-        write_file(folder / "history.png", png_of(figure))
-        chart = svg_of(figure, _CHART)
+        write_file(folder / "history.png", drawing.png_of(figure))
+        chart = drawing.svg_of(figure, _CHART)
     report, mistakes = _validation(folder, dataset)
     command = environment.pop("command", "")
     page = render(
@@ -138,3 +152,92 @@ def _rows(facts: Facts, prefix: str = "") -> list[tuple[str, object]]:
         elif value not in ("", None):
             rows.append((f"{prefix}{key}".replace("_", " "), value))
     return rows
+
+
+def read_history(path: Path) -> History:
+    """Read a history CSV: numbers by column; an empty cell is NaN.
+
+    Args:
+        path: CSV with one row per epoch.
+
+    Raises:
+        DatasetError: The file is missing, has no rows, lacks a column or holds no numbers.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        history = {name: [float(row[name] or "nan") for row in rows] for name in (rows or [{}])[0]}
+    except (OSError, ValueError, TypeError) as error:
+        raise DatasetError(
+            f"history {path} cannot be read; received: {first_line(error)}; "
+            "give the history.csv of a run"
+        ) from error
+    if not set(_NEEDED) <= set(history):
+        raise DatasetError(
+            f"history {path} needs rows with the columns {sorted(_NEEDED)}; received "
+            f"{sorted(history)}; give the history.csv of a run"
+        )
+    return history
+
+
+def history_chart(history: History) -> Figure:
+    """Draw the curves of a run over its epochs, training against validation.
+
+    Args:
+        history: One epoch or more; learning rate and seconds are drawn where they are there.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
+    """
+    alone = [name for name in _ALONE if name in history]
+    figure = drawing.new_figure(9.6, 7.4 if alone else 3.8)
+    panels = figure.subplots(2 if alone else 1, 2).flat
+    _draw_pair(next(panels), history, "loss", "Loss")
+    _draw_pair(next(panels), history, "accuracy", "Accuracy")
+    for name in alone:
+        axes = next(panels)
+        drawing.style_axes(axes, title=_ALONE[name], xlabel="Epoch")
+        _draw_curve(axes, history, name, color=drawing.MUTED, linewidth=2)
+        axes.set_ylim(bottom=0)
+    for axes in panels:
+        axes.set_axis_off()
+    return figure
+
+
+def _draw_curve(axes: Axes, history: History, name: str, **look: Any) -> None:  # noqa: ANN401
+    """Draw a curve in pieces between its gaps; a value without neighbours is a dot."""
+    epochs, values = history["epoch"], history[name]
+    axes.plot(epochs, values, **look)
+    known = [False, *map(math.isfinite, values), False]
+    lonely = [i for i in range(len(values)) if known[i : i + 3] == [False, True, False]]
+    axes.plot([epochs[i] for i in lonely], [values[i] for i in lonely], "o", color=look["color"])
+
+
+def _draw_pair(axes: Axes, history: History, name: Literal["loss", "accuracy"], title: str) -> None:
+    """Draw one figure for training and validation, and mark validation's best epoch."""
+    drawing.style_axes(axes, title=title, xlabel="Epoch")
+    _draw_curve(axes, history, name, color=drawing.MUTED, linewidth=1.6, label="training")
+    _draw_curve(
+        axes, history, f"val_{name}", color=drawing.ACCENT, linewidth=2.2, label="validation"
+    )
+    row = _best_row(history[f"val_{name}"], is_lowest=name == "loss")
+    if row is not None:
+        value, epoch = history[f"val_{name}"][row], history["epoch"][row]
+        axes.scatter([epoch], [value], color=drawing.WARM, s=36, zorder=3)
+        axes.plot([], [], "o", color=drawing.WARM, label=f"best: {value:.4f}, epoch {epoch:g}")
+    # Room of its own for the legend, above a curve that falls or under one that rises.
+    low, high = axes.get_ylim()
+    room = (high - low) * _LEGEND_ROOM
+    if name == "loss":
+        axes.set_ylim(low, high + room)
+        drawing.add_legend(axes, loc="upper right")
+    else:
+        axes.set_ylim(low - room, high)
+        drawing.add_legend(axes, loc="lower right")
+
+
+def _best_row(values: Sequence[float], *, is_lowest: bool) -> int | None:
+    """Return the first row of the best value; None where there is no value."""
+    rows = [row for row, value in enumerate(values) if math.isfinite(value)]
+    sign = 1 if is_lowest else -1
+    return min(rows, key=lambda row: sign * values[row], default=None)

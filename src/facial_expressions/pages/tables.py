@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from facial_expressions.evaluation.corruptions import SEVERITIES
 from facial_expressions.evaluation.figures import Headline, ProbabilityFigures
 from facial_expressions.evaluation.report import Report
+from facial_expressions.evaluation.robustness import SEVERITIES
 
 N_AVERAGES: Final = 3
 """Rows of averages at the end of the classification report."""
@@ -189,14 +189,13 @@ def people_table(report: Report) -> Table:
 
 def robustness_table(report: Report) -> Table:
     """Return one row per corruption: name, amounts, accuracy at each severity and their mean."""
-    kinds = report.robustness.kinds if report.robustness else ()
     rows = [
         (
-            display_name(kind.name),
+            display_name((kind := row.kind).name),
             f"{kind.levels[0]:g} to {kind.levels[-1]:g}" + f" {kind.unit}".replace(" %", "%", 1),
-            *(f"{accuracy:.3f}" for accuracy in (*kind.accuracies, kind.mean)),
+            *(f"{accuracy:.3f}" for accuracy in (*row.accuracies, row.mean)),
         )
-        for kind in kinds
+        for row in (report.robustness.rows if report.robustness else ())
     ]
     return Table(("Corruption", "Amount", *map(str, SEVERITIES), "Mean"), rows, "ll")
 

@@ -26,8 +26,9 @@ from facial_expressions.evaluation.calibration import (
     choose_operating_point,
     fit_class_bias,
     fit_temperature,
+    fit_top_label_map,
+    pays_on_halves,
 )
-from facial_expressions.evaluation.fit_top_label import fit_top_label_map, gain_on_halves
 from facial_expressions.evaluation.metrics import accuracy_score
 from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
@@ -153,7 +154,7 @@ def _calibrated(head: Head, logits: NDArray[np.float32], labels: NDArray[np.int6
     temperature = fit_temperature(logits + biases, labels)
     calibration = Calibration(tuple(biases.tolist()), temperature)
     plain = calibration.apply(logits)
-    if len(labels) > 1 and gain_on_halves(plain, labels).is_clear:
+    if len(labels) > 1 and pays_on_halves(plain, labels):
         calibration = replace(calibration, top_label=fit_top_label_map(plain, labels))
     return measured(replace(head, calibration=calibration), logits, labels)
 
@@ -181,7 +182,7 @@ def measured(head: Head, logits: NDArray[np.floating], labels: NDArray[np.int64]
     except ValueError as error:
         _LOGGER.warning("every answer of this model counts as uncertain: %s", error)
     else:
-        uncertain_below = point.uncertain_below
+        uncertain_below = point.threshold
         figures["validation_certain_share"] = point.coverage
         figures["validation_certain_accuracy"] = point.accuracy
     calibration = replace(head.calibration, uncertain_below=uncertain_below)

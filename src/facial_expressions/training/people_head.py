@@ -27,9 +27,12 @@ from facial_expressions.calibration import Calibration
 from facial_expressions.data.dataset import Dataset, Split
 from facial_expressions.data.ferplus import people_majority, people_shares
 from facial_expressions.errors import DatasetError, ExportError
-from facial_expressions.evaluation.calibration import fit_temperature
-from facial_expressions.evaluation.fit_top_label import fit_top_label_map, gain_on_halves
-from facial_expressions.evaluation.logits import scipy_optimize
+from facial_expressions.evaluation.calibration import (
+    fit_temperature,
+    fit_top_label_map,
+    pays_on_halves,
+    scipy_optimize,
+)
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.probabilities import softmax
 from facial_expressions.labels import FER2013, PEOPLE
@@ -185,7 +188,7 @@ def _calibrated(logits: Matrix, shares: NDArray[np.float32], majority: NDArray[n
         temperature=fit_temperature(logits[voted], shares[voted]), uncertain_below=UNCERTAIN_BELOW
     )
     plain = calibration.apply(logits[voted])
-    if voted.sum() > 1 and gain_on_halves(plain, shares[voted]).is_clear:
+    if voted.sum() > 1 and pays_on_halves(plain, shares[voted]):
         calibration = replace(calibration, top_label=fit_top_label_map(plain, shares[voted]))
     p = softmax(calibration.apply(logits))
     known, certain = majority >= 0, p.max(axis=1) >= UNCERTAIN_BELOW

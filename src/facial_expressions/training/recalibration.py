@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from facial_expressions.evaluation.fit_top_label import fit_top_label_map, gain_on_halves
+from facial_expressions.evaluation.calibration import fit_top_label_map, pays_on_halves
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.probabilities import log_probabilities
 from facial_expressions.model_metadata import Head, ModelMetadata
@@ -61,7 +61,7 @@ def _recalibrate_head(
     classifier = ExpressionClassifier(open_content(model_bytes(plain, metadata)), head.name)
     logits = log_probabilities(classifier.predict_proba(images[known]))
     truth = labels[known]
-    if not gain_on_halves(logits, truth).is_clear:
+    if not pays_on_halves(logits, truth):
         return None
     top_label = fit_top_label_map(logits, truth)
     set_top_label_map(model, head.output, top_label)
