@@ -18,7 +18,8 @@ from facial_expressions.data.dataset import Split
 from facial_expressions.data.ferplus import labels_from_votes, soft_labels, strict_majority
 from facial_expressions.labels import FERPLUS, LabelSet
 from facial_expressions.training.losses import SoftmaxBinaryCrossEntropy, VotesCrossEntropy
-from facial_expressions.training.recipe import OptimizationRecipe, Recipe
+from facial_expressions.training.recipe import Recipe
+from facial_expressions.training.recipe_sections import OptimizationRecipe
 
 Votes = Mapping[str, NDArray[np.uint8]]
 """For each split the FER+ votes on its images, as ``data.ferplus_votes`` returns them."""

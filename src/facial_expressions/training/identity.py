@@ -30,7 +30,7 @@ def run_differences(found: str, expected: str) -> list[str]:
     """Return in words what differs between two runs; nothing when they are the same.
 
     Recipe keys that did not exist when ``found`` was written have their defaults, which train as
-    before; those that are no more do not count where they had no effect.
+    before.
 
     Args:
         found: Identity of the run in a folder.

@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from facial_expressions.errors import RecipeError, first_line
 from facial_expressions.training.recipe_sections import (
@@ -25,16 +25,6 @@ from facial_expressions.training.recipe_sections import (
     OptimizationRecipe,
     RunRecipe,
 )
-
-__all__ = [
-    "AugmentationRecipe",
-    "DataRecipe",
-    "DistillationRecipe",
-    "NetworkRecipe",
-    "OptimizationRecipe",
-    "Recipe",
-    "RunRecipe",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +102,7 @@ class Recipe:
                 raise RecipeError(
                     f"{source}: {name} is a section; received {section!r}; write [{name}]"
                 )
-            kept = {k: v for k, v in section.items() if (k, v) not in _WITHOUT_EFFECT.get(name, ())}
-            values[name] = _build_section(section_class, kept, where=f"{source} [{name}]")
+            values[name] = _build_section(section_class, section, where=f"{source} [{name}]")
         return cls(**values)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
@@ -133,26 +122,6 @@ class Recipe:
             lines += [f"{key} = {json.dumps(value)}" for key, value in section.items()]
             lines.append("")
         return "\n".join(lines)
-
-
-_WITHOUT_EFFECT: Final[dict[str, list[tuple[str, object]]]] = {
-    "data": [("folds", 1), ("fold", 0), ("balance", 0.0)],
-    "network": [("mean", 0.5), ("std", 0.25)],
-    "augmentation": [
-        ("erase_fraction", 0.35),
-        ("blur_sigma", 1.5),
-        ("low_resolution_factor", 3.0),
-        ("low_light_gamma", 2.0),
-        ("low_light_darkening", 0.5),
-        ("noise_std", 0.08),
-    ],
-    "optimization": [("views", 1)],
-    "distillation": [("out_of_fold", False)],
-}
-"""Keys that are no more, with the value by which a run trained as it does without them.
-
-Run folders hold every key of their day, so that those of earlier versions can be read and resumed.
-"""
 
 
 def _refuse_unknown(data: Mapping[str, Any], known: list[str], *, where: str, kind: str) -> None:

@@ -5,18 +5,51 @@ A new field's default leaves training as it was, so that recipes and run folders
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 from facial_expressions.errors import RecipeError
 
+T = TypeVar("T")
 
-def _check(name: str, value: object, *, ok: bool, allowed: str) -> None:
-    if not ok:
-        raise RecipeError(f"recipe value {name} is out of range; received {value!r}; use {allowed}")
+
+def _between(default: T, low: float, high: float) -> T:
+    """Return a field whose value, or each of its values, lies in a range."""
+    return field(default=default, metadata={"range": (low, high)})
+
+
+def _one_of(*texts: str) -> str:
+    """Return a field that takes one of these texts, the first one by default."""
+    return field(default=texts[0], metadata={"texts": texts})
 
 
 @dataclass(frozen=True, slots=True)
-class RunRecipe:
+class _Section:
+    """A section, which refuses values out of range."""
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value, texts = getattr(self, one.name), one.metadata.get("texts")
+            if texts is not None:
+                self._check(one.name, ok=value in texts, allowed=f"one of {texts}")
+            elif "range" in one.metadata:
+                low, high = one.metadata["range"]
+                values = value if isinstance(value, tuple) else (value,)
+                ok = all(low <= number <= high for number in values)
+                self._check(one.name, ok=ok, allowed=f"{low} to {high}")
+
+    def _check(self, name: str, *, ok: bool, allowed: str) -> None:
+        """Raise unless a field's value is as it has to be."""
+        if not ok:
+            section = type(self).__name__.removesuffix("Recipe").lower()
+            raise RecipeError(
+                f"recipe value {section}.{name} is out of range; received "
+                f"{getattr(self, name)!r}; use {allowed}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecipe(_Section):
     """Section ``[run]``.
 
     Attributes:
@@ -25,16 +58,16 @@ class RunRecipe:
     """
 
     name: str = "standardized-cnn"
-    seed: int = 1
+    seed: int = _between(1, 0, 2**31 - 1)
 
     def __post_init__(self) -> None:
+        super(RunRecipe, self).__post_init__()
         ok = bool(self.name) and all(c.isascii() and (c.isalnum() or c == "-") for c in self.name)
-        _check("run.name", self.name, ok=ok, allowed="letters, digits and hyphens")
-        _check("run.seed", self.seed, ok=0 <= self.seed < 2**31, allowed="0 to 2147483647")
+        self._check("name", ok=ok, allowed="letters, digits and hyphens")
 
 
 @dataclass(frozen=True, slots=True)
-class DataRecipe:
+class DataRecipe(_Section):
     """Section ``[data]``.
 
     Attributes:
@@ -46,19 +79,13 @@ class DataRecipe:
             about labels (``data.ferplus.labels_from_votes``), 0 to 1; needs a ``ferplus_weight``.
     """
 
-    protocol: str = "competition"
+    protocol: str = _one_of("competition", "kaggle", "folder")
     average_duplicates: bool = False
-    votes_in_labels: float = 0.0
-
-    def __post_init__(self) -> None:
-        names = ("competition", "kaggle", "folder")
-        _check("data.protocol", self.protocol, ok=self.protocol in names, allowed=f"one of {names}")
-        share = self.votes_in_labels
-        _check("data.votes_in_labels", share, ok=0 <= share <= 1, allowed="0 to 1")
+    votes_in_labels: float = _between(0.0, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkRecipe:
+class NetworkRecipe(_Section):
     """Section ``[network]``.
 
     Attributes:
@@ -68,16 +95,12 @@ class NetworkRecipe:
     """
 
     architecture: str = "standardized_cnn"
-    size: int = 48
-    dropout: float = 0.4
-
-    def __post_init__(self) -> None:
-        _check("network.size", self.size, ok=16 <= self.size <= 512, allowed="16 to 512")
-        _check("network.dropout", self.dropout, ok=0 <= self.dropout < 1, allowed="0 to below 1")
+    size: int = _between(48, 16, 512)
+    dropout: float = _between(0.4, 0, 0.999)
 
 
 @dataclass(frozen=True, slots=True)
-class AugmentationRecipe:
+class AugmentationRecipe(_Section):
     """Section ``[augmentation]``: ranges of the random changes to a training image.
 
     Attributes:
@@ -99,32 +122,23 @@ class AugmentationRecipe:
         noise: Probability of Gaussian noise, 0 to 1.
     """
 
-    flip: float = 0.5
-    rotation_degrees: float = 12.0
-    shift_fraction: float = 0.1
-    scale_fraction: float = 0.1
-    brightness: float = 0.3
-    contrast: float = 0.3
-    erase: float = 0.0
-    mixup: float = 0.0
-    sizes: tuple[int, ...] = ()
-    blur: float = 0.0
-    low_resolution: float = 0.0
-    low_light: float = 0.0
-    noise: float = 0.0
-
-    def __post_init__(self) -> None:
-        ok = all(16 <= size <= 512 for size in self.sizes)
-        _check("augmentation.sizes", self.sizes, ok=ok, allowed="sides of 16 to 512")
-        for name in self.__slots__:
-            if name != "sizes":
-                high = 180 if name == "rotation_degrees" else 1
-                value = getattr(self, name)
-                _check(f"augmentation.{name}", value, ok=0 <= value <= high, allowed=f"0 to {high}")
+    flip: float = _between(0.5, 0, 1)
+    rotation_degrees: float = _between(12.0, 0, 180)
+    shift_fraction: float = _between(0.1, 0, 1)
+    scale_fraction: float = _between(0.1, 0, 1)
+    brightness: float = _between(0.3, 0, 1)
+    contrast: float = _between(0.3, 0, 1)
+    erase: float = _between(0.0, 0, 1)
+    mixup: float = _between(0.0, 0, 1)
+    sizes: tuple[int, ...] = _between((), 16, 512)
+    blur: float = _between(0.0, 0, 1)
+    low_resolution: float = _between(0.0, 0, 1)
+    low_light: float = _between(0.0, 0, 1)
+    noise: float = _between(0.0, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class OptimizationRecipe:
+class OptimizationRecipe(_Section):
     """Section ``[optimization]``.
 
     Attributes:
@@ -142,47 +156,27 @@ class OptimizationRecipe:
         precision: ``auto`` (bfloat16 where the hardware has it), ``float32`` or ``mixed_bfloat16``.
     """
 
-    epochs: int = 50
-    batch_size: int = 128
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-3
+    epochs: int = _between(50, 1, 100_000)
+    batch_size: int = _between(128, 1, 65_536)
+    optimizer: str = _one_of("adamw", "sgd")
+    learning_rate: float = _between(1e-3, 1e-12, 100)
     warmup_epochs: float = 1.0
-    weight_decay: float = 0.05
-    loss: str = "cross_entropy"
-    label_smoothing: float = 0.1
-    class_weights: str = "none"
-    ferplus_weight: float = 0.0
-    ema: float = 0.998
-    precision: str = "auto"
+    weight_decay: float = _between(0.05, 0, 10)
+    loss: str = _one_of("cross_entropy", "binary_cross_entropy")
+    label_smoothing: float = _between(0.1, 0, 0.999)
+    class_weights: str = _one_of("none", "balanced")
+    ferplus_weight: float = _between(0.0, 0, 10)
+    ema: float = _between(0.998, 0, 0.999999)
+    precision: str = _one_of("auto", "float32", "mixed_bfloat16")
 
     def __post_init__(self) -> None:
-        choices = {
-            "optimizer": ("adamw", "sgd"),
-            "loss": ("cross_entropy", "binary_cross_entropy"),
-            "class_weights": ("none", "balanced"),
-            "precision": ("auto", "float32", "mixed_bfloat16"),
-        }
-        for name, allowed in choices.items():
-            value = getattr(self, name)
-            _check(f"optimization.{name}", value, ok=value in allowed, allowed=f"one of {allowed}")
-        for name, low, high in (
-            ("epochs", 1, 100_000),
-            ("batch_size", 1, 65_536),
-            ("learning_rate", 1e-12, 100),
-            ("warmup_epochs", 0, self.epochs),
-            ("weight_decay", 0, 10),
-            ("label_smoothing", 0, 0.999),
-            ("ferplus_weight", 0, 10),
-            ("ema", 0, 0.999999),
-        ):
-            value = getattr(self, name)
-            _check(
-                f"optimization.{name}", value, ok=low <= value <= high, allowed=f"{low} to {high}"
-            )
+        super(OptimizationRecipe, self).__post_init__()
+        ok = 0 <= self.warmup_epochs <= self.epochs
+        self._check("warmup_epochs", ok=ok, allowed=f"0 to {self.epochs}")
 
 
 @dataclass(frozen=True, slots=True)
-class DistillationRecipe:
+class DistillationRecipe(_Section):
     """Section ``[distillation]``: learning from the answers of other networks.
 
     The loss is ``(1 - weight) * hard + weight * temperature**2 * KL(teachers || network)``, both
@@ -197,11 +191,6 @@ class DistillationRecipe:
             test-time views, rather than on the very images that the network sees.
     """
 
-    weight: float = 0.0
-    temperature: float = 2.0
+    weight: float = _between(0.0, 0, 1)
+    temperature: float = _between(2.0, 0.1, 20)
     per_image: bool = False
-
-    def __post_init__(self) -> None:
-        _check("distillation.weight", self.weight, ok=0 <= self.weight <= 1, allowed="0 to 1")
-        ok = 0.1 <= self.temperature <= 20
-        _check("distillation.temperature", self.temperature, ok=ok, allowed="0.1 to 20")
