@@ -5,16 +5,15 @@ The same as ``TopLabelMap.apply``, in operators that every ONNX Runtime has, on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from facial_expressions.calibration import LEAD, LEAST_REST, TopLabelMap
 from facial_expressions.errors import ExportError
+from facial_expressions.training.model_files import Attribute, Graph
 
 _FAR: Final = 1e4
 """Puts the answer's own logit below all others when the next one is looked for."""
@@ -48,11 +47,7 @@ def set_top_label_map(model: onnx.ModelProto, output: str, top_label: TopLabelMa
     for constant in constants:
         _remove_constant(model.graph, constant)
     if top_label is not None:
-        model.graph.initializer.extend(
-            numpy_helper.from_array(value, f"{prefix}{name}")
-            for name, value in _constants(top_label).items()
-        )
-        nodes.extend(_steps(logits, prefix))
+        _add_steps(Graph(model.graph), top_label, logits, prefix)
     softmax.input[0] = logits if top_label is None else f"{prefix}mapped"
     nodes.append(softmax)
     onnx.checker.check_model(model, full_check=True)
@@ -71,47 +66,41 @@ def _remove_constant(graph: onnx.GraphProto, constant: onnx.TensorProto) -> None
         graph.initializer.remove(constant)
 
 
-def _constants(top_label: TopLabelMap) -> dict[str, NDArray[np.generic]]:
-    """Return the numbers that the steps need, by their names."""
-    return {
+def _add_steps(graph: Graph, top_label: TopLabelMap, logits: str, prefix: str) -> None:
+    """Add the nodes from ``logits`` to ``mapped``, and the numbers that they need."""
+
+    def step(kind: str, inputs: str, output: str, **attributes: Attribute) -> None:
+        names = [logits if name == "logits" else f"{prefix}{name}" for name in inputs.split()]
+        graph.add(kind, names, f"{prefix}{output}", **attributes)
+
+    for name, value in {
         "minus_slopes": 1 - np.array(top_label.slopes, np.float32),
         "offsets": np.array(top_label.offsets, np.float32),
-        "one": np.array(1, np.float32),
-        "least_rest": np.array(LEAST_REST, np.float32),
-        "far": np.array(_FAR, np.float32),
-        "lead": np.array(LEAD, np.float32),
-        "classes": np.array([1], np.int64),
-    }
-
-
-def _steps(logits: str, prefix: str) -> Iterator[onnx.NodeProto]:
-    """Yield the nodes from ``logits`` to ``mapped``."""
-
-    def node(kind: str, inputs: str, output: str, **attributes: int | list[int]) -> onnx.NodeProto:
-        names = [logits if name == "logits" else f"{prefix}{name}" for name in inputs.split()]
-        name = f"{prefix}{output}"
-        made = helper.make_node(kind, names, [name], name)
-        made.attribute.extend(helper.make_attribute(key, of) for key, of in attributes.items())
-        return made
-
+        "one": np.array(1.0),
+        "least_rest": np.array(LEAST_REST),
+        "far": np.array(_FAR),
+        "lead": np.array(LEAD),
+        "classes": np.array([1]),
+    }.items():
+        graph.constant(f"{prefix}{name}", value)
     # The answer's log-odds against all others: -log(sum of exp(z - z_top), less its own 1).
-    yield node("ReduceMax", "logits", "top", axes=[1], keepdims=1)
-    yield node("Sub", "logits top", "apart")
-    yield node("Exp", "apart", "shares")
-    yield node("ReduceSum", "shares classes", "sum", keepdims=1)
-    yield node("Sub", "sum one", "rest")
-    yield node("Max", "rest least_rest", "some_rest")
-    yield node("Log", "some_rest", "minus_odds")
+    step("ReduceMax", "logits", "top", axes=[1], keepdims=1)
+    step("Sub", "logits top", "apart")
+    step("Exp", "apart", "shares")
+    step("ReduceSum", "shares classes", "sum", keepdims=1)
+    step("Sub", "sum one", "rest")
+    step("Max", "rest least_rest", "some_rest")
+    step("Log", "some_rest", "minus_odds")
     # What the answer's class adds to its logit: (slope - 1) * odds + offset.
-    yield node("Mul", "minus_odds minus_slopes", "turned")
-    yield node("Add", "turned offsets", "change")
+    step("Mul", "minus_odds minus_slopes", "turned")
+    step("Add", "turned offsets", "change")
     # It stays above the next class.
-    yield node("Equal", "logits top", "is_answer")
-    yield node("Cast", "is_answer", "answer", to=TensorProto.FLOAT)
-    yield node("Mul", "answer far", "removed")
-    yield node("Sub", "apart removed", "others")
-    yield node("ReduceMax", "others", "next", axes=[1], keepdims=1)
-    yield node("Add", "next lead", "least_change")
-    yield node("Max", "change least_change", "kept_change")
-    yield node("Mul", "kept_change answer", "moved")
-    yield node("Add", "logits moved", "mapped")
+    step("Equal", "logits top", "is_answer")
+    step("Cast", "is_answer", "answer", to=TensorProto.FLOAT)
+    step("Mul", "answer far", "removed")
+    step("Sub", "apart removed", "others")
+    step("ReduceMax", "others", "next", axes=[1], keepdims=1)
+    step("Add", "next lead", "least_change")
+    step("Max", "change least_change", "kept_change")
+    step("Mul", "kept_change answer", "moved")
+    step("Add", "logits moved", "mapped")

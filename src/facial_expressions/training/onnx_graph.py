@@ -10,8 +10,7 @@ A layer that this file does not know is refused by name: add a function to ``_CO
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -23,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from facial_expressions.architectures.direct_layers import same_padding
 from facial_expressions.errors import ExportError
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
+from facial_expressions.training.model_files import Graph
 from facial_expressions.training.onnx_calibration import set_top_label_map
 
 OPSET = 17
@@ -32,33 +32,15 @@ HALF = "/half"
 """Ends the name of weights that are stored in 16 bits."""
 
 _IR_VERSION = 8
-_Attribute = int | float | list[int]
 
 
-@dataclass(slots=True)
-class _Graph:
+class _Graph(Graph):
     """The graph under construction; ``names`` maps Keras tensors to ONNX value names."""
 
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    initializers: list[onnx.TensorProto] = field(default_factory=list)
-    names: dict[int, str] = field(default_factory=dict)
-    grey_repeated: bool = False
-
-    def add(self, kind: str, inputs: Sequence[str], output: str, **attributes: _Attribute) -> str:
-        """Add a node with one output and return the output's name."""
-        node = helper.make_node(kind, list(inputs), [output], output)
-        node.attribute.extend(
-            helper.make_attribute(key, value) for key, value in attributes.items()
-        )
-        self.nodes.append(node)
-        return output
-
-    def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        """Add weights, or whole numbers such as a shape, and return their name."""
-        kind = np.float32 if np.issubdtype(value.dtype, np.floating) else np.int64
-        array = np.ascontiguousarray(value, dtype=kind)
-        self.initializers.append(numpy_helper.from_array(array, name))
-        return name
+    def __init__(self, *, grey_repeated: bool) -> None:
+        super().__init__()
+        self.names: dict[int, str] = {}
+        self.grey_repeated = grey_repeated
 
 
 _Converter = Callable[[_Graph, layers.Layer, list[str]], str]
@@ -89,18 +71,14 @@ def build_onnx(model: keras.Model, metadata: ModelMetadata) -> onnx.ModelProto:
     for layer in model.layers:
         if not isinstance(layer, layers.InputLayer):
             _convert_layer(graph, layer)
-    outputs: list[onnx.ValueInfoProto] = []
     for tensor, head in zip(model.outputs, metadata.heads, strict=True):
-        outputs += _add_head(graph, tensor, head)
-    proto = helper.make_graph(
-        graph.nodes,
-        metadata.name,
-        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["N", size, size, channels])],
-        outputs,
-        graph.initializers,
+        _add_head(graph, tensor, head)
+    graph.proto.name = metadata.name
+    graph.proto.input.append(
+        helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["N", size, size, channels])
     )
     onnx_model = helper.make_model(
-        proto,
+        graph.proto,
         opset_imports=[helper.make_opsetid("", OPSET)],
         producer_name="facial-expressions",
         ir_version=_IR_VERSION,
@@ -113,30 +91,14 @@ def build_onnx(model: keras.Model, metadata: ModelMetadata) -> onnx.ModelProto:
     return onnx_model
 
 
-def _add_head(graph: _Graph, tensor: keras.KerasTensor, head: Head) -> list[onnx.ValueInfoProto]:
-    """Add the probabilities of one head and its maps; return what to declare of them."""
-    output, maps = head.output, head.maps
-    divisor = head.calibration.temperature
-    biases = np.array(head.calibration.biases, np.float32)
-    logits = graph.names[id(tensor)]
-    if biases.any():
-        shift = graph.constant(f"{output}/shift", biases)
-        logits = graph.add("Add", [logits, shift], f"{output}/shifted")
-    temperature = graph.constant(f"{output}/temperature", np.array(divisor, np.float32))
-    scaled = graph.add("Div", [logits, temperature], f"{output}/scaled")
-    graph.add("Softmax", [scaled], output, axis=-1)
-    n_classes = tensor.shape[-1]
-    declared = [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", n_classes])]
+def _add_head(graph: _Graph, tensor: keras.KerasTensor, head: Head) -> None:
+    """Add the probabilities of one head, and its maps where it has them."""
+    graph.add_probabilities(head, graph.names[id(tensor)], tensor.shape[-1])
     dense = tensor._keras_history.operation
     features = _pooled_map(dense)
     if features is not None:
-        kernel = (_array(dense.kernel) / divisor).T[:, :, None, None]
-        bias = (_array(dense.bias) + (biases if biases.size else 0)) / divisor
-        weights = [graph.constant(f"{maps}/kernel", kernel), graph.constant(f"{maps}/bias", bias)]
-        graph.add("Conv", [graph.names[id(features)], *weights], maps, kernel_shape=[1, 1])
-        shape = ["N", n_classes, *features.shape[1:3]]
-        declared.append(helper.make_tensor_value_info(maps, TensorProto.FLOAT, shape))
-    return declared
+        layer = _array(dense.kernel), _array(dense.bias)
+        graph.add_maps(head, graph.names[id(features)], layer, features.shape[1:3])
 
 
 def _pooled_map(dense: layers.Layer) -> keras.KerasTensor | None:

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from facial_expressions.calibration import Calibration
 from facial_expressions.data.dataset import Dataset, Split
@@ -38,7 +38,7 @@ from facial_expressions.inference.probabilities import softmax
 from facial_expressions.labels import FER2013, PEOPLE
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
 from facial_expressions.preprocessing import to_batch
-from facial_expressions.training.model_files import model_bytes, open_content, read_model
+from facial_expressions.training.model_files import Graph, model_bytes, open_content, read_model
 from facial_expressions.training.onnx_calibration import set_top_label_map
 
 LABEL_SHARE: Final = 0.1
@@ -254,40 +254,15 @@ def _add_to_graph(
     bias: NDArray[np.float64],
 ) -> None:
     """Add layer, temperature, softmax, maps and the map of confidences of the head."""
-    logits, temperature = f"{head.name}_logits", head.calibration.temperature
-    numbers = {
-        f"{logits}/kernel": kernel,
-        f"{logits}/bias": bias,
-        f"{head.output}/temperature": np.array(temperature),
-    }
+    logits, parts = f"{head.name}_logits", Graph(graph.graph)
+    weights = parts.constant(f"{logits}/kernel", kernel), parts.constant(f"{logits}/bias", bias)
     layer = onnx.NodeProto()
     layer.CopyFrom(place.layer)
-    del layer.input[1:]
-    layer.input.extend([f"{logits}/kernel", f"{logits}/bias"])
-    layer.output[:], layer.name = [logits], logits
-    scaled = f"{head.output}/scaled"
-    nodes = [
-        layer,
-        helper.make_node("Div", [logits, f"{head.output}/temperature"], [scaled], scaled),
-        helper.make_node("Softmax", [scaled], [head.output], head.output, axis=-1),
-    ]
-    outputs = [helper.make_tensor_value_info(head.output, TensorProto.FLOAT, ["N", len(bias)])]
+    layer.input[1:], layer.output[:], layer.name = weights, [logits], logits
+    parts.proto.node.append(layer)
+    parts.add_probabilities(head, logits, len(bias))
     if place.last_map:
-        numbers[f"{head.maps}/kernel"] = (kernel / temperature).T[:, :, None, None]
-        numbers[f"{head.maps}/bias"] = bias / temperature
-        inputs = [place.last_map, f"{head.maps}/kernel", f"{head.maps}/bias"]
-        nodes.append(helper.make_node("Conv", inputs, [head.maps], head.maps, kernel_shape=[1, 1]))
-        outputs.append(
-            helper.make_tensor_value_info(
-                head.maps, TensorProto.FLOAT, ["N", len(bias), None, None]
-            )
-        )
-    graph.graph.node.extend(nodes)
-    graph.graph.output.extend(outputs)
-    graph.graph.initializer.extend(
-        numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name)
-        for name, value in numbers.items()
-    )
+        parts.add_maps(head, place.last_map, (kernel, bias))
     if head.calibration.top_label is not None:
         set_top_label_map(graph, head.output, head.calibration.top_label)
     onnx.checker.check_model(graph, full_check=True)
