@@ -47,12 +47,6 @@ PEOPLE_REPORTS: Final = {"people": "people", "people-by-labels": "fer2013"}
 _NETWORKS: Final = ("keras", "tflite")
 """Those of `fer`."""
 
-PER_CLASS: Final = ("precision", "recall", "f1")
-CALIBRATION: Final = {
-    "ece": "expected calibration error, 15 bins",
-    "nll": "negative log-likelihood",
-    "brier": "Brier score",
-}
 COVERAGES: Final = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 Report = dict[str, Any]
@@ -218,45 +212,12 @@ def _people_column(report: Report) -> dict[str, str]:
 
 
 def details(names: Sequence[str], reports: Reports) -> list[str]:
-    """Return the tables of one model for the model card."""
-    report = reports[names[0]]
-    groups = {name: (row, f"{row['support']:,}") for name, row in report["per_class"].items()} | {
-        f"{kind} average": (row, "") for kind, row in report["averages"].items()
-    }
-    classes = [
-        (name, *(f"{row[key]:.3f}" for key in PER_CLASS), support)
-        for name, (row, support) in groups.items()
-    ]
-    confusion = [
-        (name, *(f"{count:,}" for count in row))
-        for name, row in zip(report["labels"], report["confusion_matrix"], strict=True)
-    ]
-    rest = [
-        ("balanced accuracy", percent(report["balanced_accuracy"])),
-        ("weighted F1", f"{report['weighted_f1']:.3f}"),
-    ]
-    parts = [
-        markdown_table(("class", "precision", "recall", "F1", "images"), classes),
-        ["Confusion matrix; rows are the truth, columns the answer."],
-        markdown_table(("", *report["labels"]), confusion),
-        markdown_table(("figure", report["model"]), rest),
-        calibration_lines(report),
-        coverage_lines(report),
-        robustness_lines(report),
-    ]
-    return "\n\n".join("\n".join(part) for part in parts if part).splitlines()
-
-
-def calibration_lines(report: Report) -> list[str]:
-    """Return the figures of the probabilities, before and after the file's own calibration.
-
-    Args:
-        report: What ``evaluate`` wrote; without the key ``uncalibrated`` there is no "before".
-    """
-    raw = report.get("uncalibrated")
-    header, kinds = (("before", "after"), (raw, report)) if raw else (("value",), (report,))
-    rows = [(title, *(f"{one[key]:.4f}" for one in kinds)) for key, title in CALIBRATION.items()]
-    return markdown_table(("calibration", *header), rows)
+    """Return the tables of one model's own report, and how right its surest answers are."""
+    surest = coverage_lines(reports[names[0]])
+    text = (REPORTS / names[0] / "report.md").read_text(encoding="utf-8")
+    _, _, tables = text.partition("\n\n")[2].partition("\n\n")  # title, and what was measured
+    own = tables.partition("\n![")[0].replace("\n## ", "\n#### ")
+    return [*own.strip().splitlines(), "", "#### Surest answers", "", *surest]
 
 
 def coverage_lines(report: Report) -> list[str]:
@@ -277,34 +238,6 @@ def coverage_lines(report: Report) -> list[str]:
         for kept, point in points.items()
     ]
     return markdown_table(("answers kept, the surest", "confidence from", "accuracy"), rows)
-
-
-def robustness_lines(report: Report) -> list[str]:
-    """Return the corruption table with its summary; nothing when it was not measured.
-
-    Args:
-        report: What ``evaluate`` wrote.
-    """
-    found = report.get("robustness")
-    if not found:
-        return []
-    rows = [
-        (
-            name.replace("_", " "),
-            f"{kind['levels'][0]:g} to {kind['levels'][-1]:g}"
-            + f" {kind['unit']}".replace(" %", "%", 1),
-            *(f"{accuracy:.3f}" for accuracy in (*kind["accuracy"], kind["mean"])),
-        )
-        for name, kind in found["kinds"].items()
-    ]
-    header = ("corruption", "amount", *map(str, found["severities"]), "mean")
-    text = (
-        "Accuracy under [corruptions](how-to/evaluate.md#imperfect-crops) of growing severity. "
-        f"Clean {found['clean_accuracy']:.3f}, mean of the table {found['mean_accuracy']:.3f}: "
-        f"{found['relative_accuracy']:.3f} of the clean. A slightly shifted box costs "
-        f"{100 * found['box_loss']:.2f} points on average."
-    )
-    return [text, "", *markdown_table(header, rows, left=2)]
 
 
 def _accuracy(figures: Report) -> str:

@@ -15,12 +15,10 @@ from facial_expressions.labels import FER2013
 from scripts.update_figures import (
     Report,
     Reports,
-    calibration_lines,
     check_digests,
     coverage_lines,
     fill,
     fill_index,
-    robustness_lines,
 )
 from scripts.write_reports import answers_in, keep
 from tests.tiny_model import write_tiny_model
@@ -53,7 +51,7 @@ def test_only_the_block_changes(reports: Reports) -> None:
 
 
 def test_filling_twice_changes_nothing_more(reports: Reports) -> None:
-    once = fill(PAGE.format(name="details"), reports)
+    once = fill(PAGE.format(name="summary"), reports)
     assert fill(once, reports) == once
 
 
@@ -65,10 +63,19 @@ def test_summary_has_the_accuracies(reports: Reports) -> None:
     assert "| accuracy, PrivateTest (2) |  | 50.00% (" in filled
 
 
-def test_details_have_classes_and_confusion(reports: Reports) -> None:
+def test_details_are_the_tables_of_the_models_report(
+    reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "happy").mkdir()
+    tables = "| a |\n\n## Confusion matrix\n\n| b |"
+    text = f"# Evaluation report\n\nhappy on x.\n\n{tables}\n\n![Chart](chart.png)\n\n## Made\n"
+    (tmp_path / "happy" / "report.md").write_text(text)
+    monkeypatch.setattr("scripts.update_figures.REPORTS", tmp_path)
     filled = fill(PAGE.format(name="details"), reports)
-    assert "| happy | 0.750 | 1.000 | 0.857 | 3 |" in filled
-    assert "| sad | 0 | 0 | 0 | 1 | 0 | 0 | 0 |" in filled
+    own = "| a |\n\n#### Confusion matrix\n\n| b |"
+    assert f"-->\n{own}\n\n#### Surest answers\n\n| answers kept" in filled
+    assert "| 100% | 1.000 | 75.00% |\n" in filled
+    assert "Made" not in filled
 
 
 def test_unknown_block_is_refused(reports: Reports) -> None:
@@ -97,14 +104,6 @@ def full() -> Report:
     return evaluate(_AlwaysHappy(), split, settings=settings).to_dict()
 
 
-def test_robustness_is_a_table_with_its_summary(full: Report) -> None:
-    text = "\n".join(robustness_lines(full))
-    assert "Clean 0.750, mean of the table 0.750: 1.000 of the clean." in text
-    row = "| low light | 75 to 20% of the light |" + " 0.750 |" * 6
-    assert row in text.splitlines()
-    assert robustness_lines({**full, "robustness": None}) == []
-
-
 def test_coverage_has_a_row_for_each_share_and_the_models_own(full: Report) -> None:
     points = [
         {"threshold": 0.9 - share, "coverage": share, "accuracy": 1 - share / 2}
@@ -115,14 +114,6 @@ def test_coverage_has_a_row_for_each_share_and_the_models_own(full: Report) -> N
     assert lines[2] == "| 100% | -0.100 | 50.00% |"
     assert lines[7] == "| 50% | 0.400 | 75.00% |"
     assert lines[8] == "| **51.2%, not `uncertain`** | 0.450 | 77.00% |"
-
-
-def test_calibration_is_given_before_and_after_where_both_are_known(full: Report) -> None:
-    raw = {"temperature": 1.5, "ece": 0.123456, "nll": 1.5, "brier": 0.6}
-    lines = calibration_lines({**full, "ece": 0.02, "uncalibrated": raw})
-    assert lines[0] == "| calibration | before | after |"
-    assert lines[2] == "| expected calibration error, 15 bins | 0.1235 | 0.0200 |"
-    assert calibration_lines({**full, "ece": 0.02, "uncalibrated": None})[2].endswith("| 0.0200 |")
 
 
 def test_a_report_from_before_robustness_has_empty_cells(full: Report) -> None:
