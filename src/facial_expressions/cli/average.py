@@ -26,11 +26,11 @@ def command(
     The statistics of normalisation layers are re-measured on training images. The folder can be
     exported, and records the SHA-256 of each run's weights.
     """
-    from facial_expressions.cli.training_inputs import load_training_data
     from facial_expressions.errors import needs_extra
 
     with needs_extra("train"):
         from facial_expressions.training.averaging import average_runs
+        from facial_expressions.training.material import load_training_data
         from facial_expressions.training.trained_networks import read_finished_run
 
     recipe = read_finished_run(runs[0]).recipe

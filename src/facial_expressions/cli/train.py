@@ -67,7 +67,6 @@ def command(  # noqa: PLR0913 - one argument an option
     environment variable KERAS_BACKEND selects the backend: tensorflow (default), torch or jax.
     """
     from facial_expressions.cli.progress import progress_bar
-    from facial_expressions.cli.training_inputs import load_training_data
     from facial_expressions.errors import needs_extra
     from facial_expressions.plain_text import counted
     from facial_expressions.training.recipe import Recipe
@@ -75,9 +74,8 @@ def command(  # noqa: PLR0913 - one argument an option
     loaded = Recipe.load(recipe, settings or [])
     with needs_extra("train"):
         from facial_expressions.training.devices import make_deterministic
-        from facial_expressions.training.event_files import tensorboard_callback
-        from facial_expressions.training.material import EarlierWork
-        from facial_expressions.training.train import train
+        from facial_expressions.training.material import EarlierWork, load_training_data
+        from facial_expressions.training.train import tensorboard_callback, train
 
     if deterministic:
         make_deterministic()

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset, Split
 from facial_expressions.data.duplicates import duplicate_groups
+from facial_expressions.data.ferplus import ferplus_votes
+from facial_expressions.data.load import load_dataset
 from facial_expressions.errors import DatasetError, RecipeError
 from facial_expressions.training.batches import TrainingBatches, add_answers
 from facial_expressions.training.heads import TrainingHead, Votes, heads_of
@@ -21,6 +23,31 @@ from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import describe_dataset
 from facial_expressions.training.teachers import Teachers, open_teachers
 from facial_expressions.training.trained_networks import TrainedNetwork, open_network
+
+
+def load_training_data(
+    recipe: Recipe,
+    data: Path,
+    *,
+    ferplus: Path | None,
+    competition: Path | None,
+    allow_partial: bool,
+) -> tuple[Dataset, Votes | None]:
+    """Load what a recipe learns from: the data set, and the FER+ votes if it has such a head.
+
+    Args:
+        recipe: The recipe.
+        data: The data set's file or folder.
+        ferplus: The FER+ file.
+        competition: The competition file, which gives images of the Kaggle layout their votes.
+        allow_partial: Whether images of FER-2013 may be missing.
+    """
+    dataset = load_dataset(
+        data, protocol=recipe.data.protocol, seed=recipe.run.seed, allow_partial=allow_partial
+    )
+    if ferplus is None or recipe.optimization.ferplus_weight == 0:
+        return dataset, None
+    return dataset, ferplus_votes(dataset, ferplus, competition=competition)
 
 
 @dataclass(frozen=True, slots=True)

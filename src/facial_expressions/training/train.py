@@ -6,6 +6,7 @@ resumed takes the same steps as one that was not.
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import keras
 import numpy as np
 
 from facial_expressions.data.dataset import Dataset
+from facial_expressions.errors import MissingExtraError
 from facial_expressions.files import remove_leftovers, storage_errors, write_file
 from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.training import checkpoints
@@ -112,6 +114,21 @@ def train(
             return trainer.run(precision, on_progress or (lambda progress: None))
     finally:
         keras.config.set_dtype_policy(previous)
+
+
+def tensorboard_callback(folder: str | Path) -> keras.callbacks.Callback:
+    """Return the callback that writes a run's event files for TensorBoard.
+
+    Args:
+        folder: Where they go; made if absent.
+
+    Raises:
+        MissingExtraError: TensorBoard is not installed, or TensorFlow, whose writer Keras uses.
+    """
+    for extra, package in (("tensorboard", "tensorboard"), ("train", "tensorflow")):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError.of(extra, package)
+    return keras.callbacks.TensorBoard(str(folder))
 
 
 class _Trainer:
