@@ -15,10 +15,10 @@ import numpy as np
 from facial_expressions.data.dataset import Split
 
 
-def package_version() -> str:
-    """Return the installed version of this package, or an empty text."""
+def installed_version(package: str = "facial-expressions") -> str:
+    """Return the installed version of a package, or an empty text."""
     try:
-        return version("facial-expressions")
+        return version(package)
     except PackageNotFoundError:
         return ""
 
@@ -46,7 +46,7 @@ class Provenance:
     dataset_digest: str = ""
     protocol: str = ""
     command: str = ""
-    version: str = field(default_factory=package_version)
+    version: str = field(default_factory=installed_version)
     commit: str = ""
 
 

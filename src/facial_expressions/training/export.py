@@ -16,7 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,10 +35,9 @@ from facial_expressions.evaluation.probability_metrics import (
 )
 from facial_expressions.files import write_file
 from facial_expressions.inference.probabilities import softmax
-from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
-from facial_expressions.preprocessing import to_batch
-from facial_expressions.training.model_files import model_bytes, open_content
-from facial_expressions.training.network import preprocessing_of
+from facial_expressions.model_metadata import Head, ModelMetadata
+from facial_expressions.training.model_files import model_bytes, run_content
+from facial_expressions.training.network import predict_logits, preprocessing_of
 from facial_expressions.training.onnx_graph import build_onnx, to_half_weights
 from facial_expressions.training.trained_networks import FinishedRun, read_finished_run
 
@@ -113,7 +111,7 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
     )
     model = run.build()
     graph = build_onnx(model, metadata)
-    expected = _ask_keras(model, to_batch(crops[:PARITY_IMAGES], inputs))
+    expected = predict_logits(model, crops[:PARITY_IMAGES], inputs)
     difference = _check_parity(model_bytes(graph, metadata), metadata, crops, expected)
     content = model_bytes(to_half_weights(graph) if half_weights else graph, metadata)
     agreement = _check_agreement(content, metadata, crops, answers)
@@ -189,13 +187,6 @@ def measured(head: Head, logits: NDArray[np.floating], labels: NDArray[np.int64]
     return replace(head, calibration=calibration, figures={**head.figures, **figures})
 
 
-def _ask_keras(model: keras.Model, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Return each head's logits."""
-    outputs = model.predict_on_batch(batch)
-    heads = outputs if isinstance(outputs, list) else [outputs]
-    return [keras.ops.convert_to_numpy(one) for one in heads]
-
-
 def _check_parity(
     content: bytes,
     metadata: ModelMetadata,
@@ -204,7 +195,7 @@ def _check_parity(
 ) -> float:
     """Return the largest difference to Keras on real images; raise when it is too large."""
     crops = crops[: len(expected[0])]
-    actual = _run_file(content, metadata, crops)
+    actual = run_content(content, metadata, crops)
     difference = max(
         float(np.abs(rows - softmax(head.calibration.apply(logits))).max())
         for rows, logits, head in zip(actual, expected, metadata.heads, strict=True)
@@ -227,7 +218,11 @@ def _check_agreement(
     """Return the share of validation images with Keras' answer; raise when it is too small."""
     agreement = min(
         float((rows.argmax(axis=1) == one.head.calibration.apply(one.logits).argmax(axis=1)).mean())
-        for rows, one in zip(_run_file(content, metadata, crops), answers, strict=True)
+        for rows, one in zip(
+            run_content(content, metadata, crops),
+            answers,
+            strict=True,
+        )
     )
     if agreement < MIN_AGREEMENT:
         raise ExportError(
@@ -235,17 +230,3 @@ def _check_agreement(
             f"images; allowed is {1 - MIN_AGREEMENT:.1%}; export without --half"
         )
     return agreement
-
-
-def _run_file(
-    content: bytes, metadata: ModelMetadata, crops: NDArray[np.uint8]
-) -> list[NDArray[np.float32]]:
-    """Return what each head of a file with this content answers, opened as users open it."""
-    session = open_content(content)
-    batch = to_batch(crops, metadata.preprocessing)
-    outputs = [head.output for head in metadata.heads]
-    chunks = [
-        session.run({INPUT_NAME: batch[i : i + 256]}, outputs=outputs)
-        for i in range(0, len(batch), 256)
-    ]
-    return [np.concatenate(head) for head in zip(*chunks, strict=True)]

@@ -41,7 +41,8 @@ def save_final_weights(
         write_file(folder.weights, temporary.read_bytes())
     run = read_finished_run(folder.path)
     is_exact = keras.config.dtype_policy().compute_dtype == "float32"
-    logits = predict_logits(model if is_exact else _in_float32(run), split, run.preprocessing)
+    network = model if is_exact else _in_float32(run)
+    logits = predict_logits(network, split.images, run.preprocessing)
     arrays: dict[str, NDArray[Any]] = {"crops": split.images}
     for (name, truth), answers in zip(truths.items(), logits, strict=True):
         arrays |= {f"{name}_labels": truth, f"{name}_logits": answers}

@@ -11,7 +11,6 @@ from keras import layers
 from numpy.typing import NDArray
 
 from facial_expressions.architectures import build_architecture, get_architecture
-from facial_expressions.data.dataset import Split
 from facial_expressions.errors import RecipeError
 from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing, to_batch
@@ -81,21 +80,23 @@ def build_network(
 
 
 def predict_logits(
-    model: keras.Model, split: Split, preprocessing: Preprocessing
+    model: keras.Model,
+    crops: NDArray[np.uint8] | NDArray[np.float32],
+    preprocessing: Preprocessing,
 ) -> list[NDArray[np.float32]]:
-    """Return the logits of each of the network's heads for every image of a split.
+    """Return the logits of each of the network's heads.
 
     Args:
         model: The network.
-        split: Images.
+        crops: Grey values 0 to 255, ``(N, S, S)``.
         preprocessing: How crops become input.
 
     Returns:
         For each head ``float32 (N, K)``.
     """
     chunks = []
-    for start in range(0, len(split), _AT_ONCE):
-        inputs = to_batch(split.images[start : start + _AT_ONCE], preprocessing)
+    for start in range(0, len(crops), _AT_ONCE):
+        inputs = to_batch(crops[start : start + _AT_ONCE], preprocessing)
         outputs = model.predict_on_batch(inputs)
         chunks.append(outputs if isinstance(outputs, list) else [outputs])
     return [

@@ -36,9 +36,8 @@ from facial_expressions.evaluation.calibration import (
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.probabilities import softmax
 from facial_expressions.labels import FER2013, PEOPLE
-from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
-from facial_expressions.preprocessing import to_batch
-from facial_expressions.training.model_files import Graph, model_bytes, open_content, read_model
+from facial_expressions.model_metadata import Head, ModelMetadata
+from facial_expressions.training.model_files import Graph, model_bytes, read_model, run_content
 from facial_expressions.training.onnx_calibration import set_top_label_map
 
 LABEL_SHARE: Final = 0.1
@@ -52,8 +51,6 @@ RIDGE: Final = 1e-3
 
 UNCERTAIN_BELOW: Final = 0.5
 """Below this confidence most people would say something else."""
-
-_AT_ONCE: Final = 256
 
 Matrix = NDArray[np.float64]
 
@@ -236,14 +233,8 @@ def _features(
     probe.CopyFrom(graph)
     if name not in {output.name for output in probe.graph.output}:
         probe.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-    session = open_content(model_bytes(probe, metadata))
-    chunks = [
-        session.run(
-            {INPUT_NAME: to_batch(images[i : i + _AT_ONCE], metadata.preprocessing)}, outputs=[name]
-        )[0]
-        for i in range(0, len(images), _AT_ONCE)
-    ]
-    return np.concatenate(chunks).astype(np.float64)
+    (features,) = run_content(model_bytes(probe, metadata), metadata, images, [name])
+    return features.astype(np.float64)
 
 
 def _add_to_graph(

@@ -26,7 +26,6 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ import keras
 import numpy as np
 
 from facial_expressions.data.dataset import Dataset
-from facial_expressions.evaluation.provenance import source_commit
+from facial_expressions.evaluation.provenance import installed_version, source_commit
 from facial_expressions.files import write_file
 from facial_expressions.training.devices import list_devices
 
@@ -162,9 +161,4 @@ def describe_environment(*, precision: str) -> dict[str, Any]:
 
 
 def _version(package: str) -> str:
-    for name in (package, f"{package}-cpu"):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return "unknown"
+    return installed_version(package) or installed_version(f"{package}-cpu") or "unknown"

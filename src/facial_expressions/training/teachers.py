@@ -20,7 +20,7 @@ from facial_expressions.errors import ModelError
 from facial_expressions.inference.probabilities import softmax
 from facial_expressions.inference.views import TEST_TIME_VIEWS, apply_view
 from facial_expressions.labels import LabelSet
-from facial_expressions.preprocessing import to_batch
+from facial_expressions.training.network import predict_logits
 from facial_expressions.training.trained_networks import TrainedNetwork, open_network
 
 _AT_ONCE = 128
@@ -131,9 +131,8 @@ def _answers(
 ) -> list[NDArray[np.float32]]:
     """Return each head's probabilities."""
     preprocessing = replace(network.preprocessing, channels=model.input_shape[-1])
-    outputs = model.predict_on_batch(to_batch(crops, preprocessing))
-    heads = outputs if isinstance(outputs, list) else [outputs]
-    return [softmax(keras.ops.convert_to_numpy(one)).astype(np.float32) for one in heads]
+    logits = predict_logits(model, crops, preprocessing)
+    return [softmax(one).astype(np.float32) for one in logits]
 
 
 def _mean(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -260,7 +260,7 @@ class _Trainer:
         """Return loss and accuracy of the averaged weights, and accuracy of each further head."""
         if self.swap:
             self.swap.on_test_begin()
-        logits = predict_logits(self.model, self.validation, self.preprocessing)
+        logits = predict_logits(self.model, self.validation.images, self.preprocessing)
         if self.swap:
             self.swap.on_test_end()
         labels = self.validation.labels
