@@ -169,20 +169,21 @@ class AuditReport:
 
 
 def _balance_lines(report: AuditReport) -> list[str]:
-    names = list(report.balance)
-    titles = [report.split_names[name] for name in names]
-    widths = [max(len(title), 9) for title in titles]
-    lines = ["class       " + "  ".join(f"{t:>{w}}" for t, w in zip(titles, widths, strict=True))]
-    for label in next(iter(report.balance.values())):
-        counts = [report.balance[name][label] for name in names]
-        lines.append(
-            f"{label:<12}" + "  ".join(f"{c:>{w},}" for c, w in zip(counts, widths, strict=True))
-        )
-    totals = [sum(report.balance[name].values()) for name in names]
-    lines.append(
-        f"{'all':<12}" + "  ".join(f"{c:>{w},}" for c, w in zip(totals, widths, strict=True))
-    )
-    return lines
+    balance = report.balance
+    titles = [f"{report.split_names[name]:>9}" for name in balance]
+    rows: list[tuple[str, list[int]]] = [
+        (label, [counts[label] for counts in balance.values()])
+        for label in next(iter(balance.values()))
+    ]
+    rows.append(("all", [sum(counts.values()) for counts in balance.values()]))
+    return [
+        "class       " + "  ".join(titles),
+        *(
+            f"{name:<12}"
+            + "  ".join(f"{n:>{len(title)},}" for n, title in zip(counts, titles, strict=True))
+            for name, counts in rows
+        ),
+    ]
 
 
 def _ferplus_lines(ferplus: FerPlusAgreement | None) -> list[str]:

@@ -1,6 +1,7 @@
 """Fills the templates: pages that need no other file and no network, and Markdown.
 
-A page is light or dark as the reader's system is, and readable from 360 px on.
+A page holds the images that it shows. It is light or dark as the reader's system is, and readable
+from 360 px on.
 """
 
 from __future__ import annotations
@@ -15,14 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facial_expressions.colors import expression_color
 from facial_expressions.errors import needs_extra
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.pages import tables
+from facial_expressions.results import Box
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _SIDE_PX: Final = 144
+_FACE_PX: Final = 112
+_QUALITY: Final = 80
+_MARGIN: Final = 0.25
+"""Around a face, as a fraction of its box."""
 
 
 def render(template: str, *, extra: str = "evaluate", **values: object) -> str:
@@ -61,7 +68,7 @@ def environment(extra: str = "evaluate") -> Environment:
     known.globals["tables"] = tables
     known.filters |= {
         "cell": _cell,
-        "data_uri": _data_uri,
+        "data_uri": _png_uri,
         "heated": heated,
         "median": statistics.median,
         "name": tables.display_name,
@@ -83,12 +90,45 @@ def heated(sample: Sample) -> NDArray[np.uint8]:
     return np.asarray(np.clip(mixed, 0, 255), dtype=np.uint8)
 
 
-def _data_uri(image: NDArray[np.uint8]) -> str:
-    """Return an image, grey or RGB, as the address of an ``img`` that holds it as PNG."""
-    buffer = io.BytesIO()
-    scaled = Image.fromarray(image).resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BICUBIC)
-    scaled.save(buffer, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+def face_thumbnail(image: NDArray[np.uint8], box: Box) -> Image.Image:
+    """Cut a small square around a face; outside the image it is black.
+
+    Args:
+        image: RGB ``uint8 (H, W, 3)``.
+        box: The face, in pixels of the image.
+    """
+    half = max(box.width, box.height) * (0.5 + _MARGIN)
+    x, y = box.center
+    corners = (round(x - half), round(y - half), round(x + half), round(y + half))
+    return Image.fromarray(image).crop(corners).resize((_FACE_PX, _FACE_PX), reducing_gap=2.0)
+
+
+def jpeg_uri(image: Image.Image) -> str:
+    """Return an image as the address of an ``img`` that holds it as JPEG."""
+    return _data_uri(image, "jpeg", quality=_QUALITY)
+
+
+def css_color(expression: str) -> str:
+    """Return an expression's color as style sheets write it.
+
+    Examples:
+        >>> css_color("happy")
+        '#c58600'
+    """
+    return "#{:02x}{:02x}{:02x}".format(*expression_color(expression))
+
+
+def _png_uri(image: NDArray[np.uint8]) -> str:
+    """Return a crop, grey or RGB, as the address of an ``img`` that holds it as PNG."""
+    side = (_SIDE_PX, _SIDE_PX)
+    scaled = Image.fromarray(image).resize(side, Image.Resampling.BICUBIC)
+    return _data_uri(scaled, "png", optimize=True)
+
+
+def _data_uri(image: Image.Image, kind: str, **options: object) -> str:
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def _cell(text: str) -> str:

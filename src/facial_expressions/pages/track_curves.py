@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from facial_expressions.pages.thumbnails import face_thumbnail
+from facial_expressions.pages.templating import face_thumbnail
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from facial_expressions.media.summary import Summary, TrackSummary
 from facial_expressions.pages.drawing import GRID, MUTED, new_figure, style_axes
-from facial_expressions.pages.templating import environment, render
-from facial_expressions.pages.thumbnails import css_color, jpeg_uri
+from facial_expressions.pages.templating import css_color, environment, jpeg_uri, render
 from facial_expressions.pages.track_curves import MOST_TRACKS, Span, TrackCurve, TrackCurves
 
 if TYPE_CHECKING:
