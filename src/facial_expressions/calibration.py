@@ -18,8 +18,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LEAD", "LEAST_REST", "Calibration", "TopLabelMap", "log_odds"]
-
 LEAD: Final = 1e-3
 """Least lead of an answer's logit over the next class's, after the map."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["EXPRESSION_COLORS", "HEAT_COLORS", "Color", "css_variables", "expression_color"]
-
 Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 

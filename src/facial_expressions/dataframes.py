@@ -12,8 +12,6 @@ from facial_expressions.rows import FRAME, IMAGE, Kind, table_columns, table_row
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["to_dataframe"]
-
 Result = Faces | ImageResult | FrameResult
 
 _DTYPES: Final[dict[Kind, str]] = {

@@ -23,19 +23,6 @@ from facial_expressions.plain_text import visible
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = [
-    "NO_LINKS",
-    "PART",
-    "GrowingFile",
-    "atomic_write",
-    "check_name",
-    "output_error",
-    "reason_of",
-    "remove_leftovers",
-    "storage_errors",
-    "write_file",
-]
-
 PART: Final = ".part"
 """Ending of temporary files."""
 

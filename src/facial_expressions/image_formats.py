@@ -14,8 +14,6 @@ from PIL import Image, features
 from facial_expressions.errors import ImageError, ImageFormatError, MissingExtraError
 from facial_expressions.plain_text import shown
 
-__all__ = ["load_plugins", "open_image", "sniff", "supported"]
-
 _PLUGINS: Final = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
     "PNG": ("PIL.PngImagePlugin", "PngImageFile"),

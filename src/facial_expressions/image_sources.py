@@ -17,8 +17,6 @@ from PIL import Image
 
 from facial_expressions.errors import ImageError, first_line
 
-__all__ = ["ImageSource", "PlainSource", "plain_source", "source_name"]
-
 
 class _HasArray(Protocol):
     """What NumPy can turn into an array."""

@@ -12,18 +12,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-__all__ = [
-    "COMPETITION_ORDER",
-    "FER2013",
-    "FERPLUS",
-    "FERPLUS_COLUMNS",
-    "LABEL_SETS",
-    "PEOPLE",
-    "LabelSet",
-    "canonical_label",
-    "nearest_label",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:

@@ -4,7 +4,5 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["MAX_PIXELS"]
-
 MAX_PIXELS: Final = 178_000_000
 """Pixels of the largest image that is read, unless one asks for more."""

@@ -24,8 +24,6 @@ from facial_expressions.errors import ModelError
 from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing
 
-__all__ = ["FORMAT", "INPUT_NAME", "Head", "ModelMetadata"]
-
 _FORMATS: Final = "facial-expressions-model/"
 FORMAT: Final = f"{_FORMATS}2"
 """Value of the entry ``format``; a reader refuses any other."""

@@ -13,8 +13,6 @@ from facial_expressions.errors import needs_extra
 from facial_expressions.files import atomic_write, check_name, storage_errors
 from facial_expressions.rows import Column
 
-__all__ = ["ParquetParts", "ParquetRows", "import_pyarrow"]
-
 _GROUP_ROWS: Final = 1024
 _PART_S: Final = 5.0
 """Rows wait in memory no longer than this."""

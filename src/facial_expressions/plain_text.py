@@ -11,8 +11,6 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["counted", "few", "no_formula", "one_line", "short_words", "shown", "visible"]
-
 _STEERING: Final = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, DEL, C1
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # direction of writing, ends of lines

@@ -14,8 +14,6 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Final
 
-__all__ = ["check_png", "without_long_notes"]
-
 _SIGNATURE_BYTES: Final = 8
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _CHECKED: Final = frozenset({b"IHDR", b"PLTE", b"IDAT"})

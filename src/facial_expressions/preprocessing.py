@@ -22,15 +22,6 @@ from PIL import Image
 from facial_expressions.errors import ImageError
 from facial_expressions.results import Box, Point
 
-__all__ = [
-    "Framing",
-    "Preprocessing",
-    "crop_corners",
-    "crop_faces",
-    "to_batch",
-    "to_grey_crops",
-]
-
 _FINEST: Final = 4
 """A large face is first reduced by whole numbers to at least this many pixels per crop pixel."""
 

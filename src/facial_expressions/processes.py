@@ -12,8 +12,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import IO, BinaryIO, Final, cast
 
-__all__ = ["READY", "Child", "own_streams"]
-
 READY: Final = b"R"
 """What a child that is waited for says first."""
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["CROP_SIDE", "Quality", "Reason", "measure_quality"]
-
 CROP_SIDE: Final = 48
 """Side in pixels of the crops that the limits hold for."""
 

@@ -18,21 +18,6 @@ from facial_expressions.shown import Shown, Tabular, count_expressions, draw
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = [
-    "MAX_FACES",
-    "SCHEMA",
-    "Box",
-    "Explanation",
-    "Face",
-    "Faces",
-    "FrameResult",
-    "ImageResult",
-    "Point",
-    "Prediction",
-    "Status",
-    "TrackedFace",
-]
-
 SCHEMA = 1
 """Version of the JSON written by ``to_dict``; raised when a field changes its meaning."""
 

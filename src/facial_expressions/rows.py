@@ -15,12 +15,6 @@ from typing import Any, Final, Literal
 
 from facial_expressions.plain_text import no_formula, visible
 
-__all__ = [
-    "CROP", "DECIMALS", "EXPLANATION", "FACE", "FRAME", "IMAGE", "QUALITY", "TRACKED_FACE",
-    "Column", "Kind", "Output", "as_row", "csv_header", "rounded", "table_columns", "table_rows",
-    "to_csv", "to_json",
-]  # fmt: skip
-
 DECIMALS: Final = 6
 """Decimals of probabilities, scores and seconds."""
 

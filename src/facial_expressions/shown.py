@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-__all__ = ["SAVED_AS", "Shown", "Tabular", "count_expressions", "draw", "encoded"]
-
 SAVED_AS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """Format of a marked image by the ending of its file."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from facial_expressions.cli.progress import ProgressBar
     from facial_expressions.distributed.batch import BatchProgress, BatchSummary
 
-__all__ = ["command"]
-
 
 @takes_recognizer_options(threads=1)
 def command(  # noqa: PLR0913 - one argument per option

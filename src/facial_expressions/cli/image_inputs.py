@@ -13,8 +13,6 @@ from typing import Final
 from facial_expressions.images import IMAGE_SUFFIXES, walk_folder
 from facial_expressions.plain_text import counted
 
-__all__ = ["STDIN", "ImageInput", "list_inputs"]
-
 STDIN: Final = "-"
 """The argument that stands for one image on standard input."""
 

@@ -46,8 +46,6 @@ from facial_expressions.errors import (
 )
 from facial_expressions.plain_text import short_words
 
-__all__ = ["VERBS", "build_app", "main"]
-
 VERBS: Final = {
     "predict": "predict photo.jpg --draw marked.png",
     "batch": "batch photos rows --resume",

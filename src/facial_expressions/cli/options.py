@@ -15,8 +15,6 @@ import typer
 
 from facial_expressions.inference.options import RecognizerOptions
 
-__all__ = ["CompetitionOption", "OverwriteOption", "PartialOption", "takes_recognizer_options"]
-
 CompetitionOption = Annotated[
     Path | None,
     typer.Option(help="Competition file; FER+ needs it when DATA has the Kaggle layout."),

@@ -9,8 +9,6 @@ import typer
 
 from facial_expressions.plain_text import shown
 
-__all__ = ["check_output"]
-
 
 def check_output(
     file: Path,

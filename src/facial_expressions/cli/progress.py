@@ -15,8 +15,6 @@ from facial_expressions.plain_text import visible
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["ProgressBar", "progress_bar"]
-
 _SPEED_OVER_S: Final = 600.0
 _LOG_EVERY_S: Final = 10.0
 

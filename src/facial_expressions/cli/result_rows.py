@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from facial_expressions.results import Face, ImageResult
 
-__all__ = ["describe_counts", "print_row", "print_text", "to_text"]
-
 _MORE_THAN: Final = 0.05
 """Other expressions are named in text when they are more probable than this."""
 

@@ -12,8 +12,6 @@ import typer
 from facial_expressions.cli.options import takes_recognizer_options
 from facial_expressions.inference.options import RecognizerOptions
 
-__all__ = ["command"]
-
 _THREADS = 4
 """An image by itself gains little by more; images that are worked on together share them."""
 

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Final, NoReturn
 
-__all__ = ["explain_stop", "hold_signals", "stop_in_order"]
-
 _SHELL_BASE: Final = 128
 """Shells report a program that a signal ended by this and the signal's number."""
 

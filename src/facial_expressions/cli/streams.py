@@ -12,8 +12,6 @@ from typing import Final, TextIO, cast
 from facial_expressions.errors import StorageError
 from facial_expressions.plain_text import visible
 
-__all__ = ["harmless_streams", "terminal_of"]
-
 _STANDARD_STREAMS: Final = 3
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["describe_installation", "version_line"]
-
 _PACKAGES = (
     "numpy",
     "pillow",
