@@ -2,8 +2,8 @@
 
 FER-2013 was cropped by another detector than ours. For a crop from a photograph to look like the
 images that the network learned from, our crop must lie around our box as FER-2013's images do.
-This script enlarges training images, repeats their border, runs our detector, and prints medians
-and spreads as JSON, with the values of ``Framing`` that follow. Numbers only: no image leaves it.
+This script enlarges training images, repeats their border, runs our detector, and prints the values
+of ``Framing`` that follow as JSON. Numbers only: no image leaves it.
 
     python -m scripts.measure_framing fer2013/archive.zip > docs/measurements/framing.json
 """
@@ -36,8 +36,6 @@ BORDER_FRACTION = 0.5
 MIN_SCORE = 0.5
 """Only faces that the detector is surer of than this are measured."""
 
-NAMES = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
-
 
 def draw_training_images(archive: Path, n: int, seed: int) -> Iterator[NDArray[np.uint8]]:
     """Yield ``n`` training images of the Kaggle archive, drawn without order."""
@@ -58,27 +56,16 @@ def enlarge(crop: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int, int]:
 
 
 def describe(detection: Detection, side: int, border: int) -> dict[str, float]:
-    """Express one detection in fractions of the image's side."""
+    """Express one detection in fractions of the image's side, and its tilt in degrees."""
     left, top, right, bottom = ((value - border) / side for value in detection.box.xyxy)
-    row = {"left": left, "top": top, "right": right, "bottom": bottom}
-    row |= {"width": right - left, "height": bottom - top}
-    row |= {"center_x": (left + right) / 2, "center_y": (top + bottom) / 2}
-    for name, (x, y) in zip(NAMES, detection.landmarks, strict=True):
-        row |= {f"{name}_x": (x - border) / side, f"{name}_y": (y - border) / side}
     (x0, y0), (x1, y1) = detection.landmarks[:2]
-    row["roll_degrees"] = math.degrees(math.atan2(y1 - y0, x1 - x0))
-    return row
-
-
-def summarise(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Return median, standard deviation, 5th and 95th percentile of each quantity."""
-    summary = {}
-    for name in rows[0]:
-        values = np.array([row[name] for row in rows])
-        low, median, high = np.percentile(values, [5, 50, 95])
-        figures = {"median": median, "sd": values.std(ddof=1), "p05": low, "p95": high}
-        summary[name] = {key: round(float(value), 4) for key, value in figures.items()}
-    return summary
+    return {
+        "width": right - left,
+        "height": bottom - top,
+        "center_x": (left + right) / 2,
+        "center_y": (top + bottom) / 2,
+        "roll_degrees": math.degrees(math.atan2(y1 - y0, x1 - x0)),
+    }
 
 
 def derive(rows: list[dict[str, float]]) -> dict[str, float]:
@@ -98,7 +85,7 @@ def derive(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def measure(archive: Path, n: int, seed: int) -> dict[str, object]:
-    """Run the detector over ``n`` training images and summarise what it finds."""
+    """Run the detector over ``n`` training images and say how its boxes lie."""
     detector = CenterFaceDetector(min_score=MIN_SCORE)
     rows = []
     images = [*draw_training_images(archive, n, seed)]
@@ -118,7 +105,6 @@ def measure(archive: Path, n: int, seed: int) -> dict[str, object]:
         },
         "images": len(images),
         "faces": len(rows),
-        "fractions_of_side": summarise(rows),
         "framing": derive(rows),
     }
 
