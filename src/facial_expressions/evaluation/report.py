@@ -154,16 +154,10 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object of ``report.json``, figures rounded to six decimals."""
-        origin = self.provenance
         measured = {name: _rounded(value) for name, value in self._figures().items()}
         return {
             "schema": REPORT_SCHEMA,
-            "model": origin.model,
-            "model_digest": origin.model_digest,
-            "head": origin.head,
-            "dataset": origin.dataset,
-            "dataset_digest": origin.dataset_digest,
-            "protocol": origin.protocol,
+            **asdict(self.provenance),
             "split": self.split,
             "split_digest": self.split_digest,
             "label_set": self.labels.name,
@@ -174,9 +168,6 @@ class Report:
             "n_views": self.n_views,
             "seed": self.seed,
             "notes": list(self.notes),
-            "command": origin.command,
-            "version": origin.version,
-            "commit": origin.commit,
             "run": dict(self.run),
         }
 
