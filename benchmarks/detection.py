@@ -2,7 +2,7 @@
 
 Heads from two photographs (an astronaut, Grace Hopper) are pasted at chance places into images
 without a face, one an image; a face counts as found when a box overlaps its own by 0.4 or more
-(intersection over union). Compared are the package's two working sizes, of which the larger is half
+(intersection over union). Compared are the package's working sizes, of which the larger is half
 of the image, with ``small_faces``, where it is the whole, and with a third of the image alone.
 
 Example:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin, features
 
 from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
-from facial_expressions.images import MAX_SIDE, load_image
+from facial_expressions.images import MAX_SIDE, load_image, load_reduced
 from tests.catalogue.image_files import heic
 
 WIDTH, HEIGHT = 40, 24
@@ -435,3 +435,48 @@ def test_other_objects_are_refused() -> None:
 def test_an_image_without_pixels_is_refused() -> None:
     with pytest.raises(ImageError, match="no pixels"):
         load_image(Image.new("RGB", (0, 5)))
+
+
+TALL = Image.fromarray(gradient().repeat(25, axis=0).repeat(25, axis=1)[:599])
+"""1000x599, odd in height."""
+
+
+@pytest.mark.parametrize(
+    ("orientation", "is_progressive"), [(1, False), (1, True), (6, False), (9, False)]
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_large_jpeg_is_read_in_the_fraction_that_is_needed(
+    mode: str, orientation: int, is_progressive: bool
+) -> None:
+    """Half of 1000x599 is 500x300, rounded up; the same pixels as the mean of four."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(TALL.convert(mode), "JPEG", quality=95, exif=exif, progressive=is_progressive)
+    full = load_image(data)
+    pixels, size = load_reduced(data, max_pixels=10**6, needed_side=lambda longest: longest // 2)
+    assert size == (full.shape[1], full.shape[0])
+    assert sorted(pixels.shape[:2]) == [300, 500]
+    means = np.asarray(Image.fromarray(full).resize(pixels.shape[1::-1], Image.Resampling.BOX))
+    assert np.abs(pixels.astype(int) - means).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("needed", "side"), [(1000, 1000), (501, 1000), (500, 500), (251, 500), (1, 125), (5000, 1000)]
+)
+def test_no_less_is_read_than_is_needed(needed: int, side: int) -> None:
+    data = encode(TALL, "JPEG")
+    pixels, size = load_reduced(data, max_pixels=10**6, needed_side=lambda _: needed)
+    assert (pixels.shape[1], size) == (side, (1000, 599))
+
+
+def test_other_formats_are_read_in_full() -> None:
+    pixels, size = load_reduced(encode(TALL, "PNG"), max_pixels=10**6, needed_side=lambda _: 1)
+    assert (pixels.shape[1], pixels.shape[0]) == size == (1000, 599)
+
+
+def test_a_large_jpeg_is_refused_by_its_full_size_and_when_cut_short() -> None:
+    data = encode(TALL, "JPEG")
+    with pytest.raises(ImageTooLargeError, match="1000x599"):
+        load_reduced(data, max_pixels=598_999, needed_side=lambda _: 1)
+    with pytest.raises(ImageError, match="truncated"):
+        load_reduced(data[: len(data) // 2], max_pixels=10**6, needed_side=lambda _: 1)

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from facial_expressions import limits, quality, results
 from facial_expressions.images import MAX_SIDE
-from facial_expressions.inference.detectors import centerface
+from facial_expressions.inference.detectors import centerface, tiles
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
 from facial_expressions.media import regions, tracking
 from facial_expressions.media.analysis import FrameAnalyzer
@@ -61,11 +61,17 @@ def _detector_facts() -> dict[str, Any]:
         "min_score": _default(centerface.CenterFaceDetector, "min_score"),
         "small_side": centerface.SMALL_SIDE,
         "large_sides": centerface.LARGE_SIDES,
+        "faint": centerface.FAINT,
+        "tiny_face": centerface.TINY_FACE,
+        "large_face": centerface.LARGE_FACE,
         "tile_face": centerface.TILE_FACE,
-        "tile_margin": centerface.TILE_MARGIN,
-        "gap": centerface._GAP,
+        "tile_margin": tiles._MARGIN,
+        "tile_around": tiles._AROUND,
+        "tile_start": tiles._START,
+        "most_tiles": tiles._MOST,
+        "gap": tiles._GAP,
         "step": centerface._STEP,
-        "multiple": centerface._MULTIPLE,
+        "multiple": tiles.MULTIPLE,
         "max_overlap": centerface._MAX_OVERLAP,
         "max_contained": centerface._MAX_CONTAINED,
         "framing": asdict(centerface.CenterFaceDetector.framing),

@@ -16,7 +16,7 @@ import re
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
@@ -37,7 +37,7 @@ from facial_expressions.png_bytes import check_png, without_long_notes
 
 __all__ = [
     "IMAGE_SUFFIXES", "MAX_PIXELS", "MAX_SIDE", "ImageSource", "list_images", "load_image",
-    "opened_image", "walk_folder",
+    "load_reduced", "opened_image", "walk_folder",
 ]  # fmt: skip
 
 MAX_SIDE: Final = 16_384
@@ -82,6 +82,7 @@ _TRANSPOSE: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_ON_ITS_SIDE: Final = (5, 6, 7, 8)
 _ORIENTATION_TAG: Final = 0x0112
 
 
@@ -108,18 +109,38 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
         >>> load_image(np.zeros((4, 6), np.uint8)).shape
         (4, 6, 3)
     """
+    return load_reduced(source, max_pixels=max_pixels)[0]
+
+
+def load_reduced(
+    source: ImageSource, *, max_pixels: int, needed_side: Callable[[int], int] | None = None
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Read one image, a large JPEG in a half, quarter or eighth of its size, in less time.
+
+    Args:
+        source: As for ``load_image``.
+        max_pixels: Files with more pixels, in full, are refused before they are decoded.
+        needed_side: Given the longest side, returns how long it has to stay; None keeps it.
+
+    Returns:
+        RGB ``uint8 (H, W, 3)``, upright, and width and height of the image in full.
+
+    Raises:
+        ImageError: As for ``load_image``.
+        MemoryError: As for ``load_image``.
+    """
     source = plain_source(source)
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _in_full(_from_array(source))
     if isinstance(source, Image.Image):
-        return _from_pillow(source, "the image")
+        return _in_full(_from_pillow(source, "the image"))
     if isinstance(source, bytes):
-        return _from_file(io.BytesIO(source), f"{len(source)} bytes", max_pixels)
+        return _from_file(io.BytesIO(source), f"{len(source)} bytes", max_pixels, needed_side)
     if isinstance(source, str) and "://" in source:
         raise ImageError(
             f"{shown(source)}: addresses are not fetched. Download the image, then give its path"
         )
-    return _from_path(Path(source), max_pixels)
+    return _from_path(Path(source), max_pixels, needed_side)
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -147,6 +168,14 @@ def walk_folder(folder: str | Path) -> Iterator[Path]:
         yield from (Path(root, name) for name in files if not name.startswith("."))
 
 
+_Reduced = tuple[NDArray[np.uint8], tuple[int, int]]
+_Needed = Callable[[int], int] | None
+
+
+def _in_full(pixels: NDArray[np.uint8]) -> _Reduced:
+    return pixels, (pixels.shape[1], pixels.shape[0])
+
+
 def _from_array(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
@@ -164,14 +193,14 @@ def _from_array(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(_to_rgb(Image.fromarray(np.ascontiguousarray(array))))
 
 
-def _from_path(path: Path, max_pixels: int) -> NDArray[np.uint8]:
+def _from_path(path: Path, max_pixels: int, needed_side: _Needed) -> _Reduced:
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
             raise ImageError(f"{shown(path)}: {kind}, not an image file")
         with path.open("rb") as file:
-            return _from_file(file, str(path), max_pixels)
+            return _from_file(file, str(path), max_pixels, needed_side)
     except FileNotFoundError as error:
         raise ImageError(f"{shown(path)}: file not found") from error
     except (OSError, ValueError) as error:
@@ -180,9 +209,14 @@ def _from_path(path: Path, max_pixels: int) -> NDArray[np.uint8]:
         raise ImageError(f"{shown(path)}: cannot be read: {first_line(error)}") from error
 
 
-def _from_file(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]:
+def _from_file(file: IO[bytes], name: str, max_pixels: int, needed_side: _Needed) -> _Reduced:
     with opened_image(file, name, max_pixels) as image:
-        return _from_pillow(image, name)
+        width, height = image.size
+        if needed_side and image.format == "JPEG":
+            part = min(needed_side(max(image.size)) / max(image.size), 1.0)
+            image.draft(None, (max(1, int(width * part)), max(1, int(height * part))))
+        size = (height, width) if _orientation(image) in _ON_ITS_SIDE else (width, height)
+        return _from_pillow(image, name), size
 
 
 @contextlib.contextmanager

@@ -193,16 +193,18 @@ def crop_faces(
     framing: Framing,
     *,
     size: int,
+    full: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Cut one grey crop per face, framed like an image of FER-2013.
 
     Args:
-        image: RGB ``uint8 (H, W, 3)``, upright.
+        image: RGB ``uint8 (H, W, 3)``, upright; may be a smaller copy.
         boxes: The detector's boxes in image pixels; they may reach over the border.
         landmarks: For each box its landmarks, right and left eye first; empty where there are none,
             and the crop is then not turned.
         framing: That of the detector whose boxes they are.
         size: Side S of a crop in pixels.
+        full: Width and height of the image that the boxes are in; None where ``image`` is it.
 
     Returns:
         ``uint8 (M, S, S)``.
@@ -222,11 +224,29 @@ def crop_faces(
             "read the image with load_image()"
         )
     out = np.empty((len(boxes), size, size), np.uint8)
+    width, height = full or (image.shape[1], image.shape[0])
+    across, down = image.shape[1] / width, image.shape[0] / height
     for i, (box, points) in enumerate(zip(boxes, landmarks, strict=True)):
-        _check_reach(box, _crop_side(box, framing), image.shape[1], image.shape[0])
-        window, shifted = _cut_window(image, _crop_matrix(box, points, framing, size), size)
+        _check_reach(box, _crop_side(box, framing), width, height)
+        (a, b, c), (d, e, f) = _crop_matrix(box, points, framing, size)
+        matrix = ((a * across, b * across, c * across), (d * down, e * down, f * down))
+        window, shifted = _cut_window(image, matrix, size)
         out[i] = _sample(window, shifted, size)
     return out
+
+
+def is_reduced_for_crops(
+    boxes: Sequence[Box], framing: Framing, *, size: int, factor: float
+) -> bool:
+    """Say whether crops are cut from an image reduced by a factor as well as from all of it.
+
+    Args:
+        boxes: The detector's boxes.
+        framing: That of the detector whose boxes they are.
+        size: Side of a crop in pixels.
+        factor: Pixels of the image for one of the reduced image.
+    """
+    return all(_crop_side(box, framing) >= _FINEST * size * factor for box in boxes)
 
 
 def crop_corners(

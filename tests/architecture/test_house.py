@@ -10,8 +10,8 @@ import pytest
 from tests.architecture.house import LIMITS, count_code, longest_chain, measure, names_columns
 
 SO_FAR = {
-    "lines of Python in `src/`": 30_230,
-    "lines of code": 17_940,
+    "lines of Python in `src/`": 30_480,
+    "lines of code": 18_040,
     "lines in `scripts/`": 1_500,
 }
 """Where a limit is not reached yet; a figure may fall, and then its entry goes."""

@@ -17,6 +17,7 @@ from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.detectors import centerface
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector, centerface_path
 from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.media.tracking import shared
 
 EYE_CORNERS = ((201, 102), (246, 104))
 """Middles of the astronaut's right and left eye, read off the image by eye."""
@@ -143,6 +144,52 @@ def test_i27_many_faces_are_found_and_the_best_kept(
     best = detector.detect(grid)
     assert len(best) == 4
     assert [face.score for face in best] == sorted((f.score for f in best), reverse=True)
+
+
+def test_parts_give_the_faces_of_a_whole_search(
+    detector: CenterFaceDetector, photo: NDArray[np.uint8]
+) -> None:
+    """Faces of 45 to 190 pixels on a photograph: the same as when all of it is searched."""
+    scene = resized(photo[300:, :], 1600, 900).copy()
+    places = ((500, 130, 90), (800, 200, 140), (1100, 330, 420))
+    for x, y, side in places:
+        scene[y : y + side, x : x + side] = resized(photo[:200, 150:350], side, side)
+    everything = CenterFaceDetector(RecognizerOptions(threads=1), working_sides=(192, 800))
+    boxes = [one.box for one in everything.detect(scene)]
+    assert len(boxes) == 3
+    found = [one.box for one in detector.detect(scene)]
+    for box in boxes:
+        assert max(shared(box, one) for one in found) > 0.8
+
+
+def test_a_crowd_is_searched_at_once(
+    detector: CenterFaceDetector, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ninety-one heads: the coarse and the small search, and one of the whole image."""
+    head = resized(photo[40:220, 130:310], 96, 96)
+    sizes: list[tuple[int, ...]] = []
+    run = detector._run
+
+    def noting(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        sizes.append(pixels.shape)
+        return run(pixels)
+
+    monkeypatch.setattr(detector, "_run", noting)
+    assert len(detector.detect(np.tile(head, (7, 13, 1)))) == 91
+    assert sizes == [(1, 192, 320, 3), (1, 128, 192, 3), (1, 352, 640, 3)]
+
+
+def test_a_smaller_copy_gives_boxes_of_the_image(
+    detector: CenterFaceDetector, photo: NDArray[np.uint8]
+) -> None:
+    """The astronaut in 3000x2000 and in half of it: the same box in pixels of the image."""
+    large = np.full((2000, 3000, 3), 127, np.uint8)
+    large[200:1800, 900:2500] = resized(photo, 1600, 1600)
+    copy = np.asarray(Image.fromarray(large).reduce(2))
+    assert copy.shape[1] >= detector.needed_side(3000) - 420
+    whole, half = the_face(detector.detect(large)), the_face(detector.detect(copy, (3000, 2000)))
+    assert shared(whole.box, half.box) > 0.93
+    assert np.ravel(half.landmarks) == pytest.approx(np.ravel(whole.landmarks), abs=15)
 
 
 def test_a_face_cut_by_the_border_keeps_its_frame(

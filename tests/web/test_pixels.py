@@ -14,6 +14,7 @@ from PIL import Image
 from facial_expressions.errors import ImageError
 from facial_expressions.images import load_image
 from facial_expressions.inference.detectors import centerface
+from facial_expressions.inference.detectors.tiles import cut, tiles_around, whole
 from facial_expressions.preprocessing import crop_corners, crop_faces
 from facial_expressions.quality import measure_quality
 from facial_expressions.results import Box
@@ -41,7 +42,7 @@ for (const [name, file] of Object.entries(given)) {
 return answers;
 """
 CASES = """
-const [{ shrink, cut }, { cropFace, cropCorners }, { measureQuality }] = [
+const [{ cut }, { cropFace, cropCorners }, { measureQuality }] = [
   await load("detector.js"), await load("crops.js"), await load("quality.js"),
 ];
 const facts = await (await fetch("model.json")).json();
@@ -49,7 +50,6 @@ const [width, height] = given.size;
 const image = { data: Uint8ClampedArray.from(bytesOf(given.pixels)), width, height, channels: 4 };
 const told = ({ data, width, height }) => ({ width, height, pixels: textOf(data) });
 return {
-  shrunk: given.factors.map((factor) => told(shrink(image, factor, facts.detector.gap))),
   tiles: given.tiles.map((tile) => told(cut(image, tile, facts.detector.gap))),
   faces: given.faces.map((face) => {
     const crop = cropFace(image, face, facts.detector, 48);
@@ -120,21 +120,20 @@ def test_shrinking_tiles_and_crops_give_pillows_bytes(
     rng = np.random.default_rng(size)
     factors = [0.93, 0.5, 0.41, 0.2, 192 / max(size)]
     faces = [some_face(rng, size) for _ in range(24)]
-    tiles = centerface._tiles([box for box, _ in faces[:1]], size, 512)
+    boxes = np.array([box.xyxy for box, _ in faces[:1]], np.float32)
+    parts = [whole(size, factor) for factor in factors]
+    parts += tiles_around(boxes, size, min(512 / max(size), 1.0))
     answer = call(page, CASES, {
         "pixels": packed(np.asarray(Image.fromarray(image).convert("RGBA")).tobytes()),
-        "size": size, "factors": factors,
+        "size": size,
         "tiles": [
             {"x": one.x, "y": one.y, "size": one.size, "sized": one.sized, "scale": one.scale}
-            for one in tiles
+            for one in parts
         ],
         "faces": [{"box": box.xyxy, "landmarks": marks} for box, marks in faces],
     })  # fmt: skip
-    for factor, got in zip(factors, answer["shrunk"], strict=True):
-        wanted = np.asarray(centerface._shrink(Image.fromarray(image), factor))
-        np.testing.assert_array_equal(image_of(got), wanted)
-    for tile, got in zip(tiles, answer["tiles"], strict=True):
-        wanted = centerface._cut(image, tile)
+    for tile, got in zip(parts, answer["tiles"], strict=True):
+        wanted = cut(image, tile)
         height, width = image_of(got).shape[:2]  # without the black beside the image
         np.testing.assert_array_equal(image_of(got), wanted[:height, :width])
         assert not wanted[height:].any()

@@ -1,4 +1,4 @@
-// The face detector, as inference/detectors/centerface.py: two working sizes, merged; or tiles near known faces.
+// The face detector, as inference/detectors/centerface.py: coarsely, then in tiles; or in tiles near known faces.
 // A candidate is a Float32Array of 15: left, top, right, bottom, score, five times x and y.
 
 import { blank, resize, roundEven } from "./pixels.js";
@@ -16,61 +16,114 @@ export function createDetector(facts, limits, run) {
   };
 
   async function detect(image) {
-    const longest = Math.max(image.width, image.height);
-    const sides = [largeSide(longest), facts.small_side].map((side) => Math.min(side, longest));
-    const found = [];
-    for (const side of new Set(sides)) {
-      const sized = shrink(image, side / longest, facts.gap);
-      const grids = await run(toBatch([sized], toGrid(sized.width), toGrid(sized.height)));
-      const scale = [f32(image.width / sized.width), f32(image.height / sized.height)];
-      for (const row of decode(grids, 0)) found.push(row.map((value, i) => (i === 4 ? value : value * scale[xOrY(i)])));
+    const size = [image.width, image.height];
+    const longest = Math.max(...size);
+    const large = Math.min(largeSide(longest), longest);
+    const coarse = Math.min(Math.max(facts.small_side, Math.trunc(large / 2)), large);
+    const faint = await search(image, wholeTile(size, coarse / longest), facts.faint);
+    const isOwn = (row) => coarse === large || f32(lengthOf(row) * f32(large / longest)) > facts.large_face;
+    const found = faint.filter((row) => isOwn(row) && row[4] >= f32(facts.min_score));
+    const tiles = coarse > facts.small_side ? [wholeTile(size, facts.small_side / longest)] : [];
+    for (const tile of [...tiles, ...closer(faint, size, coarse, large)]) {
+      found.push(...await search(image, tile, facts.min_score));
     }
     return detections(found, image);
   }
 
   // Searches only around boxes; null boxes search all.
   async function detectNear(image, boxes) {
-    if (!boxes.length) return [];
+    const size = [image.width, image.height];
+    const most = Math.min(1, largeSide(Math.max(...size)) / Math.max(...size));
+    const groups = new Map();
+    for (const box of boxes) {
+      let factor = most;
+      while (Math.max(box[2] - box[0], box[3] - box[1]) * factor > facts.tile_face) factor /= 2;
+      groups.set(factor, [...(groups.get(factor) || []), box]);
+    }
+    const tiles = [...groups].flatMap(([factor, group]) => tilesAround(group, size, factor));
+    if (!tiles.length) return [];
+    if (areaOf(tiles) > most ** 2 * size[0] * size[1]) return detect(image);
     const found = [];
-    const tiles = tilesAround(boxes, image);
-    if (!tiles.length) return detect(image);
-    const [width, height] = tiles[0].size;
-    const grids = await run(toBatch(tiles.map((tile) => cut(image, tile, facts.gap)), width, height));
-    tiles.forEach((tile, n) => {
-      const start = [tile.x, tile.y];
-      for (const row of decode(grids, n)) {
-        if (!liesIn(row, tile)) continue;
-        found.push(row.map((value, i) => (i === 4 ? value : f32(value + start[xOrY(i)]) * f32(tile.scale[xOrY(i)]))));
-      }
-    });
+    for (const tile of tiles) found.push(...await search(image, tile, facts.min_score));
     return detections(found, image);
   }
 
-  function tilesAround(boxes, image) {
-    const whole = [image.width, image.height];
-    const most = Math.min(1, largeSide(Math.max(...whole)) / Math.max(...whole));
-    const factors = boxes.map((box) => {
-      let factor = most;
-      while (Math.max(box[2] - box[0], box[3] - box[1]) * factor > facts.tile_face) factor /= 2;
-      return factor;
-    });
-    const size = [0, 1].map((axis) => (
-      toGrid(Math.max(...boxes.map((box, i) => (box[axis + 2] - box[axis]) * factors[i])) * facts.tile_margin)
+  // The candidates of a tile, in pixels of the image.
+  async function search(image, tile, least) {
+    const grids = await run(toBatch([cut(image, tile, facts.gap)], ...tile.size));
+    const start = [tile.x, tile.y];
+    return decode(grids, least)
+      .filter((row) => liesIn(row, tile) && row.every(Number.isFinite))
+      .map((row) => row.map((value, i) => (i === 4 ? value : f32(value + start[xOrY(i)]) * f32(tile.scale[xOrY(i)]))));
+  }
+
+  // What is to be looked at closer, of an image that was searched at a coarse side.
+  function closer(rows, size, coarse, large) {
+    const factor = large / Math.max(...size);
+    const twice = Math.min(2 * factor, 1);
+    const isTiny = (row) => twice > factor && f32(f32(row[2] - row[0]) * f32(factor)) < facts.tiny_face;
+    const isNear = (row) => (
+      coarse < large && !isTiny(row) && f32(lengthOf(row) * f32(factor)) <= facts.large_face
+    );
+    const tiles = [
+      ...tilesAround(rows.filter(isNear), size, factor), ...tilesAround(rows.filter(isTiny), size, twice),
+    ];
+    const everything = wholeTile(size, factor);
+    return areaOf(tiles) <= areaOf([everything]) ? tiles : [everything];
+  }
+
+  function wholeTile(size, factor) {
+    const sized = size.map((side) => Math.max(1, roundEven(side * factor)));
+    const scale = size.map((side, axis) => side / sized[axis]);
+    return { x: 0, y: 0, size: sized.map(toGrid), sized, scale };
+  }
+
+  // Tiles that hold all boxes; joined where one costs no more than two.
+  function tilesAround(boxes, size, factor) {
+    const everything = wholeTile(size, factor);
+    const parts = new Map();
+    for (const box of boxes) {
+      const [starts, ends] = [[], []];
+      for (const axis of [0, 1]) {
+        const [from, to] = [box[axis], box[axis + 2]].map((value) => f32(f32(value) / f32(everything.scale[axis])));
+        const own = f32(to - from);
+        const needed = Math.max(f32(own * f32(facts.tile_margin)), f32(own + facts.tile_around));
+        const side = Math.ceil(needed / facts.multiple) * facts.multiple;
+        const middle = f32(f32(to + from) / 2);
+        const place = roundEven(f32(middle - side / 2) / facts.multiple) * facts.multiple;
+        const limit = everything.size[axis];
+        starts.push(Math.min(Math.max(place, 0), Math.max(limit - side, 0)));
+        ends.push(Math.min(starts[axis] + side, limit));
+      }
+      parts.set([...starts, ...ends].join(), [...starts, ...ends]);
+    }
+    if (parts.size > facts.most_tiles) return [everything];
+    const byPlace = (one, other) => one.map((side, i) => side - other[i]).find((difference) => difference) || 0;
+    return join([...parts.values()].sort(byPlace)).map(([x, y, right, bottom]) => (
+      { ...everything, x, y, size: [right - x, bottom - y] }
     ));
-    if (boxes.length * size[0] * size[1] > most ** 2 * whole[0] * whole[1]) return [];
-    return boxes.map((box, i) => {
-      const sized = whole.map((side) => Math.max(1, roundEven(side * factors[i])));
-      const [x, y] = sized.map((side, axis) => {
-        const middle = (box[axis] + box[axis + 2]) / 2;
-        const place = roundEven((middle * factors[i] - size[axis] / 2) / facts.multiple) * facts.multiple;
-        return Math.min(Math.max(place, 0), Math.max(toGrid(side) - size[axis], 0));
-      });
-      return { x, y, size, sized, scale: [whole[0] / sized[0], whole[1] / sized[1]] };
-    });
+  }
+
+  // As many parts or fewer that hold them all: two become one where that is cheaper.
+  function join(parts) {
+    const joined = [];
+    for (let one of parts) {
+      for (;;) {
+        const unions = joined.map((other) => one.map((side, i) => (i < 2 ? Math.min : Math.max)(side, other[i])));
+        const costs = unions.map((union, i) => area(union) - area(joined[i]));
+        const least = Math.min(...costs);
+        if (!(least <= area(one) + facts.tile_start)) break;
+        const best = costs.indexOf(least);
+        joined.splice(best, 1);
+        one = unions[best];
+      }
+      joined.push(one);
+    }
+    return joined;
   }
 
   function detections(found, image) {
-    const rows = suppress(found.filter((row) => row.every(Number.isFinite))).slice(0, limits.faces);
+    const rows = suppress(found).slice(0, limits.faces);
     return rows
       .filter((row) => row[2] > 1 && row[3] > 1 && row[0] < image.width - 1 && row[1] < image.height - 1)
       .map(detection)
@@ -82,11 +135,9 @@ export function createDetector(facts, limits, run) {
 
 const xOrY = (i) => (i < 4 ? i % 2 : (i - 5) % 2);
 
-export function shrink(image, factor, gap) {
-  if (factor >= 1) return image;
-  const size = [image.width, image.height].map((side) => Math.max(1, roundEven(side * factor)));
-  return resize(image, size, undefined, gap);
-}
+const lengthOf = (row) => Math.max(f32(row[2] - row[0]), f32(row[3] - row[1]));
+
+const areaOf = (tiles) => tiles.reduce((sum, { size }) => sum + size[0] * size[1], 0);
 
 // A tile's pixels; black where it leaves the image.
 export function cut(image, { x, y, size, sized, scale }, gap) {
@@ -133,12 +184,12 @@ function liesIn(row, { x, y, size, sized }) {
 }
 
 function candidates(facts) {
-  // The candidates of image `n`, in pixels of the network's input.
-  function decode([heat, size, offset, marks], n) {
+  // The candidates in pixels of the network's input.
+  function decode([heat, size, offset, marks], minScore) {
     const [, , height, width] = heat.dims;
     const plane = height * width;
-    const at = (grid, band, i) => grid.data[(n * grid.dims[1] + band) * plane + i];
-    const least = f32(facts.min_score);
+    const at = (grid, band, i) => grid.data[band * plane + i];
+    const least = f32(minScore);
     const rows = [];
     for (let i = 0; i < plane; i += 1) {
       const score = at(heat, 0, i);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -13,29 +13,20 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import FacialExpressionsError, ImageError
 from facial_expressions.image_sources import plain_source, source_name
-from facial_expressions.images import ImageSource, list_images, load_image
+from facial_expressions.images import ImageSource, list_images
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.contracts import Detection, FaceDetector, RegionDetector
 from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.explanations import explain_face
+from facial_expressions.inference.finding import FaceFinder, Found
 from facial_expressions.inference.options import RecognizerOptions, with_keywords_of
-from facial_expressions.preprocessing import crop_faces, to_grey_crops
+from facial_expressions.preprocessing import to_grey_crops
 from facial_expressions.quality import CROP_SIDE, measure_quality
 from facial_expressions.results import Box, Explanation, Face, Faces, ImageResult, Prediction
 
 __all__ = ["ExpressionRecognizer", "load_recognizer"]
 
 Source = TypeVar("Source", bound=ImageSource)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The detector's part of one image: its size, faces and their crops."""
-
-    width: int
-    height: int
-    detections: tuple[Detection, ...]
-    crops: NDArray[np.uint8]
 
 
 class ExpressionRecognizer:
@@ -69,6 +60,8 @@ class ExpressionRecognizer:
         own, asked = classifier.head.calibration.uncertain_below, self.options.min_confidence
         self._classifier = classifier
         self._detector = detector
+        side = classifier.metadata.preprocessing.size
+        self._finder = FaceFinder(detector, self.options, side=side)
         self._uncertain_below = own if asked is None else asked
 
     @property
@@ -95,7 +88,7 @@ class ExpressionRecognizer:
             ModelError: The network cannot be run.
         """
         name, image = source_name(image), plain_source(image)
-        return self._faces([self._find(image)], [(name, image)])[0]
+        return self._faces([self._finder.find(image)], [(name, image)])[0]
 
     @property
     def can_search_regions(self) -> bool:
@@ -116,16 +109,7 @@ class ExpressionRecognizer:
         Returns:
             The faces from left to right; an empty list when there is none.
         """
-        if near is not None and isinstance(self._detector, RegionDetector):
-            found = self._detector.detect_near(image, near)
-        else:
-            found = self._detector.detect(image)
-        least = self.options.min_score or 0.0
-        detections = [_own(one) for one in found if one.score >= least]
-        if self.options.largest:
-            detections.sort(key=lambda one: one.box.area)
-            detections = detections[-1:]
-        return sorted(detections, key=lambda found: (found.box.left, found.box.top))
+        return self._finder.detect(image, near)
 
     def classify(self, image: NDArray[np.uint8], detections: Sequence[Detection]) -> list[Face]:
         """Classify the expressions of faces that were detected before.
@@ -141,7 +125,7 @@ class ExpressionRecognizer:
             ImageError: A box lies outside the image.
             ModelError: The network cannot be run.
         """
-        return self._predict([self._cut(image, detections)])[0]
+        return self._predict([self._finder.cut(image, detections)])[0]
 
     def check_explains(self) -> None:
         """Raise when the model has no heat maps.
@@ -165,7 +149,7 @@ class ExpressionRecognizer:
             ImageError: The image cannot be read.
             ModelError: The network cannot be run, or has no class activation maps.
         """
-        found = self._find(image)
+        found = self._finder.find(image)
         faces = self._predict([found])[0]
         return list(zip(faces, self._explain([found], [faces])[0], strict=True))
 
@@ -191,7 +175,7 @@ class ExpressionRecognizer:
             try:
                 for source in chunk:
                     image = plain_source(source)
-                    found.append(self._find(image))
+                    found.append(self._finder.find(image))
                     named.append((source_name(source), image))
             except ImageError:
                 yield from zip(chunk, self._faces(found, named), strict=False)
@@ -233,25 +217,9 @@ class ExpressionRecognizer:
         """
         return self.recognize_rows(list_images(folder), batch_size=batch_size)
 
-    def _find(self, source: ImageSource) -> _Found:
-        """Read one image, detect its faces and cut them out; the image itself is let go."""
-        image = load_image(source, max_pixels=self.options.max_pixels)
-        return self._cut(image, self.detect(image))
-
-    def _cut(self, image: NDArray[np.uint8], detections: Sequence[Detection]) -> _Found:
-        detections = [_own(one) for one in detections]
-        crops = crop_faces(
-            image,
-            [detection.box for detection in detections],
-            [detection.landmarks for detection in detections],
-            self._detector.framing,
-            size=self._classifier.metadata.preprocessing.size,
-        )
-        return _Found(image.shape[1], image.shape[0], tuple(detections), crops)
-
-    def _try_find(self, source: ImageSource) -> _Found | ImageResult:
+    def _try_find(self, source: ImageSource) -> Found | ImageResult:
         try:
-            return self._find(source)
+            return self._finder.find(source)
         except ImageError as error:
             return ImageResult(source_name(source), "rejected", error=str(error))
         except (FacialExpressionsError, MemoryError) as error:
@@ -260,35 +228,35 @@ class ExpressionRecognizer:
     def _finish(
         self,
         sources: Sequence[ImageSource],
-        found: Sequence[_Found | ImageResult],
+        found: Sequence[Found | ImageResult],
         *,
         explain: bool,
     ) -> Iterator[ImageResult]:
         """Classify all faces at once; if that fails, image by image."""
-        whole = [one for one in found if isinstance(one, _Found)]
+        whole = [one for one in found if isinstance(one, Found)]
         try:
             rows = iter(self._answer(whole, explain=explain))
         except (FacialExpressionsError, MemoryError):
             for source, one in zip(sources, found, strict=True):
                 yield (
                     self._finish_one(source, one, explain=explain)
-                    if isinstance(one, _Found)
+                    if isinstance(one, Found)
                     else one
                 )
             return
         for source, one in zip(sources, found, strict=True):
-            if isinstance(one, _Found):
+            if isinstance(one, Found):
                 yield replace(next(rows), source=source_name(source))
             else:
                 yield one
 
-    def _finish_one(self, source: ImageSource, found: _Found, *, explain: bool) -> ImageResult:
+    def _finish_one(self, source: ImageSource, found: Found, *, explain: bool) -> ImageResult:
         try:
             return replace(self._answer([found], explain=explain)[0], source=source_name(source))
         except (FacialExpressionsError, MemoryError) as error:
             return _failed(source, error)
 
-    def _answer(self, found: Sequence[_Found], *, explain: bool) -> list[ImageResult]:
+    def _answer(self, found: Sequence[Found], *, explain: bool) -> list[ImageResult]:
         """Return the results of some images, yet without their names."""
         faces = self._predict(found)
         reasons = self._explain(found, faces) if explain else [[] for _ in found]
@@ -298,7 +266,7 @@ class ExpressionRecognizer:
         ]
 
     def _explain(
-        self, found: Sequence[_Found], faces: Sequence[Sequence[Face]]
+        self, found: Sequence[Found], faces: Sequence[Sequence[Face]]
     ) -> list[list[Explanation]]:
         """Say where in each of some images' faces its answer was found."""
         if not found:
@@ -313,7 +281,7 @@ class ExpressionRecognizer:
             for image, its in zip(found, faces, strict=True)
         ]
 
-    def _predict(self, found: Sequence[_Found]) -> list[list[Face]]:
+    def _predict(self, found: Sequence[Found]) -> list[list[Face]]:
         """Name the expressions of all faces of some images in one pass."""
         if not found:
             return []
@@ -330,7 +298,7 @@ class ExpressionRecognizer:
         ]
 
     def _faces(
-        self, found: Sequence[_Found], named: Sequence[tuple[str, ImageSource]]
+        self, found: Sequence[Found], named: Sequence[tuple[str, ImageSource]]
     ) -> list[Faces]:
         """Return the faces of some images with the name and source of each."""
         return [
@@ -375,11 +343,6 @@ def load_recognizer(options: RecognizerOptions) -> ExpressionRecognizer:
         []
     """
     return ExpressionRecognizer(load_classifier(options), open_detector(options), options)
-
-
-def _own(found: Detection) -> Detection:
-    """Return a detection as ours: that of another's detector may have None for landmarks."""
-    return Detection(found.box, found.score, found.landmarks)
 
 
 def _chunks(items: Iterable[Source], size: int) -> Iterator[tuple[Source, ...]]:

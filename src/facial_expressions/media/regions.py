@@ -1,9 +1,9 @@
 """Look for the faces of a video where they were: whole frames now and then, squares in between.
 
 A whole frame is searched at an interval, at a cut, where its size changes, and when a face is lost.
-On the frames between, each face is searched for in a square around where it should be by its
-motion, all squares of a frame in one run of the detector. That takes a fraction of the time, and
-boxes and landmarks are as fresh. A face that is new is found by the next search of a whole frame.
+On the frames between, each face is searched for in a part of the frame around where it should be
+by its motion. That takes a fraction of the time, and boxes and landmarks are as fresh. A face that
+is new is found by the next search of a whole frame.
 """
 
 from __future__ import annotations

