@@ -16,7 +16,7 @@ let stall; // the timer of a download that stands still
 let loading = load(); // the last try: {recognizer}, or {error} in words
 
 at("load-again").addEventListener("click", () => { loading = load(); });
-whenLoaded.then(async () => setText(at("offline"), await offlineWords(await keeping)));
+whenLoaded.then(async () => setText(at("offline"), await offlineWords()));
 start({
   where: "The images stay in this browser, and nothing is stored.",
 

@@ -154,3 +154,22 @@ def test_the_policy_stops_requests_to_others(
         host.change["index.html"] = lambda page: page.replace(META, b"<meta name='off'")
     open_page(browser, host.url)
     assert bool(elsewhere.asked) is not is_held
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "delete Navigator.prototype.serviceWorker;",
+        "navigator.serviceWorker.register = async () => { throw new DOMException(); };",
+        "navigator.serviceWorker.register = () => new Promise(() => {});",
+    ],
+    ids=["missing", "forbidden", "silent"],
+)
+def test_a_browser_that_keeps_nothing_answers_all_the_same(
+    browser: WebDriver, host: StaticHost, photo: Path, script: str
+) -> None:
+    host.change["dom.js"] = before(script)  # runs before the others
+    open_page(browser, host.url)
+    add(browser, photo)
+    until(lambda: count(browser, ".box") == 1)
+    assert text(browser, "offline") == ""
