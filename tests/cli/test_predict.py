@@ -14,14 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.cli.main import main
 from facial_expressions.colors import expression_color
 from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.inference.contracts import Detection
-from facial_expressions.inference.recognizer import ExpressionRecognizer
+from facial_expressions.inference.finding import FaceFinder, Found
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.results import Face
 
@@ -502,14 +500,15 @@ def test_ctrl_c_keeps_the_rows_and_the_report_of_what_was_done(
     folder: Path,
     tmp_path: Path,
 ) -> None:
-    real = ExpressionRecognizer.detect
+    real = FaceFinder.find
 
-    def detect(self: ExpressionRecognizer, image: NDArray[np.uint8]) -> list[Detection]:
-        if image.shape[0] == 40:
+    def find(self: FaceFinder, source: Path) -> Found:
+        found = real(self, source)
+        if found.height == 40:
             raise KeyboardInterrupt
-        return real(self, image)
+        return found
 
-    monkeypatch.setattr(ExpressionRecognizer, "detect", detect)
+    monkeypatch.setattr(FaceFinder, "find", find)
     words = (folder, "--format", "json", "--report", tmp_path / "out.html")
     code, out, _ = run(capsys, tiny_model, *words)
     assert code == 130

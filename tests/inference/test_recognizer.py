@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,45 @@ def test_images_are_read_as_the_answers_are_taken(recognizer: ExpressionRecogniz
     answers = recognizer.recognize_many(endless(), batch_size=2)
     next(answers)
     assert len(read) == 2
+
+
+class MeetingDetector(FixedDetector):
+    """Finds a box as wide as the image's first value, once another image is searched as well."""
+
+    def __init__(self, *, n_at_once: int) -> None:
+        super().__init__()
+        self.meeting = threading.Barrier(n_at_once, timeout=20)
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        self.meeting.wait()
+        return [Detection(Box(0, 0, float(image[0, 0, 0]), 20), 0.9)]
+
+
+@pytest.mark.parametrize(("threads", "n_at_once"), [(2, 2), (1, 1)])
+def test_two_images_are_searched_at_a_time_and_answers_keep_their_order(
+    tiny_model: Path, threads: int, n_at_once: int
+) -> None:
+    detector = MeetingDetector(n_at_once=n_at_once)
+    options = RecognizerOptions(threads=threads)
+    recognizer = ExpressionRecognizer(load_classifier(tiny_model), detector, options)
+    widths = [12, 34, 23, 45]
+    sources = [np.full((50, 50, 3), width, np.uint8) for width in widths]
+    for answers in (
+        [faces for _, faces in recognizer.recognize_many(sources)],
+        [row.faces for row in recognizer.recognize_rows(sources)],
+    ):
+        assert [face.box.width for (face,) in answers] == widths
+
+
+def test_one_open_file_given_twice_is_read_once_after_the_other(
+    tiny_model: Path, astronaut: Path
+) -> None:
+    options = RecognizerOptions(threads=2)
+    detector = MeetingDetector(n_at_once=1)
+    recognizer = ExpressionRecognizer(load_classifier(tiny_model), detector, options)
+    with astronaut.open("rb") as file:
+        rows = list(recognizer.recognize_rows([file] * 6))
+    assert [row.status for row in rows] == ["ok"] * 6
 
 
 def test_recognize_many_raises_on_a_bad_image(

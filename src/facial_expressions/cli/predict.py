@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -127,12 +127,20 @@ def _rows(
     from facial_expressions.images import load_image
     from facial_expressions.results import ImageResult
 
+    sources: deque[str | Path | bytes] = deque()
+
+    def read() -> Iterator[str | Path | bytes]:
+        for one in inputs:
+            if not one.skipped:
+                sources.append(one.read())
+                yield sources[-1]
+
+    rows = recognizer.recognize_rows(read(), batch_size=1, explain=explain)
     for one in inputs:
         if one.skipped:
             yield ImageResult(one.name, "skipped", error=one.skipped)
             continue
-        source, image = one.read(), None
-        (row,) = recognizer.recognize_rows([source], explain=explain)
+        row, source, image = next(rows), sources.popleft(), None
         if row.status == "ok" and (marked or sheet):
             try:
                 image = load_image(source, max_pixels=recognizer.options.max_pixels)

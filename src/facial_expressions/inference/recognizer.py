@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -27,6 +30,13 @@ from facial_expressions.results import Box, Explanation, Face, Faces, ImageResul
 __all__ = ["ExpressionRecognizer", "load_recognizer"]
 
 Source = TypeVar("Source", bound=ImageSource)
+Answer = TypeVar("Answer")
+
+_AT_ONCE: Final = 2
+"""Images that are read and searched at a time: each is held in memory."""
+
+_SAFE: Final = (str, os.PathLike, bytes, np.ndarray)
+"""What several threads may read at a time; an open file or image they may not."""
 
 
 class ExpressionRecognizer:
@@ -166,17 +176,16 @@ class ExpressionRecognizer:
             Each source with its faces, in the order given.
 
         Raises:
-            ImageError: An image cannot be read. All images before it have been yielded; those after
-                it are not read. Use ``recognize_rows`` to carry on.
+            ImageError: An image cannot be read. All images before it have been yielded, and none
+                after it will be. Use ``recognize_rows`` to carry on.
             ModelError: The network cannot be run.
         """
         for chunk in _chunks(sources, batch_size):
             found, named = [], []
             try:
-                for source in chunk:
-                    image = plain_source(source)
-                    found.append(self._finder.find(image))
-                    named.append((source_name(source), image))
+                for one, image in self._each(self._find_named, chunk):
+                    found.append(one)
+                    named.append(image)
             except ImageError:
                 yield from zip(chunk, self._faces(found, named), strict=False)
                 raise
@@ -196,9 +205,8 @@ class ExpressionRecognizer:
             One result per source, in the order given: ``ok``; ``rejected`` when the image cannot
             be read; or ``failed`` when it was read but a network could not be run.
         """
-        for chunk in _chunks(sources, batch_size):
-            found = [self._try_find(source) for source in chunk]
-            yield from self._finish(chunk, found, explain=explain)
+        for chunk in _chunks(self._each(self._try_find, sources), batch_size):
+            yield from self._finish(*zip(*chunk, strict=True), explain=explain)
 
     def recognize_folder(
         self, folder: str | Path, *, batch_size: int = 32
@@ -217,13 +225,39 @@ class ExpressionRecognizer:
         """
         return self.recognize_rows(list_images(folder), batch_size=batch_size)
 
-    def _try_find(self, source: ImageSource) -> Found | ImageResult:
+    def _each(
+        self, find: Callable[[Source], Answer], sources: Iterable[Source]
+    ) -> Iterator[Answer]:
+        """Find the faces of each image, in order; the next ones are read and searched meanwhile."""
+        threads = min(_AT_ONCE, self.options.threads or os.cpu_count() or 1)
+        if threads < 2:
+            yield from map(find, sources)
+            return
+        waiting: deque[Future[Answer]] = deque()
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="find")
         try:
-            return self._finder.find(source)
+            for source in sources:
+                waiting.append(pool.submit(find, source))
+                if not isinstance(source, _SAFE):
+                    wait(waiting)
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _find_named(self, source: ImageSource) -> tuple[Found, tuple[str, ImageSource]]:
+        image = plain_source(source)
+        return self._finder.find(image), (source_name(source), image)
+
+    def _try_find(self, source: ImageSource) -> tuple[ImageSource, Found | ImageResult]:
+        try:
+            return source, self._finder.find(source)
         except ImageError as error:
-            return ImageResult(source_name(source), "rejected", error=str(error))
+            return source, ImageResult(source_name(source), "rejected", error=str(error))
         except (FacialExpressionsError, MemoryError) as error:
-            return _failed(source, error)
+            return source, _failed(source, error)
 
     def _finish(
         self,
@@ -345,7 +379,7 @@ def load_recognizer(options: RecognizerOptions) -> ExpressionRecognizer:
     return ExpressionRecognizer(load_classifier(options), open_detector(options), options)
 
 
-def _chunks(items: Iterable[Source], size: int) -> Iterator[tuple[Source, ...]]:
+def _chunks(items: Iterable[Answer], size: int) -> Iterator[tuple[Answer, ...]]:
     if size < 1:
         raise ValueError(f"batch_size needs to be 1 or more; received {size}; use 32")
     iterator = iter(items)
