@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from facial_expressions.data.ferplus import ferplus_votes, to_ferplus
 from facial_expressions.data.load import load_dataset
+from facial_expressions.evaluation.robustness import CORRUPTIONS, Corruption
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.contracts import Classifier, Detection
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector
@@ -45,23 +46,6 @@ Crops = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Spoiling:
-    """A way to spoil crops in steps.
-
-    Attributes:
-        reason: The flag that should come on.
-        title: What the table calls it.
-        steps: From mild to strong.
-        change: Spoils crops ``uint8 (N, 48, 48)`` to a step.
-    """
-
-    reason: Reason
-    title: str
-    steps: tuple[float, ...]
-    change: Callable[[Crops, float], Crops]
-
-
-@dataclass(frozen=True, slots=True)
 class Images:
     """Crops with their labels, and what the detector finds in each; None where it finds nothing."""
 
@@ -70,42 +54,35 @@ class Images:
     found: tuple[Detection | None, ...]
 
 
-def blur(crops: Crops, sigma: float) -> Crops:
-    """Blur crops by a Gaussian of this many pixels."""
-    kernel = ImageFilter.GaussianBlur(sigma)
-    return np.stack([np.asarray(Image.fromarray(crop).filter(kernel)) for crop in crops])
-
-
-def shrink(crops: Crops, side: float) -> Crops:
-    """Reduce crops to this side and enlarge them again, as a small face is."""
+def shrink(crop: Crops, side: float, _: np.random.Generator) -> Crops:
+    """Reduce a crop to this side and enlarge it again, as a small face is."""
     small = (round(side), round(side))
-    return np.stack(
-        [
-            np.asarray(
-                Image.fromarray(crop)
-                .resize(small, Image.Resampling.BOX)
-                .resize(crop.shape, Image.Resampling.BICUBIC)
-            )
-            for crop in crops
-        ]
-    )
+    reduced = Image.fromarray(crop).resize(small, Image.Resampling.BOX)
+    return np.asarray(reduced.resize(crop.shape, Image.Resampling.BICUBIC))
 
 
-def darken(crops: Crops, light: float) -> Crops:
+def darken(crop: Crops, light: float, generator: np.random.Generator) -> Crops:
     """Leave this share of the light, with the noise of a sensor."""
-    noise = np.random.default_rng(1).normal(0, _NOISE, crops.shape)
-    return np.clip(np.rint(crops * light + noise), 0, 255).astype(np.uint8)
+    noise = generator.normal(0, _NOISE, crop.shape)
+    return np.clip(np.rint(crop * light + noise), 0, 255).astype(np.uint8)
 
 
-SPOILINGS: Final = (
-    Spoiling(
-        "blurred", "blur, sigma in pixels of the crop", (1, 1.2, 1.4, 1.6, 1.7, 1.8, 2, 2.2), blur
-    ),
-    Spoiling(
-        "small", "side of the crop in pixels", (32, 28, 24, 20, 18, 17, 16, 15, 14, 12), shrink
-    ),
-    Spoiling("dark", "share of the light", (0.4, 0.3, 0.25, 0.2, 0.17, 0.15, 0.12, 0.1), darken),
-)
+_BLUR: Final = next(kind.change for kind in CORRUPTIONS if kind.name == "blur")
+_BLURS: Final = (1, 1.2, 1.4, 1.6, 1.7, 1.8, 2, 2.2)
+_SIDES: Final = (32, 28, 24, 20, 18, 17, 16, 15, 14, 12)
+_LIGHTS: Final = (0.4, 0.3, 0.25, 0.2, 0.17, 0.15, 0.12, 0.1)
+SPOILINGS: Final[Mapping[Reason, Corruption]] = {
+    "blurred": Corruption("blur", "image", _BLURS, "blur, sigma in pixels of the crop", _BLUR),
+    "small": Corruption("size", "image", _SIDES, "side of the crop in pixels", shrink),
+    "dark": Corruption("light", "image", _LIGHTS, "share of the light", darken),
+}
+"""By the flag that should come on, a way to spoil crops in steps, from mild to strong."""
+
+
+def spoil(crops: Crops, spoiling: Corruption, step: float) -> Crops:
+    """Spoil crops ``uint8 (N, 48, 48)`` to a step."""
+    generator = np.random.default_rng(1)
+    return np.stack([spoiling.change(crop, step, generator) for crop in crops])
 
 
 def accuracy(classifier: Classifier, crops: Crops, labels: NDArray[np.int64]) -> float:
@@ -139,17 +116,18 @@ def share(all_of: Sequence[Quality], reason: Reason | None = None) -> float:
 
 
 def find_step(
-    classifier: Classifier, images: Images, spoiling: Spoiling, clean: float
+    classifier: Classifier, images: Images, reason: Reason, clean: float
 ) -> tuple[float, float, list[Quality]]:
     """Return the first step that costs ten points, the accuracy there, and the qualities."""
-    for step in spoiling.steps:
-        crops = spoiling.change(images.crops, step)
+    spoiling = SPOILINGS[reason]
+    for step in spoiling.levels:
+        crops = spoil(images.crops, spoiling, step)
         right = accuracy(classifier, crops, images.labels)
         if right <= clean - LOST:
-            scale = step / crops.shape[1] if spoiling.reason == "small" else 1.0
+            scale = step / crops.shape[1] if reason == "small" else 1.0
             return step, right, qualities(images, crops, scale)
     raise ValueError(
-        f"{spoiling.title}: no step costs {LOST:.0%}; received {spoiling.steps}; add stronger ones"
+        f"{spoiling.unit}: no step costs {LOST:.0%}; received {spoiling.levels}; add stronger ones"
     )
 
 
@@ -171,10 +149,10 @@ def spoiling_rows(classifier: Classifier, images: Images) -> list[str]:
     """Return the lines of the table of what can be spoilt."""
     clean = accuracy(classifier, images.crops, images.labels)
     rows = []
-    for spoiling in SPOILINGS:
-        step, right, seen = find_step(classifier, images, spoiling, clean)
-        figures = (f"{step:g}", f"{right:.1%}", f"{share(seen, spoiling.reason):.0%}")
-        rows.append((f"`{spoiling.reason}`", spoiling.title, *figures))
+    for reason, spoiling in SPOILINGS.items():
+        step, right, seen = find_step(classifier, images, reason, clean)
+        figures = (f"{step:g}", f"{right:.1%}", f"{share(seen, reason):.0%}")
+        rows.append((f"`{reason}`", spoiling.unit, *figures))
     header = ("reason", "spoilt by", "where ten points are lost", "accuracy there", "flagged there")
     return markdown_table(header, rows, left=2)
 

@@ -206,7 +206,6 @@ def test_few_clean_images_are_flagged(images: script.Images) -> None:
 def test_most_are_flagged_where_ten_points_are_lost(
     images: script.Images, reason: Reason, step: float
 ) -> None:
-    spoiling = next(one for one in script.SPOILINGS if one.reason == reason)
-    crops = spoiling.change(images.crops, step)
+    crops = script.spoil(images.crops, script.SPOILINGS[reason], step)
     scale = step / 48 if reason == "small" else 1.0
     assert script.share(script.qualities(images, crops, scale), reason) >= 0.6

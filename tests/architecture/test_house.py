@@ -12,7 +12,7 @@ from tests.architecture.house import LIMITS, count_code, longest_chain, measure,
 SO_FAR = {
     "lines of Python in `src/`": 30_480,
     "lines of code": 18_040,
-    "lines in `scripts/`": 1_500,
+    "lines in `scripts/`": 1_476,
 }
 """Where a limit is not reached yet; a figure may fall, and then its entry goes."""
 
