@@ -156,6 +156,17 @@ def test_the_policy_stops_requests_to_others(
     assert bool(elsewhere.asked) is not is_held
 
 
+@pytest.mark.parametrize("is_held", [True, False], ids=["policy", "no policy"])
+def test_the_policy_stops_code_that_is_made_of_words(
+    browser: WebDriver, host: StaticHost, is_held: bool
+) -> None:
+    host.change["main.js"] = before("try { eval('window.ran = true'); } catch {}")
+    if not is_held:
+        host.change["index.html"] = lambda page: page.replace(META, b"<meta name='off'")
+    open_page(browser, host.url)
+    assert bool(browser.execute_script("return window.ran")) is not is_held
+
+
 @pytest.mark.parametrize(
     "script",
     [
