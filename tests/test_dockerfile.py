@@ -50,7 +50,7 @@ def root() -> Iterator[Path]:
 def build(root: Path) -> None:
     """Carry out the steps that fill the image."""
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    settings = os.environ | {"PATH": search, "PIP_NO_COMPILE": "1"}
+    settings = os.environ | {"PATH": search, "PIP_COMPILE": "0"}
     place = root
     for step, argument in STEPS:
         words = inside(root, argument).split()
