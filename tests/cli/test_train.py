@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,7 +16,6 @@ import pytest
 
 from facial_expressions.cli.main import main
 from tests.builders import make_rows, write_competition_csv
-from tests.commands import TRAINING
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_c12_sigterm_is_143_and_leaves_a_checkpoint(
     words = ["train", str(repository / "recipes" / "seed.toml"), "--data", str(data)]
     words += ["--out", "run", "--allow-partial", "--set", "optimization.epochs=1000"]
     words += ["--set", "data.protocol=competition"]
-    command = [*TRAINING, *words]
+    command = [sys.executable, "-m", "facial_expressions", *words]
     first = tmp_path / "run" / "checkpoints" / "epoch-00001.json"
     with subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8"

@@ -25,7 +25,6 @@ from facial_expressions.training.network import build_network, preprocessing_of
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.train import TrainingProgress, TrainingRun, train
 from tests.builders import make_rows, write_competition_csv
-from tests.commands import TRAINING
 
 pytestmark = pytest.mark.train
 
@@ -159,7 +158,7 @@ def test_a_killed_command_resumes_where_it_was(tmp_path: Path) -> None:
     data = write_competition_csv(tmp_path / "fer2013.csv", make_rows(train=2, public=1, private=1))
     out = tmp_path / "run"
     command = [
-        *(*TRAINING, "train", "recipes/seed.toml"),
+        *(sys.executable, "-m", "facial_expressions", "train", "recipes/seed.toml"),
         *("--data", str(data), "--out", str(out), "--allow-partial", "--deterministic"),
         *("--set", "data.protocol=competition", "--set", "optimization.epochs=3"),
     ]
