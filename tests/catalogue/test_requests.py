@@ -86,6 +86,7 @@ RAW: Final[dict[str, tuple[bytes, set[int]]]] = {
     "H03-two-lengths": (HEAD + LENGTH + b"Content-Length: 5\r\n\r\n" + IMAGE, {400}),
     "H03-length-smaller": (HEAD + CLOSE + b"Content-Length: 20\r\n\r\n" + IMAGE, {422, 400}),
     "H03-length-is-text": (HEAD + b"Content-Length: many\r\n\r\n", {400}),
+    "H03-length-of-5000-digits": (HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", {400}),
     "H03-length-is-huge": (HEAD + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n", {400, 413}),
     "H04-length-and-chunked": (
         HEAD + CLOSE + LENGTH + CHUNKED + b"\r\n" + chunk(IMAGE) + b"0\r\n\r\n", {200, 400},

@@ -17,6 +17,7 @@ from functools import partial
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server import guard
@@ -419,6 +420,30 @@ def test_pipelined_requests_are_answered_in_order(server: RunningServer) -> None
     received = server.send_raw(b"".join(requests) + last)
     statuses = re.findall(rb"HTTP/1.1 (\d+)", received)
     assert statuses == [b"200", b"404", b"200"] * 10 + [b"200"]
+
+
+def test_a_bug_in_one_connection_keeps_no_other_waiting(
+    recognizer: ExpressionRecognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stand in one line."""
+    handle = H11Protocol.handle_events
+
+    def break_some(self: H11Protocol) -> None:
+        if b"GET /break" in self.conn.trailing_data[0]:
+            raise RuntimeError("a bug")
+        handle(self)
+
+    monkeypatch.setattr(H11Protocol, "handle_events", break_some)
+    get = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with run_server(recognizer) as server, ExitStack() as stack:
+        endpoints = []
+        for number in range(40):
+            endpoints.append(stack.enter_context(server.connect()))
+            endpoints[-1].sendall(get % (b"/break" if number % 2 else b"/v1/labels"))
+        for number, endpoint in enumerate(endpoints):
+            received = bytearray()
+            read_all(endpoint, received)
+            assert received.startswith(b"HTTP/1.1 200") == (number % 2 == 0)
 
 
 def test_stopping_answers_a_burst_that_has_just_arrived(

@@ -198,7 +198,7 @@ class _Connection(H11Protocol):
     def _let_in(self) -> None:
         for waiting, most in ((self.begun, _BEGUN_IN_A_TURN), (self.new, 1)):
             for _ in range(min(most, len(waiting))):
-                waiting.popleft()._go_on()
+                self.loop.call_soon(waiting.popleft()._go_on)  # what fails there stops no other
         if self.begun or self.new:
             self.loop.call_soon(self._let_in)
 
@@ -209,7 +209,11 @@ class _Connection(H11Protocol):
             return
         if not self.flow.read_paused:
             self.transport.resume_reading()
-        super().handle_events()
+        try:
+            super().handle_events()
+        except Exception:
+            self.transport.abort()
+            raise
         if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self._start_head_timer()
 
