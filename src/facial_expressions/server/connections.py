@@ -159,8 +159,7 @@ class _Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
-        if self._write_timer is not None:
-            self._write_timer.cancel()
+        self.resume_writing()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
