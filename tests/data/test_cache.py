@@ -11,7 +11,7 @@ import pytest
 
 from facial_expressions.data import load, load_dataset
 from facial_expressions.data.cache import CACHE_VARIABLE, cache_folder, path_state
-from facial_expressions.data.reading import Reading
+from facial_expressions.data.dataset import Reading
 from tests.builders import (
     make_rows,
     write_competition_csv,

@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.archives import walk_files
-from facial_expressions.data.dataset import Split
-from facial_expressions.data.reading import Kind, Reading
+from facial_expressions.data.dataset import Kind, Reading, Split
 from facial_expressions.files import atomic_write
 from facial_expressions.labels import LabelSet
 

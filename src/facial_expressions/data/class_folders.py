@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.data.archives import FileTree, open_tree
-from facial_expressions.data.folder_places import PARTS, Place, check_places, part_of, place_of
-from facial_expressions.data.reading import (
+from facial_expressions.data.dataset import (
     PART_OF_USAGE,
     SIDE_PX,
     USAGES,
     Reading,
     make_reading,
 )
+from facial_expressions.data.folder_places import PARTS, Place, check_places, part_of, place_of
 from facial_expressions.errors import DatasetError, ImageError
 from facial_expressions.images import IMAGE_SUFFIXES, load_image
 from facial_expressions.labels import (

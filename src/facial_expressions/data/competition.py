@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.archives import column_names, open_csv
-from facial_expressions.data.reading import PART_OF_USAGE, SIDE_PX, USAGES, Reading, make_reading
+from facial_expressions.data.dataset import PART_OF_USAGE, SIDE_PX, USAGES, Reading, make_reading
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import COMPETITION_ORDER, FER2013
 

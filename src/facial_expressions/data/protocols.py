@@ -13,8 +13,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.data.dataset import Dataset
-from facial_expressions.data.reading import Reading
+from facial_expressions.data.dataset import Dataset, Reading
 from facial_expressions.errors import DatasetError
 
 Protocol = Literal["competition", "kaggle", "folder"]

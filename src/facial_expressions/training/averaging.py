@@ -21,14 +21,17 @@ from numpy.typing import NDArray
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import CheckpointError, ModelError
 from facial_expressions.files import write_file
-from facial_expressions.training.final_weights import save_final_weights
 from facial_expressions.training.heads import Votes
 from facial_expressions.training.identity import describe_differences
 from facial_expressions.training.material import Material, gather
 from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe_sections import DistillationRecipe
 from facial_expressions.training.run_folder import RunFolder, describe_environment
-from facial_expressions.training.trained_networks import FinishedRun, read_finished_run
+from facial_expressions.training.trained_networks import (
+    FinishedRun,
+    read_finished_run,
+    save_final_weights,
+)
 
 _N_BATCHES: Final = 100
 """Training batches that the statistics of normalisation layers are measured on, at most one epoch;

@@ -22,7 +22,6 @@ from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.training import checkpoints
 from facial_expressions.training.batches import Batch
 from facial_expressions.training.devices import choose_precision, spread_over_devices
-from facial_expressions.training.final_weights import save_final_weights
 from facial_expressions.training.first_weights import copy_weights
 from facial_expressions.training.heads import Votes
 from facial_expressions.training.identity import identity_text, run_differences
@@ -32,6 +31,7 @@ from facial_expressions.training.network import build_network, predict_logits, p
 from facial_expressions.training.optimization import build_optimizer
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import EpochRow, RunFolder, describe_environment
+from facial_expressions.training.trained_networks import save_final_weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Networks that are trained already, on which later runs build: finished runs and model files.
+"""Networks that are trained: finished runs, as they are saved and read, and model files.
 
 A model file holds every trained number of its network, by the names of its layers, so that training
 can go on from what ships. Three things are put back that ``onnx_graph`` changed: weights of 16 bits
@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -20,13 +22,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from facial_expressions.data.dataset import Split
 from facial_expressions.errors import ModelError, first_line
+from facial_expressions.files import atomic_write, write_file
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.runtime import file_sha256
 from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing
 from facial_expressions.training.heads import label_sets_of
-from facial_expressions.training.network import build_network, preprocessing_of
+from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
 from facial_expressions.training.onnx_graph import HALF, kept_taps
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.recipe_sections import NetworkRecipe
@@ -126,6 +130,49 @@ def read_finished_run(path: str | Path) -> FinishedRun:
     with folder.weights.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return FinishedRun(folder, Recipe.load(folder.recipe), labels, data, digest, sha256)
+
+
+def save_final_weights(
+    folder: RunFolder, model: keras.Model, split: Split, truths: Mapping[str, NDArray[np.int64]]
+) -> list[NDArray[np.float32]]:
+    """Write what ``export`` reads: weights, and on validation crops and each head's answers.
+
+    The logits are those of float32, in which the exported file computes, whatever the network was
+    trained in: in bfloat16 every five-hundredth answer is another one.
+
+    Args:
+        folder: The run's folder, with recipe and data.
+        model: The network with its final weights.
+        split: The validation images.
+        truths: By each head's name the label ids of these images, -1 where there is none.
+
+    Returns:
+        For each head the logits on validation, ``float32 (N, K)``.
+    """
+    with tempfile.TemporaryDirectory() as name:  # Keras writes to nothing but a path
+        temporary = Path(name) / folder.weights.name
+        model.save_weights(temporary)
+        write_file(folder.weights, temporary.read_bytes())
+    run = read_finished_run(folder.path)
+    is_exact = keras.config.dtype_policy().compute_dtype == "float32"
+    network = model if is_exact else _in_float32(run)
+    logits = predict_logits(network, split.images, run.preprocessing)
+    arrays: dict[str, NDArray[Any]] = {"crops": split.images}
+    for (name, truth), answers in zip(truths.items(), logits, strict=True):
+        arrays |= {f"{name}_labels": truth, f"{name}_logits": answers}
+    with atomic_write(folder.validation) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    return logits
+
+
+def _in_float32(run: FinishedRun) -> keras.Model:
+    """Return a run's network, computing in float32."""
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        return run.build()
+    finally:
+        keras.config.set_dtype_policy(previous)
 
 
 class ModelFile:
