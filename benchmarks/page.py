@@ -77,15 +77,20 @@ def write_film(path: Path) -> Path:
     Args:
         path: The ``.mjpeg`` file.
     """
-    with Image.open(astronaut()) as opened:
-        face = opened.convert("RGB").resize((400, 400))
     with path.open("wb") as video:
-        for step in range(STEPS):
-            there = min(step, STEPS - step)  # to the right and back
-            image = Image.new("RGB", SIZE, (90, 110, 130))
-            image.paste(face, (10 + 7 * there, 40))
+        for image in film_images():
             image.save(video, "JPEG", quality=90)
     return path
+
+
+def film_images() -> Iterator[Image.Image]:
+    """Yield the images of the camera's video: a face that moves to the right and back."""
+    with Image.open(astronaut()) as opened:
+        face = opened.convert("RGB").resize((400, 400))
+    for step in range(STEPS):
+        image = Image.new("RGB", SIZE, (90, 110, 130))
+        image.paste(face, (10 + 7 * min(step, STEPS - step), 40))
+        yield image
 
 
 @contextmanager

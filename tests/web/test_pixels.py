@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from facial_expressions.errors import ImageError
 from facial_expressions.images import load_image
@@ -88,6 +88,17 @@ def test_every_format_and_orientation_is_decoded_to_the_same_bytes(
         if not np.array_equal(image_of(answers[name]), load_image(content))
     ]
     assert unlike == []
+
+
+def test_a_color_profile_changes_nothing(page: WebDriver, photo: Image.Image) -> None:
+    """Its red and blue are swapped, so that a browser that applied it would be far off."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")
+    kinds = ("JPEG", "PNG", "WEBP", "AVIF")
+    files = {kind: encoded(photo, kind, icc_profile=swapped) for kind in kinds}
+    answers = decoded(page, files)
+    for kind, content in files.items():
+        np.testing.assert_array_equal(image_of(answers[kind]), load_image(content), kind)
 
 
 def test_what_python_does_not_read_is_refused_with_a_reason(
