@@ -98,6 +98,14 @@ def _private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
+@pytest.fixture
+def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave drawing a report's charts, which takes seconds, to the tests that look at them."""
+    monkeypatch.setattr(
+        "facial_expressions.pages.drawing._saved", lambda figure, **options: b"<svg></svg>"
+    )
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root folder of this repository."""

@@ -1,4 +1,4 @@
-"""Tiny models for the verbs that need one, and reports whose charts are not drawn."""
+"""Tiny models for the verbs that need one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,3 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def mapped_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_mapped_model(tmp_path_factory.mktemp("mapped") / "mapped.onnx")
-
-
-@pytest.fixture
-def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave drawing a report's charts, which takes seconds, to the tests that look at them."""
-    monkeypatch.setattr(
-        "facial_expressions.pages.drawing._saved", lambda figure, **options: b"<svg></svg>"
-    )
