@@ -25,7 +25,7 @@ __all__ = ["FULL_SEARCH_S", "RegionSearch", "check_interval"]
 FULL_SEARCH_S: Final = 0.5
 """Seconds of video from one search of a whole frame to the next."""
 
-_REST_S: Final = 0.2
+_REST_S: Final = 0.1
 """Lost faces call for no more than one search of a whole frame in this time."""
 _SAME_FACE: Final = 0.2
 """A face is found again where its box and the expected one share at least this, IoU."""
