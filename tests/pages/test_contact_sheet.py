@@ -85,3 +85,14 @@ def test_copies_are_small_and_a_crop_may_reach_over_the_border(left: float) -> N
 def test_nothing_found_has_a_page() -> None:
     _, texts = page_of()
     assert "0 images, 0 faces" in texts
+
+
+def test_a_face_at_the_edge_is_shown_without_a_border() -> None:
+    """The square is moved into the image: PHOTO has one shade of grey everywhere."""
+    page, _ = page_of(ok("a.jpg", face(0.9, left=-10)), ok("b.jpg", face(0.95, left=370)))
+    shown = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(uri))).convert("L"))
+        for uri in re.findall(r'"crop"><img src="data:image/jpeg;base64,([^"]+)', page)
+    ]
+    assert len(shown) == 2
+    assert all(np.ptp(np.append(crop, 90)) <= 2 for crop in shown)

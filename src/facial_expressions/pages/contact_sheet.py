@@ -103,7 +103,7 @@ class ContactSheet:
         self._thumbs.append(_Thumb(name, jpeg_uri(thumb), marks, _describe(result.faces)))
 
     def to_html(self) -> str:
-        """Return the page: shares, the surest of each expression, every image."""
+        """Return the page: shares, the most confident of each expression, every image."""
         n_faces = self._faces.total()
         n_images = len(self._thumbs) + len(self._problems)
         return render(
@@ -122,7 +122,7 @@ class ContactSheet:
                 )
                 for label in self._labels
             ],
-            surest=[
+            best=[
                 (label, css_color(label), found) for label, found in self._surest.items() if found
             ],
             thumbs=self._thumbs,
@@ -130,7 +130,7 @@ class ContactSheet:
         )
 
     def _keep_if_sure(self, name: str, face: Face, image: NDArray[np.uint8]) -> None:
-        """Keep the face if its answer is certain and among the surest of its expression."""
+        """Keep the face if its answer is certain and among the most confident of its expression."""
         kept = self._surest[face.expression]
         is_among = len(kept) < _SUREST or face.confidence > kept[-1].confidence
         if not face.uncertain and is_among:

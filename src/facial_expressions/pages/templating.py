@@ -91,16 +91,21 @@ def heated(sample: Sample) -> NDArray[np.uint8]:
 
 
 def face_thumbnail(image: NDArray[np.uint8], box: Box) -> Image.Image:
-    """Cut a small square around a face; outside the image it is black.
+    """Cut a small square around a face; at an edge the square is moved into the image.
 
     Args:
         image: RGB ``uint8 (H, W, 3)``.
         box: The face, in pixels of the image.
     """
-    half = max(box.width, box.height) * (0.5 + _MARGIN)
-    x, y = box.center
-    corners = (round(x - half), round(y - half), round(x + half), round(y + half))
-    return Image.fromarray(image).crop(corners).resize((_FACE_PX, _FACE_PX), reducing_gap=2.0)
+    height, width = image.shape[:2]
+    side = min(max(box.width, box.height) * (1 + 2 * _MARGIN), width, height)
+    left, top = (
+        round(min(max(middle - side / 2, 0), length - side))
+        for middle, length in zip(box.center, (width, height), strict=True)
+    )
+    side = max(1, int(side))
+    cut = Image.fromarray(image).crop((left, top, left + side, top + side))
+    return cut.resize((_FACE_PX, _FACE_PX), reducing_gap=2.0)
 
 
 def jpeg_uri(image: Image.Image) -> str:
