@@ -1,5 +1,5 @@
-# The tasks of this repository; `make` alone lists them. All of them work in .venv, which they set
-# up themselves: a bare machine needs Python 3.11 or later and make, nothing else.
+# The tasks of this repository; `make` alone lists them. They work in .venv, which they set
+# up themselves: a bare machine needs only Python 3.11 or later and make.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -9,7 +9,7 @@
 PYTHON ?= python3
 IMAGE ?=
 PHOTOS ?= 5000
-# What the documentation links as its source; nothing where the clone came from no web address.
+# The address that the documentation links as its source; empty if the clone came from no web address.
 REPOSITORY ?= $(filter https://%,$(shell git config --get remote.origin.url))
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +20,7 @@ TOGETHER := -n auto --maxprocesses 4 --dist worksteal
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/base.stamp  ## Recognise a real photograph; IMAGE=photo.jpg takes your own
+demo: $(VENV)/base.stamp  ## Mark the faces of a sample photo; IMAGE=photo.jpg marks yours
 	@$(BIN)/python examples/demo.py $(if $(IMAGE),"$(IMAGE)")
 
 test: static browser  ## Every check that CI runs: format, lint, types, import contracts, all tests
@@ -34,7 +34,7 @@ test-all: test docs  ## The above, the documentation site, and the wheel in a fr
 	build/wheel-test/venv/bin/python -m pip install --quiet --no-deps build/wheel-test/*.whl
 	cd build/wheel-test && venv/bin/facial-expressions --version -v && venv/bin/facial-expressions models verify
 
-check: static  ## A quick answer while working: the same without the slow tests
+check: static  ## The same without the slow tests
 	$(BIN)/python -m pytest $(TOGETHER) -m "not slow and not train and not network and not gpu"
 
 static: $(VENV)/dev.stamp
@@ -43,7 +43,7 @@ static: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The page's tests drive a real browser; where it cannot be installed they are skipped with a reason.
+# The tests of the page drive a real browser; without one they are skipped with a reason.
 browser:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
@@ -59,10 +59,10 @@ bench: $(VENV)/dev.stamp  ## Measure speed, memory and size into benchmarks/resu
 	done
 	@$(BIN)/python -m scripts.update_benchmarks --print
 
-fuzz: $(VENV)/dev.stamp  ## Feed 20,000 spoilt images, 2,000 models, 2,000 names and 2,000 requests
+fuzz: $(VENV)/dev.stamp  ## Feed 20,000 corrupted images, 2,000 models, 2,000 names and 2,000 requests
 	$(BIN)/python -m tests.trials.fuzz
 
-crash-test: $(VENV)/dev.stamp  ## Kill trainings and saves, spoil files: all has to come back bit for bit
+crash-test: $(VENV)/dev.stamp  ## Kill training runs and saves, corrupt files: everything must come back
 	$(BIN)/python -m tests.trials.crash_test
 
 load: $(VENV)/dev.stamp  ## Load a server: burst, capacity, overload, slow clients, soak, stops (about 20 minutes)
@@ -82,18 +82,18 @@ web-serve: $(VENV)/serve.stamp  ## The above, served on this machine and opened 
 	@$(BIN)/python -m web.build --serve
 
 # Without the npm registry the documentation has a page that says how to build the other one.
-docs: $(VENV)/dev.stamp  ## Build the documentation into site/, with the page to try; a broken link fails
+docs: $(VENV)/dev.stamp  ## Build the documentation into site/, with the page to try; fails on broken links
 	REPOSITORY_URL="$(REPOSITORY)" $(BIN)/python -m zensical build --strict --clean
 	@! $(BIN)/python -m web.build || cp -R build/web/. site/try
 
 reference: $(VENV)/dev.stamp  ## Generate docs/cli.md, docs/http.md, badges and recipes from the program
 	$(BIN)/python -m scripts.write_reference
 
-figures: $(VENV)/dev.stamp  ## Fill the measured figures into README, model card, index and pages of speed
+figures: $(VENV)/dev.stamp  ## Write the measured figures into README, model card, index and benchmark pages
 	$(BIN)/python -m scripts.update_figures
 	$(BIN)/python -m scripts.update_benchmarks
 
-format: $(VENV)/dev.stamp  ## Format the code and mend what ruff can mend
+format: $(VENV)/dev.stamp  ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 

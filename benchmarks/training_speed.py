@@ -1,6 +1,6 @@
 """Compares training with plain Keras: ``fit`` on ``image_dataset_from_directory`` in float32.
 
-Both sides train the seed's network by its recipe (``recipes/seed.toml``) on the same made images
+Both sides train the original network by its recipe (``recipes/seed.toml``) on the same made images
 for the same number of steps, each time in a process of its own, in turns; the first steps, in which
 graphs are built, are not counted. The plain side has ``keras.layers.Conv2D`` where the package has
 ``SmallMapConv2D``, its own layer with the same variables and the same result, and mirrors images

@@ -127,7 +127,7 @@ def find_step(
             scale = step / crops.shape[1] if reason == "small" else 1.0
             return step, right, qualities(images, crops, scale)
     raise ValueError(
-        f"{spoiling.unit}: no step costs {LOST:.0%}; received {spoiling.levels}; add stronger ones"
+        f"{spoiling.unit}: none of {spoiling.levels} costs {LOST:.0%}. Add stronger steps"
     )
 
 
@@ -153,7 +153,7 @@ def spoiling_rows(classifier: Classifier, images: Images) -> list[str]:
         step, right, seen = find_step(classifier, images, reason, clean)
         figures = (f"{step:g}", f"{right:.1%}", f"{share(seen, reason):.0%}")
         rows.append((f"`{reason}`", spoiling.unit, *figures))
-    header = ("reason", "spoilt by", "where ten points are lost", "accuracy there", "flagged there")
+    header = ("reason", "change", "where ten points are lost", "accuracy there", "flagged there")
     return markdown_table(header, rows, left=2)
 
 

@@ -84,7 +84,7 @@ def targets(results: Results) -> list[str]:
 
 
 def trust(results: Results) -> list[str]:
-    """Return the table of what is promised under load, on spoilt input and after kills."""
+    """Return the table of what is promised under load, on corrupted input and after kills."""
     rows = [_cells(row, results)[:4] for row in read_targets("trust")]
     return markdown_table(("what", "benchmark", "measured", "must"), rows, left=2)
 

@@ -105,8 +105,8 @@ def check_digests(index: Mapping[str, Any], reports: Reports) -> None:
             digest = reports[kind]["model_digest"] if kind in reports else entry["sha256"]
             if digest != entry["sha256"]:
                 raise ValueError(
-                    f"docs/reports/{kind} is the report of another file; received SHA-256 "
-                    f"{digest}, expected {entry['sha256']}; run: python -m scripts.write_reports"
+                    f"docs/reports/{kind}: the report of another file, SHA-256 "
+                    f"{digest}, not {entry['sha256']}. Run: python -m scripts.write_reports"
                 )
 
 
@@ -221,7 +221,7 @@ def details(names: Sequence[str], reports: Reports) -> list[str]:
 
 
 def coverage_lines(report: Report) -> list[str]:
-    """Return how accurate the surest answers are, and the model's own threshold in bold.
+    """Return how accurate the most confident answers are, and the model's own threshold in bold.
 
     Args:
         report: What ``evaluate`` wrote.
@@ -237,7 +237,8 @@ def coverage_lines(report: Report) -> list[str]:
         (kept, f"{point['threshold']:.3f}", percent(point["accuracy"]))
         for kept, point in points.items()
     ]
-    return markdown_table(("answers kept, the surest", "confidence from", "accuracy"), rows)
+    header = ("answers kept, most confident first", "confidence from", "accuracy")
+    return markdown_table(header, rows)
 
 
 def _accuracy(figures: Report) -> str:

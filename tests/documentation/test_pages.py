@@ -128,19 +128,21 @@ def test_every_make_target_that_is_mentioned_exists() -> None:
 
 
 FOREIGN = re.compile(
-    r"\bfilms?\b|\banew\b|\bsave for\b|\blooked for again\b|\bthree deaths\b|\bno doubles\b|"
-    r"\bquickest\b|\bbox lies off\b|\bmeans what it means\b|\bWhat is missing says\b|"
-    r"\bLeast serious\b|\bGo on with\b|\bno such picture\b|\bis no picture\b"
+    r"\b(?:films?|pictures?|anew|afresh|quicker|quickest|surest|spoilt|spoils|mend|mends|mended)\b|"
+    r"\bsave for\b|\blooked for again\b|\bthree deaths\b|\bno doubles\b|\bfor ever\b|\bby heart\b|"
+    r"\bbox lies off\b|\bmeans what it means\b|\bWhat is missing says\b|\bLeast serious\b|"
+    r"\bGo on with\b|\bnone of ours\b|\bof one's own\b|\d %(?!\}| \d)",
+    re.IGNORECASE,
 )
 """Turns of phrase that are not English, or not the field's."""
 
 
 def test_words_are_those_of_the_field() -> None:
-    texts = [*pages(), *PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html"), *PACKAGE.rglob("*.js")]
+    code = [path for end in ("py", "html", "js", "css", "md") for path in PACKAGE.rglob(f"*.{end}")]
+    shell = [ROOT / name for name in ("Makefile", "Dockerfile", "mkdocs.yml", "pyproject.toml")]
     found = {
         f"{path.relative_to(ROOT)}: {match[0]}"
-        for path in texts
-        if "templates" not in path.parts
+        for path in (*pages(), *code, *shell, *(ROOT / "examples").glob("*.py"))
         for match in FOREIGN.finditer(re.sub(r"\s+", " ", path.read_text(encoding="utf-8")))
     }
     assert found == set()

@@ -139,7 +139,7 @@ def test_a_report_of_another_file_is_refused(full: Report) -> None:
     index = {"models": {"a": {"sha256": "1"}, "new": {"sha256": "2"}}}
     mine, other = {**full, "model_digest": "1"}, {**full, "model_digest": "3"}
     check_digests(index, {"a": mine, "a-views": mine, "other": other})
-    with pytest.raises(ValueError, match="a-views is the report of another file"):
+    with pytest.raises(ValueError, match="a-views: the report of another file"):
         check_digests(index, {"a": mine, "a-views": other})
 
 
