@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import types
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_wrong_count_is_one_line_and_exit_1(tmp_path: Path, capsys: Capture) -> 
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-    assert "needs 28,709 Training" in captured.err
+    assert "instead of 28,709 Training" in captured.err
 
 
 def test_unreadable_image_gives_exit_1_and_the_rest(tmp_path: Path, capsys: Capture) -> None:
@@ -58,7 +59,7 @@ def test_unreadable_image_gives_exit_1_and_the_rest(tmp_path: Path, capsys: Capt
     assert main(["data", "info", str(write_folder(tmp_path / "faces", files))]) == 1
     out = capsys.readouterr().out
     assert "test        1 image," in out
-    assert "note        sad/b.jpg cannot be read: " in out
+    assert "note        sad/b.jpg: cannot be read: " in out
 
 
 def test_missing_path_is_named(tmp_path: Path, capsys: Capture) -> None:
@@ -123,6 +124,19 @@ def test_fetch_prints_the_folder(monkeypatch: pytest.MonkeyPatch, capsys: Captur
     assert (asked, capsys.readouterr().out) == ([KAGGLE_DATASET], f"{Path('/cache/fer2013')}\n")
 
 
+def test_fetch_shows_the_bar_of_all_verbs_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Kagglehub would draw one with tqdm and write lines to stdout, where the folder goes."""
+    monkeypatch.setattr(os, "environ", {**os.environ, "TERM": "xterm"})
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    _kagglehub(monkeypatch, "/cache/fer2013")
+    assert main(["data", "fetch"]) == 0
+    assert "downloading FER-2013" in capsys.readouterr().err
+    assert os.environ["TQDM_DISABLE"] == "1"
+    assert os.environ["KAGGLEHUB_VERBOSITY"] == "error"
+
+
 @pytest.mark.parametrize("kind", [ConnectionError, _BackendError])
 def test_fetch_offline_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, kind: type[Exception]
@@ -130,5 +144,5 @@ def test_fetch_offline_says_so(
     _kagglehub(monkeypatch, kind("no route to host"))
     assert main(["data", "fetch"]) == 1
     error = capsys.readouterr().err
-    assert "msambare/fer2013 cannot be fetched; received: no route to host" in error
+    assert "msambare/fer2013: cannot be downloaded: no route to host" in error
     assert "https://www.kaggle.com/datasets/msambare/fer2013" in error

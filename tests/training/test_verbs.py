@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,15 @@ def test_runs_teach_and_average_from_the_command_line(
     data = ("--data", "fer2013.csv", "--ferplus", "votes.csv", "--allow-partial")
     taught = ("--set", "distillation.weight=0.5", "--teacher", "first", "--teacher", "second")
 
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bars = []
+
     def run(*words: str) -> str:
         code = main(words)
         captured = capsys.readouterr()
         assert code == 0, captured.err
+        bars.append(captured.err)
         return captured.out
 
     run("train", "recipe.toml", *data, "--out", "first")
@@ -58,10 +64,12 @@ def test_runs_teach_and_average_from_the_command_line(
     printed = run("average", "taught", "next", *data, "--out", "average")
     assert printed.splitlines()[0].startswith("validation accuracy 0.")
     assert printed.splitlines()[0].endswith("the average of 2 runs")
+    assert "averaging 2 runs" in bars[-1]
     run("export", "average", "--out", "average.onnx")
+    assert "exporting average" in bars[-1]
     code = main(["train", "recipe.toml", *data, "--out", "other", "--teacher", "first"])
     assert code == 2
-    assert "distillation.weight and the teachers" in capsys.readouterr().err
+    assert "distillation.weight: 0 with the teachers" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 5, 8])

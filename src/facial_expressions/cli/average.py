@@ -26,6 +26,7 @@ def command(
     The statistics of normalisation layers are re-measured on training images. The folder can be
     exported, and records the SHA-256 of each run's weights.
     """
+    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.errors import needs_extra
 
     with needs_extra("train"):
@@ -34,9 +35,11 @@ def command(
         from facial_expressions.training.trained_networks import read_finished_run
 
     recipe = read_finished_run(runs[0]).recipe
-    dataset, votes = load_training_data(
-        recipe, data, ferplus=ferplus, competition=competition, allow_partial=allow_partial
-    )
-    accuracy = average_runs(runs, out, dataset, votes=votes)
+    with progress_bar(f"reading {data.name}"):
+        dataset, votes = load_training_data(
+            recipe, data, ferplus=ferplus, competition=competition, allow_partial=allow_partial
+        )
+    with progress_bar(f"averaging {len(runs)} runs"):
+        accuracy = average_runs(runs, out, dataset, votes=votes)
     typer.echo(f"validation accuracy {accuracy:.4f}, the average of {len(runs)} runs")
     typer.echo(out)

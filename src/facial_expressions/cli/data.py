@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -81,9 +82,13 @@ def audit(
 @app.command(epilog="Example: facial-expressions data fetch")
 def fetch() -> None:
     """Download FER-2013 from Kaggle and print its folder; needs the extra fetch."""
+    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data.fetch import fetch_fer2013
 
-    print(fetch_fer2013())
+    os.environ |= {"TQDM_DISABLE": "1", "KAGGLEHUB_VERBOSITY": "error"}  # its bar, lines on stdout
+    with progress_bar("downloading FER-2013"):
+        folder = fetch_fer2013()
+    print(folder)
 
 
 def _load(path: Path, protocol: str | None, *, allow_partial: bool) -> Dataset:

@@ -59,38 +59,62 @@ def command(
         raise typer.BadParameter("--people needs --ferplus.")
     if ferplus is not None and data is None:
         raise typer.BadParameter("Only --int8 and --people use --ferplus.")
+    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.errors import needs_extra
 
     with needs_extra("train"):
         from facial_expressions.training.export import export_run
-        from facial_expressions.training.quantization import quantize_file
 
     if data is None:
-        result = export_run(run, out, half_weights=half)
+        with progress_bar(f"exporting {Path(run).name}"):
+            result = export_run(run, out, half_weights=half)
         typer.echo(
             f"{result.path}: {result.path.stat().st_size / 1e6:.1f} MB, largest difference to "
             f"Keras {result.difference:.1e}, same answer on {result.agreement:.2%}, "
             f"temperature {result.metadata.head().calibration.temperature:.3f}"
         )
         return
-    from facial_expressions.data.ferplus import ferplus_votes
-    from facial_expressions.data.load import load_dataset
+    _export_with_data(run, out, data, ferplus, half=half, int8=int8, people=people)
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
-    dataset = load_dataset(data)
-    votes = ferplus_votes(dataset, ferplus) if ferplus else None
+
+def _export_with_data(
+    run: str,
+    out: Path,
+    data: Path,
+    ferplus: Path | None,
+    *,
+    half: bool,
+    int8: bool,
+    people: bool,
+) -> None:
+    """Write a model in 8 bits, with the head people, or both."""
     import tempfile
 
+    from facial_expressions.cli.progress import progress_bar
+    from facial_expressions.data.ferplus import ferplus_votes
+    from facial_expressions.data.load import load_dataset
+    from facial_expressions.training.export import export_run
+    from facial_expressions.training.quantization import quantize_file
+
+    with progress_bar(f"reading {data.name}"):
+        dataset = load_dataset(data)
+        votes = ferplus_votes(dataset, ferplus) if ferplus else None
     with tempfile.TemporaryDirectory() as folder:
         model = run
         if Path(run).is_dir():
-            model = str(export_run(run, Path(folder) / "float.onnx", half_weights=half).path)
+            with progress_bar(f"exporting {Path(run).name}"):
+                model = str(export_run(run, Path(folder) / "float.onnx", half_weights=half).path)
         if int8:
             made = Path(folder) / "int8.onnx" if people else out
-            typer.echo(f"8 bits: {quantize_file(model, made, dataset, votes).describe()}")
+            with progress_bar("quantising"):
+                verdict = quantize_file(model, made, dataset, votes).describe()
+            typer.echo(f"8 bits: {verdict}")
             model = str(made)
         if people and votes is not None:
-            typer.echo(f"people: {_add_people(model, out, dataset, votes)}")
-    typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+            with progress_bar("fitting the head people"):
+                verdict = _add_people(model, out, dataset, votes)
+            typer.echo(f"people: {verdict}")
 
 
 def _add_people(model: str, out: Path, dataset: Dataset, votes: Votes) -> str:
