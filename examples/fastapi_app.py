@@ -22,7 +22,7 @@ places = asyncio.Semaphore(AT_ONCE)
 
 @app.post("/faces")
 async def faces(request: Request) -> list[dict[str, Any]]:
-    """Return the faces of the image in the body; other requests go on meanwhile."""
+    """Return the faces of the image in the body; other requests continue meanwhile."""
     body = await request.body()
     async with places:  # a recognizer may be used by several threads at once
         try:

@@ -71,15 +71,15 @@ def _compare(new: ExpressionClassifier, models: Path, options: argparse.Namespac
     found = f"validation accuracy {gain:+.4f}, negative log-likelihood {-surer:+.4f}"
     if options.variant_of:
         is_right = gain >= -MAX_LOSS
-        rule = f"a variant of {options.variant_of} loses no more than {MAX_LOSS} of accuracy"
+        rule = f"A variant of {options.variant_of} loses no more than {MAX_LOSS} of accuracy"
     elif options.recalibrated:
         has_more = len(new.metadata.heads) > len(old.heads) and surer == 0
         is_right = abs(gain) < 1e-3 and (surer > 0 or has_more)
-        rule = "a recalibrated file has the same answers and a higher likelihood, or a head more"
+        rule = "A recalibrated file has the same answers and a higher likelihood, or a head more"
     else:
         is_right = gain >= MIN_GAIN or (gain >= 0 and surer >= MIN_NLL_GAIN)
-        rule = f"a new file gains {MIN_GAIN} of accuracy, or {MIN_NLL_GAIN} of the other"
-    return "" if is_right else f"received {found}; {rule}"
+        rule = f"A new file gains {MIN_GAIN} of accuracy, or {MIN_NLL_GAIN} of the other"
+    return "" if is_right else f"{found}. {rule}"
 
 
 def _update_index(

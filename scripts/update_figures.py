@@ -217,7 +217,7 @@ def details(names: Sequence[str], reports: Reports) -> list[str]:
     text = (REPORTS / names[0] / "report.md").read_text(encoding="utf-8")
     _, _, tables = text.partition("\n\n")[2].partition("\n\n")  # title, and what was measured
     own = tables.partition("\n![")[0].replace("\n## ", "\n#### ")
-    return [*own.strip().splitlines(), "", "#### Surest answers", "", *surest]
+    return [*own.strip().splitlines(), "", "#### Most confident answers", "", *surest]
 
 
 def coverage_lines(report: Report) -> list[str]:

@@ -75,5 +75,8 @@ def test_a_calibration_that_says_nothing_does_nothing() -> None:
 def test_numbers_that_no_calibration_has_are_refused(
     temperature: float, uncertain_below: float
 ) -> None:
-    with pytest.raises(ValueError, match=f"received {temperature} and {uncertain_below}"):
+    with pytest.raises(
+        ValueError,
+        match=f"temperature {temperature}, uncertain_below {uncertain_below}: out of range",
+    ):
         Calibration(temperature=temperature, uncertain_below=uncertain_below)

@@ -122,7 +122,7 @@ def test_the_steps_lead_to_a_server_that_is_healthy_and_unprivileged(
 
 
 def test_the_image_gets_the_package_and_nothing_that_is_ignored() -> None:
-    """What a ``COPY`` names is let in by ``.dockerignore``, which keeps everything else out."""
+    """What a ``COPY`` names is allowed by ``.dockerignore``, which keeps everything else out."""
     ignore = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").split()
     assert ignore[0] == "*"
     copied = [shlex.split(argument)[:-1] for step, argument in STEPS if step == "COPY"]

@@ -44,10 +44,10 @@ def test_module_docstring_draws_every_error() -> None:
 
 @pytest.mark.parametrize("name", errors.__all__)
 def test_error_survives_pickling_with_its_message(name: str) -> None:
-    error = getattr(errors, name)("one; received two; do three")
+    error = getattr(errors, name)("one: two. Do three")
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is type(error)
-    assert str(copy) == "one; received two; do three"
+    assert str(copy) == "one: two. Do three"
 
 
 def test_missing_extra_names_package_and_install_line() -> None:

@@ -92,12 +92,12 @@ def test_an_error_that_names_another_file_is_not_told_of_this_one(tmp_path: Path
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        (errno.ENOSPC, r"the disk is full \([\d,.]+ MB are free\); free some space"),
+        (errno.ENOSPC, r"the disk is full \([\d,.]+ MB are free\)\. Free some space"),
         (errno.EDQUOT, "the disk quota is used up"),
-        (errno.EFBIG, r"larger than is allowed here; raise the limit"),
-        (errno.EACCES, "no permission to write here; check the permissions"),
+        (errno.EFBIG, r"larger than is allowed here\. Raise the limit"),
+        (errno.EACCES, r"no permission to write here\. Check the permissions"),
         (errno.EROFS, "the disk is read-only"),
-        (errno.EIO, "the disk does not answer; check the disk"),
+        (errno.EIO, r"the disk does not answer\. Check the disk"),
         (errno.EBUSY, os.strerror(errno.EBUSY)),
     ],
 )
@@ -110,7 +110,7 @@ def test_each_error_is_said_in_words(tmp_path: Path, code: int, said: str, call:
         pytest.raises(StorageError, match=said) as caught,
     ):
         write_file(path, "new")
-    assert str(caught.value).startswith(f"{path} cannot be written: ")
+    assert str(caught.value).startswith(f"{path}: cannot be written: ")
     assert "Errno" not in str(caught.value)
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file"]

@@ -123,8 +123,8 @@ REFUSED: Final[dict[str, tuple[Callable[[], Any], str]]] = {
     "A03-text-file": (lambda: io.StringIO("x"), "opened as text. Open it with mode 'rb'"),
     "A03-closed-file": (_closed, "BytesIO: cannot be read"),
     "A03-asynchronous-file": (Upload, "Give the bytes: await file.read()"),
-    "A04-channels-first": (lambda: Tensor(PIXELS.transpose(2, 0, 1)), "move the channels last"),
-    "A04-floats": (lambda: PIXELS / 255, "scale it to 0..255"),
+    "A04-channels-first": (lambda: Tensor(PIXELS.transpose(2, 0, 1)), "Move the channels last"),
+    "A04-floats": (lambda: PIXELS / 255, "Scale it to 0..255"),
     "A04-two-channels": (lambda: PIXELS[:, :, :2], "(4, 5, 2)"),
     "A04-no-pixels": (lambda: PIXELS[:0], "not empty"),
     "A05-on-another-device": (

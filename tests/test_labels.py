@@ -38,7 +38,10 @@ def test_id_and_name_are_inverse() -> None:
 
 
 def test_unknown_label_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"received 'smirk'; use one of \['angry', .*'surprise'\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"label 'smirk': not in label set 'fer2013'. Use one of \['angry', .*'surprise'\]",
+    ):
         FER2013.id_of("smirk")
 
 

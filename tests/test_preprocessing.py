@@ -177,7 +177,7 @@ def test_the_smallest_images_can_be_cut() -> None:
     "box", [Box(-9, 0, -1, 9), Box(400, 0, 410, 9), Box(0, 300, 9, 310), Box(0, 0, 9000, 9000)]
 )
 def test_boxes_far_outside_are_refused(box: Box) -> None:
-    with pytest.raises(ImageError, match="a face lies in its image"):
+    with pytest.raises(ImageError, match="outside its image"):
         crop(waves(), box)
 
 
@@ -253,16 +253,16 @@ def test_preprocessing_survives_the_way_through_a_dictionary(
     "options", [{"size": 7}, {"channels": 2}, {"std": 0}, {"std": math.inf}, {"mean": math.nan}]
 )
 def test_preprocessing_out_of_range(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="received"):
+    with pytest.raises(ValueError, match="needs a size of 8 to 512"):
         Preprocessing(**options)
 
 
 @pytest.mark.parametrize("options", [{"center_x": 3}, {"max_roll_degrees": -1}])
 def test_framing_out_of_range(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="received"):
+    with pytest.raises(ValueError, match="framing fractions lie in"):
         replace(PLAIN, **options)
 
 
 def test_unknown_keys_are_refused() -> None:
-    with pytest.raises(ValueError, match="preprocessing needs the keys"):
+    with pytest.raises(ValueError, match="needs the keys of"):
         Preprocessing.from_dict({**Preprocessing().to_dict(), "sise": 48})

@@ -117,7 +117,7 @@ if not TYPE_CHECKING:  # type checkers know the names above, and no others
             value = getattr(module, name)
         else:
             near = get_close_matches(name, _HOMES, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f". Did you mean {near[0]!r}?" if near else ""
             raise AttributeError(f"module 'facial_expressions' has no attribute {name!r}{hint}")
         globals()[name] = value
         return value

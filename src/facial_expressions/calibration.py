@@ -96,8 +96,8 @@ class Calibration:
     def __post_init__(self) -> None:
         if not 0 < self.temperature < np.inf or not 0 <= self.uncertain_below <= 1:
             raise ValueError(
-                f"a temperature is above 0 and uncertain_below lies in 0 to 1; received "
-                f"{self.temperature} and {self.uncertain_below}"
+                f"temperature {self.temperature}, uncertain_below {self.uncertain_below}: out of "
+                "range. A temperature is above 0, uncertain_below is 0 to 1"
             )
 
     def apply(self, logits: ArrayLike) -> NDArray[np.float64]:

@@ -4,17 +4,17 @@
 
     FacialExpressionsError
     ├── ImageError (ValueError)          an image cannot be read, or is outside the limits
-    │   ├── ImageFormatError             it is no image, or of a format that is not read
-    │   └── ImageTooLargeError           it has more pixels than are read
-    ├── VideoError (ValueError)          a file is no video, or its images cannot be decoded
-    ├── CameraError (RuntimeError)       a camera is missing, busy, or gives no images any more
-    ├── ModelError (ValueError)          a model file is not one of ours, is damaged or does not fit
-    ├── DatasetError (ValueError)        a data set has another shape than it should
+    │   ├── ImageFormatError             not an image, or its format is not supported
+    │   └── ImageTooLargeError           it has more pixels than the limit
+    ├── VideoError (ValueError)          a file is not a video, or cannot be decoded
+    ├── CameraError (RuntimeError)       a camera is missing, busy or gives no images
+    ├── ModelError (ValueError)          a model file is damaged, unsuitable or not one of ours
+    ├── DatasetError (ValueError)        a data set is incomplete, damaged or unclear
     ├── RecipeError (ValueError)         a recipe has an unknown key or a value out of range
     ├── CheckpointError (RuntimeError)   a run folder cannot be resumed
     ├── StorageError (OSError)           a file cannot be written: disk full, no permission
-    ├── BatchError (ValueError)          a batch's input is none, or its output is another batch's
-    ├── ExportError (RuntimeError)       a network cannot be exported, or its file disagrees
+    ├── BatchError (ValueError)          no such input, or the output is another batch's
+    ├── ExportError (RuntimeError)       a network cannot be exported, or its file differs
     └── MissingExtraError (ImportError)  an optional dependency is not installed
 
 A message starts with what it is about, says what is wrong with it, and what to do.
@@ -69,11 +69,11 @@ class CameraError(FacialExpressionsError, RuntimeError):
 
 
 class ModelError(FacialExpressionsError, ValueError):
-    """Raised when a model file is not one of ours, is damaged, or does not fit its use."""
+    """Raised when a model file is damaged, unsuitable or not one of ours."""
 
 
 class DatasetError(FacialExpressionsError, ValueError):
-    """Raised when a data set has another shape, count or label than it should."""
+    """Raised when a data set is incomplete, damaged or not clearly divided."""
 
 
 class RecipeError(FacialExpressionsError, ValueError):
@@ -85,7 +85,7 @@ class CheckpointError(FacialExpressionsError, RuntimeError):
 
 
 class StorageError(FacialExpressionsError, OSError):
-    """Raised when a file cannot be written: the disk is full, read-only or gone, or the like."""
+    """Raised when a file cannot be written, for example because the disk is full."""
 
 
 class BatchError(FacialExpressionsError, ValueError):
@@ -93,7 +93,7 @@ class BatchError(FacialExpressionsError, ValueError):
 
 
 class ExportError(FacialExpressionsError, RuntimeError):
-    """Raised when a network cannot be exported, or the exported file disagrees with it."""
+    """Raised when a network cannot be exported, or the exported file differs from it."""
 
 
 class MissingExtraError(FacialExpressionsError, ImportError):
@@ -108,12 +108,12 @@ class MissingExtraError(FacialExpressionsError, ImportError):
             package: Import name that was not found.
 
         Examples:
-            >>> str(MissingExtraError.of("train", "keras")).split("; ")[1]
-            'in a clone of the repository, run: pip install ".[train]"'
+            >>> str(MissingExtraError.of("train", "keras")).split(". ")[1]
+            'In a clone of the repository, run: pip install ".[train]"'
         """
         return cls(
-            f"the extra {extra!r} is not installed ({package!r} is missing); "
-            f'in a clone of the repository, run: pip install ".[{extra}]"'
+            f"extra {extra!r}: not installed ({package!r} is missing). "
+            f'In a clone of the repository, run: pip install ".[{extra}]"'
         )
 
 
@@ -145,12 +145,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
     Examples:
         >>> suggest("thread", ["threads", "labels"])
-        "did you mean 'threads'? choose one of ['threads', 'labels']"
+        "Did you mean 'threads'? Choose one of threads, labels"
     """
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}choose one of {names}"
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Choose one of {', '.join(names)}"
 
 
 def first_line(error: Exception) -> str:

@@ -31,23 +31,23 @@ NO_LINKS: Final[int] = getattr(os, "O_NOFOLLOW", 0)
 
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS | getattr(os, "O_BINARY", 0)
 _CHUNK_BYTES: Final = 1024 * 1024
-_MAKE_ROOM: Final = "free some space, then run the same command again"
-_CHECK: Final = "check the permissions, or write to another folder"
-_RENAME: Final = "choose another name"
+_MAKE_ROOM: Final = "Free some space, then run the same command again"
+_CHECK: Final = "Check the permissions, or write to another folder"
+_RENAME: Final = "Choose another name"
 _REASONS: Final = {
     errno.ENOSPC: ("the disk is full", _MAKE_ROOM),
     errno.EDQUOT: ("the disk quota is used up", _MAKE_ROOM),
-    errno.EFBIG: ("the file would be larger than is allowed here", "raise the limit (ulimit -f)"),
+    errno.EFBIG: ("the file would be larger than is allowed here", "Raise the limit (ulimit -f)"),
     errno.EACCES: ("no permission to write here", _CHECK),
     errno.EPERM: ("no permission to write here", _CHECK),
     errno.EROFS: ("the disk is read-only", _CHECK),
-    errno.EIO: ("the disk does not answer", "check the disk, or write to another one"),
-    errno.ENOENT: ("the folder does not exist", "create it, or write to another folder"),
+    errno.EIO: ("the disk does not answer", "Check the disk, or write to another one"),
+    errno.ENOENT: ("the folder does not exist", "Create it, or write to another folder"),
     errno.ENOTDIR: ("part of the path is a file, not a folder", _RENAME),
     errno.EEXIST: ("the name is taken by something else", _RENAME),
     errno.EISDIR: ("the name is taken by a folder", _RENAME),
     errno.ELOOP: ("the name is a symbolic link, which is not followed", _RENAME),
-    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
+    errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name"),
 }
 """What the system's errors mean here, and what to do about each."""
 
@@ -120,7 +120,7 @@ def write_file(
         written = os.fstat(handle).st_size
         if written != len(content):
             reason = f"only {written:,} of {len(content):,} bytes were written"
-            raise _storage_error(path, reason, "check the disk, or write to another one")
+            raise _storage_error(path, reason, "Check the disk, or write to another one")
 
 
 class GrowingFile(io.FileIO):
@@ -297,4 +297,4 @@ def _storage_error(path: Path, reason: str, advice: str) -> StorageError:
     if advice is _MAKE_ROOM:
         with suppress(OSError):
             reason += f" ({shutil.disk_usage(path.parent).free / 1e6:,.1f} MB are free)"
-    return StorageError(f"{path} cannot be written: {reason}; {advice}")
+    return StorageError(f"{path}: cannot be written: {reason}. {advice}")

@@ -58,7 +58,7 @@ def sniff(head: bytes, name: str) -> str:
         name: What messages call it.
 
     Raises:
-        ImageFormatError: It is no image, or of a format that is not read, or its extra is not
+        ImageFormatError: It is not an image, or of a format that is not read, or its extra is not
             installed.
         ImageError: It is empty.
     """

@@ -108,7 +108,7 @@ def _content(source: Any) -> bytes:  # noqa: ANN401 - whatever has ``read``
             source.seek(0)
         content = source.read()
     except (OSError, ValueError) as error:
-        raise ImageError(f"{name}: cannot be read: {first_line(error)}") from error
+        raise ImageError(f"{name}: cannot be read: {first_line(error)}. Open it again") from error
     if inspect.iscoroutine(content):
         content.close()
         raise ImageError(f"{name}: its read() is asynchronous. Give the bytes: await file.read()")

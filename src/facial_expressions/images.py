@@ -49,7 +49,7 @@ IMAGE_SUFFIXES: Final = frozenset(
     | {".jxl", ".jp2"}
 )
 """Endings by which a folder's images are told from its other files. The last row are formats that
-are refused: images are not left out in silence."""
+are refused: images are not silently left out."""
 
 _HEAD_BYTES: Final = 192
 _STRIP_ROWS: Final = 256
@@ -99,7 +99,7 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
         RGB ``uint8 (H, W, 3)``, upright.
 
     Raises:
-        ImageFormatError: The file is no image, or of a format that is not read.
+        ImageFormatError: The file is not an image, or of a format that is not read.
         ImageTooLargeError: The image has too many pixels.
         ImageError: The file is missing, empty, damaged or cut short, or the array has another
             shape or dtype.
@@ -183,10 +183,10 @@ def _from_array(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
     is_color = array.ndim == 3 and array.shape[-1] in (3, 4)
     if array.dtype != np.uint8 or not (is_grey or is_color) or not array.size:
         channels_first = array.ndim == 3 and not is_color and array.shape[0] in (1, 3, 4)
-        advice = "move the channels last" if channels_first else "scale it to 0..255 and convert it"
+        advice = "Move the channels last" if channels_first else "Scale it to 0..255 and convert it"
         raise ImageError(
             f"image array {array.dtype} {array.shape}: not supported. Supported: uint8 (H, W), "
-            f"(H, W, 1), (H, W, 3) in RGB order or (H, W, 4) in RGBA order, not empty; {advice}"
+            f"(H, W, 1), (H, W, 3) in RGB order or (H, W, 4) in RGBA order, not empty. {advice}"
         )
     if array.ndim == 3 and array.shape[2] == 3:
         return np.ascontiguousarray(array)

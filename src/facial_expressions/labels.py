@@ -1,6 +1,6 @@
 """Label sets: the only place that knows class names and their order.
 
-FER-2013's seven expressions stand in the seed's (alphabetical) order. The competition file numbers
+FER-2013's seven expressions stand in alphabetical order. The competition file numbers
 them differently, FER+ uses nouns and an eighth class, other data sets have spellings of their own:
 all of that is mapped here, when data is read.
 """
@@ -35,8 +35,8 @@ class LabelSet:
     def __post_init__(self) -> None:
         if len(self.names) < 2 or len(set(self.names)) != len(self.names) or not all(self.names):
             raise ValueError(
-                f"label set {self.name!r} needs two or more different, non-empty names; "
-                f"received {list(self.names)}"
+                f"label set {self.name!r}: needs two or more different, non-empty names, not "
+                f"{list(self.names)}"
             )
 
     def __len__(self) -> int:
@@ -53,8 +53,7 @@ class LabelSet:
         """
         if label not in self.names:
             raise ValueError(
-                f"unknown label for label set {self.name!r}; received {label!r}; "
-                f"use one of {list(self.names)}"
+                f"label {label!r}: not in label set {self.name!r}. Use one of {list(self.names)}"
             )
         return self.names.index(label)
 

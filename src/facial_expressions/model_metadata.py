@@ -62,8 +62,8 @@ class Head:
         per_class += [top_label.slopes, top_label.offsets] if top_label else []
         if not self.name or any(len(values) != len(self.labels) for values in per_class):
             raise ValueError(
-                f"head {self.name!r} needs a name, and a bias, slope and offset for each of its "
-                f"{len(self.labels)} classes; received {[len(values) for values in per_class]}"
+                f"head {self.name!r}: needs a name, and a bias, slope and offset for each of its "
+                f"{len(self.labels)} classes, not {[len(values) for values in per_class]}"
             )
 
     @property
@@ -135,8 +135,8 @@ class ModelMetadata:
         names = self.head_names
         if len(set(names)) < len(names) or self.default_head not in names:
             raise ValueError(
-                f"the heads of a model have different names, and one is the default; received "
-                f"{list(names)} and the default {self.default_head!r}"
+                f"heads {list(names)}, default {self.default_head!r}: a model's heads need "
+                "different names, and one of them is the default"
             )
 
     @property
@@ -158,8 +158,8 @@ class ModelMetadata:
             if head.name == wanted:
                 return head
         raise ModelError(
-            f"model {self.name!r} does not answer in the labels {name!r}; it has "
-            f"{list(self.head_names)}; choose one of these, or another model"
+            f"model {self.name!r}: does not answer in the labels {name!r}, only in "
+            f"{', '.join(self.head_names)}. Choose one of these, or another model"
         )
 
     def with_head(self, head: Head) -> ModelMetadata:
@@ -213,8 +213,7 @@ class ModelMetadata:
         except (KeyError, TypeError, ValueError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else error
             raise ModelError(
-                f"{source} has damaged metadata: {what}; received the entries {sorted(entries)}; "
-                "export the model again"
+                f"{source}: damaged metadata: {what}. Export the model again"
             ) from error
 
 
@@ -228,15 +227,15 @@ def _check_format(received: str | None, source: str) -> None:
         return
     if received == f"{_FORMATS}1":
         raise ModelError(
-            f"{source} is a model file of format 1, which is no longer read; convert it: "
+            f"{source}: a model file of format 1, which is no longer read. Convert it: "
             "facial-expressions models convert OLD NEW"
         )
     if received and received.startswith(_FORMATS):
         raise ModelError(
-            f"{source} is a model file of a later format; received {received!r}, this version "
-            f"reads {FORMAT!r}; update facial-expressions"
+            f"{source}: a model file of a later format, {received!r}; this version reads "
+            f"{FORMAT!r}. Update facial-expressions"
         )
     raise ModelError(
-        f"{source} is not a facial-expressions model: its metadata entry 'format' should be "
-        f"{FORMAT!r}; received {received!r}; export it with 'facial-expressions export'"
+        f"{source}: not a facial-expressions model: its metadata entry 'format' is {received!r}, "
+        f"not {FORMAT!r}. Export it with 'facial-expressions export'"
     )

@@ -60,8 +60,8 @@ class Framing:
         in_range = all(0.05 <= value <= 2 for value in fractions)
         if not in_range or not 0 <= self.max_roll_degrees <= 180:
             raise ValueError(
-                "framing fractions lie in 0.05 to 2 and the roll in 0 to 180 degrees; "
-                f"received {self}; measure them with scripts/measure_framing.py"
+                f"{self}: framing fractions lie in 0.05 to 2 and the roll in 0 to 180 degrees. "
+                "Measure them with scripts/measure_framing.py"
             )
 
 
@@ -92,8 +92,7 @@ class Preprocessing:
         scaled = 0 < self.std < math.inf and math.isfinite(self.mean)
         if not 8 <= self.size <= 512 or self.channels not in (1, 3) or not scaled:
             raise ValueError(
-                "preprocessing needs size 8 to 512, channels 1 or 3, a finite mean and std > 0; "
-                f"received {self}"
+                f"{self}: needs a size of 8 to 512, 1 or 3 channels, a finite mean and std > 0"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,7 +110,7 @@ class Preprocessing:
             return cls(**data)
         except TypeError as error:
             raise ValueError(
-                f"preprocessing needs the keys of {asdict(cls())}; received {dict(data)}"
+                f"preprocessing {dict(data)}: needs the keys of {asdict(cls())}"
             ) from error
 
 
@@ -174,8 +173,8 @@ def to_grey_crops(crops: Crops, size: int) -> NDArray[np.uint8]:
     grey_or_rgb = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
     if crops.dtype != np.uint8 or not grey_or_rgb or shape[1] != shape[2] or shape[1] == 0:
         raise ImageError(
-            "face crops are uint8 arrays, grey (N, S, S) or RGB (N, S, S, 3); received "
-            f"{crops.dtype} {shape}; for whole photos use recognize()"
+            f"face crops {crops.dtype} {shape}: not supported. Supported: uint8, grey (N, S, S) "
+            "or RGB (N, S, S, 3). For whole photos use recognize()"
         )
     if len(shape) == 3 and shape[1] == size:
         return crops
@@ -220,8 +219,8 @@ def crop_faces(
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ImageError(
-            f"faces are cut from RGB uint8 (H, W, 3); received {image.dtype} {image.shape}; "
-            "read the image with load_image()"
+            f"image array {image.dtype} {image.shape}: not supported. Supported: RGB uint8 (H, W, "
+            "3). Read the image with load_image()"
         )
     out = np.empty((len(boxes), size, size), np.uint8)
     width, height = full or (image.shape[1], image.shape[0])
@@ -290,8 +289,8 @@ def _check_reach(box: Box, side: float, width: int, height: int) -> None:
     outside = box.right <= 0 or box.bottom <= 0 or box.left >= width or box.top >= height
     if outside or side > _LARGEST_OVERHANG * max(width, height):
         raise ImageError(
-            f"a face lies in its image; received box {box.xyxy} in an image of "
-            f"{width}x{height}; check the detector's coordinates"
+            f"box {box.xyxy}: outside its image of {width}x{height}. Check the detector's "
+            "coordinates"
         )
 
 

@@ -19,7 +19,7 @@ READY: Final = b"R"
 class Child(subprocess.Popen[bytes]):
     """A process that runs a module of ours and talks to this one over its stdin and stdout.
 
-    It gets this process's path of imports and nothing else of its state, and is no part of its
+    It gets this process's path of imports and nothing else of its state, and is not part of its
     terminal session: Ctrl-C is for the parent alone. Its stdin ends with the parent; a child that
     then returns outlives no one.
 

@@ -1,6 +1,6 @@
 """Quality of a face as a classifier sees it, and the reasons why an answer may be anything.
 
-Each limit was set on real crops that were spoilt in steps: ``docs/concepts/quality.md``. Imports
+Each limit was set on real crops that were degraded in steps: ``docs/concepts/quality.md``. Imports
 NumPy only where it measures, so that ``--help`` stays quick.
 """
 
@@ -76,7 +76,7 @@ class Quality:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """What speaks against an answer about this face; what is not known is no reason."""
+        """What speaks against an answer about this face; what is not known is not a reason."""
         found: dict[Reason, bool] = {
             "small": self.width_px < SMALLEST_WIDTH_PX,
             "blurred": self.sharpness < LEAST_SHARPNESS,

@@ -22,7 +22,7 @@ SCHEMA = 1
 """Version of the JSON written by ``to_dict``; raised when a field changes its meaning."""
 
 MAX_FACES = 100
-"""Of an image with more faces those that the detector is surest of are kept."""
+"""Of an image with more faces those with the highest detection scores are kept."""
 
 Point = tuple[float, float]
 Status = Literal["ok", "rejected", "failed", "skipped"]
@@ -57,9 +57,7 @@ class Box:
             or self.right <= self.left
             or self.bottom <= self.top
         ):
-            raise ValueError(
-                f"a box needs finite left < right and top < bottom; received {self.xyxy}"
-            )
+            raise ValueError(f"box {self.xyxy}: needs finite left < right and top < bottom")
 
     @property
     def xyxy(self) -> tuple[float, float, float, float]:
@@ -112,14 +110,14 @@ class Prediction:
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.values) or not self.values:
             raise ValueError(
-                f"a prediction needs one value per label; received {len(self.values)} values "
-                f"for {len(self.labels)} labels"
+                f"prediction: {len(self.values)} values for {len(self.labels)} labels. Give one "
+                "per label"
             )
         if (
             not all(-1e-6 <= value <= 1 + 1e-6 for value in self.values)
             or abs(sum(self.values) - 1) > 1e-3
         ):
-            raise ValueError(f"probabilities lie in 0 to 1 and sum to 1; received {self.values}")
+            raise ValueError(f"probabilities {self.values}: must lie in 0 to 1 and sum to 1")
 
     @property
     def expression(self) -> str:

@@ -85,8 +85,8 @@ class Shown(Tabular, ABC):
         suffix = PurePath(path).suffix.lower()
         if suffix not in SAVED_AS:
             raise ImageFormatError(
-                f"{PurePath(path).name[:100]}: images are saved as {', '.join(SAVED_AS)}; choose "
-                "one of these endings"
+                f"{PurePath(path).name[:100]}: format not supported. Supported: "
+                f"{', '.join(SAVED_AS)}"
             )
         write_file(Path(path), encoded(self._marked(), SAVED_AS[suffix]))
         return Path(path)

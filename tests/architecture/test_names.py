@@ -37,6 +37,19 @@ def test_only_the_command_line_prints() -> None:
     assert {place for place in printing if ".cli." not in place} == set()
 
 
+def test_errors_say_what_they_are_about_in_sentences() -> None:
+    """Such as ``photo.jpg: damaged. Copy it again``, not ``damaged; received photo.jpg``."""
+    raised = {
+        f"{module.name}:{node.lineno}": ast.unparse(node)
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error")
+    }
+    old = re.compile(r"\breceived:? |; (?:check|choose|copy|export|give|run|try|use|write) ")
+    assert len(raised) > 200
+    assert {place for place, text in raised.items() if old.search(text)} == set()
+
+
 def test_an_expression_is_called_an_expression() -> None:
     saying = {
         module.path.relative_to(ROOT).as_posix()

@@ -75,7 +75,7 @@ def test_its_model_file_agrees_with_keras(name: str, half: bool, tmp_path: Path)
 
 
 def test_an_unknown_architecture_is_named_with_the_nearest() -> None:
-    with pytest.raises(RecipeError, match=r"'standardised_cnn'.*did you mean 'standardized_cnn'"):
+    with pytest.raises(RecipeError, match=r"'standardised_cnn'.*Did you mean 'standardized_cnn'"):
         build_architecture("standardised_cnn", (48, 48, 3), 7)
 
 

@@ -1,4 +1,4 @@
-"""The seed's network against its published table, and its two layers against plain arithmetic."""
+"""The original network against its published table, and its two layers against plain arithmetic."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_f5_a_disk_without_room_is_exit_code_4_and_the_same_command_goes_on(
         cwd=tmp_path, capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
     assert full.returncode == 4, full.stderr
-    assert "inputs.list cannot be written: the file would be larger than" in full.stderr
+    assert "inputs.list: cannot be written: the file would be larger than" in full.stderr
     assert "Traceback" not in full.stderr
     assert [path.name for path in (tmp_path / "rows").iterdir()] == [".lock"]
     assert batch(tiny_model, tmp_path / "list.txt", tmp_path / "rows", "--format", kind) == 1
@@ -147,7 +147,7 @@ def test_a_planted_link_is_refused_and_what_it_names_stays(
     rows.mkdir(exist_ok=True)
     (rows / name).symlink_to(victim)
     assert batch(tiny_model, tmp_path / "a.png", rows, *again) == 4
-    assert f"{name} cannot be written: the name is a symbolic link" in capsys.readouterr().err
+    assert f"{name}: cannot be written: the name is a symbolic link" in capsys.readouterr().err
     assert not victim.exists()
 
 

@@ -56,6 +56,9 @@ def test_a_value_out_of_range_is_wrong_usage_that_names_the_option(
     error = capsys.readouterr().err
     assert words[-2] in error
     assert "Traceback" not in error
+    assert "Value error" not in error, "no words of a library"
+    assert "Input should" not in error
+    assert "parse" not in error
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_folder_without_images_is_exit_code_0(
         ([".", "--shard-size", "0"], "--shard-size"),
     ],
 )
-def test_misuse_is_exit_code_2(
+def test_c21_misuse_is_exit_code_2(
     words: list[str],
     said: str,
     tiny_model: Path,
@@ -149,7 +149,7 @@ def test_an_output_that_cannot_be_made_is_exit_code_4(
     (tmp_path / "file").touch()
     words = [tmp_path / "list.txt", tmp_path / "file" / "rows", "--model", tiny_model]
     assert run(*words) == 4
-    assert "rows cannot be written: part of the path is a file" in capsys.readouterr().err
+    assert "rows: cannot be written: part of the path is a file" in capsys.readouterr().err
 
 
 @posix_only
@@ -163,7 +163,7 @@ def test_a_disk_that_fills_is_exit_code_4_and_the_same_command_goes_on(
     words = ["batch", "list.txt", "rows", "--model", str(tiny_model), "--workers", "1"]
     full = finish(start(tmp_path, *words, code=["-c", limit]))
     assert full.returncode == 4, full.stderr
-    assert "rows-000000.jsonl cannot be written: the file would be larger than" in full.stderr
+    assert "rows-000000.jsonl: cannot be written: the file would be larger than" in full.stderr
     assert {path.name for path in (tmp_path / "rows").iterdir()} == {
         ".lock", "batch.json", "inputs.list",
     }  # fmt: skip

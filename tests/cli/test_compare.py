@@ -46,4 +46,4 @@ def test_a_folder_without_a_report_is_code_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", str(tmp_path), str(tmp_path)]) == 1
-    assert "holds no report" in capsys.readouterr().err
+    assert "not a report" in capsys.readouterr().err

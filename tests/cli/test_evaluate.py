@@ -189,7 +189,7 @@ def test_ferplus_needs_a_model_of_eight_expressions(
     code = evaluate(model, "--data", table, "--labels", "ferplus", "--ferplus", votes)
     assert code == 1
     message = capsys.readouterr().err
-    assert "need a head of the 8 expressions" in message
+    assert "not in the 8 expressions" in message
     assert "another model, or --labels fer2013" in message
 
 
@@ -313,9 +313,9 @@ def test_other_data_is_measured_by_the_default_head(
 @pytest.mark.parametrize(
     ("labels", "head", "message"),
     [
-        ("people", "ferplus", "need a head of the 7 expressions .*'ferplus' of .*another of the"),
+        ("people", "ferplus", "'ferplus' answers in .* not in the 7 expressions .*another head"),
         ("people", "smirks", "'smirks'"),
-        ("ferplus", "people", "need a head of the 8 expressions"),
+        ("ferplus", "people", "not in the 8 expressions"),
     ],
 )
 def test_a_head_that_cannot_be_measured_is_named(

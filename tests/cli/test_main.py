@@ -206,10 +206,10 @@ def test_expected_error_is_one_line_and_an_exit_code_by_its_kind(
     run_raising: Callable[[BaseException], int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run_raising(kind("what is wrong; received\nthis; do that")) == code
+    assert run_raising(kind("photo: what\nis wrong. Do that")) == code
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == "facial-expressions: what is wrong; received this; do that\n"
+    assert captured.err == "facial-expressions: photo: what is wrong. Do that\n"
 
 
 def test_partial_failure_keeps_its_exit_code(run_raising: Callable[[BaseException], int]) -> None:

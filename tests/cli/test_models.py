@@ -75,7 +75,7 @@ def test_an_unknown_name_is_exit_code_3_with_the_names_there_are(
 ) -> None:
     code, out, err = run(capsys, "path", "standard-cnn")
     assert (code, out) == (3, "")
-    assert "did you mean 'standardized-cnn'" in err
+    assert "Did you mean 'standardized-cnn'" in err
 
 
 def test_list_names_every_shipped_model(capsys: pytest.CaptureFixture[str]) -> None:

@@ -170,8 +170,8 @@ def test_video_does_what_every_option_says(
     ("words", "code", "said"),
     [
         (["--device", "cuda"], 3, "onnxruntime-gpu"),
-        (["--device", "cude"], 3, "did you mean 'cuda'?"),
-        (["--detector", "centreface"], 3, "did you mean 'centerface'?"),
+        (["--device", "cude"], 3, "Did you mean 'cuda'?"),
+        (["--detector", "centreface"], 3, "Did you mean 'centerface'?"),
         (["--labels", "rafdb"], 3, "does not answer in the labels 'rafdb'"),
         (["--threads", "0"], 2, "--threads"),
         (["--min-confidence", "nan"], 2, "--min-confidence"),
@@ -196,7 +196,7 @@ def test_bad_options_are_one_clear_line(
 
 def test_what_only_the_value_itself_refuses_is_wrong_usage_too() -> None:
     given = {one.name: one.default for one in fields(RecognizerOptions)} | {"threads": 0}
-    with pytest.raises(typer.BadParameter, match="threads must be"):
+    with pytest.raises(typer.BadParameter, match="threads: must be"):
         predict.command(images=["a.jpg"], **given)
 
 

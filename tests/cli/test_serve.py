@@ -167,7 +167,14 @@ def test_behind_a_prefix_and_with_the_page_opened(
         assert opened.read_text() == f"http://127.0.0.1:{port}"
 
 
-def test_an_origin_that_is_none_is_wrong_usage() -> None:
+def test_c22_an_origin_that_is_none_is_wrong_usage() -> None:
     done = run("--allow-origin", "*")
     assert done.returncode == 2
     assert "*: not an origin." in done.stderr
+
+
+@pytest.mark.parametrize("prefix", ["https://example.org/faces", "/a b", "/faces?x=1"])
+def test_c22_a_prefix_that_is_no_path_is_wrong_usage(prefix: str) -> None:
+    done = run("--root-path", prefix)
+    assert done.returncode == 2
+    assert f"{prefix}: not a path." in done.stderr

@@ -1,4 +1,4 @@
-"""A head of one's own: a model file that has one answers by it, with no change to the package."""
+"""A head of your own: a model file that has one answers by it, with no change to the package."""
 
 from __future__ import annotations
 

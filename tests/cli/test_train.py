@@ -55,7 +55,7 @@ def test_a_misspelt_setting_is_a_usage_error(
     words = ["train", str(repository / "recipes" / "seed.toml"), "--data", str(data)]
     words += ["--out", str(tmp_path / "run"), "--set", "optimization.epoch=1"]
     assert main(words) == 2
-    assert "did you mean 'epochs'" in capsys.readouterr().err
+    assert "Did you mean 'epochs'" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -65,4 +65,4 @@ def test_exporting_what_is_no_run_says_so(
     code = main(["export", str(tmp_path / "nowhere"), "--out", str(tmp_path / "mine.onnx")])
     (line,) = capsys.readouterr().err.splitlines()
     assert code != 0
-    assert "nowhere is not the folder of a finished run" in line
+    assert "nowhere: not the folder of a finished run" in line

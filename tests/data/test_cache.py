@@ -116,7 +116,7 @@ def test_cache_can_be_left_out(tmp_path: Path, cache: Path, reads: list[Path]) -
 def test_counts_are_checked_on_cached_rows_too(tmp_path: Path, cache: Path) -> None:
     path = write_competition_csv(tmp_path / "fer.csv", ROWS)
     load_dataset(path, allow_partial=True)
-    with pytest.raises(ValueError, match="FER-2013 needs 28,709"):
+    with pytest.raises(ValueError, match="instead of 28,709"):
         load_dataset(path)
     assert cache.is_dir()
 

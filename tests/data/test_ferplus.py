@@ -145,10 +145,10 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
     [
         ("", "the file has none"),
         ("Usage,neutral\nTraining,1\n", "the columns happy, surprise, sad"),
-        (f"{HEADER}\nTraining,a.png,1,2\n", "row 0 of .* 4 columns instead of 12"),
-        (f"{HEADER}\nTraining,a.png,1,2,0,0,0,0,0,0,0,x\n", "votes that are whole numbers"),
-        (f"{HEADER}\nTraining,a.png,-1,2,0,0,0,0,0,0,0,0\n", "votes that are whole numbers"),
-        (f"{HEADER}\nTraining,a.png,999,2,0,0,0,0,0,0,0,0\n", "votes that are whole numbers"),
+        (f"{HEADER}\nTraining,a.png,1,2\n", "row 0: 4 columns instead of 12"),
+        (f"{HEADER}\nTraining,a.png,1,2,0,0,0,0,0,0,0,x\n", "votes are whole numbers"),
+        (f"{HEADER}\nTraining,a.png,-1,2,0,0,0,0,0,0,0,0\n", "votes are whole numbers"),
+        (f"{HEADER}\nTraining,a.png,999,2,0,0,0,0,0,0,0,0\n", "votes are whole numbers"),
         (b"\xff\xfe\x00\x00\x89PNG", "not a csv file"),
     ],
 )
@@ -223,12 +223,12 @@ def test_people_keep_the_ids_of_the_seven(tmp_path: Path) -> None:
     assert names == [FERPLUS.names[i] for split in eight.splits() for i in split.labels]
 
 
-@pytest.mark.parametrize(("n", "message"), [(60, "60, 3 fewer"), (64, "64, 1 more")])
-def test_d08_other_length_is_refused(tmp_path: Path, n: int, message: str) -> None:
+@pytest.mark.parametrize("n", [60, 64])
+def test_d08_other_length_is_refused(tmp_path: Path, n: int) -> None:
     path = write_competition_csv(tmp_path / "fer.csv", ROWS)
     dataset = load_dataset(path, allow_partial=True)
     ferplus = write_ferplus_csv(tmp_path / "ferplus.csv", (ROWS + ROWS)[:n])
-    with pytest.raises(DatasetError, match=f"needs 63 rows; received {message}"):
+    with pytest.raises(DatasetError, match=f"{n} rows instead of 63"):
         ferplus_votes(dataset, ferplus)
 
 
@@ -236,19 +236,19 @@ def test_other_order_is_refused(tmp_path: Path) -> None:
     path = write_competition_csv(tmp_path / "fer.csv", ROWS)
     dataset = load_dataset(path, allow_partial=True)
     ferplus = write_ferplus_csv(tmp_path / "ferplus.csv", ROWS[::-1])
-    with pytest.raises(DatasetError, match=r"received 'PrivateTest' at row 0 where .* 'Training'"):
+    with pytest.raises(DatasetError, match=r"row 0 says 'PrivateTest', there it is 'Training'"):
         ferplus_votes(dataset, ferplus)
 
 
 def test_kaggle_layout_alone_is_refused(tmp_path: Path) -> None:
     dataset = load_dataset(write_kaggle_zip(tmp_path / "fer.zip", ROWS), allow_partial=True)
     ferplus = write_ferplus_csv(tmp_path / "ferplus.csv", ROWS)
-    with pytest.raises(DatasetError, match="give the competition file"):
+    with pytest.raises(DatasetError, match="Give the competition file"):
         ferplus_votes(dataset, ferplus)
 
 
 def test_other_data_is_refused(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "faces", {"sad/row 1.gif": b"x"})
     ferplus = write_ferplus_csv(tmp_path / "ferplus.csv", ROWS)
-    with pytest.raises(DatasetError, match="received the data set 'faces'"):
+    with pytest.raises(DatasetError, match=r"data set 'faces': FER\+ votes"):
         ferplus_votes(load_dataset(path), ferplus)

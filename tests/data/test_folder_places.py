@@ -60,7 +60,7 @@ def test_a_part_that_stands_in_two_folders_is_named(tmp_path: Path) -> None:
     dataset = load_dataset(path, cache=False)
     assert len(dataset.test) == 4
     assert dataset.left_out == (
-        "part test stands in 2 folders, images/images/test, images/test: all are read",
+        "split test is in 2 folders, images/images/test, images/test: all are read",
     )
 
 
@@ -77,20 +77,20 @@ def test_names_of_fer2013_say_the_part_where_no_folder_does(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("folders", "named"),
     [
-        (("learn", "exam"), "classes below exam, learn"),
-        (("train", "exam"), "others below exam"),
-        (("train", ""), "others below the top"),
-        (("Train_set",), "classes below Train_set"),
-        (("data/my-test-data",), "classes below data/my-test-data"),
-        (("traning",), "classes below traning"),
-        (("a", "b", "c", "d", "e"), "classes below a, b, c and 2 more"),
+        (("learn", "exam"), "the classes are in exam, learn"),
+        (("train", "exam"), "others in exam"),
+        (("train", ""), "others in the top folder"),
+        (("Train_set",), "the classes are in Train_set"),
+        (("data/my-test-data",), "the classes are in data/my-test-data"),
+        (("traning",), "the classes are in traning"),
+        (("a", "b", "c", "d", "e"), "the classes are in a, b, c and 2 more"),
     ],
     ids=lambda value: f"d15-{'+'.join(value)}" if isinstance(value, tuple) else "",
 )
 def test_d15_a_part_that_is_not_recognised_stops(
     tmp_path: Path, folders: tuple[str, ...], named: str
 ) -> None:
-    with pytest.raises(DatasetError, match=r"is not clearly divided: .*; ") as caught:
+    with pytest.raises(DatasetError, match=r": not clearly divided into splits: .*\. ") as caught:
         load_dataset(write_folder(tmp_path / "set", files(*folders)), cache=False)
     assert named in str(caught.value)
 
@@ -98,7 +98,7 @@ def test_d15_a_part_that_is_not_recognised_stops(
 @pytest.mark.parametrize("name", ["happy/train/1.jpg", "train/happy/test/1.jpg"])
 def test_d16_a_part_inside_a_class_stops(tmp_path: Path, name: str) -> None:
     path = write_folder(tmp_path / "set", {name: FACE, "train/sad/2.jpg": FACE})
-    with pytest.raises(DatasetError, match=r"a part inside a class, (train/)?happy/t"):
+    with pytest.raises(DatasetError, match=r"a split inside a class, (train/)?happy/t"):
         load_dataset(path, cache=False)
 
 
@@ -107,8 +107,8 @@ def test_d17_a_misspelt_class_is_suggested_and_not_applied(tmp_path: Path) -> No
     dataset = load_dataset(write_folder(tmp_path / "set", inside), cache=False)
     assert dataset.test.sources == ("test/happy/1.jpg", "test/sad/2.jpg")
     assert dataset.left_out == (
-        "class folder test/suprise: no expression of ours, 1 image left out; did you mean "
-        "surprise? rename the folder",
+        "class folder test/suprise: not a known expression, 1 image left out. Did you mean "
+        "surprise? Rename the folder",
     )
 
 
@@ -176,6 +176,6 @@ def test_a_folder_that_holds_the_competition_file_is_read(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["other.csv", "fer2013.zip", "1.jpg", "one/1.jpg"])
 def test_d18_a_folder_without_table_or_classes_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DatasetError, match=r"^set holds no (class folders|csv file)") as caught:
+    with pytest.raises(DatasetError, match=r"^set: no (class folders|CSV file)") as caught:
         load_dataset(write_folder(tmp_path / "set", {name: b"a,b"}), cache=False)
     assert len(str(caught.value)) < 250

@@ -64,7 +64,7 @@ def slow() -> _ByName:
 
 
 def refused() -> _ByName:
-    raise ModelError("no model for this worker; received none; give one")
+    raise ModelError("worker: no model. Give one")
 
 
 def dying_at_start() -> _ByName:

@@ -138,7 +138,9 @@ def test_workers_that_die_while_they_start_stop_the_batch() -> None:
     backend = NeverReady()
     crew = Crew(backend, 2)
     submit(crew, ["a"])
-    with pytest.raises(ChildProcessError, match="5 deaths in a row, the last: exit code 1"):
+    with pytest.raises(
+        ChildProcessError, match="5 in a row died while starting, the last: exit code 1"
+    ):
         finish(crew, 1)
 
 
@@ -159,8 +161,8 @@ def test_workers_that_die_while_they_start_stop_no_batch_that_goes_on() -> None:
 def test_a_recognizer_that_cannot_be_opened_is_raised_here() -> None:
     backend = ScriptedBackend()
     crew = Crew(backend, 1)
-    backend.events[0] = WorkerEvent(1, "refused", error=ModelError("one; received two; do three"))
-    with pytest.raises(ModelError, match="received two"):
+    backend.events[0] = WorkerEvent(1, "refused", error=ModelError("one: two. Do three"))
+    with pytest.raises(ModelError, match="one: two"):
         crew.collect()
 
 
@@ -173,7 +175,7 @@ def test_there_is_room_for_as_many_waiting_tasks_as_workers() -> None:
 
 
 def test_few_rows_wait_for_an_image_that_is_not_done() -> None:
-    """The other worker goes on only so far, and takes no more inputs than there is room for."""
+    """The other worker continues only so far, and takes no more inputs than there is room for."""
 
     class FirstDoneLate(ScriptedBackend):
         n_waits = 0

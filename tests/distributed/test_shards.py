@@ -78,7 +78,7 @@ def test_an_output_that_cannot_be_written_is_said_with_its_name(
 ) -> None:
     path = tmp_path / "gone" / "rows"
     with (
-        pytest.raises(OSError, match=f"{path} cannot be written: the folder does not exist"),
+        pytest.raises(OSError, match=f"{path}: cannot be written: the folder does not exist"),
         open_shard(path, file_format, LABELS),
     ):
         pass

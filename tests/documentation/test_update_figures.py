@@ -73,7 +73,7 @@ def test_details_are_the_tables_of_the_models_report(
     monkeypatch.setattr("scripts.update_figures.REPORTS", tmp_path)
     filled = fill(PAGE.format(name="details"), reports)
     own = "| a |\n\n#### Confusion matrix\n\n| b |"
-    assert f"-->\n{own}\n\n#### Surest answers\n\n| answers kept" in filled
+    assert f"-->\n{own}\n\n#### Most confident answers\n\n| answers kept" in filled
     assert "| 100% | 1.000 | 75.00% |\n" in filled
     assert "Made" not in filled
 

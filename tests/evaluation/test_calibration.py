@@ -76,7 +76,7 @@ def test_labels_that_are_always_wrong_meet_the_upper_bound() -> None:
 
 @pytest.mark.parametrize("logits", [[[0.0, np.nan]], [[0.0, 1.0], [1.0, 0.0]], [0.0, 1.0]])
 def test_logits_that_do_not_fit_are_refused(logits: list[list[float]]) -> None:
-    with pytest.raises(ValueError, match="received"):
+    with pytest.raises(ValueError, match=r"^[a-z ]+: shapes "):
         fit_temperature(logits, [0])
 
 
@@ -104,12 +104,12 @@ def test_all_answers_are_certain_when_all_together_reach_the_target() -> None:
 
 
 def test_a_target_out_of_reach_says_what_is_within() -> None:
-    with pytest.raises(ValueError, match=r"best one gives 0\.5000"):
+    with pytest.raises(ValueError, match=r"the best gives 0\.5000"):
         choose_operating_point([0, 1], [[0.6, 0.4], [0.6, 0.4]], target_accuracy=0.9)
 
 
 def test_a_target_is_a_share() -> None:
-    with pytest.raises(ValueError, match="received 90"):
+    with pytest.raises(ValueError, match="target_accuracy: must be 0 to 1, not 90"):
         choose_operating_point([0], [[0.6, 0.4]], target_accuracy=90)
 
 

@@ -70,7 +70,7 @@ def test_every_two_are_compared_and_p_is_adjusted_for_three_tests(tmp_path: Path
 
 def test_one_report_is_no_comparison(tmp_path: Path) -> None:
     one = read_report(store_report(tmp_path / "a", predictions_of(PAIR, [0], [RIGHT])))
-    with pytest.raises(ValueError, match="received 1"):
+    with pytest.raises(ValueError, match="two or more, not 1"):
         compare_reports([one])
 
 
@@ -82,5 +82,5 @@ def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_report_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="holds no report"):
+    with pytest.raises(DatasetError, match="not a report"):
         read_report(tmp_path)

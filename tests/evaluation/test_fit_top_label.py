@@ -73,7 +73,7 @@ def test_a_class_that_is_never_answered_gets_the_shared_line() -> None:
 
 
 def test_what_cannot_be_fitted_is_said() -> None:
-    with pytest.raises(ValueError, match=r"received shapes \(2,\) and \(2,\)"):
+    with pytest.raises(ValueError, match=r"shapes \(2,\) and \(2,\) instead"):
         fit_top_label_map([0.1, 0.2], [0, 1])
     with pytest.raises(ValueError, match="label"):
         fit_top_label_map(log_probabilities([[0.1, 0.9]]), [2])

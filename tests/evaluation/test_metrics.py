@@ -146,18 +146,18 @@ def two_sided(a: int, b: int) -> Fraction:
     ("truth", "answers"), [([], []), ([0, 1], [0]), ([[0]], [[0]]), ([0, 9], [0, 1]), ([-1], [0])]
 )
 def test_what_does_not_fit_is_refused(truth: Sequence[Any], answers: Sequence[Any]) -> None:
-    with pytest.raises(ValueError, match="received"):
+    with pytest.raises(ValueError, match=r"^truth.*: (shapes|label ids) "):
         classification_scores(truth, answers, n_classes=3)
 
 
 @pytest.mark.parametrize(("n_right", "n"), [(1, 0), (-1, 5), (6, 5)])
 def test_impossible_counts_have_no_interval(n_right: int, n: int) -> None:
-    with pytest.raises(ValueError, match="received"):
+    with pytest.raises(ValueError, match=r"^interval: .* are out of range"):
         wilson_interval(n_right, n)
 
 
 def test_paired_test_needs_the_same_images() -> None:
-    with pytest.raises(ValueError, match="received shapes"):
+    with pytest.raises(ValueError, match="shapes"):
         mcnemar_test([True], [True, False])
 
 

@@ -137,19 +137,19 @@ def test_json_has_the_figures_rounded_and_nothing_without_votes() -> None:
 
 
 def test_votes_of_other_length_are_refused() -> None:
-    with pytest.raises(DatasetError, match=r"row for row with split 'test' of 5 .* received 4"):
+    with pytest.raises(DatasetError, match=r"votes: 4 rows for the 5 images of split 'test'"):
         evaluate(classifier(), pixel_split(TRUTH), votes=votes_of(*VOTES[:4]))
 
 
 @pytest.mark.parametrize("row", [{}, {"contempt": 10}, {"happy": 5, "sad": 5}])
 def test_votes_without_any_majority_are_refused(row: dict[str, int]) -> None:
     received = sum(row.values()) * 5
-    message = f"no image of split 'test' has a strict majority .* received {received} votes on 5"
+    message = f"split 'test': no image has a strict majority .* in {received} votes on 5"
     with pytest.raises(DatasetError, match=message):
         evaluate(classifier(), pixel_split(TRUTH), votes=votes_of(*[row] * 5))
 
 
 @pytest.mark.parametrize("labels", [FERPLUS, TRIO])
 def test_votes_need_the_seven_expressions(labels: LabelSet) -> None:
-    with pytest.raises(DatasetError, match=r"the seven expressions .*; received one of"):
+    with pytest.raises(DatasetError, match=r"votes need a classifier of the seven expressions"):
         majority_split(pixel_split([0]), votes_of({"happy": 9}), labels)

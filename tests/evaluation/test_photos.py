@@ -82,7 +82,7 @@ def test_many_photos_keep_their_order_across_batches() -> None:
 
 
 def test_no_photo_at_all_is_refused() -> None:
-    with pytest.raises(DatasetError, match="no photo is left"):
+    with pytest.raises(DatasetError, match="photos: none can be read and shows"):
         evaluate_photos(ScriptedRecognizer(), [photo("a.jpg", "yes", "broken")], PAIR)
 
 

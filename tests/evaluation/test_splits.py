@@ -74,7 +74,7 @@ def test_the_same_names_leave_the_split_as_it_is() -> None:
 
 
 def test_nothing_in_common_is_refused() -> None:
-    with pytest.raises(DatasetError, match="no image of split 'test'"):
+    with pytest.raises(DatasetError, match="split 'test': no image shows"):
         align_labels(pixel_split([0, 1]), TRIO, FER2013)
 
 

@@ -103,7 +103,7 @@ def test_a_copy_by_pickle_answers_the_same(classifier: ExpressionClassifier) -> 
     "shape", [(48, 40), (2, 48, 40), (2, 48, 48, 4), (2, 0, 0), (1, 2, 48, 48)]
 )
 def test_other_shapes_are_refused(classifier: ExpressionClassifier, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ImageError, match="face crops are uint8 arrays"):
+    with pytest.raises(ImageError, match=r"^face crops .*: not supported"):
         classifier.predict_proba(np.zeros(shape, np.uint8))
 
 
@@ -131,7 +131,7 @@ def test_one_crop_and_a_list_of_crops_are_answered_as_the_array(
 
 @pytest.mark.parametrize("crops", [7, None, "crop.png", ["crop.png"]], ids=lambda one: f"A09-{one}")
 def test_what_is_no_crop_is_refused(classifier: ExpressionClassifier, crops: Any) -> None:  # noqa: ANN401
-    with pytest.raises(ImageError, match="face crops are uint8 arrays"):
+    with pytest.raises(ImageError, match=r"^face crops .*: not supported"):
         classifier.predict(crops)
 
 
@@ -141,7 +141,7 @@ def test_other_dtypes_are_refused(classifier: ExpressionClassifier) -> None:
 
 
 def test_batch_size_out_of_range(classifier: ExpressionClassifier) -> None:
-    with pytest.raises(ValueError, match="received 0"):
+    with pytest.raises(ValueError, match="batch_size: must be 1 or more, not 0"):
         classifier.predict_proba(CROPS, batch_size=0)
 
 
@@ -179,19 +179,19 @@ def with_outputs(*, keep: int, again: int = 0) -> onnx.ModelProto:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (without_metadata, "not a facial-expressions model.*received None"),
+        (without_metadata, "not a facial-expressions model: .* is None"),
         (with_damaged_metadata, "damaged metadata"),
         (with_nan_weights, "gives no probabilities"),
         (without_softmax, "gives no probabilities"),
-        (lambda: tiny_graph(metadata_of(replace(HEAD, labels=FERPLUS))), r"expected.*\[None, 8\]"),
-        (lambda: tiny_graph(size=64), r"received crops tensor\(float\) \[None, 64, 64, 1\]"),
+        (lambda: tiny_graph(metadata_of(replace(HEAD, labels=FERPLUS))), r"not crops.*\[None, 8\]"),
+        (lambda: tiny_graph(size=64), r"takes crops tensor\(float\) \[None, 64, 64, 1\]"),
         (lambda: tiny_graph(input_name="input"), "does not fit its own description"),
         (lambda: tiny_graph(output_name="scores"), "does not fit its own description"),
-        (lambda: with_outputs(keep=2), r"expected .*ferplus_probabilities .*\[None, 8\]"),
+        (lambda: with_outputs(keep=2), r"not crops .*ferplus_probabilities .*\[None, 8\]"),
         (lambda: with_outputs(keep=4, again=1), "does not fit its own description|opened by ONNX"),
         (
             lambda: tiny_graph(replace(METADATA, preprocessing=Preprocessing(channels=3))),
-            r"expected crops tensor\(float\) \[None, 48, 48, 3\]",
+            r"not crops tensor\(float\) \[None, 48, 48, 3\]",
         ),
     ],
 )
@@ -212,9 +212,7 @@ def test_each_head_is_asked_for_by_its_name_even_if_two_have_equal_labels(tmp_pa
     heads = [classifier.for_labels(name) for name in ("fer2013", "ferplus", "people", None)]
     assert [one.head for one in heads] == [HEAD, FERPLUS_HEAD, people, HEAD]
     assert [one.labels for one in heads] == [FER2013, FERPLUS, FER2013, FER2013]
-    with pytest.raises(
-        ModelError, match=r"labels 'toy'; it has \['fer2013', 'ferplus', 'people'\]"
-    ):
+    with pytest.raises(ModelError, match=r"labels 'toy', only in fer2013, ferplus, people"):
         classifier.for_labels("toy")
 
 

@@ -274,5 +274,5 @@ def test_a_changed_detector_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     [{"min_score": 0.0}, {"working_sides": ()}, {"working_sides": (16,)}],
 )
 def test_options_out_of_range(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="received"):
+    with pytest.raises(ValueError, match=r"^detector: .* are out of range"):
         CenterFaceDetector(**options)  # type: ignore[arg-type]

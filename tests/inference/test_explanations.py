@@ -59,9 +59,9 @@ def test_a_second_label_set_has_its_own_labels_threshold_and_figures(mapped_mode
 
 
 def test_an_unknown_head_is_refused_by_name(mapped_model: Path, tiny_model: Path) -> None:
-    with pytest.raises(ModelError, match=r"labels 'rafdb'; it has \['fer2013', 'ferplus'\]"):
+    with pytest.raises(ModelError, match=r"labels 'rafdb', only in fer2013, ferplus"):
         load_classifier(mapped_model, labels="rafdb")
-    with pytest.raises(ModelError, match=r"labels 'ferplus'; it has \['fer2013'\]"):
+    with pytest.raises(ModelError, match=r"labels 'ferplus', only in fer2013\."):
         load_classifier(tiny_model, labels="ferplus")
 
 
@@ -74,7 +74,7 @@ def test_a_copy_by_pickle_keeps_the_label_set(mapped_model: Path) -> None:
 def test_a_model_without_maps_says_so(tiny_model: Path) -> None:
     classifier = load_classifier(tiny_model)
     assert not classifier.explains
-    with pytest.raises(ModelError, match="cannot say where it looked; received 'tiny'"):
+    with pytest.raises(ModelError, match="model 'tiny': cannot explain its answers"):
         classifier.explain(CROPS)
 
 

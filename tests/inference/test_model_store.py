@@ -60,7 +60,7 @@ def test_a_path_is_itself_without_digest(folder: Path) -> None:
 
 def test_an_unknown_name_gets_the_nearest_suggested_but_not_applied(folder: Path) -> None:
     with pytest.raises(
-        ModelError, match=r"smal: no such model: did you mean 'small'\? choose one of"
+        ModelError, match=r"smal: no such model\. Did you mean 'small'\? Choose one of"
     ):
         resolve("smal")
 

@@ -92,13 +92,13 @@ KINDS = {
 def test_a_file_of_another_kind_is_told_what_it_is(data: bytes, kind: str) -> None:
     with pytest.raises(ModelError) as refused:
         check(data)
-    assert str(refused.value).startswith(f"tiny.onnx is {kind}")
-    assert "not an ONNX model, and is not loaded" in str(refused.value)
+    assert str(refused.value).startswith(f"tiny.onnx: {kind}")
+    assert "not an ONNX model" in str(refused.value)
 
 
 @pytest.mark.parametrize("data", [b"\xff" * 100, b"\x08\x07", b"text", bytes(8)])
 def test_what_is_nothing_known_is_no_whole_model(data: bytes) -> None:
-    with pytest.raises(ModelError, match="is not a whole ONNX model"):
+    with pytest.raises(ModelError, match="not a whole ONNX model"):
         check(data)
 
 
@@ -169,5 +169,5 @@ def test_operators_of_common_detectors_pass(operator: str) -> None:
 def test_operators_that_make_much_of_little_or_by_chance_are_refused(operator: str) -> None:
     model = tiny_graph()
     model.graph.node.append(helper.make_node(operator, ["x"], ["y"]))
-    with pytest.raises(ModelError, match=f"has no use for; received the operator '{operator}'"):
+    with pytest.raises(ModelError, match=f"has no use for: the operator '{operator}'"):
         check(model.SerializeToString())

@@ -45,7 +45,7 @@ class BrokenDetector:
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         if image.shape[0] == 1:
-            raise ModelError("the detector cannot be run; received one row; give more")
+            raise ModelError("detector: cannot be run: one row. Give more")
         return []
 
 
@@ -267,7 +267,7 @@ def test_a_network_that_fails_on_one_image_fails_that_row_alone(tiny_model: Path
     images = [np.zeros((9, 9, 3), np.uint8), np.zeros((1, 9, 3), np.uint8)]
     rows = list(recognizer.recognize_rows([*images, images[0]]))
     assert [row.status for row in rows] == ["ok", "failed", "ok"]
-    assert "detector cannot be run" in rows[1].error
+    assert "detector: cannot be run" in rows[1].error
 
 
 def test_a_classifier_that_fails_on_one_image_fails_that_row_alone(
@@ -278,7 +278,7 @@ def test_a_classifier_that_fails_on_one_image_fails_that_row_alone(
 
     def fails_on_white(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         if crops.size and crops.max() == 255:
-            raise ModelError("no probabilities; received white; give another")
+            raise ModelError("model: no probabilities: white. Give another")
         return predict(crops)
 
     monkeypatch.setattr(classifier, "predict_proba", fails_on_white)
@@ -319,7 +319,7 @@ def test_the_threshold_of_uncertain_can_be_moved(
 
 
 def test_a_threshold_out_of_range_is_refused(tiny_model: Path) -> None:
-    with pytest.raises(ValueError, match=r"received 1\.5"):
+    with pytest.raises(ValueError, match=r"not 1\.5"):
         load_recognizer(tiny_model, min_confidence=1.5)
 
 
@@ -339,7 +339,7 @@ def test_a_copy_by_pickle_answers_the_same(tiny_model: Path, astronaut: Path) ->
 
 
 def test_batch_size_out_of_range(recognizer: ExpressionRecognizer) -> None:
-    with pytest.raises(ValueError, match="received 0"):
+    with pytest.raises(ValueError, match="batch_size: must be 1 or more, not 0"):
         list(recognizer.recognize_many([], batch_size=0))
 
 

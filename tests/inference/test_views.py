@@ -149,7 +149,7 @@ def test_a_copy_by_pickle_answers_the_same(tiny: ExpressionClassifier) -> None:
 
 
 def test_no_view_is_refused(tiny: ExpressionClassifier) -> None:
-    with pytest.raises(ValueError, match="received none"):
+    with pytest.raises(ValueError, match="views: a mean needs one view or more"):
         tiny.with_views(())
 
 

@@ -108,9 +108,9 @@ def test_cut_video_warns_after_its_last_frame(
 def test_wrong_options_and_files_are_refused(
     recognizer: ExpressionRecognizer, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="received 0"):
+    with pytest.raises(ValueError, match=r"must be .*, not 0"):
         analyze_video("clip.mp4", every=0)
-    with pytest.raises(ValueError, match="received -1"):
+    with pytest.raises(ValueError, match=r"must be .*, not -1"):
         analyze_video("clip.mp4", smooth_s=-1)
     with pytest.raises(VideoError, match="file not found"):
         next(analyze_video(tmp_path / "clip.mp4", recognizer=recognizer))

@@ -64,7 +64,7 @@ def follow(
     *,
     full_search_s: float = 0.5,
 ) -> list[FrameResult]:
-    """Analyse images at 25 a second with a detector of one's own."""
+    """Analyse images at 25 a second with a detector of your own."""
     own = ExpressionRecognizer(recognizer.classifier, detector)
     analyzer = FrameAnalyzer(own, full_search_s=full_search_s)
     return [analyzer.analyze(Frame(n, n / RATE, image)) for n, image in enumerate(images)]
@@ -216,7 +216,7 @@ def test_a_detector_that_cannot_look_near_searches_every_frame(
 
 @pytest.mark.parametrize("seconds", [-0.1, float("inf"), float("nan")])
 def test_an_interval_that_is_none_is_refused(seconds: float) -> None:
-    with pytest.raises(ValueError, match="full_search_s needs to be 0 seconds or more"):
+    with pytest.raises(ValueError, match="full_search_s: must be 0 seconds or more"):
         analyze_video("clip.mp4", full_search_s=seconds)
 
 

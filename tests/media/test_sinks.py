@@ -167,9 +167,9 @@ def test_files_that_exist_and_unknown_endings_are_refused(tmp_path: Path) -> Non
     with pytest.raises(FileExistsError, match="exists already"):
         open_sink(tmp_path / "rows.csv", source="x", labels=LABELS)
     clip = write_video(tmp_path / "clip.mp4", [np.zeros((64, 96, 3), np.uint8)], [0.0])
-    with pytest.raises(FileExistsError, match="never replaces its source"):
+    with pytest.raises(FileExistsError, match="the source itself"):
         open_sink(clip, source=str(clip), labels=LABELS, overwrite=True)
-    with pytest.raises(ValueError, match=r"received .*rows\.xls"):
+    with pytest.raises(ValueError, match=r"rows\.xls: format not supported"):
         open_sink(tmp_path / "rows.xls", source="x", labels=LABELS)
 
 

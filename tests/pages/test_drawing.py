@@ -54,7 +54,7 @@ def test_colors_of_an_svg_are_those_of_the_page() -> None:
 
 
 def test_a_letter_that_the_font_has_not_is_no_warning(recwarn: pytest.WarningsRecorder) -> None:
-    """Classes of one's own have names in any script."""
+    """Classes of your own have names in any script."""
     figure = new_figure(2, 1)
     figure.text(0.5, 0.5, "\u5199\u4f5c")
     png_of(figure)

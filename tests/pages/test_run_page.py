@@ -129,5 +129,5 @@ def test_two_pages_of_a_run_are_the_same(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_holds_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"no recipe\.toml"):
+    with pytest.raises(DatasetError, match=r"recipe\.toml is missing"):
         write_run_page(tmp_path)

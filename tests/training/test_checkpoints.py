@@ -121,16 +121,16 @@ def test_m16_when_all_are_damaged_it_says_so_and_deletes_nothing(tmp_path: Path)
     for epoch in (1, 2):
         save(tmp_path, _checkpoint(epoch)).write_bytes(b"")
     before = _files(tmp_path)
-    with pytest.raises(CheckpointError, match="is whole; received 2 damaged"):
+    with pytest.raises(CheckpointError, match="no checkpoint is whole, 2 damaged"):
         load_latest(tmp_path, "run")
     assert _files(tmp_path) == before
 
 
 def test_m17_another_runs_checkpoint_is_refused_and_the_differences_named(tmp_path: Path) -> None:
     save(tmp_path, _checkpoint(1, "a"))
-    with pytest.raises(CheckpointError, match="other data; received a, expected b; give another"):
+    with pytest.raises(CheckpointError, match=r"other data: a, expected b. Give another"):
         load_latest(tmp_path, "b")
-    with pytest.raises(CheckpointError, match="received b after a; give another"):
+    with pytest.raises(CheckpointError, match=r"b after a. Give another"):
         load_latest(tmp_path, "b", lambda found, expected: [f"{expected} after {found}"])
 
 
@@ -250,7 +250,7 @@ def test_a_write_in_pieces_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_f5_a_full_disk_says_how_much_is_free(tmp_path: Path) -> None:
     with (
         failing_call("write", 1, errno.ENOSPC, for_good=True),
-        pytest.raises(StorageError, match=r"the disk is full \([\d,.]+ MB are free\); free some"),
+        pytest.raises(StorageError, match=r"the disk is full \([\d,.]+ MB are free\)\. Free some"),
     ):
         save(tmp_path, _checkpoint(1))
 

@@ -53,9 +53,9 @@ def test_biases_and_map_of_confidences_leave_the_figures(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"labels": "{}"}, "has damaged metadata; received KeyError"),
-        ({"temperature": "warm"}, "has damaged metadata"),
-        ({"other_heads": f"[{json.dumps({'figures': {}})}]"}, "has damaged metadata"),
+        ({"labels": "{}"}, "damaged metadata: KeyError"),
+        ({"temperature": "warm"}, "damaged metadata"),
+        ({"other_heads": f"[{json.dumps({'figures': {}})}]"}, "damaged metadata"),
         (
             {
                 "other_heads": json.dumps(
@@ -78,5 +78,5 @@ def test_a_damaged_file_is_refused_and_nothing_is_written(
 
 def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     today = write_tiny_model(tmp_path / "today.onnx")
-    with pytest.raises(ModelError, match=r"today\.onnx is no model file of format 1"):
+    with pytest.raises(ModelError, match=r"today\.onnx: not a model file of format 1"):
         convert_model(today, tmp_path / "new.onnx")

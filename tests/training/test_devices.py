@@ -94,7 +94,7 @@ def test_several_devices_train_as_one_does(tmp_path: Path) -> None:
     np.testing.assert_allclose(logits[1], logits[0], atol=1e-3)
     assert not two["left_behind"], "the next network of the process is on one device again"
     assert one["message"] == ""
-    assert "received 1 inputs a step for 2 devices" in two["message"]
+    assert "1 inputs a step are too few for 2 devices" in two["message"]
 
 
 @pytest.mark.parametrize(("n", "kept"), [(1, 7), (2, 6), (4, 4), (8, 0)])

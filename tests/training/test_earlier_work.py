@@ -240,22 +240,24 @@ def test_answers_stand_behind_the_targets_of_each_head(
 
 
 def test_a_teacher_that_does_not_fit_is_refused_with_what_differs(runs: Path) -> None:
-    with pytest.raises(ModelError, match=r"received 48 pixels, the recipe has 64"):
+    with pytest.raises(ModelError, match=r"takes crops of 48 pixels, the recipe has 64"):
         _teachers(runs / "one", size=64)
-    with pytest.raises(ModelError, match=r"received \['fer2013'\], the network learns \['ferplus'"):
+    with pytest.raises(
+        ModelError, match=r"has the label sets \['fer2013'\], the network learns \['ferplus'"
+    ):
         open_teachers([runs / "one"], {"ferplus": FERPLUS}, size=48)
 
 
 def test_a_file_in_8_bits_cannot_teach() -> None:
-    with pytest.raises(ModelError, match=r"compact-int8\.onnx does not hold the weights of"):
+    with pytest.raises(ModelError, match=r"compact-int8\.onnx: does not hold the weights of"):
         _teachers(Path("compact-int8"))
 
 
 @pytest.mark.parametrize(
     ("weight", "teachers", "message"),
     [
-        (0.5, (), r"received 0\.5 and \[\]; give teachers"),
-        (0.0, (Path("run"),), r"received 0 and \['run'\]"),
+        (0.5, (), r"weight: 0\.5 with the teachers \[\]\. Give teachers"),
+        (0.0, (Path("run"),), r"weight: 0 with the teachers \['run'\]"),
     ],
 )
 def test_recipe_and_teachers_must_go_together(
@@ -321,7 +323,7 @@ def test_runs_that_do_not_go_together_are_refused_with_what_differs(
     out = tmp_path / "average"
     with pytest.raises(ModelError, match=r"label sets is \['fer2013', 'ferplus'\] there"):
         average_runs([runs / "one", runs / "votes"], out, dataset)
-    with pytest.raises(ModelError, match="needs two runs or more; received 1"):
+    with pytest.raises(ModelError, match="an average needs two or more, not 1"):
         average_runs([runs / "one"], out, dataset)
     other = dataclasses.replace(dataset, train=dataset.train.take(np.arange(60)))
     with pytest.raises(ModelError, match=r"data is '\w+' there, '\w+' here"):

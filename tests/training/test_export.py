@@ -125,11 +125,11 @@ def test_an_unfinished_run_is_refused(run_dir: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(run_dir, copy)
     (copy / "model.weights.h5").unlink()
-    with pytest.raises(ExportError, match=r"missing \['model.weights.h5'\]; give one that 'facial"):
+    with pytest.raises(ExportError, match=r"model\.weights\.h5 missing\. Give one that 'facial"):
         export_run(copy, tmp_path / "out.onnx")
     shutil.copy(run_dir / "model.weights.h5", copy)
     (copy / "validation.npz").unlink()
-    with pytest.raises(ExportError, match=r"missing 'validation.npz'; train the run again"):
+    with pytest.raises(ExportError, match=r"validation\.npz\)\. Train the run again"):
         export_run(copy, tmp_path / "out.onnx")
 
 
@@ -143,7 +143,7 @@ def test_a_graph_that_disagrees_with_keras_is_not_written(
         return build_onnx(model, metadata.with_head(dataclasses.replace(head, calibration=twice)))
 
     monkeypatch.setattr(export, "build_onnx", wrong)
-    with pytest.raises(ExportError, match="disagrees with Keras on 21 images"):
+    with pytest.raises(ExportError, match=r"differs from Keras by .* on 21 images"):
         export_run(run_dir, tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()
 
@@ -153,7 +153,7 @@ def test_a_layer_without_a_converter_is_named() -> None:
     x = keras.layers.Flatten()(keras.layers.UpSampling2D(name="grow")(inputs))
     model = keras.Model(inputs, keras.layers.Dense(7)(x))
     metadata = metadata_of(HEAD)
-    with pytest.raises(ExportError, match="'grow' cannot be exported; received a UpSampling2D"):
+    with pytest.raises(ExportError, match="'grow': a UpSampling2D cannot be exported"):
         build_onnx(model, metadata)
 
 

@@ -21,11 +21,11 @@ def test_a_network_that_pools_takes_images_of_every_size_of_the_recipe() -> None
 
 
 def test_a_network_that_flattens_its_map_is_refused_several_sizes() -> None:
-    message = r"'tiny_for_tests' cannot take its images; received size 48 and sizes \[32\]"
+    message = r"'tiny_for_tests': cannot take images of size 48 and sizes \[32\]"
     with pytest.raises(RecipeError, match=message):
         build_network(_recipe("tiny_for_tests", [32]), {"fer2013": FER2013}, any_size=True)
 
 
 def test_a_size_that_does_not_suit_the_network_is_refused_before_training() -> None:
-    with pytest.raises(RecipeError, match=r"sizes \[36\].*give sides that suit the network"):
+    with pytest.raises(RecipeError, match=r"sizes \[36\].*give sizes that suit the network"):
         build_network(_recipe("compact_resnet", [36]), {"fer2013": FER2013}, any_size=True)

@@ -234,7 +234,7 @@ def test_the_verb_makes_an_int8_file_of_a_model_file(
     assert "--int8 and --people need --data" in " ".join(capsys.readouterr().err.split())
     only_tests = str(write_folder(tmp_path / "tests", faces))
     assert main([*words, "--data", only_tests]) == 1
-    assert "received 0 and 0" in capsys.readouterr().err
+    assert "0 train and 0 validation images" in capsys.readouterr().err
     assert main([*words, "--data", str(data)]) == 0
     assert "speed times 1.50 on 1 crops and 1.50 on 256 crops" in capsys.readouterr().out
     assert load_classifier(out).metadata.name == "tiny-int8"

@@ -1,4 +1,4 @@
-"""Training end to end on drawn faces: it learns, resumes to the bit, and fills its folder."""
+"""Training end to end on drawn faces: it learns, resumes bit for bit, and fills its folder."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_data_set_without_validation_is_refused(
     dataset: Dataset, recipe: Recipe, tmp_path: Path
 ) -> None:
     empty = dataset.validation.take(np.zeros(0, np.int64))
-    with pytest.raises(DatasetError, match="received 70 and 0"):
+    with pytest.raises(DatasetError, match="70 train and 0 validation images"):
         train(recipe, dataclasses.replace(dataset, validation=empty), tmp_path / "run")
 
 

@@ -79,7 +79,7 @@ def test_e16_train_and_export_on_a_disk_that_fills_up(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The n-th write fails and all after it; with room again the same command goes on."""
+    """The n-th write fails and all after it; with room again the same command continues."""
     write_competition_csv(tmp_path / "fer2013.csv", make_rows(train=2, public=1, private=1))
     (tmp_path / "recipe.toml").write_text(RECIPE.replace("ferplus_weight = 0.3", ""))
     monkeypatch.chdir(tmp_path)
@@ -119,7 +119,7 @@ def test_e17_export_goes_through_no_link(
         target.write_bytes(b"precious")
     capsys.readouterr()
     assert main(["export", "run", "--out", "out.onnx"]) == 4
-    assert "out.onnx cannot be written: the name is" in capsys.readouterr().err
+    assert "out.onnx: cannot be written: the name is" in capsys.readouterr().err
     assert target.read_bytes() == b"precious" if kind == "link to a file" else not target.exists()
 
 

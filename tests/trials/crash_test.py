@@ -105,7 +105,7 @@ def _kill_trainings(folder: Path, n_kills: int, seed: int) -> dict[str, Any]:
 
 
 def _disturb(run: Path, kind: str, random: np.random.Generator, trains_s: float) -> dict[str, Any]:
-    """Start or go on with a run and kill it at a random point; return what was done."""
+    """Start or continue with a run and kill it at a random point; return what was done."""
     epoch = int(random.integers(1, EPOCHS + 1))
     if kind in ("time", "chain"):
         point: Any = round(float(random.uniform(0, trains_s)), 3)
@@ -323,7 +323,7 @@ def _spoil(folder: Path, count: int, seed: int) -> dict[str, Any]:
     results["shipped model"] = {"spoilt": count, "noticed": shipped}
     sealed = whole if b"content_sha256" in whole[-200:] else seal_model(whole)
     noticed = sum(_is_refused(_spoilt(sealed, number, random)) for number in range(count))
-    results["model of one's own"] = {"spoilt": count, "noticed": noticed}
+    results["model of your own"] = {"spoilt": count, "noticed": noticed}
     return results
 
 

@@ -75,7 +75,7 @@ def feed_models(seed: int, start: int, count: int) -> Findings:
                 load_classifier(path, threads=1)
                 outcome = "ok"
             except ModelError as error:
-                outcome = "not opened" if "is not opened" in str(error) else "ModelError"
+                outcome = "not opened" if "not opened" in str(error) else "ModelError"
                 findings.refused_mb = max(findings.refused_mb, _peak_mb())
             except Exception as error:  # noqa: BLE001 - any other exception is what is looked for
                 outcome, allowed = f"{type(error).__name__}: {error}"[:200], False

@@ -6,12 +6,11 @@ logits. Adding one costs a file in this folder and one import line in ``architec
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facial_expressions.errors import RecipeError
+from facial_expressions.errors import RecipeError, suggest
 
 if TYPE_CHECKING:
     import keras
@@ -51,8 +50,8 @@ def register_architecture(name: str, *, channels: int) -> Callable[[Builder], Bu
     def decorate(builder: Builder) -> Builder:
         if name in _REGISTRY:
             raise ValueError(
-                f"architecture {name!r} is registered twice; received {builder} after "
-                f"{_REGISTRY[name].builder}; choose another name"
+                f"architecture {name!r}: registered twice: {builder} after "
+                f"{_REGISTRY[name].builder}. Choose another name"
             )
         _REGISTRY[name] = Architecture(name=name, builder=builder, channels=channels)
         return builder
@@ -72,11 +71,7 @@ def get_architecture(name: str) -> Architecture:
         RecipeError: No architecture has this name; the message lists those there are.
     """
     if name not in _REGISTRY:
-        near = difflib.get_close_matches(name, _REGISTRY, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise RecipeError(
-            f"unknown architecture; received {name!r}; {hint}choose one of {list_architectures()}"
-        )
+        raise RecipeError(f"{name!r}: no such architecture. {suggest(name, list_architectures())}")
     return _REGISTRY[name]
 
 
@@ -99,6 +94,6 @@ def build_architecture(
         return architecture.builder(input_shape, n_classes, **options)
     except TypeError as error:
         raise RecipeError(
-            f"architecture {name!r} cannot be built; received options {sorted(options)}: {error}; "
-            "remove the option from the recipe's [network] section or correct its name"
+            f"architecture {name!r}: cannot be built with the options {sorted(options)}: {error}. "
+            "Correct or remove them in the recipe's [network] section"
         ) from error

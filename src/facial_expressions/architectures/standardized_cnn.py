@@ -1,4 +1,4 @@
-"""The seed's network: a weight-standardised stem and four two-path stages, 6.19 M parameters.
+"""The original network: a weight-standardised stem and four two-path stages, 6.19 M parameters.
 
 The published table (layer names, order, output shapes, parameters) is reproduced row for row. Its
 rows add up to 6,151,207 parameters while its stated total is 6,188,135; the difference of 36,928 is
@@ -231,7 +231,7 @@ _STAGES: Final = (
 def standardized_cnn(
     input_shape: tuple[int, int, int], n_classes: int, *, dropout: float = 0.5
 ) -> keras.Model:
-    """Build the seed's network, untrained; it maps scaled crops to logits.
+    """Build the original network, untrained; it maps scaled crops to logits.
 
     Args:
         input_shape: ``(48, 48, 3)`` for the published totals; any ``(H, W, C)`` of at least 48

@@ -192,9 +192,9 @@ def _check_labels(classifier: ExpressionClassifier, source: _Source) -> None:
     needed, received = list(LABEL_SETS[name]), list(classifier.labels)
     if set(needed) != set(received):
         raise DatasetError(
-            f"the labels {name!r} need a head of the {len(needed)} expressions {needed}; received "
-            f"{classifier.head.name!r} of {received}; choose another of the heads "
-            f"{', '.join(classifier.metadata.head_names)}, another model, or --labels fer2013"
+            f"labels {name!r}: the head {classifier.head.name!r} answers in {received}, not in "
+            f"the {len(needed)} expressions {needed}. Choose another head "
+            f"({', '.join(classifier.metadata.head_names)}), another model, or --labels fer2013"
         )
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
@@ -63,6 +64,8 @@ VERBS: Final = {
 
 PROGRAM: Final = "facial-expressions"
 LOG_LEVEL_VARIABLE: Final = "FACIAL_EXPRESSIONS_LOG_LEVEL"
+_PYDANTIC: Final = re.compile(r"Value error, |, unable to parse string as an? \w+")
+"""What Typer's messages repeat of the library that checks values."""
 
 _EXIT_CODES: Final[tuple[tuple[type[FacialExpressionsError], int], ...]] = (
     (RecipeError, 2),
@@ -148,7 +151,7 @@ def _module_of(verb: str) -> ModuleType:
 
 
 class _Verbs(TyperGroup):
-    """The verbs, and ``predict`` for a first word that is no verb but a file or an address.
+    """The verbs, and ``predict`` for a first word that is not a verb but a file or an address.
 
     A verb is built when it is asked for; the list in the help takes no more than its docstring.
     """
@@ -175,12 +178,13 @@ class _Verbs(TyperGroup):
             formatter.write_dl([(verb, text.partition(".")[0]) for verb, text in told.items()])
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer's own
-        """Run a verb; a message on wrong usage repeats no long value whole."""
+        """Run a verb; on wrong usage shorten long values, and say what is wrong in our words."""
         try:
             return super().invoke(ctx)
         except TyperException as error:
             if isinstance(message := vars(error).get("message"), str):
-                vars(error)["message"] = short_words(message)
+                plain = _PYDANTIC.sub("", message).replace("Input should be", "must be")
+                vars(error)["message"] = short_words(plain)
             raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - Typer's own

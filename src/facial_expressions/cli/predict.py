@@ -218,6 +218,6 @@ def _summarise(counts: Counter[str], draw: Path | None, report: Path | None) -> 
     if counts.total() - counts["faces"] > 1:
         print(describe_counts(counts), file=sys.stderr)
     if draw is not None and counts["ok"]:
-        print(f"marked images are in {draw}", file=sys.stderr)
+        print(f"wrote {draw}", file=sys.stderr)
     if report is not None:
         print(f"wrote {report}", file=sys.stderr)

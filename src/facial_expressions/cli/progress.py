@@ -43,7 +43,7 @@ class ProgressBar:
             done: How much is done. The first call with a total may start anywhere: the time left
                 follows from what is done after it.
             total: How much there is; None or 0 where nobody knows yet.
-            title: What is being done from now on; empty goes on with what it was.
+            title: What is being done from now on; empty continues with what it was.
             text: How much is done, in words; empty takes the numbers.
         """
         task, title = self._task, title or self._task.description
@@ -76,7 +76,7 @@ def progress_bar(
     Args:
         title: What is being done, or what is counted.
         prints_rows: Whether rows go to stdout meanwhile: no bar where that is a terminal too.
-        is_logged: Whether lines are written instead where stderr is no terminal.
+        is_logged: Whether lines are written instead where stderr is not a terminal.
 
     Examples:
         >>> with progress_bar("images") as bar:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from typing import Annotated
 
@@ -11,12 +12,13 @@ import typer
 
 from facial_expressions.cli.options import takes_recognizer_options
 from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.plain_text import shown
 
 _THREADS = 4
-"""An image by itself gains little by more; images that are worked on together share them."""
+"""More threads gain little for one image; concurrent images share them."""
 
 _MAX_PIXELS = 50_000_000
-"""Strangers send them: fewer than one's own files may have."""
+"""Strangers send them: fewer than your own files may have."""
 
 
 @takes_recognizer_options(threads=_THREADS, max_pixels=_MAX_PIXELS)
@@ -77,6 +79,9 @@ def command(  # noqa: PLR0913 - one argument per option
         hosts = HostNames(host, allow_host or (), allow_origin or ())
     except ValueError as error:
         raise typer.BadParameter(f"{error}.", param_hint="--allow-origin") from error
+    if not re.fullmatch(r"[\w.~/-]*", root_path, re.ASCII):
+        problem = f"{shown(root_path)}: not a path. Give one such as /faces."
+        raise typer.BadParameter(problem, param_hint="--root-path")
     prefix = f"/{root_path.strip('/')}" if root_path.strip("/") else ""
     limits = ServerLimits(
         body_bytes=max_upload_mb * MEBIBYTE,

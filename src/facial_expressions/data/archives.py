@@ -226,9 +226,8 @@ def _find_table(
             return stream
         stream.close()
     raise DatasetError(
-        f"{shown(path.name)} holds no csv file with the columns {', '.join(columns)}, but "
-        f"{', '.join(map(shown, names[:5])) or 'no files'}. Give fer2013.csv or the archive that "
-        "holds it"
+        f"{shown(path.name)}: no CSV file with the columns {', '.join(columns)}, only "
+        f"{', '.join(map(shown, names[:5])) or 'no files'}. Give fer2013.csv or its archive"
     )
 
 
@@ -253,7 +252,7 @@ def _tar_members(path: Path, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 def _read_to_end(path: Path, tar: tarfile.TarFile) -> None:
-    """Go on to the last byte, so that damage behind the table is found and its checksum is read."""
+    """Read to the last byte, so that damage behind the table is found and its checksum is read."""
     for _ in _tar_members(path, tar):
         pass
     tail = 0
@@ -294,15 +293,15 @@ def _check_member(path: Path, name: str, count: int, *, is_link: bool) -> None:
 def _check_size(name: str, size: int, limit: int) -> None:
     if size > limit:
         raise DatasetError(
-            f"{shown(name)} is too large with {size / 1e6:,.0f} MB or more. "
-            f"Allowed are {limit / 1e6:,.0f} MB"
+            f"{shown(name)}: too large with {size / 1e6:,.0f} MB or more. Allowed are "
+            f"{limit / 1e6:,.0f} MB"
         )
 
 
 def _unsafe(path: Path, what: str, name: str) -> DatasetError:
     return DatasetError(
-        f"archive {shown(path.name)} is not safe to read: it holds {what}: {shown(name)!r}. "
-        "Unpack it by hand, check it, and give the folder"
+        f"{shown(path.name)}: not safe to read: it holds {what}: {shown(name)!r}. Unpack it by "
+        "hand, check it, and give the folder"
     )
 
 
@@ -315,6 +314,5 @@ def _damage_named(path: Path) -> Iterator[None]:
         if not isinstance(error, _DAMAGED) and error.errno not in (None, errno.EINVAL):
             raise  # no permission, for example; a place before the file's beginning is damage
         raise DatasetError(
-            f"archive {shown(path.name)} is damaged or truncated: {first_line(error)}. "
-            "Get the file again"
+            f"{shown(path.name)}: damaged or truncated: {first_line(error)}. Get the file again"
         ) from error

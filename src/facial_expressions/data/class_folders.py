@@ -1,9 +1,9 @@
 """Reads images that lie in one folder per class, on disk or in a zip archive.
 
 ``folder_places`` says of each file to which part and class it belongs, ``labels.canonical_label``
-which expression a folder's name means. Where at least half of the classes are no expressions of
+which expression a folder's name means. Where at least half of the classes are not expressions of
 ours, the folders' own names are the label set; else such classes are named and left out, as are
-files that are no images. RAF-DB's folders 1 to 7 are understood by its file names.
+files that are not images. RAF-DB's folders 1 to 7 are understood by its file names.
 
 FER-2013 in the layout of the Kaggle data set ``msambare/fer2013``, 48x48 grey JPEG, is such a
 folder, but all seven classes must be there below both ``train`` and ``test``. File names begin with
@@ -127,10 +127,11 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
     known = [place for place in places if place.folder in label_of]
     if not known:
         unknown = sorted({place.class_path for place in places})[:5]
+        found = f" (their folders: {', '.join(unknown)})" if unknown else ""
         raise DatasetError(
-            f"{shown(tree.name)} holds no class folders, but {len(names)} files, folders "
-            f"{unknown}. Put the images into folders named {', '.join(FER2013.names)}, below "
-            "train and test if it is divided"
+            f"{shown(tree.name)}: no class folders among {counted(len(names), 'file')}{found}. "
+            f"Put the images into folders named {', '.join(FER2013.names)}, in train and test if "
+            "divided"
         )
     said += check_places(known, tree.name)
     said += _unknown_classes([place for place in places if place.folder not in label_of])
@@ -163,8 +164,7 @@ def _labels_of(places: Sequence[Place], name: str) -> tuple[dict[str, str], Labe
     if near := {one: label for one in sorted(folders) if (label := _near_label(one))}:
         hints = ", ".join(f"{one[:60]} (did you mean {label}?)" for one, label in near.items())
         raise DatasetError(
-            f"{shown(name)} has class folders that are nearly named like an expression: {hints}. "
-            "Rename them"
+            f"{shown(name)}: class folders named almost like an expression: {hints}. Rename them"
         )
     labels = LabelSet("own", tuple(sorted(set(own.values()))))
     return own, labels, [f"class folders are labels of their own: {', '.join(labels)[:200]}"]
@@ -184,9 +184,9 @@ def _unknown_classes(places: Iterable[Place]) -> list[str]:
     said = []
     for path, count in sorted(counts.items()):
         near = _near_label(path.rpartition("/")[2])
-        hint = f"; did you mean {near}? rename the folder" if near else ""
+        hint = f". Did you mean {near}? Rename the folder" if near else ""
         said.append(
-            f"class folder {path}: no expression of ours, {counted(count, 'image')} left out{hint}"
+            f"class folder {path}: not a known expression, {counted(count, 'image')} left out{hint}"
         )
     return said
 
@@ -220,7 +220,8 @@ def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:
             try:
                 images[len(rows)] = _read_grey(tree.read(entry.source))
             except (ImageError, DatasetError) as error:
-                left_out.append(f"{entry.source} cannot be read: {error}")
+                reason = str(error).partition(": ")[2].removeprefix("cannot be read: ")
+                left_out.append(f"{entry.source}: cannot be read: {reason}")
                 continue
             # Which test a test image is of is unknown; all of train is the competition's own.
             known = entry.usage or ("Training" if entry.part == "train" else "")
@@ -271,6 +272,6 @@ def _check_classes(name: str, entries: Iterable[_Entry]) -> None:
     ]
     if missing:
         raise DatasetError(
-            f"FER-2013 in {name} needs images in all of train/<class> and test/<class>; "
-            f"received none in {', '.join(missing)}; get the whole archive again"
+            f"{name}: FER-2013 needs images in every train/<class> and test/<class>; there are "
+            f"none in {', '.join(missing)}. Get the whole archive again"
         )

@@ -48,7 +48,7 @@ def read_competition(path: Path) -> Reading:
 
     Raises:
         DatasetError: The file is damaged, a column is missing, or a row has another number of
-            pixels, a pixel that is no whole number of 0 to 255, an unknown code or usage. The
+            pixels, a pixel that is not a whole number of 0 to 255, an unknown code or usage. The
             message names the line.
     """
     parts: list[NDArray[np.uint8]] = []
@@ -59,8 +59,8 @@ def read_competition(path: Path) -> Reading:
         while chunk := list(islice(lines, _CHUNK_ROWS)):
             if len(rows) + len(chunk) > _MAX_ROWS:
                 raise DatasetError(
-                    f"{path.name} holds too many rows; received over {_MAX_ROWS:,}; "
-                    f"FER-2013 has {sum(USAGES.values()):,}"
+                    f"{path.name}: over {_MAX_ROWS:,} rows, where FER-2013 has "
+                    f"{sum(USAGES.values()):,}. Give fer2013.csv or its archive"
                 )
             cells = [_cells(line, names, len(rows) + i, path) for i, line in enumerate(chunk)]
             parts.append(_pixels([pixels for pixels, _, _ in cells], len(rows), path))
@@ -77,8 +77,8 @@ def _lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
     while line := stream.readline(_MAX_LINE_BYTES):
         if len(line) == _MAX_LINE_BYTES:
             raise DatasetError(
-                f"{path.name} is no competition file; received a line of over {_MAX_LINE_BYTES:,} "
-                "bytes; give fer2013.csv or the archive that holds it"
+                f"{path.name}: not the competition file: it has a line of over "
+                f"{_MAX_LINE_BYTES:,} bytes. Give fer2013.csv or its archive"
             )
         if line := line.strip():
             yield line
@@ -88,9 +88,8 @@ def _column_names(line: bytes, path: Path) -> list[str]:
     names = column_names(line)
     if not set(COLUMNS) <= set(names):
         raise DatasetError(
-            f"{path.name} is no competition file: it needs the columns emotion, pixels and Usage; "
-            f"received {', '.join(names)[:80] or 'an empty file'!r}; give fer2013.csv or the "
-            "archive that holds it"
+            f"{path.name}: not the competition file: it needs the columns emotion, pixels and "
+            f"Usage and has {', '.join(names)[:80] or 'none'}. Give fer2013.csv or its archive"
         )
     return names
 
@@ -132,6 +131,6 @@ def _show(cell: Iterable[int]) -> str:
 
 def _bad_row(path: Path, row: int, needed: str, received: str) -> DatasetError:
     return DatasetError(
-        f"row {row} of {path.name} (line {row + 2}) needs {needed}, not {received}. "
-        "Get the whole file again, or correct the row"
+        f"{path.name}: row {row} (line {row + 2}) needs {needed}, not {received}. Get the whole "
+        "file again, or correct the row"
     )

@@ -55,14 +55,13 @@ class Split:
         n = len(self.images)
         if self.images.ndim != 3 or self.images.dtype != np.uint8 or self.labels.dtype != np.int64:
             raise ValueError(
-                f"split {self.name!r} needs uint8 images (N, S, S) and int64 labels; received "
-                f"{self.images.dtype} {self.images.shape} and {self.labels.dtype}"
+                f"split {self.name!r}: images {self.images.dtype} {self.images.shape} and labels "
+                f"{self.labels.dtype} instead of uint8 (N, S, S) and int64"
             )
         if not n == len(self.labels) == len(self.usages) == len(self.sources):
             raise ValueError(
-                f"split {self.name!r} needs one label, usage and source per image; received {n} "
-                f"images, {len(self.labels)} labels, {len(self.usages)} usages, "
-                f"{len(self.sources)} sources"
+                f"split {self.name!r}: {n} images, {len(self.labels)} labels, {len(self.usages)} "
+                f"usages, {len(self.sources)} sources. Give one of each per image"
             )
 
     def __len__(self) -> int:
@@ -99,7 +98,7 @@ class Dataset:
         validation: What choices are made on.
         test: What is measured once.
         left_out: One sentence for each thing in the file that is in no split (an image that could
-            not be read, a class folder that is no expression of ours), or that is read in a way
+            not be read, a class folder that is not a known expression), or that is read in a way
             worth knowing.
     """
 
@@ -222,7 +221,7 @@ def check_fer2013_counts(reading: Reading) -> None:
         return
     left_out = f"; left out: {' | '.join(reading.left_out[:3])}" if reading.left_out else ""
     raise DatasetError(
-        f"FER-2013 needs {_counts(expected)} images; it has {_counts(found)}{left_out}. "
+        f"FER-2013: {_counts(found)} images instead of {_counts(expected)}{left_out}. "
         "Get the whole file again, or allow a partial one"
     )
 

@@ -51,7 +51,7 @@ def duplicate_groups(images: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
         images: ``uint8 (N, S, S)``.
 
     Returns:
-        For each image that is there more than once the rows it stands in, ascending; groups in
+        For each image that is there more than once the rows it is in, ascending; groups in
         order of their first row.
 
     Examples:

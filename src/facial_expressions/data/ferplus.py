@@ -67,7 +67,7 @@ def read_ferplus(path: str | Path) -> FerPlusVotes:
 
     Raises:
         DatasetError: The file is missing or empty, lacks a column, or a row has another number of
-            columns or a vote that is no whole number of 0 to 100. The message names the line.
+            columns or a vote that is not a whole number of 0 to 100. The message names the line.
     """
     path = Path(path)
     if not path.is_file() or path.stat().st_size > _MAX_BYTES:
@@ -89,7 +89,7 @@ def read_ferplus(path: str | Path) -> FerPlusVotes:
     columns = [names.index(name) for name in FERPLUS_COLUMNS]
     votes = np.empty((len(lines) - 1, len(columns)), np.uint8)
     for row, cells in enumerate(lines[1:]):
-        votes[row] = _votes_of(cells, columns, len(header), f"row {row} of {path.name}")
+        votes[row] = _votes_of(cells, columns, len(header), f"{path.name}: row {row}")
     usage = names.index("usage")
     return FerPlusVotes(votes=votes, usages=np.array([cells[usage] for cells in lines[1:]], str))
 
@@ -103,7 +103,7 @@ def _votes_of(cells: list[str], columns: list[int], n_columns: int, where: str) 
     words = [cells[column].strip() for column in columns]
     if not all(word.isascii() and word.isdigit() and int(word) <= _MAX_VOTES for word in words):
         raise DatasetError(
-            f"{where} needs votes that are whole numbers of 0 to {_MAX_VOTES}, not "
+            f"{where}: votes are whole numbers of 0 to {_MAX_VOTES}, not "
             f"{', '.join(words)[:120]}. {_HINT}"
         )
     return [int(word) for word in words]
@@ -257,8 +257,8 @@ def ferplus_votes(
     file = read_ferplus(path)
     if dataset.name != "fer2013":
         raise DatasetError(
-            f"FER+ votes are for FER-2013; received the data set {dataset.name!r}; "
-            "give FER-2013, or do without FER+"
+            f"data set {dataset.name!r}: FER+ votes exist for FER-2013 only. Give FER-2013, or "
+            "leave out the votes"
         )
     everything = joined(tuple(dataset.splits()))
     if all(source.startswith("row ") for source in everything.sources):
@@ -268,8 +268,8 @@ def ferplus_votes(
         usages[rows] = everything.usages
     elif competition is None:
         raise DatasetError(
-            "FER+ votes belong to the rows of the competition file; received images in the "
-            "Kaggle layout only; give the competition file (fer2013.csv or fer2013.tar.gz) as well"
+            "FER+ votes: they go with the rows of the competition file, not with the Kaggle "
+            "layout. Give the competition file (fer2013.csv or fer2013.tar.gz) as well"
         )
     else:
         reference = load_reading(Path(competition)).rows
@@ -339,9 +339,8 @@ def _matched(images: Split, reference: Split, competition: Path) -> NDArray[np.i
 def _check_length(file: FerPlusVotes, n_rows: int, name: str) -> None:
     if len(file.votes) != n_rows:
         raise DatasetError(
-            f"FER+ file {name} goes row for row with the competition file and needs {n_rows:,} "
-            f"rows; received {len(file.votes):,}, {abs(len(file.votes) - n_rows):,} "
-            f"{'more' if len(file.votes) > n_rows else 'fewer'}; {_HINT}, whole"
+            f"{name}: {len(file.votes):,} rows instead of {n_rows:,}, one for each row of the "
+            f"competition file. {_HINT}, whole"
         )
 
 
@@ -350,6 +349,6 @@ def _check_usages(file: FerPlusVotes, usages: NDArray[np.str_], name: str) -> No
     if np.any(differs):
         row = int(np.argmax(differs))
         raise DatasetError(
-            f"FER+ file {name} is not in the order of the competition file; received "
-            f"{str(file.usages[row])!r} at row {row} where that has {str(usages[row])!r}; {_HINT}"
+            f"{name}: not in the order of the competition file: row {row} says "
+            f"{str(file.usages[row])!r}, there it is {str(usages[row])!r}. {_HINT}"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from facial_expressions.errors import DatasetError, needs_extra
+from facial_expressions.errors import DatasetError, first_line, needs_extra
 
 KAGGLE_DATASET: Final = "msambare/fer2013"
 """Handle of the data set on Kaggle, under the Database Contents License."""
@@ -34,8 +34,8 @@ def fetch_fer2013() -> Path:
         return Path(kagglehub.dataset_download(KAGGLE_DATASET))
     except unavailable as error:
         raise DatasetError(
-            f"{KAGGLE_DATASET} cannot be fetched; received: {str(error)[:160]}; check the network, "
-            f"or download https://www.kaggle.com/datasets/{KAGGLE_DATASET} by hand and give the zip"
+            f"{KAGGLE_DATASET}: cannot be downloaded: {first_line(error)[:160]}. Check the "
+            f"network, or get the zip from https://www.kaggle.com/datasets/{KAGGLE_DATASET}"
         ) from error
 
 

@@ -109,15 +109,15 @@ def check_places(places: Sequence[Place], name: str) -> list[str]:
         if any(map(part_of, place.below)):
             raise _unclear(
                 name,
-                f"a part inside a class, {place.class_path}/{'/'.join(place.below)}",
-                "put each class below the parts: train/happy, not happy/train",
+                f"a split inside a class, {place.class_path}/{'/'.join(place.below)}",
+                "Put each class into the splits: train/happy, not happy/train",
             )
     without = {place.above for place in places if not place.part}
     if without and any(place.part for place in places):
         raise _unclear(
             name,
-            f"classes below a part and others below {_few(without)}",
-            f"rename that to one of {', '.join(PARTS)}, or move it away",
+            f"some classes are in a split, others in {_few(without)}",
+            f"Rename that folder to one of {', '.join(PARTS)}, or move it away",
         )
     classes = defaultdict(set)
     for place in places:
@@ -126,8 +126,8 @@ def check_places(places: Sequence[Place], name: str) -> list[str]:
     if any(len(folders) > 1 for folders in classes.values()) or any(map(_is_like_part, without)):
         raise _unclear(
             name,
-            f"classes below {_few(without)}, of which none is {', '.join(PARTS)}",
-            "rename them; to measure all images together, put them below a folder named test",
+            f"the classes are in {_few(without)}, not in {', '.join(PARTS)}",
+            "Rename them, or put them below a folder named test to measure all images together",
         )
     return _worth_knowing(places)
 
@@ -138,7 +138,7 @@ def _worth_knowing(places: Iterable[Place]) -> list[str]:
         if place.part:
             homes[place.part].add(place.part_folder)
     said = [
-        f"part {part} stands in {len(homes[part])} folders, {_few(homes[part])}: all are read"
+        f"split {part} is in {len(homes[part])} folders, {_few(homes[part])}: all are read"
         for part in PARTS
         if len(homes[part]) > 1
     ]
@@ -159,8 +159,8 @@ def _is_like_part(path: str) -> bool:
 
 
 def _few(folders: Iterable[str]) -> str:
-    return few(sorted(folder[-60:] or "the top" for folder in folders), _SHOWN)
+    return few(sorted(folder[-60:] or "the top folder" for folder in folders), _SHOWN)
 
 
-def _unclear(name: str, received: str, advice: str) -> DatasetError:
-    return DatasetError(f"data set {shown(name)} is not clearly divided: {received}; {advice}")
+def _unclear(name: str, found: str, advice: str) -> DatasetError:
+    return DatasetError(f"{shown(name)}: not clearly divided into splits: {found}. {advice}")

@@ -56,8 +56,8 @@ def match_rows(images: Split, rows: Split) -> Rows:
     if np.any(match < 0):
         first = images.sources[int(np.argmin(match))]
         raise DatasetError(
-            f"{np.sum(match < 0):,} of {len(match):,} images are in no row of the competition "
-            f"file; received {first} first; give the competition file that the images come from"
+            f"{first}: not in the competition file, like {np.sum(match < 0) - 1:,} more of "
+            f"{len(match):,} images. Give the competition file that they come from"
         )
     return match
 

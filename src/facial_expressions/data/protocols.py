@@ -1,6 +1,6 @@
 """Protocols: how a reading is divided into train, validation and test.
 
-``competition``: Training 28,709, PublicTest 3,589, PrivateTest 3,589. ``kaggle``, the seed's: the
+``competition``: Training 28,709, PublicTest 3,589, PrivateTest 3,589. ``kaggle``, the original: the
 28,709 training images less a seeded fifth of each class, which leaves 22,968 and 5,741, and all
 7,178 test images. The fifth is rounded down class by class, as Keras' ``ImageDataGenerator``
 does: that is what gives 5,741 (a fifth of all, rounded up as scikit-learn does, would be 5,742).
@@ -79,9 +79,9 @@ def _masks(
     if protocol == "competition":
         if reading.kind == "folder" or np.any(usages == ""):
             raise DatasetError(
-                "protocol 'competition' needs to know which test images are PublicTest; received "
-                f"{int(np.sum(usages == ''))} images that do not say so in their names; use "
-                "protocol 'kaggle' for FER-2013 with plain file names, 'folder' for other data"
+                f"protocol 'competition': the names of {np.sum(usages == ''):,} test images do "
+                "not say whether they are PublicTest. Use protocol 'kaggle' for FER-2013 with "
+                "plain file names, 'folder' for other data"
             )
         return usages == "Training", usages == "PublicTest", usages == "PrivateTest"
     test = parts == "test"
@@ -91,7 +91,7 @@ def _masks(
             return parts == "train", parts == "validation", test
     elif reading.kind == "folder":
         raise DatasetError(
-            f"protocol 'kaggle' is for FER-2013; received {reading.name}; use protocol 'folder'"
+            f"protocol 'kaggle': for FER-2013 only, not for {reading.name}. Use protocol 'folder'"
         )
     rows = np.flatnonzero(~test)
     validation = np.zeros(len(test), np.bool_)

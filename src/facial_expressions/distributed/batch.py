@@ -63,8 +63,7 @@ class BatchOptions:
     def __post_init__(self) -> None:
         if self.file_format not in SHARD_FORMATS or self.shard_size < 1:
             raise ValueError(
-                f"a batch needs a format of {SHARD_FORMATS} and shards of 1 row or more; "
-                f"received {self}"
+                f"{self}: a batch needs a format of {SHARD_FORMATS} and shards of 1 row or more"
             )
 
 
@@ -89,7 +88,7 @@ class WorkerOptions:
 
     def __post_init__(self) -> None:
         if self.n_workers is not None and self.n_workers < 1:
-            raise ValueError(f"a batch needs a worker or more; received {self}")
+            raise ValueError(f"n_workers: must be 1 or more, not {self.n_workers}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class BatchSummary:
     Attributes:
         n_inputs: Inputs, and rows.
         counts: Rows of each status, and ``faces``.
-        n_left_out: Files passed over because they are no images.
+        n_left_out: Files skipped because they are not images.
         n_before: Rows that earlier runs had done.
     """
 
@@ -149,14 +148,14 @@ def run_batch(
         output: A new or empty folder; with ``resume`` also that of an unfinished batch.
         options: What decides the rows.
         workers: Who does the work.
-        resume: Whether to go on with the batch in ``output``, if there is one.
+        resume: Whether to continue with the batch in ``output``, if there is one.
         on_progress: Called after every input.
         factory: Opens a worker's recognizer instead of ``options``; must pickle, and be defined in
             a module that workers can import.
 
     Raises:
         BatchError: There is no such input, or the output holds something else.
-        ModelError: The model is missing, damaged or none of ours.
+        ModelError: The model is missing, damaged or not one of ours.
         MissingExtraError: Parquet or Ray is not installed.
         OSError: The output cannot be written, or workers cannot be started.
 
@@ -213,7 +212,7 @@ def _begin(
     resume: bool,
     on_progress: OnProgress,
 ) -> BatchManifest:
-    """Return the manifest of a new batch, or that of the one to go on with."""
+    """Return the manifest of a new batch, or that of the one to continue with."""
 
     def on_input(n: int) -> None:
         on_progress(BatchProgress(n))

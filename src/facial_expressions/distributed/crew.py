@@ -254,8 +254,8 @@ class Crew:
             self._failed_starts += 1
             if self._failed_starts >= _MAX_FAILED_STARTS:
                 raise ChildProcessError(
-                    f"workers die while they start; received {self._failed_starts} deaths in a "
-                    f"row, the last: {reason}; take fewer workers, or more memory"
+                    f"workers: {self._failed_starts} in a row died while starting, the last: "
+                    f"{reason}. Use fewer workers, or more memory"
                 )
         self._start()
         suspects = member.tasks.popleft() if member.tasks else None

@@ -85,7 +85,7 @@ class InputListing:
         output: A folder that is not looked into.
 
     Attributes:
-        n_left_out: Files passed over because they are no images, so far.
+        n_left_out: Files skipped because they are not images, so far.
 
     Raises:
         BatchError: There is no such input, or it is of a kind that is not read.
@@ -230,8 +230,8 @@ def _read_csv(lines: Iterator[str], path: Path) -> Iterator[BatchInput]:
     column = next((header.index(name) for name in _PATH_NAMES if name in header), None)
     if column is None:
         raise BatchError(
-            f"{shown(path)}: a CSV of paths needs a column named {' or '.join(_PATH_NAMES)}; "
-            f"received {header[:10]}"
+            f"{shown(path)}: no column named {' or '.join(_PATH_NAMES)}, only "
+            f"{', '.join(header[:10])!r}. Name the column that holds the paths"
         )
     for row in rows:
         if row and len(row) > column and row[column]:

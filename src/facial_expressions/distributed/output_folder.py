@@ -78,7 +78,7 @@ class BatchManifest:
         options: Everything that decides what its rows say and how they are divided.
         n_inputs: Inputs, one row each.
         inputs_sha256: Digest of ``inputs.list``.
-        n_left_out: Files passed over because they are no images.
+        n_left_out: Files skipped because they are not images.
         shards: Finished shards by number, counted from 0.
     """
 

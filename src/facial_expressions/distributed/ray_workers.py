@@ -104,7 +104,7 @@ class RayWorkers:
             ready, _ = self._ray.wait(awaited, num_returns=len(awaited), timeout=0)
         except self._ray.exceptions.RayError as error:
             raise ChildProcessError(
-                f"Ray is gone; received {first_line(error)}; start it, then run the same command "
+                f"Ray: connection lost: {first_line(error)}. Start it, then run the same command "
                 "with --resume"
             ) from error
         is_ready = set(ready)
@@ -180,8 +180,8 @@ def _start_ray(ray: Any, where: dict[str, Any], *, tries: int) -> None:  # noqa:
             if left:
                 continue
             raise ChildProcessError(
-                f"Ray cannot be started or reached; received address {where['address']!r}: "
-                f"{error}; check the address, and 'ray status'"
+                f"Ray at {where['address']!r}: cannot be started or reached: {error}. Check the "
+                "address, and 'ray status'"
             ) from error
         else:
             return

@@ -55,7 +55,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
         >>> round(fit_temperature([[4.0, 0.0]] * 4, [0, 0, 0, 1]), 3)  # 75% right: 4 / T = log 3
         3.641
     """
-    z, truth = checked_logits(logits, y_true, for_what="a temperature")
+    z, truth = checked_logits(logits, y_true, for_what="temperature")
     true_logit = (truth * z).sum(axis=1)
 
     def slope(inverse: float) -> float:
@@ -99,7 +99,7 @@ def fit_class_bias(
         >>> round(float(np.exp(scaled[0] - scaled[1])), 2)
         4.0
     """
-    z, target = checked_logits(logits, y_true, for_what="a bias of each class")
+    z, target = checked_logits(logits, y_true, for_what="class biases")
     n, k = z.shape
     penalty = np.concatenate([[0.0], np.full(k, 1 / (n * prior_std**2))])  # on a, then on b
 
@@ -136,7 +136,7 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike) -> TopLabelMap:
         >>> round(float(np.exp(odds)), 1)  # three of four are right
         3.0
     """
-    z, truth = checked_logits(logits, y_true, for_what="a map of confidences")
+    z, truth = checked_logits(logits, y_true, for_what="confidence map")
     answers, (odds, _) = z.argmax(axis=1), log_odds(z)
     right = truth[np.arange(len(z)), answers]
     nothing = np.array([1.0, 0.0])
@@ -167,7 +167,7 @@ def pays_on_halves(logits: ArrayLike, y_true: ArrayLike) -> bool:
         >>> pays_on_halves(honest, [1] * 800 + [0] * 200)
         False
     """
-    z, truth = checked_logits(logits, y_true, for_what="a gain")
+    z, truth = checked_logits(logits, y_true, for_what="gain")
     found = []
     for seed in range(_ROUNDS):
         order = np.random.default_rng(seed).permutation(len(truth))
@@ -220,14 +220,14 @@ def choose_operating_point(
         0.7
     """
     if not 0 <= target_accuracy <= 1:
-        raise ValueError(f"a target accuracy lies in 0 to 1; received {target_accuracy}")
+        raise ValueError(f"target_accuracy: must be 0 to 1, not {target_accuracy}")
     curve = coverage_curve(y_true, probabilities)
     reaching = [point for point in curve if point.accuracy >= target_accuracy]
     if not reaching:
         best = max(point.accuracy for point in curve)
         raise ValueError(
-            f"no confidence threshold reaches an accuracy of {target_accuracy}; the best one gives "
-            f"{best:.4f}; choose a lower target"
+            f"target_accuracy {target_accuracy}: no threshold reaches it; the best gives "
+            f"{best:.4f}. Choose a lower target"
         )
     chosen = curve.index(reaching[-1])  # the curve runs from low to high coverage
     below = curve[chosen + 1].threshold if chosen + 1 < len(curve) else 0.0
@@ -256,9 +256,8 @@ def checked_logits(
     fits = z.ndim == 2 and len(z) > 0 and truth.shape in ((len(z),), z.shape)
     if not fits or not np.all(np.isfinite(z)) or not np.all(np.isfinite(truth)):
         raise ValueError(
-            f"{for_what} is fitted on finite logits (N, K) and N labels or rows of shares; "
-            f"received shapes {z.shape} and {truth.shape}; pass log_probabilities(...) when there "
-            "are no logits"
+            f"{for_what}: shapes {z.shape} and {truth.shape} instead of finite logits (N, K) and "
+            "N labels or rows of shares. Where there are no logits, pass log_probabilities(...)"
         )
     if truth.ndim == 2:
         return z, truth.astype(np.float64)

@@ -83,13 +83,12 @@ def read_report(path: Path) -> StoredReport:
         missing = [key for key in (*FIGURES, "n", "split_digest") if key not in figures]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
-            f"{path} holds no report: {first_line(error)}. Give a folder written by "
-            "'evaluate --out'"
+            f"{path}: not a report: {first_line(error)}. Give a folder written by 'evaluate --out'"
         ) from error
     if missing:
         raise DatasetError(
-            f"{path} is no report of this version: it lacks {missing}; received the keys "
-            f"{sorted(figures)[:8]}; run 'facial-expressions evaluate' again"
+            f"{path}: not a report of this version: it lacks {missing}. Run 'facial-expressions "
+            "evaluate' again"
         )
     predictions = file.parent / "predictions.csv"
     return StoredReport(
@@ -107,7 +106,7 @@ def compare_reports(reports: Sequence[StoredReport]) -> list[Comparison]:
         ValueError: There are fewer than two.
     """
     if len(reports) < 2:
-        raise ValueError(f"a comparison needs two reports or more; received {len(reports)}")
+        raise ValueError(f"reports: a comparison needs two or more, not {len(reports)}")
     pairs = list(combinations(reports, 2))
     tests = [_paired_test(one.predictions, other.predictions) for one, other in pairs]
     adjusted = iter(holm_adjusted([test.p_value for test in tests if test is not None]))

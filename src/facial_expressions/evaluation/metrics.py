@@ -78,7 +78,7 @@ def accuracy_score(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
     """Return the share of right answers, 0 to 1.
 
     Raises:
-        ValueError: Lengths differ or there are no images.
+        ValueError: Lengths differ or there are not images.
 
     Examples:
         >>> accuracy_score([0, 1, 1, 2], [0, 1, 2, 2])
@@ -106,8 +106,8 @@ def wilson_interval(n_right: int, n: int, *, confidence: float = 0.95) -> tuple[
     """
     if n <= 0 or not 0 <= n_right <= n or not 0 < confidence < 1:
         raise ValueError(
-            f"an interval needs 0 <= n_right <= n, n > 0 and a confidence between 0 and 1; "
-            f"received n_right={n_right}, n={n}, confidence={confidence}"
+            f"interval: n_right={n_right}, n={n}, confidence={confidence} are out of range. Give "
+            "0 <= n_right <= n, n > 0 and a confidence between 0 and 1"
         )
     interval = _binomial_test(n_right, n).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
@@ -150,7 +150,7 @@ def classification_scores(
         n_classes: Length of the label set, K.
 
     Raises:
-        ValueError: Lengths differ, an id is outside the label set, or there are no images.
+        ValueError: Lengths differ, an id is outside the label set, or there are not images.
         MissingExtraError: scikit-learn is not installed.
 
     Examples:
@@ -191,8 +191,8 @@ def mcnemar_test(first_right: ArrayLike, second_right: ArrayLike) -> McNemarResu
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
     if first.ndim != 1 or first.shape != second.shape:
         raise ValueError(
-            f"a paired test needs one answer of each classifier per image; "
-            f"received shapes {first.shape} and {second.shape}"
+            f"paired test: the answers have the shapes {first.shape} and {second.shape}. Give one "
+            "answer of each classifier per image"
         )
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     # Were both equally good, either would be the right one as a coin falls.
@@ -233,8 +233,8 @@ def _paired(
     predicted = np.asarray(y_predicted, dtype=np.int64)
     if truth.ndim != 1 or truth.shape != predicted.shape or len(truth) == 0:
         raise ValueError(
-            f"truth and answers are one-dimensional, equally long and not empty; "
-            f"received shapes {truth.shape} and {predicted.shape}"
+            f"truth and answers: shapes {truth.shape} and {predicted.shape} instead of twice (N,) "
+            "with N >= 1"
         )
     if n_classes is not None:
         check_ids("truth", truth, lowest=0, n_classes=n_classes)
@@ -246,8 +246,8 @@ def check_ids(name: str, ids: Ids, *, lowest: int, n_classes: int) -> None:
     """Raise when an id lies outside ``lowest..n_classes - 1``."""
     if ids.min() < lowest or ids.max() >= n_classes:
         raise ValueError(
-            f"{name} must hold label ids from {lowest} to {n_classes - 1}; received {ids.min()} to "
-            f"{ids.max()}; use the labels of the classifier's own label set"
+            f"{name}: label ids {ids.min()} to {ids.max()}, outside {lowest} to {n_classes - 1}. "
+            "Use the label set of the classifier"
         )
 
 

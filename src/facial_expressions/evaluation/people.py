@@ -80,21 +80,21 @@ def majority_split(split: Split, votes: NDArray[np.uint8], labels: LabelSet) -> 
     """
     if set(labels) != set(PEOPLE):
         raise DatasetError(
-            f"votes need a classifier of the seven expressions {list(PEOPLE)}; received one of "
-            f"{list(labels)}; choose another model or head"
+            f"labels {list(labels)}: votes need a classifier of the seven expressions "
+            f"{list(PEOPLE)}. Choose another model or head"
         )
     if len(votes) != len(split):
         raise DatasetError(
-            f"votes go row for row with split {split.name!r} of {len(split):,} images; received "
-            f"{len(votes):,} rows; give those that ferplus_votes returns for it"
+            f"votes: {len(votes):,} rows for the {len(split):,} images of split {split.name!r}. "
+            "Give what ferplus_votes returns for it"
         )
     majority = people_majority(votes)
     kept = majority >= 0
     if not kept.any():
         raise DatasetError(
-            f"no image of split {split.name!r} has a strict majority for one of the seven "
-            f"expressions; received {int(votes.sum()):,} votes on {len(split):,} images; "
-            "give the votes of fer2013new.csv"
+            f"split {split.name!r}: no image has a strict majority for one of the seven "
+            f"expressions, in {int(votes.sum()):,} votes on {len(split):,} images. Give "
+            "fer2013new.csv"
         )
     id_in_labels = np.array([labels.id_of(name) for name in PEOPLE], np.int64)
     return replace(split.take(kept), labels=id_in_labels[majority[kept]])

@@ -97,8 +97,8 @@ def _answer(result: ImageResult, labels: LabelSet) -> list[float]:
 def _predictions(rows: list[tuple[str, int, list[float]]], labels: LabelSet) -> Predictions:
     if not rows:
         raise DatasetError(
-            "no photo is left to measure; received none that can be read and shows an expression "
-            f"of the model; give class folders named as in {list(labels)}"
+            "photos: none can be read and shows an expression of the model. Give class folders "
+            f"named as in {list(labels)}"
         )
     sources, truth, probabilities = zip(*rows, strict=True)
     return Predictions(

@@ -45,7 +45,7 @@ class Predictions:
         probabilities: ``float32 (N, K)``; a row of NaN where there is no answer (no face found).
 
     Raises:
-        ValueError: Lengths differ, or there are no images.
+        ValueError: Lengths differ, or there are not images.
     """
 
     labels: LabelSet
@@ -57,9 +57,9 @@ class Predictions:
         n = len(self.sources)
         if n == 0 or self.truth.shape != (n,) or self.probabilities.shape != (n, len(self.labels)):
             raise ValueError(
-                f"predictions need a label and a row of {len(self.labels)} probabilities for each "
-                f"of one image or more; received {n} sources, labels {self.truth.shape}, "
-                f"probabilities {self.probabilities.shape}"
+                f"predictions: {n} sources, labels {self.truth.shape}, probabilities "
+                f"{self.probabilities.shape}. Give one label and {len(self.labels)} probabilities "
+                "per image, for one image or more"
             )
 
     def __len__(self) -> int:
@@ -207,27 +207,23 @@ def read_predictions(path: Path) -> Predictions:
         )
     except (OSError, ValueError, IndexError) as error:
         raise DatasetError(
-            f"{path} is not a predictions file of 'evaluate --out'; received: {first_line(error)}; "
-            "run 'facial-expressions evaluate' again with --out"
+            f"{path}: not a predictions file: {first_line(error)}. Run 'facial-expressions "
+            "evaluate' again with --out"
         ) from error
 
 
 def _check_askable(classifier: Classifier, split: Split, batch_size: int) -> None:
     """Raise when the split cannot be put to the classifier."""
     if batch_size < 1:
-        raise ValueError(
-            f"prediction needs a batch size of 1 or more; received {batch_size}; use 256"
-        )
+        raise ValueError(f"batch_size: must be 1 or more, not {batch_size}")
     n_classes = len(classifier.labels)
     if len(split) == 0:
-        raise DatasetError(
-            f"split {split.name!r} has no images to evaluate; received 0; choose another split"
-        )
+        raise DatasetError(f"split {split.name!r}: no images to evaluate. Choose another split")
     if split.labels.min() < 0 or split.labels.max() >= n_classes:
         raise DatasetError(
-            f"split {split.name!r} has labels that the classifier's set {classifier.labels.name!r} "
-            f"({n_classes} classes) lacks; received ids {split.labels.min()} to "
-            f"{split.labels.max()}; evaluate a model that was trained on this label set"
+            f"split {split.name!r}: label ids {split.labels.min()} to {split.labels.max()}, but "
+            f"the classifier's set {classifier.labels.name!r} has {n_classes} classes. Give a "
+            "model of this set"
         )
 
 
@@ -237,15 +233,14 @@ def _checked_output(classifier: Classifier, crops: NDArray[np.uint8]) -> NDArray
     expected = (len(crops), len(classifier.labels))
     if output.shape != expected:
         raise ModelError(
-            f"the classifier should return probabilities of shape {expected}; received "
-            f"{output.shape}; export the model again"
+            f"classifier: probabilities of shape {output.shape} instead of {expected}. Export the "
+            "model again"
         )
     sums = output.sum(axis=1)
     if not np.all(np.isfinite(output)) or output.min() < 0 or np.any(np.abs(sums - 1) > 1e-3):
         raise ModelError(
-            "the classifier should return finite probabilities of 0 or more with rows that sum to "
-            f"1; received values {output.min()} to {output.max()} and sums {sums.min()} to "
-            f"{sums.max()}; export the model with its softmax"
+            f"classifier: values {output.min()} to {output.max()} and row sums {sums.min()} to "
+            f"{sums.max()} instead of probabilities that sum to 1. Export it with softmax"
         )
     return output
 

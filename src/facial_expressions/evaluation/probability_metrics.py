@@ -122,7 +122,7 @@ def reliability_bins(
         [0, 2]
     """
     if n_bins < 1:
-        raise ValueError(f"reliability needs one bin or more; received {n_bins}")
+        raise ValueError(f"n_bins: must be 1 or more, not {n_bins}")
     confidence, right = _confidence_and_right(y_true, probabilities)
     index = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
     counts = np.bincount(index, minlength=n_bins)
@@ -191,15 +191,14 @@ def normalize_rows(probabilities: ArrayLike) -> Probabilities:
     rows = np.asarray(probabilities, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[0] < 1 or rows.shape[1] < 2:
         raise ValueError(
-            f"probabilities have the shape (N, K), N >= 1, K >= 2; received {rows.shape}; "
-            "pass the output of predict_proba"
+            f"probabilities: shape {rows.shape} instead of (N, K) with N >= 1, K >= 2. Pass the "
+            "output of predict_proba"
         )
     sums = rows.sum(axis=1, keepdims=True)
     if not np.all(np.isfinite(rows)) or np.any(rows < 0) or np.any(np.abs(sums - 1) > 1e-3):
         raise ValueError(
-            f"probabilities are finite, not negative and sum to 1 in each row; received values "
-            f"{rows.min()} to {rows.max()} and sums {sums.min()} to {sums.max()}; pass the output "
-            "of predict_proba"
+            f"probabilities: values {rows.min()} to {rows.max()} and row sums {sums.min()} to "
+            f"{sums.max()} instead of 0 to 1 and 1. Pass the output of predict_proba"
         )
     return np.asarray(rows / sums, dtype=np.float64)
 
@@ -218,8 +217,8 @@ def _shares(y_true: ArrayLike, *, n_rows: int, n_classes: int) -> Probabilities:
     truth = np.asarray(y_true)
     if truth.shape not in {(n_rows,), (n_rows, n_classes)}:
         raise ValueError(
-            f"{n_rows} rows of probabilities need as many labels; received shape {truth.shape}; "
-            "pass both in the same order"
+            f"labels: shape {truth.shape} for {n_rows} rows of probabilities. Pass one per row, "
+            "in the same order"
         )
     if truth.ndim == 2:
         return normalize_rows(truth)

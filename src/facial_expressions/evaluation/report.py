@@ -353,7 +353,7 @@ def _rounded(value: object) -> object:
 
 
 def _origin_of(classifier: Classifier) -> Provenance:
-    """Return the names of model and head, or that of the class where there is no model file."""
+    """Return the names of model and head, or that of the class where there is not a model file."""
     model, head = (
         str(getattr(getattr(classifier, part, None), "name", "")) for part in ("metadata", "head")
     )

@@ -79,7 +79,7 @@ def corrupt(
         np.uint8(40)
     """
     if severity not in SEVERITIES:
-        raise ValueError(f"a severity is one of {list(SEVERITIES)}; received {severity}; use 3")
+        raise ValueError(f"severity: must be one of {list(SEVERITIES)}, not {severity}")
     level = corruption.levels[severity - 1]
     kind = zlib.crc32(corruption.name.encode())
     out = np.empty_like(crops)

@@ -1,4 +1,4 @@
-"""Sample images of a report: one right and one wrong answer per class, and the surest mistakes.
+"""Sample images of a report: one right and one wrong answer per class, the most confident mistakes.
 
 The choice of the former is random with a seed, not by confidence: the best and the worst answers
 would give a wrong idea. Each of them may have a heat map of where the network looked: the exact
@@ -146,7 +146,7 @@ def choose_mistakes(
         per_class: At most as many for each true class.
 
     Returns:
-        Samples in the order of the label set, the surest of a class first.
+        Samples in the order of the label set, the most confident of a class first.
     """
     samples = []
     wrong = ~predictions.right & predictions.answered

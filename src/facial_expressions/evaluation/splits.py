@@ -26,8 +26,7 @@ def choose_split(dataset: Dataset, name: str) -> Split:
     if name not in splits or len(splits[name]) == 0:
         sizes = ", ".join(f"{key} ({len(split):,})" for key, split in splits.items())
         raise DatasetError(
-            f"data set {dataset.name!r} has no images in the split asked for; received {name!r}; "
-            f"choose one of {sizes}"
+            f"split {name!r}: no images in data set {dataset.name!r}. Choose one of {sizes}"
         )
     return splits[name]
 
@@ -91,8 +90,8 @@ def align_labels(split: Split, labels: LabelSet, target: LabelSet) -> tuple[Spli
     kept = split.take(ids >= 0)
     if len(kept) == 0:
         raise DatasetError(
-            f"no image of split {split.name!r} shows an expression of the model; received labels "
-            f"{list(labels)}, the model knows {list(target)}; use other data or another model"
+            f"split {split.name!r}: no image shows an expression of the model: its labels are "
+            f"{list(labels)}, the model's {list(target)}. Use other data or another model"
         )
     return Split(kept.name, kept.images, ids[ids >= 0], kept.usages, kept.sources), notes
 

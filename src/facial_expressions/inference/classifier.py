@@ -49,7 +49,7 @@ class ExpressionClassifier:
         head: The head that answers.
 
     Raises:
-        ModelError: The file is none of ours, or has no such head.
+        ModelError: The file is not one of ours, or has no such head.
         ValueError: There is no view.
 
     Examples:
@@ -65,7 +65,7 @@ class ExpressionClassifier:
         views: Sequence[View] = (View(),),
     ) -> None:
         if not views:
-            raise ValueError("a mean over views needs one view or more; received none; pass View()")
+            raise ValueError("views: a mean needs one view or more. Pass View()")
         self._session = session
         self._views = tuple(views)
         self.metadata: Final = ModelMetadata.from_entries(
@@ -108,7 +108,7 @@ class ExpressionClassifier:
 
         Raises:
             ImageError: The crops have another shape or dtype.
-            ModelError: The network gives something that is no probability.
+            ModelError: The network gives something that is not a probability.
             ValueError: ``batch_size`` is under 1.
 
         Examples:
@@ -132,7 +132,7 @@ class ExpressionClassifier:
 
         Raises:
             ImageError: The crops have another shape or dtype.
-            ModelError: The network gives something that is no probability.
+            ModelError: The network gives something that is not a probability.
             ValueError: ``batch_size`` is under 1.
         """
         grey = to_grey_crops(crops, self.metadata.preprocessing.size)
@@ -151,8 +151,8 @@ class ExpressionClassifier:
         out = self._run(crops, self.head.output, (len(self.labels),), batch_size)
         if not np.isfinite(out).all() or (np.abs(out.sum(1) - 1) > _SUM_TOLERANCE).any():
             raise ModelError(
-                f"{self.path.name} gives no probabilities; received rows that are not finite or do "
-                "not sum to 1; export the model again"
+                f"{self.path.name}: gives no probabilities: rows are not finite or do not sum to "
+                "1. Export the model again"
             )
         return out
 
@@ -184,9 +184,8 @@ class ExpressionClassifier:
         """
         if not self.explains:
             raise ModelError(
-                f"this model cannot say where it looked; received {self.metadata.name!r}, whose "
-                "network does not end in pooling over a map; use one that has maps, such as "
-                "'compact'"
+                f"model {self.metadata.name!r}: cannot explain its answers, as its network does "
+                "not end in pooling over a map. Use one that does, such as 'compact'"
             )
         spec = next(spec for spec in self._session.outputs if spec.name == self.head.maps)
         shape = tuple(size or 0 for size in spec.shape[1:])
@@ -230,7 +229,7 @@ class ExpressionClassifier:
     ) -> NDArray[np.float32]:
         """Return one output of the graph for all crops, ``float32 (N, *shape)``."""
         if batch_size < 1:
-            raise ValueError(f"batch_size needs to be 1 or more; received {batch_size}; use 256")
+            raise ValueError(f"batch_size: must be 1 or more, not {batch_size}")
         preprocessing = self.metadata.preprocessing
         grey = to_grey_crops(crops, preprocessing.size)
         out = np.empty((len(grey), *shape), np.float32)
@@ -258,7 +257,7 @@ def load_classifier(options: RecognizerOptions) -> ExpressionClassifier:
             Those that speak of whole images, such as ``small_faces``, do nothing here.
 
     Raises:
-        ModelError: The model is missing, changed, damaged or none of ours, has no such head, or
+        ModelError: The model is missing, changed, damaged or not one of ours, has no such head, or
             does not run on the device.
         ValueError: An option is out of its range.
 
@@ -298,9 +297,9 @@ def _check_graph(session: ModelSession, metadata: ModelMetadata) -> None:
     received = sorted(session.outputs, key=by_name)
     if session.inputs != (expected_input,) or received != sorted(expected, key=by_name):
         raise ModelError(
-            f"{session.path.name} does not fit its own description; received "
-            f"{_shapes(session.inputs)} to {_shapes(session.outputs)}, expected "
-            f"{_shapes((expected_input,))} to {_shapes(expected)}; export it again"
+            f"{session.path.name}: does not fit its own description: it takes "
+            f"{_shapes(session.inputs)} and returns {_shapes(session.outputs)}, not "
+            f"{_shapes((expected_input,))} and {_shapes(expected)}. Export it again"
         )
 
 

@@ -1,7 +1,7 @@
 """The models that ship inside the package: their names, files, licences and digests.
 
 ``models/index.json`` lists them; nothing is downloaded. A model is asked for by its name, by
-``default``, or by the path of a model file of one's own.
+``default``, or by the path of a model file of your own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from facial_expressions.errors import ModelError, first_line, suggest
+from facial_expressions.errors import ModelError, suggest
 from facial_expressions.inference.options import DEFAULT
 from facial_expressions.plain_text import shown
 
@@ -46,7 +46,7 @@ class ReleasedModel:
 
     Attributes:
         name: What it is asked for by.
-        path: Where its file lies.
+        path: Where its file is.
         sha256: SHA-256 of the file, as hexadecimal digits.
         n_bytes: Size of the file.
         licence: SPDX id of the weights' licence.
@@ -87,7 +87,7 @@ def resolve(model: str | Path) -> tuple[Path, str | None]:
         model: A shipped model's name, ``default``, or the path of a model file.
 
     Returns:
-        Where the file lies, and what its SHA-256 must be; None for a file of one's own.
+        Where the file is, and what its SHA-256 must be; None for a file of your own.
 
     Raises:
         ModelError: There is no such model; the message lists the names there are.
@@ -106,7 +106,7 @@ def resolve(model: str | Path) -> tuple[Path, str | None]:
         return path, None
     names = [released.name for released in list_models()]
     raise ModelError(
-        f"{shown(model)}: no such model: {suggest(str(model), names)}, or give the path of an "
+        f"{shown(model)}: no such model. {suggest(str(model), names)}, or give the path of an "
         ".onnx file"
     )
 
@@ -136,7 +136,7 @@ def _read_index(folder: Path) -> tuple[ReleasedModel, ...]:
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"the package's list of models cannot be read: {path.name}: {first_line(error)}. "
-            "Install the package again"
+            f"{path.name}: the list of models that ship is missing or damaged. Install the "
+            "package again"
         ) from error
     return tuple(sorted(models, key=lambda model: (not model.is_default, model.name)))

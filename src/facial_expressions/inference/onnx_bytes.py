@@ -48,7 +48,7 @@ _DOMAINS: Final = frozenset({b"", b"ai.onnx"})
 
 
 def check_onnx_bytes(data: bytes, *, source: str) -> None:
-    """Refuse bytes that are no whole ONNX file, keep tensors elsewhere, or hold loops.
+    """Refuse bytes that are not a whole ONNX file, keep tensors elsewhere, or hold loops.
 
     Args:
         data: Content of the file.
@@ -57,7 +57,7 @@ def check_onnx_bytes(data: bytes, *, source: str) -> None:
     Raises:
         ModelError: The bytes are malformed or cut short, they differ from those that were sealed,
             there is no graph, a tensor lies in another file, or the graph has control flow,
-            operators of its own, or another operator that is not let in.
+            operators of its own, or another operator that is not allowed.
     """
     try:
         reader = WireReader()
@@ -68,12 +68,12 @@ def check_onnx_bytes(data: bytes, *, source: str) -> None:
             raise _malformed(data, source, f"{len(graphs)} graphs in {len(data)} bytes")
         if any(number == _MODEL_FUNCTIONS for number, _, _ in top):
             raise ModelError(
-                f"{source} defines operators of its own, which a network has no use for; received "
-                "functions; export the model without them"
+                f"{source}: defines operators of its own, which is not allowed. Export the model "
+                "without them"
             )
         _Check(reader, source).graph(graphs[0], 0)
     except WireError as error:
-        raise _malformed(data, source, f"{len(data)} bytes; {error}") from error
+        raise _malformed(data, source, f"{error}, of {len(data)} bytes") from error
 
 
 def metadata_entries(data: bytes) -> dict[str, str]:
@@ -119,21 +119,19 @@ def _check_seal(data: bytes, source: str) -> None:
     found = hashlib.sha256(memoryview(data)[: max(before, 0)]).hexdigest().encode()
     if not is_sealed or found != written:
         raise ModelError(
-            f"{source} was changed after it was written; received content with SHA-256 "
-            f"{found.decode()}, expected {written.decode(errors='replace')}; "
-            "copy the file again, or export the model again"
+            f"{source}: changed after it was written: its SHA-256 is {found.decode()}, not "
+            f"{written.decode(errors='replace')}. Copy the file again, or export the model again"
         )
 
 
-def _malformed(data: bytes, source: str, received: str) -> ModelError:
+def _malformed(data: bytes, source: str, why: str) -> ModelError:
     if kind := kind_of(data):
         return ModelError(
-            f"{source} is {kind}, not an ONNX model, and is not loaded; received {len(data)} "
-            "bytes; export the network to ONNX with 'facial-expressions export'"
+            f"{source}: {kind}, not an ONNX model. Export the network to ONNX with "
+            "'facial-expressions export'"
         )
     return ModelError(
-        f"{source} is not a whole ONNX model; received {received}; "
-        "copy the file again, or export the model again"
+        f"{source}: not a whole ONNX model: {why}. Copy the file again, or export the model again"
     )
 
 
@@ -166,8 +164,8 @@ class _Check:
         what = "control flow" if op_type in _CONTROL_FLOW else "an operator"
         name = b".".join(part for part in (domain, op_type) if part)[:80].decode(errors="replace")
         raise ModelError(
-            f"{self._source} holds {what} that a network has no use for; received the operator "
-            f"{name!r}; export the model without it"
+            f"{self._source}: holds {what} that a network has no use for: the operator {name!r}. "
+            "Export the model without it"
         )
 
     def _sparse(self, tensors: list[memoryview]) -> None:
@@ -180,6 +178,6 @@ class _Check:
                 moved = number == _TENSOR_DATA_LOCATION and bytes(content) != b"\x00"
                 if moved or number == _TENSOR_EXTERNAL_DATA:
                     raise ModelError(
-                        f"{self._source} keeps a tensor in another file, which is refused; "
-                        "received a tensor with external data; save the model as one file"
+                        f"{self._source}: keeps a tensor in another file, which is not allowed. "
+                        "Save the model as one file"
                     )

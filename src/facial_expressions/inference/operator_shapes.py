@@ -56,7 +56,7 @@ def _constant(node: Node) -> Shape:
         return node.constant.shape
     numbers = [*node.ints.values(), *node.floats.values()]
     if len(numbers) != 1:
-        raise SizeUnknownError("a constant is no plain tensor")
+        raise SizeUnknownError("a constant is not a plain tensor")
     return (len(numbers[0]),)
 
 

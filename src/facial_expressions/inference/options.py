@@ -57,7 +57,7 @@ class RecognizerOptions:
         True
         >>> RecognizerOptions(threads=0)
         Traceback (most recent call last):
-        ValueError: threads must be int | None, at least 1; received 0
+        ValueError: threads: must be int | None, at least 1, not 0
     """
 
     model: str | Path = field(
@@ -127,8 +127,8 @@ class RecognizerOptions:
         """
         if not isinstance(self.detector, str):
             raise ValueError(  # noqa: TRY004 - the type is fine, JSON is not
-                f"detector cannot be written as JSON; received {self.detector!r}; register it, "
-                "and give its name"
+                f"detector: {self.detector!r} cannot be written as JSON. Register it, and give "
+                "its name"
             )
         return self._values()
 
@@ -145,12 +145,12 @@ class RecognizerOptions:
         Examples:
             >>> RecognizerOptions.from_dict({"thread": 2})  # doctest: +ELLIPSIS
             Traceback (most recent call last):
-            ValueError: thread is no option of a recognizer; did you mean 'threads'? choose ...
+            ValueError: thread: no such option of a recognizer. Did you mean 'threads'? Choose ...
         """
         names = [one.name for one in fields(cls)]
         for key in data:
             if key not in names:
-                raise ValueError(f"{key} is no option of a recognizer; {suggest(key, names)}")
+                raise ValueError(f"{key}: no such option of a recognizer. {suggest(key, names)}")
         return cls(**data)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -169,7 +169,7 @@ def _check(one: Field[Any], value: object, hint: Any) -> None:  # noqa: ANN401 -
         needs = [str(one.type)]
         needs += [f"at least {low}"] if low is not None else []
         needs += [f"at most {high}"] if high is not None else []
-        raise ValueError(f"{one.name} must be {', '.join(needs)}; received {value!r}")
+        raise ValueError(f"{one.name}: must be {', '.join(needs)}, not {value!r}")
 
 
 P = ParamSpec("P")

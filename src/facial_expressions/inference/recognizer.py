@@ -368,8 +368,8 @@ def load_recognizer(options: RecognizerOptions) -> ExpressionRecognizer:
         options: How, as one value or as its keywords: ``load_recognizer("compact", threads=2)``.
 
     Raises:
-        ModelError: The model or the detector is missing, changed, damaged or none of ours, or does
-            not run on the device.
+        ModelError: The model or the detector is missing, changed, damaged or not one of ours, or
+            does not run on the device.
         ValueError: An option is out of its range.
 
     Examples:
@@ -381,7 +381,7 @@ def load_recognizer(options: RecognizerOptions) -> ExpressionRecognizer:
 
 def _chunks(items: Iterable[Answer], size: int) -> Iterator[tuple[Answer, ...]]:
     if size < 1:
-        raise ValueError(f"batch_size needs to be 1 or more; received {size}; use 32")
+        raise ValueError(f"batch_size: must be 1 or more, not {size}")
     iterator = iter(items)
     while chunk := tuple(itertools.islice(iterator, size)):
         yield chunk

@@ -132,12 +132,11 @@ class ModelSession:
             device = self.providers[0]
             if device != _CPU_PROVIDER:
                 raise ModelError(
-                    f"{self.path.name} fails on {device}; received {first_line(error)}; "
-                    "run it with --device cpu"
+                    f"{self.path.name}: fails on {device}: {first_line(error)}. Use --device cpu"
                 ) from error
             raise ModelError(
-                f"{self.path.name} cannot be run; received inputs {shapes}: {first_line(error)}; "
-                "check the model with 'facial-expressions models verify'"
+                f"{self.path.name}: cannot be run on inputs {shapes}: {first_line(error)}. Check "
+                "the model with 'facial-expressions models verify'"
             ) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -176,12 +175,12 @@ def open_session(
         facial_expressions.errors.ModelError: no-such.onnx: model file not found
     """
     if threads is not None and threads < 1:
-        raise ValueError(f"threads needs to be 1 or more; received {threads}; leave it out for all")
+        raise ValueError(f"threads: must be 1 or more, not {threads}. Leave it out for all")
     path = Path(path)
     data = _read(path)
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise ModelError(
-            f"{shown(path.name)} is not the file that was published: its SHA-256 is "
+            f"{shown(path.name)}: not the file that was published: its SHA-256 is "
             f"{hashlib.sha256(data).hexdigest()}, not {sha256}. Install the package again"
         )
     check_onnx_bytes(data, source=path.name)
@@ -226,7 +225,7 @@ def choose_providers(device: str, offered: Sequence[str]) -> tuple[str, ...]:
         return (*there[:1], _CPU_PROVIDER)
     if device not in DEVICES:
         names = [CPU, AUTO, *DEVICES]
-        raise ModelError(f"{shown(device)}: no such device: {suggest(device, names)}")
+        raise ModelError(f"{shown(device)}: no such device. {suggest(device, names)}")
     provider, package = DEVICES[device]
     if provider not in offered:
         raise ModelError(
@@ -294,8 +293,8 @@ def _start(
     except _runtime_errors() as error:
         other = "use --device cpu" if providers[0] != _CPU_PROVIDER else "update onnxruntime"
         raise ModelError(
-            f"{path.name} cannot be opened by ONNX Runtime {runtime.__version__}; received "
-            f"{len(data)} bytes: {first_line(error)}; export it again, or {other}"
+            f"{path.name}: cannot be opened by ONNX Runtime {runtime.__version__}: "
+            f"{first_line(error)}. Export it again, or {other}"
         ) from error
     _check_started(session, providers[0], device)
     return session
@@ -309,10 +308,10 @@ def _check_started(session: onnxruntime.InferenceSession, provider: str, device:
     """
     if provider in session.get_providers():
         return
-    problem = f"device {device} did not start; ONNX Runtime has {provider} and left it out"
+    problem = f"device {device}: ONNX Runtime has {provider} but could not start it"
     if device != AUTO:
-        raise ModelError(f"{problem}; check its driver and libraries, or use --device cpu")
-    _LOGGER.warning("%s; running on the processor", problem)
+        raise ModelError(f"{problem}. Check its driver and libraries, or use --device cpu")
+    _LOGGER.warning("%s. Running on the CPU", problem)
 
 
 def _runtime() -> ModuleType:

@@ -62,9 +62,7 @@ def check_tensor_sizes(data: bytes, *, source: str) -> int:
     """
     if not (reason := _problem(data, n_crops=1, most_mb=MAX_GRAPH_MB)):
         return next((n for n in _FEWER_CROPS if not _problem(data, n, _MAX_RUN_MB)), 1)
-    raise ModelError(
-        f"{source} is not opened: {reason}; received {len(data)} bytes; export a smaller network"
-    )
+    raise ModelError(f"{source}: not opened: {reason}. Export a smaller network")
 
 
 def _problem(data: bytes, n_crops: int, most_mb: int) -> str:

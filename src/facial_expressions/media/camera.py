@@ -1,6 +1,6 @@
 """Read a camera or a live stream: the newest frames, and an error in words when none come any more.
 
-A thread of its own reads it, because a read can block for ever. Frames wait in a short
+A thread of its own reads it, because a read can block forever. Frames wait in a short
 queue; when it is full the oldest is dropped, so the image stays live. A camera that gives no new
 image for three seconds (none at all, or the same one over and over) counts as stuck; a stream gets
 ten. Where that is asked for, one that gives none any more (unplugged, stuck, taken away) is
@@ -105,7 +105,7 @@ def find_camera(number: str = "", *, platform: str = sys.platform) -> CameraDevi
 def find_stream(address: str) -> CameraDevice:
     """Describe a live stream; nobody is asked yet.
 
-    Only protocols and formats of cameras are let in, none that names other files or addresses.
+    Only protocols and formats of cameras are allowed, none that names other files or addresses.
 
     Args:
         address: Begins with ``rtsp``, ``rtsps``, ``http`` or ``https``.
@@ -138,7 +138,7 @@ def camera_position(number: str) -> int:
         number: What stands after ``webcam:``; nothing is the first camera.
 
     Raises:
-        CameraError: It is no number of up to three digits.
+        CameraError: It is not a number of up to three digits.
 
     Examples:
         >>> camera_position(""), camera_position("1")
@@ -151,15 +151,15 @@ def camera_position(number: str) -> int:
 
 def _no_camera(name: str, found: list[str]) -> CameraError:
     return CameraError(
-        f"{name}: no such camera; found {', '.join(found) or 'none'}. Plug one in, or give a video "
-        "file"
+        f"{name}: no such camera. Found: {', '.join(found) or 'none'}. Plug one in, or give a "
+        "video file"
     )
 
 
 class Camera(FrameSource):
     """The frames of a camera, live, in a ``with`` block.
 
-    Numbers of frames and their times go on when it comes back, so rows and tracks do as well.
+    Numbers of frames and their times continue when it comes back, so rows and tracks do as well.
 
     Args:
         find: Finds the camera; asked again each time, for it may come back under another name.

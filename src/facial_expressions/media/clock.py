@@ -1,4 +1,4 @@
-"""The time since a video's start, which goes on where the stream's own clock begins again."""
+"""The time since a video's start, which continues where the stream's own clock begins again."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ looked for, which is what a pan looks like.
 A frame begins a new shot if it is like the frame before nowhere, or clearly less like it than its
 neighbours are like theirs. Frames without contrast (black, white) are passed over, and so are a few
 frames after which the old image is back: a flash. The last image that was seen stays the one that
-is compared with. Dissolves are no cuts.
+is compared with. Dissolves are not cuts.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def mark_cuts(frames: Iterable[Frame]) -> Iterator[Frame]:
     Where a frame may be a cut, up to five more are read first, to tell a flash.
 
     Args:
-        frames: In order; the first is no cut.
+        frames: In order; the first is not a cut.
 
     Yields:
         The frames, in order.

@@ -45,7 +45,7 @@ def look_ahead(
         Exception: What reading or searching a frame raises comes when it is that frame's turn.
     """
     if ahead < 1:
-        raise ValueError(f"frames are searched 1 or more ahead; received {ahead}; use 0 for none")
+        raise ValueError(f"ahead: must be 1 or more, not {ahead}")
     waiting: deque[tuple[Frame, Future[Followed]]] = deque()
     reader, trouble = iter(frames), None
     searching = ThreadPoolExecutor(threads, thread_name_prefix="detect")

@@ -103,10 +103,7 @@ def check_interval(interval_s: float) -> None:
         ValueError: It is.
     """
     if not 0 <= interval_s < inf:
-        raise ValueError(
-            f"full_search_s needs to be 0 seconds or more; received {interval_s}; "
-            f"use {FULL_SEARCH_S}"
-        )
+        raise ValueError(f"full_search_s: must be 0 seconds or more, not {interval_s}")
 
 
 def _has_inside(frame: Frame, box: Box) -> bool:

@@ -47,9 +47,7 @@ class Schedule:
     ) -> None:
         self._every = None if every == EVERY_AUTO else int(every)
         if self._every is not None and self._every < 1:
-            raise ValueError(
-                f"the detector runs every 1 or more frames; received {every}; use 1 or 'auto'"
-            )
+            raise ValueError(f"every: must be 'auto' or 1 or more frames, not {every}")
         self._interval_s = interval_s
         self._clock = clock
         self._start_s: float | None = None

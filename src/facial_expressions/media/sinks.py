@@ -69,26 +69,23 @@ def open_sink(
         >>> open_sink("rows.txt", source="clip.mp4", labels=("happy", "sad"))
         Traceback (most recent call last):
         ...
-        ValueError: a sink's file ends in .csv, .jsonl, .mp4 or .parquet; received rows.txt; ...
+        ValueError: rows.txt: format not supported. Supported: .csv, .jsonl, .mp4, .parquet
     """
     file = Path(path)
     build = _SINKS.get(file.suffix.lower())
     if build is None:
-        raise ValueError(
-            f"a sink's file ends in .csv, .jsonl, .mp4 or .parquet; received {file}; "
-            "choose one of these endings"
-        )
+        raise ValueError(f"{file}: format not supported. Supported: .csv, .jsonl, .mp4, .parquet")
     if file.exists() and Path(source).exists() and file.samefile(source):
         raise FileExistsError(
-            f"a result never replaces its source; received {file} for both; choose another name"
+            f"{file}: the source itself, which is never replaced. Choose another name"
         )
     if file.exists() and not overwrite:
-        raise FileExistsError(f"the file exists already; received {file}; choose another name")
+        raise FileExistsError(f"{file}: exists already. Choose another name")
     return build(file, source=source, labels=tuple(labels), overwrite=overwrite)
 
 
 class Sinks(AbstractContextManager["Sinks"]):
-    """Several sinks as one: one that fails is closed, the others go on.
+    """Several sinks as one: one that fails is closed, the others continue.
 
     Args:
         sinks: Sinks by what messages call them; entered and left with this one.
@@ -142,7 +139,7 @@ class Sinks(AbstractContextManager["Sinks"]):
         """Keep a sink's error to itself."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other sinks go on
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other sinks continue
             self.errors[name] = output_error(name, error)
             _LOGGER.error("%s", self.errors[name])  # noqa: TRY400 - one line, no traceback
             if (sink := self._sinks.pop(name, None)) is not None:

@@ -39,10 +39,7 @@ class ExponentialSmoother:
 
     def __init__(self, time_constant_s: float) -> None:
         if not isfinite(time_constant_s) or time_constant_s < 0:
-            raise ValueError(
-                "smoothing needs a time constant of 0 seconds or more; "
-                f"received {time_constant_s}; use for example 0.5"
-            )
+            raise ValueError(f"time_constant_s: must be 0 seconds or more, not {time_constant_s}")
         self._time_constant_s = time_constant_s
         self._value: NDArray[np.float64] | None = None
         self._time_s = 0.0

@@ -34,7 +34,7 @@ _AAC_RATES: Final = (
     8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000,
 )  # fmt: skip
 _MOST_HELD: Final = 1000
-"""Packets that wait for the images to begin again; then the sound goes on by itself."""
+"""Packets that wait for the images to begin again; then the sound continues by itself."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Sound(ClosedAtExit):
     """The first sound stream of a video file, on the clock of its images.
 
     A packet that does not come after the one before is dropped; a gap stays one. Where the sound
-    cannot go on, the video does without, and a warning says from when.
+    cannot continue, the video does without, and a warning says from when.
 
     Args:
         path: The file that it comes from.
@@ -112,7 +112,7 @@ class Sound(ClosedAtExit):
         self._target = self._output.add_stream("aac", rate=rate, layout=layout)
 
     def _give_up(self, error: Exception) -> None:
-        """Go on without sound, and say so."""
+        """Continue without sound, and say so."""
         since = f" from {self._end_s:.2f} s on" if self._end_s > 0 else ""
         _LOGGER.warning(
             "the marked video has no sound%s: that of %s cannot be carried over (%s)",
@@ -123,7 +123,7 @@ class Sound(ClosedAtExit):
     def _timed(self, source: AudioStream) -> Iterator[Timed]:
         """Yield the packets that have a content, with their times on the images' clock.
 
-        Where images begin again before their sound does, or after it, both go on together.
+        Where images begin again before their sound does, or after it, both continue together.
         """
         images = self._container.streams.video[0]
         clock = Clock(start_s(self._container), frame_interval_s(images))

@@ -2,7 +2,7 @@
 
 A frame counts for the time until the next one, the last frame for as long as the one before. A
 stretch is a run of frames of one track with the same expression, all certain or all uncertain; it
-goes on over short gaps of the track, whose time counts for neither the track nor the stretch.
+continues over short gaps of the track, whose time counts for neither the track nor the stretch.
 
 Uncertain time is counted apart: shares and longest stretches are those of the certain time. Tracks
 that were seen for a moment only are counted and not listed.

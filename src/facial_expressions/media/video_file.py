@@ -2,8 +2,8 @@
 
 Few container formats are let near a demuxer, and none that names other files (playlists); a path is
 never taken for a URL. Frames come upright and of square pixels. Their times count from the video's
-start and go on where the stream's own go back. Frames that are damaged are left out and counted; a
-file that is cut short ends with its last whole frame.
+start and continue where the stream's own go back. Damaged frames are left out and counted; a
+truncated file ends with its last whole frame.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def open_container(path: str | Path) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """Return the first video stream that is no cover image."""
+    """Return the first video stream that is not a cover image."""
     cover = av.stream.Disposition.attached_pic
     streams = [one for one in container.streams.video if not one.disposition & cover]
     if not streams:

@@ -34,7 +34,7 @@ _NOMINAL_RATE: Final = 25
 _ENCODER: Final = {"preset": "veryfast", "crf": "20"}
 _MUXER: Final = {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": "2000000"}
 _SOUND_TAIL_S: Final = 1.0
-"""The sound may go on so long after the last frame."""
+"""The sound may continue so long after the last frame."""
 
 
 class VideoSink:
@@ -89,7 +89,7 @@ class VideoSink:
         options = _ENCODER if codec == "libx264" else None
         stream = self._output.add_stream(codec, rate=_NOMINAL_RATE, options=options)
         if not isinstance(stream, av.VideoStream):
-            raise TypeError(f"{codec} is a video codec; received a stream of kind {stream.type}")
+            raise TypeError(f"{codec}: made a stream of kind {stream.type}, not video")
         stream.width = frame.width + frame.width % 2
         stream.height = frame.height + frame.height % 2
         stream.pix_fmt = "yuv420p"

@@ -64,13 +64,14 @@ def write_run_page(folder: Path) -> Path:
         The page.
 
     Raises:
-        DatasetError: This is no run's folder, or its history holds no numbers.
+        DatasetError: This is not a run's folder, or its history holds no numbers.
         MissingExtraError: Jinja2 or Matplotlib is not installed.
         OSError: The folder cannot be written.
     """
     if not (folder / "recipe.toml").is_file():
         raise DatasetError(
-            f"{folder} holds no training run; received no recipe.toml; give its --out"
+            f"{folder}: not a training run: recipe.toml is missing. Give the folder that train "
+            "wrote"
         )
     recipe = _read(folder / "recipe.toml")
     dataset, environment = _read(folder / "dataset.json"), _read(folder / "environment.json")
@@ -117,7 +118,7 @@ def _sorted_facts(dataset: Facts) -> Facts:
 
 
 def _validation(folder: Path, dataset: Facts) -> tuple[Report | None, tuple[Sample, ...]]:
-    """Return the first head's figures on validation and its surest mistakes, of a finished run."""
+    """Return a finished run's figures on validation, first head, and most confident mistakes."""
     file = folder / "validation.npz"
     if not (file.is_file() and (folder / "model.weights.h5").is_file()):
         return None, ()
@@ -169,13 +170,12 @@ def read_history(path: Path) -> History:
         history = {name: [float(row[name] or "nan") for row in rows] for name in (rows or [{}])[0]}
     except (OSError, ValueError, TypeError) as error:
         raise DatasetError(
-            f"history {path} cannot be read; received: {first_line(error)}; "
-            "give the history.csv of a run"
+            f"{path}: cannot be read: {first_line(error)}. Give the history.csv of a run"
         ) from error
     if not set(_NEEDED) <= set(history):
         raise DatasetError(
-            f"history {path} needs rows with the columns {sorted(_NEEDED)}; received "
-            f"{sorted(history)}; give the history.csv of a run"
+            f"{path}: needs rows with the columns {sorted(_NEEDED)}, not {sorted(history)}. Give "
+            "the history.csv of a run"
         )
     return history
 

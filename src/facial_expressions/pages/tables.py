@@ -1,6 +1,6 @@
 """Tables of a report as rows of text: what its forms as text, Markdown and page share.
 
-The classification report has the seed's layout: Class, Precision, Recall, F1-Score and Support,
+The classification report has the original layout: Class, Precision, Recall, F1-Score and Support,
 then the rows Accuracy, Macro Avg and Weighted Avg.
 """
 
@@ -263,5 +263,5 @@ def setting_table(report: Report) -> Table:
 
 
 def _decimals(*values: float) -> Row:
-    """Return two decimals, as in the seed's report; ``report.json`` has six."""
+    """Return two decimals, as in the original report; ``report.json`` has six."""
     return tuple(f"{value:.2f}" for value in values)

@@ -71,11 +71,11 @@ def classify_crop(recognizer: ExpressionRecognizer, image: NDArray[np.uint8]) ->
         Expression, confidence, whether it is uncertain, and all probabilities.
 
     Raises:
-        RequestError: 422, the image is no square.
+        RequestError: 422, the image is not a square.
     """
     if image.shape[0] != image.shape[1]:
         raise RequestError(
-            422, "no_square", "A crop is a square; send whole photos to /v1/recognize."
+            422, "no_square", "A crop must be square. Send whole photos to /v1/recognize."
         )
     values = recognizer.classifier.predict_proba(image[None])[0].astype(float).tolist()
     labels = recognizer.classifier.labels.names
@@ -84,7 +84,7 @@ def classify_crop(recognizer: ExpressionRecognizer, image: NDArray[np.uint8]) ->
 
 
 def describe_models(recognizer: ExpressionRecognizer) -> dict[str, Any]:
-    """Return what the model that is served says of itself, without where its file lies."""
+    """Return what the model that is served says of itself, without where its file is."""
     metadata = recognizer.classifier.metadata
     model = {
         "name": metadata.name,

@@ -140,9 +140,9 @@ class _Service:
     def check_ready(self, *, wants_sound: bool = False) -> None:
         """Turn a request away before the server is ready; or, if asked, while decoders die."""
         if wants_sound and self.decoders.is_failing:
-            raise RequestError(503, "decoders_dying", "Images keep ending the decoders.")
+            raise RequestError(503, "decoders_dying", "The image decoders keep crashing.")
         if not self.is_ready:
-            raise RequestError(503, "not_ready", "The server is starting; try again in a moment.")
+            raise RequestError(503, "not_ready", "The server is starting. Try again in a moment.")
 
     async def answer(self, request: Request, answering: Answering) -> Json:
         """Receive an image, let it wait for a worker, and answer."""
@@ -186,7 +186,7 @@ async def recognize(request: Request) -> Json:
     service, explain = _service(request), _asked_to_explain(request)
     session = _camera_session(request)
     if explain and not service.recognizer.classifier.explains:
-        raise RequestError(400, "no_explanation", "The model served cannot say where it looked.")
+        raise RequestError(400, "no_explanation", "The model served cannot explain its answers.")
     if session and not explain:
         return await service.answer(
             request, lambda _, image: answers.recognize_frame(service.cameras, session, image)
@@ -269,7 +269,7 @@ async def _unless_client_leaves(request: Request, answer_: Awaitable[Json]) -> J
         await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             return answer.result()
-        raise RequestError(CLIENT_GONE, "client_gone", "The client hung up.")
+        raise RequestError(CLIENT_GONE, "client_gone", "The client disconnected.")
     finally:
         leaving.cancel()
         answer.cancel()
@@ -286,7 +286,9 @@ def _asked_to_explain(request: Request) -> bool:
     _check_query(request, allowed=("explain",))
     words = request.query_params.getlist("explain") or ["false"]
     if len(words) > 1 or words[0] not in ("true", "false"):
-        raise RequestError(400, "bad_parameter", "The parameter explain is true or false, once.")
+        raise RequestError(
+            400, "bad_parameter", "The parameter explain must be true or false, given once."
+        )
     return words[0] == "true"
 
 
@@ -297,7 +299,7 @@ def _camera_session(request: Request) -> str:
         return ""
     if len(keys) > 1 or not _SESSION.fullmatch(keys[0]):
         raise RequestError(
-            400, "bad_session", "X-Camera-Session takes 16 to 64 letters, digits, - and _, once."
+            400, "bad_session", "X-Camera-Session must be 16 to 64 letters, digits, - and _, once."
         )
     return keys[0]
 
@@ -306,7 +308,7 @@ def _check_query(request: Request, *, allowed: tuple[str, ...]) -> None:
     for name in request.query_params:
         if name not in allowed:
             shown = f"parameter {name}" if _SAFE_NAME.fullmatch(name) else "query"
-            raise RequestError(400, "unknown_parameter", f"This address takes no {shown}.")
+            raise RequestError(400, "unknown_parameter", f"This address does not take {shown}.")
 
 
 async def _raise_to_guard(_: Request, error: Exception) -> Response:

@@ -63,10 +63,10 @@ class BodyReader:
                     image = await _image(request.headers, chunks())
             except TimeoutError:
                 raise RequestError(
-                    408, "too_slow", "The request did not arrive in time; send it faster."
+                    408, "too_slow", "The request did not arrive in time. Send it faster."
                 ) from None
             except ClientDisconnect:
-                raise RequestError(CLIENT_GONE, "client_gone", "The client hung up.") from None
+                raise RequestError(CLIENT_GONE, "client_gone", "The client disconnected.") from None
             yield image
         finally:
             self._held -= n_bytes
@@ -75,11 +75,11 @@ class BodyReader:
         if n_bytes > self._limits.body_bytes:
             allowed = self._limits.body_bytes / MEBIBYTE
             raise RequestError(
-                413, "too_many_bytes", f"The image is too large; allowed are {allowed:g} MB."
+                413, "too_many_bytes", f"The image is too large. The limit is {allowed:g} MB."
             )
         if self._held > self._limits.buffered_bytes:
             raise RequestError(
-                503, "overloaded", "The server receives all it can hold; try again in a moment."
+                503, "overloaded", "The server is at capacity. Try again in a moment."
             )
 
 
@@ -102,8 +102,8 @@ async def file_of_form(headers: Headers, chunks: AsyncGenerator[bytes, None]) ->
         raise RequestError(
             400,
             "malformed_form",
-            "A form holds exactly one file, in a part with a name and a file name, and at most "
-            f"{_MAX_FIELDS} other fields of {_FIELD_BYTES // 1024} KB.",
+            "A form must hold exactly one file, in a part with a name and a file name, and at "
+            f"most {_MAX_FIELDS} other fields of {_FIELD_BYTES // 1024} KB.",
         ) from None
     return content
 

@@ -132,17 +132,17 @@ class DecoderPool:
                 child = self._replace(child)  # one killed while it waited hurts no request
             if child is None:
                 raise RequestError(
-                    503, "no_decoder", "The server cannot read images just now; try again soon."
+                    503, "no_decoder", "The server cannot read images now. Try again in a moment."
                 )
             return _ask(child, data, self._limits)
         except (OSError, EOFError, ValueError, MemoryError) as error:
             late, child = child, self._replace(child, error)
             if late is not None and late.is_late:
                 raise RequestError(
-                    504, "deadline_passed", "Decoding the image took too long; try a smaller one."
+                    504, "deadline_passed", "Decoding the image took too long. Try a smaller one."
                 ) from error
             raise RequestError(
-                422, "undecodable_image", "The image cannot be decoded; save it again as JPEG."
+                422, "undecodable_image", "The image cannot be decoded. Save it again as JPEG."
             ) from error
         finally:
             self._idle.put(child)
@@ -161,7 +161,7 @@ class DecoderPool:
             dead.end()
             with self._lock:
                 self._n_deaths += 1
-                if not dead.is_late:  # slow images are no sign of unsound decoders
+                if not dead.is_late:  # slow images are not a sign of unsound decoders
                     self._deaths.append(time.monotonic())
             logger.warning("a decoder died (%s, exit status %s) and is replaced",
                            type(error).__name__, dead.returncode)  # fmt: skip

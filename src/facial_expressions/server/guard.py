@@ -112,7 +112,7 @@ class Guard:
             logger.exception("request %s failed", exchange.id)
             if exchange.status:
                 raise
-            bug = RequestError(500, "internal_error", "The server made a mistake; it was noted.")
+            bug = RequestError(500, "internal_error", "Internal server error. It was logged.")
             await bug.response(exchange.id)(scope, receive, exchange.send)
         path = scope["path"].removeprefix(self._root_path)
         route = path if path in self._routes else "other"
@@ -132,16 +132,16 @@ class Guard:
         if scope.get("state", {}).get("is_crowded") and not scope["path"].endswith(
             _ALWAYS_ANSWERED
         ):
-            raise RequestError(503, "crowded", "The server has too many connections; try again.")
+            raise RequestError(503, "crowded", "Too many connections. Try again in a moment.")
         if not self._hosts.accepts(host):
-            raise RequestError(421, "unknown_host", "This server does not go by that name.")
+            raise RequestError(421, "unknown_host", "This server does not accept that host name.")
         if "websocket" in headers.get("upgrade", "").lower():
-            raise RequestError(426, "no_websocket", "There are no web sockets here.")
+            raise RequestError(426, "no_websocket", "WebSockets are not supported.")
         own = is_own_origin(host, headers.get("origin"), headers.get("sec-fetch-site"))
         if method not in _READING_METHODS and not (own or is_allowed):
             raise RequestError(403, "foreign_origin", "Only this server's own page may do that.")
         if headers.get("content-encoding", "identity").lower() != "identity":
-            raise RequestError(415, "encoded_body", "Send the body as it is, not compressed.")
+            raise RequestError(415, "encoded_body", "Send the body uncompressed.")
 
 
 def _in_origin_form(scope: Scope) -> Scope:

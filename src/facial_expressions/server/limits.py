@@ -51,4 +51,4 @@ class ServerLimits:
     def __post_init__(self) -> None:
         wrong = {f.name: v for f in fields(self) if not (v := getattr(self, f.name)) > 0}
         if wrong:
-            raise ValueError(f"a server's limits are positive; received {wrong}; leave them out")
+            raise ValueError(f"server limits: must be positive, not {wrong}")

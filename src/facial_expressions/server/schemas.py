@@ -47,7 +47,7 @@ def _answer(name: str, meaning: str, columns: Sequence[Column], **kinds: Any) ->
         name: What the description calls it.
         meaning: What it says.
         columns: The row's columns.
-        **kinds: Types of values that are no plain ones, by column.
+        **kinds: Types of values that are not plain ones, by column.
     """
     fields: dict[str, Any] = {}
     for column in columns:

@@ -69,9 +69,7 @@ class WorkQueue:
         wait_s = n_before / self._limits.workers * max(self._takes_s, running_s)
         if n_before > self._limits.waiting or wait_s > _LONGEST_WAIT * self._limits.answer_s:
             raise RequestError(
-                503,
-                "overloaded",
-                "The server has all the work it can take; try again in a moment.",
+                503, "overloaded", "The server is at capacity. Try again in a moment."
             )
 
     async def run(self, work: Callable[[CheckWanted], Answer]) -> Answer:
@@ -101,7 +99,7 @@ class WorkQueue:
             if not deadline.expired():
                 raise
             raise RequestError(
-                504, "deadline_passed", "The answer took too long; try a smaller image."
+                504, "deadline_passed", "The answer took too long. Try a smaller image."
             ) from None
         finally:
             abandoned.set()

@@ -66,9 +66,7 @@ def average_runs(
     _check_alike(runs, dataset.digest())
     folder = RunFolder(Path(out))
     if folder.weights.exists() or folder.checkpoints.exists():
-        raise CheckpointError(
-            f"{folder.path} holds a run already; received it as --out; give another folder"
-        )
+        raise CheckpointError(f"{folder.path}: holds a run already. Give another folder")
     recipe = replace(runs[0].recipe, distillation=DistillationRecipe())
     material = gather(recipe, dataset, votes)
     model = build_network(recipe, runs[0].heads, any_size=bool(recipe.augmentation.sizes))
@@ -101,14 +99,14 @@ def _measure_statistics(model: keras.Model, material: Material) -> None:
 
 def _check_alike(runs: Sequence[FinishedRun], digest: str) -> None:
     if len(runs) < 2:
-        raise ModelError(f"an average needs two runs or more; received {len(runs)}; name them all")
+        raise ModelError(f"runs: an average needs two or more, not {len(runs)}")
     wanted = _essence(runs[0]) | {"data": digest}
     for run in runs:
         differences = describe_differences(_essence(run), wanted)
         if differences:
             raise ModelError(
-                f"run {run.folder.path} cannot be averaged with {runs[0].folder.path} on this "
-                f"data; received {'; '.join(differences)}; average runs of one network and data set"
+                f"{run.folder.path}: cannot be averaged with {runs[0].folder.path} on this data: "
+                f"{'; '.join(differences)}. Average runs of one network and data set"
             )
 
 

@@ -1,8 +1,8 @@
 """Checkpoints: whole or absent.
 
-A checkpoint is one ``.npz`` file with every number that training needs to go on. It is written by
-``files``; then its manifest, with the payload's SHA-256 and a digest of itself. A kill, a full disk
-or a power cut at any moment leaves the previous one usable. Random numbers are not stored: they are
+A checkpoint is one ``.npz`` file with every number that training needs to continue. It is written
+first, then its manifest, with the payload's SHA-256 and a digest of itself. A kill, a full disk or
+a power cut at any moment leaves the previous one usable. Random numbers are not stored: they are
 derived from the seed and the epoch.
 """
 
@@ -120,14 +120,14 @@ def load_latest(
         other = (differences or _as_texts)(entry["identity"], identity)
         if other:
             raise CheckpointError(
-                f"run folder {folder.parent} belongs to another recipe or other data; received "
-                f"{'; '.join(other)}; give another --out"
+                f"{folder.parent}: belongs to another recipe or other data: {'; '.join(other)}. "
+                "Give another --out"
             )
         return checkpoint
     if manifests:
         raise CheckpointError(
-            f"no checkpoint in {folder} is whole; received {len(manifests)} damaged ones; "
-            "start again in another --out"
+            f"{folder}: no checkpoint is whole, {len(manifests)} damaged. Start again in another "
+            "--out"
         )
     return None
 

@@ -40,13 +40,13 @@ def convert_model(old: Path, new: Path) -> ModelMetadata:
         What the new file says of itself.
 
     Raises:
-        ModelError: ``old`` is no model file of format 1, or is damaged.
+        ModelError: ``old`` is not a model file of format 1, or is damaged.
     """
     entries = open_session(old).metadata  # refuses a file that is damaged or unsafe
     if entries.get("format") != _OLD_FORMAT:
         raise ModelError(
-            f"{old.name} is no model file of format 1; received the format "
-            f"{entries.get('format')!r}; only {_OLD_FORMAT!r} is converted"
+            f"{old.name}: not a model file of format 1: its format is {entries.get('format')!r}. "
+            f"Only {_OLD_FORMAT!r} is converted"
         )
     metadata = _read_entries(entries, source=old.name)
     model = onnx.load(old)
@@ -72,13 +72,11 @@ def _read_entries(entries: Mapping[str, str], *, source: str) -> ModelMetadata:
             **{key: entries[key] for key in as_before},
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{source} has damaged metadata; received {error!r}; get the file again"
-        ) from error
+        raise ModelError(f"{source}: damaged metadata: {error!r}. Get the file again") from error
 
 
 def _preprocessing(data: Mapping[str, Any]) -> Preprocessing:
-    """Return the scaling of crops; how they are framed is the detector's affair now."""
+    """Return the scaling of crops; the detector now decides how they are framed."""
     return Preprocessing.from_dict({key: data[key] for key in data if key != "framing"})
 
 

@@ -79,9 +79,8 @@ def spread_over_devices(batch_size: int) -> Iterator[int]:
         return
     if batch_size < n_devices:
         raise RecipeError(
-            f"optimization.batch_size is too small for this machine; received {batch_size} inputs "
-            f"a step for {n_devices} devices; use a multiple of {n_devices}, or show JAX fewer "
-            "devices (CUDA_VISIBLE_DEVICES)"
+            f"optimization.batch_size: {batch_size} inputs a step are too few for {n_devices} "
+            "devices. Use a multiple of that, or fewer devices (CUDA_VISIBLE_DEVICES)"
         )
     before = keras.distribution.distribution()
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))

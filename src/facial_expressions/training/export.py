@@ -128,8 +128,8 @@ def _read_run(path: Path) -> FinishedRun:
         raise ExportError(str(error)) from error
     if not run.folder.validation.is_file():
         raise ExportError(
-            f"run folder {path} lacks its answers on validation; missing "
-            f"{run.folder.validation.name!r}; train the run again"
+            f"{path}: the run's answers on validation are missing ({run.folder.validation.name}). "
+            "Train the run again"
         )
     return run
 
@@ -202,9 +202,8 @@ def _check_parity(
     )
     if not difference <= MAX_DIFFERENCE:
         raise ExportError(
-            f"the exported graph of {metadata.name!r} disagrees with Keras on {len(crops)} "
-            f"images; received a difference of {difference:.2e}, allowed is {MAX_DIFFERENCE}; "
-            "please report the architecture"
+            f"{metadata.name}: the exported graph differs from Keras by {difference:.2e} on "
+            f"{len(crops)} images; allowed are {MAX_DIFFERENCE}. Please report the architecture"
         )
     return difference
 
@@ -226,7 +225,7 @@ def _check_agreement(
     )
     if agreement < MIN_AGREEMENT:
         raise ExportError(
-            f"the file's answers differ from the run's on {1 - agreement:.2%} of the validation "
-            f"images; allowed is {1 - MIN_AGREEMENT:.1%}; export without --half"
+            f"model file: its answers differ from the run's on {1 - agreement:.2%} of the "
+            f"validation images; allowed are {1 - MIN_AGREEMENT:.1%}. Export without --half"
         )
     return agreement

@@ -59,8 +59,8 @@ def copy_weights(
             differences.append(f"{new.name} has weights {received} there, {own} here")
     if differences:
         raise ModelError(
-            f"the weights of {source.path} do not fit this network; received "
-            f"{'; '.join(differences)}; start from weights of the same network"
+            f"{source.path}: its weights do not fit this network: {'; '.join(differences)}. Start "
+            "from weights of the same network"
         )
     for name, weights in copies.items():
         model.get_layer(name).set_weights(weights)

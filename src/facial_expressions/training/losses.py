@@ -9,7 +9,7 @@ from keras import ops
 class SoftmaxBinaryCrossEntropy(keras.losses.Loss):
     """Binary cross-entropy over the softmax outputs, mean over classes.
 
-    The seed's loss of 0.30 at 45% accuracy is of the size that this gives with seven outputs.
+    The original loss of 0.30 at 45% accuracy is of the size that this gives with seven outputs.
     Written out, because on TensorFlow Keras' own function takes the logits behind a softmax for
     those of a sigmoid.
     """

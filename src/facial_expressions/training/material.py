@@ -146,14 +146,13 @@ def gather(
     """
     if not len(dataset.train) or not len(dataset.validation):
         raise DatasetError(
-            f"training needs train and validation images; received {len(dataset.train)} and "
-            f"{len(dataset.validation)} in {dataset.name!r}; choose another --protocol or data set"
+            f"{dataset.name}: {len(dataset.train)} train and {len(dataset.validation)} validation "
+            "images; training needs both. Choose another --protocol or data set"
         )
     if recipe.data.votes_in_labels and not recipe.optimization.ferplus_weight:
         raise RecipeError(
-            "data.votes_in_labels takes the votes that a FER+ head learns; received "
-            f"{recipe.data.votes_in_labels:g} with optimization.ferplus_weight=0; give both or "
-            "neither"
+            f"data.votes_in_labels: {recipe.data.votes_in_labels:g} needs a FER+ head, and "
+            "optimization.ferplus_weight is 0. Set both or neither"
         )
     heads, facts = heads_of(recipe, dataset.labels), describe_dataset(dataset)
     used: Votes = {}
@@ -177,9 +176,8 @@ def _checked_votes(dataset: Dataset, votes: Votes | None) -> Votes:
     received = None if votes is None else {name: len(votes.get(name, ())) for name in wanted}
     if votes is None or received != wanted:
         raise DatasetError(
-            f"the recipe learns FER+ votes too and needs a row of votes for each of {wanted} "
-            f"images; received {received}; give fer2013new.csv (--ferplus), or set "
-            "optimization.ferplus_weight=0"
+            f"FER+ votes: the recipe needs a row for each of {wanted} images, not {received}. "
+            "Give fer2013new.csv (--ferplus), or set optimization.ferplus_weight=0"
         )
     return votes
 
@@ -190,8 +188,8 @@ def _open_teachers(
     weight = recipe.distillation.weight
     if (weight > 0) != bool(sources):
         raise RecipeError(
-            f"distillation.weight and the teachers do not go together; received {weight:g} and "
-            f"{[str(path) for path in sources]}; give teachers (--teacher) with a weight above 0, "
+            f"distillation.weight: {weight:g} with the teachers "
+            f"{[str(path) for path in sources]}. Give teachers (--teacher) and a weight above 0, "
             "or neither"
         )
     if not sources:

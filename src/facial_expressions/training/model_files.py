@@ -106,7 +106,7 @@ def read_model(path: Path) -> tuple[onnx.ModelProto, ModelMetadata]:
         path: The file.
 
     Raises:
-        ModelError: It is none of ours.
+        ModelError: It is not one of ours.
     """
     model = onnx.load(path)
     entries = {entry.key: entry.value for entry in model.metadata_props}
@@ -131,7 +131,7 @@ def open_content(content: bytes) -> ModelSession:
         content: What ``model_bytes`` returned.
 
     Raises:
-        ModelError: It is no model, or cannot be opened.
+        ModelError: It is not a model, or cannot be opened.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"

@@ -65,9 +65,9 @@ def build_network(
         raise
     except ValueError as error:
         raise RecipeError(
-            f"architecture {network.architecture!r} cannot take its images; received size "
-            f"{network.size} and sizes {list(recipe.augmentation.sizes)}: {error}; leave "
-            "augmentation.sizes empty, or give sides that suit the network"
+            f"architecture {network.architecture!r}: cannot take images of size {network.size} "
+            f"and sizes {list(recipe.augmentation.sizes)}: {error}. Leave augmentation.sizes "
+            "empty, or give sizes that suit the network"
         ) from error
     if not further:
         return model

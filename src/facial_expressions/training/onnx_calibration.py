@@ -35,9 +35,8 @@ def set_top_label_map(model: onnx.ModelProto, output: str, top_label: TopLabelMa
     softmax = next((node for node in nodes if [*node.output] == [output]), None)
     if softmax is None or softmax.op_type != "Softmax":
         raise ExportError(
-            f"confidences are mapped before the softmax of {output!r}; received a graph in which "
-            f"that is {'missing' if softmax is None else f'a {softmax.op_type}'}; export the run "
-            "again"
+            f"{output}: does not come from a softmax, before which confidences are mapped, but "
+            f"from {'nothing' if softmax is None else softmax.op_type}. Export the run again"
         )
     earlier = [node for node in nodes if node.output[0].startswith(prefix)]
     logits = earlier[0].input[0] if earlier else softmax.input[0]

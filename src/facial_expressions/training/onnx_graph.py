@@ -143,8 +143,8 @@ def _convert_layer(graph: _Graph, layer: layers.Layer) -> None:
     if converter is None:
         known = sorted(kind.__name__ for kind in _CONVERTERS)
         raise ExportError(
-            f"layer {layer.name!r} cannot be exported; received a {type(layer).__name__}; known "
-            f"are {known}: add a converter to training/onnx_graph.py"
+            f"layer {layer.name!r}: a {type(layer).__name__} cannot be exported. Known: {known}. "
+            "Add a converter to training/onnx_graph.py"
         )
     tensors = layer.input if isinstance(layer.input, list) else [layer.input]
     graph.names[id(layer.output)] = converter(graph, layer, [graph.names[id(t)] for t in tensors])
@@ -162,8 +162,8 @@ def _activate(graph: _Graph, layer: layers.Layer, value: str) -> str:
     kind = _ACTIVATIONS.get(name)
     if kind is None:
         raise ExportError(
-            f"layer {layer.name!r} cannot be exported; received activation {name!r}; known are "
-            f"{sorted(_ACTIVATIONS)}: add it to training/onnx_graph.py"
+            f"layer {layer.name!r}: activation {name!r} cannot be exported. Known: "
+            f"{sorted(_ACTIVATIONS)}. Add it to training/onnx_graph.py"
         )
     return graph.add(kind, [value], f"{layer.name}/{name}")
 
@@ -286,8 +286,8 @@ def _identity(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
 def _relu(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
     if layer.max_value is not None or layer.negative_slope or layer.threshold:
         raise ExportError(
-            f"layer {layer.name!r} cannot be exported; received a ReLU with a slope, a threshold "
-            "or a largest value; use a plain one, or add it to training/onnx_graph.py"
+            f"layer {layer.name!r}: a ReLU with a slope, a threshold or a largest value cannot be "
+            "exported. Use a plain one, or add it to training/onnx_graph.py"
         )
     return graph.add("Relu", inputs, layer.name)
 

@@ -74,9 +74,9 @@ def add_people_head(
         votes: For each split the FER+ votes, as ``data.ferplus_votes`` returns them.
 
     Raises:
-        ModelError: The model is missing, damaged or none of ours.
+        ModelError: The model is missing, damaged or not one of ours.
         DatasetError: There are no training or validation images with votes.
-        ExportError: The model's heads are no linear layers.
+        ExportError: The model's heads are not linear layers.
     """
     graph, metadata = read_model(load_classifier(model).path)
     metadata = _without_people(graph, metadata)
@@ -171,9 +171,8 @@ def _checked_shares(split: Split, votes: Mapping[str, NDArray[np.uint8]]) -> NDA
     shares = people_shares(rows) if rows is not None else np.zeros((0, len(PEOPLE)), np.float32)
     if len(shares) != len(split) or not shares.any():
         raise DatasetError(
-            f"the head 'people' learns FER+ votes on each of {len(split):,} {split.name} images; "
-            f"received {len(shares):,} rows, {int(shares.any(axis=1).sum()):,} of them with votes; "
-            "give FER-2013 and the whole of fer2013new.csv"
+            f"FER+ votes: {len(shares):,} rows, {int(shares.any(axis=1).sum()):,} of them with "
+            f"votes, for {len(split):,} {split.name} images. Give FER-2013 and fer2013new.csv"
         )
     return shares
 
@@ -217,8 +216,8 @@ def _place_of(graph: onnx.ModelProto, head: Head) -> _Place:
         node = made_by.get(node.input[0])
     if node is None:
         raise ExportError(
-            f"the head 'people' needs the features of a linear layer; {head.output!r} comes from "
-            "none; choose a model that 'facial-expressions export' made"
+            f"{head.output}: does not come from a linear layer, which the head 'people' needs. "
+            "Choose a model that 'facial-expressions export' made"
         )
     maps = made_by.get(head.maps)
     return _Place(node, maps.input[0] if maps is not None else "")

@@ -112,15 +112,15 @@ def quantize_file(
         What the int8 file loses and gains.
 
     Raises:
-        ModelError: The model is missing, damaged or none of ours.
+        ModelError: The model is missing, damaged or not one of ours.
         ExportError: The int8 file loses more than 0.3 points or is not faster, or there are no
             images to tell; nothing is written.
         StorageError: The file cannot be written.
     """
     if not len(dataset.train) or not len(dataset.validation):
         raise ExportError(
-            "quantization needs images to learn ranges from and to validate on; received "
-            f"{len(dataset.train)} and {len(dataset.validation)}; give the data set of the training"
+            f"{dataset.name}: {len(dataset.train)} train and {len(dataset.validation)} validation "
+            "images; quantisation needs both. Give the data set of the training"
         )
     original = _by_first_head(model)
     rows = np.random.default_rng(0).permutation(len(dataset.train))[:CALIBRATION]
@@ -134,8 +134,8 @@ def quantize_file(
         )
     if not verdict.is_worth_it:
         raise ExportError(
-            f"{path} is not written: in 8 bits the model loses more than {MAX_LOSS:.1%} or is not "
-            f"faster; received {verdict.describe()}; use the model as it is"
+            f"{path}: not written, as the 8-bit model loses more than {MAX_LOSS:.1%} or is not "
+            f"faster: {verdict.describe()}. Use the model as it is"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     labels = {original.head.name: dataset.validation.labels}

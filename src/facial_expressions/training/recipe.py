@@ -7,7 +7,6 @@ written out, is saved with the run and is enough to repeat it.
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import tomllib
@@ -16,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from facial_expressions.errors import RecipeError, first_line
+from facial_expressions.errors import RecipeError, first_line, suggest
 from facial_expressions.training.recipe_sections import (
     AugmentationRecipe,
     DataRecipe,
@@ -59,7 +58,9 @@ class Recipe:
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path}: cannot be read: {first_line(error)}") from error
+            raise RecipeError(
+                f"{path}: cannot be read: {first_line(error)}. Check the path and that it is text"
+            ) from error
         return cls.parse(text, overrides, source=str(path))
 
     @classmethod
@@ -77,7 +78,7 @@ class Recipe:
         try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"{source} is not valid TOML: {error}; correct that line") from error
+            raise RecipeError(f"{source}: not valid TOML: {error}. Correct that line") from error
         for override in overrides:
             _apply_override(data, override)
         return cls.from_dict(data, source=source)
@@ -99,9 +100,7 @@ class Recipe:
         for name, section_class in sections.items():
             section = data.get(name, {})
             if not isinstance(section, Mapping):
-                raise RecipeError(
-                    f"{source}: {name} is a section; received {section!r}; write [{name}]"
-                )
+                raise RecipeError(f"{source}: {name} is a section, not {section!r}. Write [{name}]")
             values[name] = _build_section(section_class, section, where=f"{source} [{name}]")
         return cls(**values)
 
@@ -127,11 +126,7 @@ class Recipe:
 def _refuse_unknown(data: Mapping[str, Any], known: list[str], *, where: str, kind: str) -> None:
     for key in data:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise RecipeError(
-                f"{where} has an unknown {kind}; received {key!r}; {hint}known: {known}"
-            )
+            raise RecipeError(f"{where}: unknown {kind} {key!r}. {suggest(key, known)}")
 
 
 _TYPE_NAMES = {
@@ -158,7 +153,7 @@ def _build_section(section_class: Any, section: Mapping[str, Any], *, where: str
             values[key] = value
         else:
             raise RecipeError(
-                f"{where} {key} has another type; received {value!r}; write {_TYPE_NAMES[wanted]}"
+                f"{where} {key}: {value!r} has the wrong type. Write {_TYPE_NAMES[wanted]}"
             )
     return section_class(**values)
 
@@ -168,8 +163,7 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
     section, dot, key = path.strip().partition(".")
     if not (sep and dot and section and key):
         raise RecipeError(
-            f"an override is section.key=value; received {override!r}; "
-            "write for example optimization.epochs=3"
+            f"{override!r}: not an override. Write section.key=value, such as optimization.epochs=3"
         )
     try:
         value = tomllib.loads(f"value = {text.strip()}")["value"]

@@ -43,8 +43,7 @@ class _Section:
         if not ok:
             section = type(self).__name__.removesuffix("Recipe").lower()
             raise RecipeError(
-                f"recipe value {section}.{name} is out of range; received "
-                f"{getattr(self, name)!r}; use {allowed}"
+                f"{section}.{name}: {getattr(self, name)!r} is out of range. Use {allowed}"
             )
 
 
@@ -72,7 +71,7 @@ class DataRecipe(_Section):
 
     Attributes:
         protocol: ``competition`` (28,709 / 3,589 / 3,589) or ``kaggle`` (22,968 / 5,741 / 7,178),
-            or ``folder`` for class folders of one's own.
+            or ``folder`` for class folders of your own.
         average_duplicates: Whether byte-identical training images share the mean of their
             targets, so that copies with two labels do not contradict each other.
         votes_in_labels: Share of each image's label that is replaced by what its FER+ votes say

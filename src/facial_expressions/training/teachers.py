@@ -3,7 +3,7 @@
 Their answers are averaged. A teacher's head teaches the student's head of its name and label set.
 They answer on the very images that the student sees, or once for each image with the mean over the
 test-time views: a student that learns from that on changed images learns what many views of a whole
-image show together, and training goes on as fast as without teachers.
+image show together, and training continues as fast as without teachers.
 """
 
 from __future__ import annotations
@@ -116,13 +116,13 @@ def _check_fit(network: TrainedNetwork, heads: Mapping[str, LabelSet], size: int
     received = network.preprocessing.size
     if received != size:
         raise ModelError(
-            f"teacher {network.path.name} takes crops of another size; received {received} pixels, "
-            f"the recipe has {size}; choose a teacher of that size"
+            f"teacher {network.path.name}: takes crops of {received} pixels, the recipe has "
+            f"{size}. Choose a teacher of that size"
         )
     if not network.heads.items() & heads.items():
         raise ModelError(
-            f"teacher {network.path.name} has other label sets; received {list(network.heads)}, "
-            f"the network learns {list(heads)}; choose a teacher of the same label set"
+            f"teacher {network.path.name}: has the label sets {list(network.heads)}, the network "
+            f"learns {list(heads)}. Choose a teacher of the same label set"
         )
 
 

@@ -80,7 +80,7 @@ def train(
     on_progress: Callable[[TrainingProgress], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainingRun:
-    """Train one network, or go on where a stopped run left off.
+    """Train one network, or continue where a stopped run left off.
 
     Args:
         recipe: Everything that decides the run.

@@ -1,8 +1,8 @@
 """Networks that are trained: finished runs, as they are saved and read, and model files.
 
 A model file holds every trained number of its network, by the names of its layers, so that training
-can go on from what ships. Three things are put back that ``onnx_graph`` changed: weights of 16 bits
-are widened; taps that only ever meet padding are zeros; and a standardised kernel, of which the
+can continue from what ships. Three changes by ``onnx_graph`` are undone: weights of 16 bits are
+widened; taps that only ever meet padding are zeros; and a standardised kernel, of which the
 file has the sum over repeated grey channels, becomes one with that very sum.
 """
 
@@ -95,8 +95,8 @@ class FinishedRun:
             model.load_weights(self.folder.weights)
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
-                f"weights {self.folder.weights} cannot be read into {self.architecture!r}; "
-                f"received: {first_line(error)}; train the run again"
+                f"{self.folder.weights}: cannot be read into {self.architecture!r}: "
+                f"{first_line(error)}. Train the run again"
             ) from error
         return model
 
@@ -108,15 +108,15 @@ def read_finished_run(path: str | Path) -> FinishedRun:
         path: The folder.
 
     Raises:
-        ModelError: It is no run's folder, the run is not finished, or a file is damaged.
+        ModelError: It is not a run's folder, the run is not finished, or a file is damaged.
     """
     folder = RunFolder(Path(path))
     needed = (folder.recipe, folder.dataset, folder.weights)
     missing = [one.name for one in needed if not one.is_file()]
     if missing:
         raise ModelError(
-            f"{path} is not the folder of a finished run; missing {missing}; give one that "
-            "'facial-expressions train' has finished"
+            f"{path}: not the folder of a finished run: {', '.join(missing)} missing. "
+            "Give one that 'facial-expressions train' has finished"
         )
     try:
         facts = json.loads(folder.dataset.read_text(encoding="utf-8"))
@@ -125,7 +125,7 @@ def read_finished_run(path: str | Path) -> FinishedRun:
         digest = str(facts["digest"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{folder.dataset} is damaged; received: {first_line(error)}; train the run again"
+            f"{folder.dataset}: damaged: {first_line(error)}. Train the run again"
         ) from error
     with folder.weights.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -219,9 +219,8 @@ class ModelFile:
             received, wanted = ([tuple(w.shape) for w in some] for some in (weights, layer.weights))
             if received != wanted:
                 raise ModelError(
-                    f"model file {self.path} does not hold the weights of {self.architecture!r}; "
-                    f"received {received} for {layer.name}, not {wanted}; choose a file with "
-                    "weights of 16 or 32 bits"
+                    f"{self.path}: does not hold the weights of {self.architecture!r}: "
+                    f"{layer.name} has {received}, not {wanted}. Choose a file of 16 or 32 bits"
                 )
             layer.set_weights(weights)
         return model

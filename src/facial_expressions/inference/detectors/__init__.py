@@ -35,7 +35,7 @@ def register_detector(name: str) -> Callable[[AnyOpener], AnyOpener]:
 
     def decorate(opener: AnyOpener) -> AnyOpener:
         if name in _OPENERS:
-            raise ValueError(f"detector {name!r} is registered twice; choose another name")
+            raise ValueError(f"detector {name!r}: registered twice. Choose another name")
         _OPENERS[name] = opener
         return opener
 
@@ -78,7 +78,6 @@ def open_detector(options: RecognizerOptions) -> FaceDetector:
     names = list_detectors()
     if options.detector not in names:
         raise ModelError(
-            f"no face detector of that name; received {options.detector!r}; "
-            f"{suggest(options.detector, names)}"
+            f"{options.detector!r}: no such face detector. {suggest(options.detector, names)}"
         )
     return _OPENERS[options.detector](options)

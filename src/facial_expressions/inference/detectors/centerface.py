@@ -130,8 +130,8 @@ class CenterFaceDetector:
         sides = tuple(working_sides) if working_sides is not None else (SMALL_SIDE,)
         if not 0 < min_score < 1 or not sides or min(sides) < MULTIPLE:
             raise ValueError(
-                f"the detector needs a score in 0 to 1 and working sides of {MULTIPLE} or more; "
-                f"received {min_score} and {working_sides}"
+                f"detector: min_score {min_score} and working_sides {working_sides} are out of "
+                f"range. Give a score of 0 to 1 and sides of {MULTIPLE} or more"
             )
         self._min_score = min_score
         self._working_sides = None if working_sides is None else sides
