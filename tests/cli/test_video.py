@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -13,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
 from facial_expressions.cli.main import main
+from facial_expressions.inference.runtime import ModelSession
 from facial_expressions.parquet_rows import import_pyarrow
 from tests.media.videos import even_times, face_image, read_back, scene, write_video
 
@@ -117,6 +121,32 @@ def test_cut_video_is_exit_code_1_with_its_rows(
     assert run(path, "--model", tiny_model, "--every", 5, "--out", tmp_path / "s.json") == 1
     assert "cut short" in capsys.readouterr().err
     assert json.loads((tmp_path / "s.json").read_text())["status"] == "truncated"
+
+
+def test_a_device_that_fails_in_mid_run_leaves_the_rows_so_far_whole(
+    clip: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real, n_runs = onnxruntime.InferenceSession.run, itertools.count()
+
+    def run_or_fail(*words: Any) -> Any:  # noqa: ANN401 - ONNX Runtime's own
+        if next(n_runs) >= 16:
+            raise RuntimeError("CUDA failure 719: unspecified launch failure ; GPU=0\n at line 7")
+        return real(*words)
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", run_or_fail)
+    monkeypatch.setattr(ModelSession, "providers", ("CUDAExecutionProvider",))
+    rows, marked = tmp_path / "rows.jsonl", tmp_path / "marked.mp4"
+    assert run(clip, "--model", tiny_model, "--out", rows, "--out", marked) == 3
+    error = capsys.readouterr().err.strip()
+    assert re.search(r"onnx fails on CUDAExecutionProvider; received CUDA failure 719.*cpu$", error)
+    written = [json.loads(line) for line in rows.read_text("utf-8").splitlines()]
+    assert 2 <= len(written) < 8
+    assert [len(row["faces"]) for row in written] == [1] * len(written)
+    assert len(read_back(marked)[0]) == len(written)
 
 
 @pytest.mark.parametrize(
