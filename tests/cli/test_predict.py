@@ -411,7 +411,7 @@ def test_rows_name_the_files_in_a_folder_of_marked_images(
 @pytest.mark.parametrize(
     ("draw", "problem"),
     [
-        ("out.png", "is one file for 4 images; name a folder"),
+        ("out.png", "is one file for 4 images. Name a folder"),
         ("out.tiff", "marked images are written as .png"),
     ],
 )

@@ -91,7 +91,7 @@ def test_the_image_that_kills_is_given_up_after_three_deaths_and_the_rest_is_don
     assert {index: row.status for index, row in rows.items()} == {
         0: "ok", 1: "failed", 2: "ok", 3: "ok", 4: "ok", 5: "ok",
     }  # fmt: skip
-    assert "3 deaths, the last: exit code -11" in rows[1].line
+    assert "killed 3 workers, the last: exit code -11" in rows[1].line
     assert len(backend.started) == 2 + 3
 
 

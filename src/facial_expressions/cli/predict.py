@@ -103,7 +103,7 @@ def _check_draw(draw: Path, inputs: Sequence[ImageInput], *, overwrite: bool) ->
 
     if is_file_name(draw):
         if len(inputs) > 1:
-            problem = f"{draw} is one file for {len(inputs):,} images; name a folder."
+            problem = f"{draw} is one file for {len(inputs):,} images. Name a folder."
             raise typer.BadParameter(problem, param_hint="--draw")
         sources = [one.path for one in inputs if one.path]
         check_output(draw, "--draw", MARKED_SUFFIXES, sources=sources, overwrite=overwrite)

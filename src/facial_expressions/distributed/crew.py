@@ -272,8 +272,8 @@ class Crew:
                 continue
             del self._deaths[index]
             error = (
-                f"the worker dies at this image; received {MAX_DEATHS} deaths, the last: "
-                f"{reason}; look at the image with another program"
+                f"the image killed {MAX_DEATHS} workers, the last: {reason}. Check it with another "
+                "program"
             )
             given_up.append((index, row_line(ImageResult(one.source, "failed", error=error))))
         self._waiting.extendleft(reversed(again))

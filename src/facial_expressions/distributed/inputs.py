@@ -245,14 +245,13 @@ def _parse_json(line: str, where: str) -> BatchInput:
     try:
         value = json.loads(line)
     except ValueError:
-        reason = f"this line is not JSON; received {line[:80]!r}"
+        reason = f"not JSON: {line[:80]!r}. Correct this line"
         return BatchInput(where, status="rejected", error=reason)
     if isinstance(value, dict):
         value = next((value[name] for name in _PATH_NAMES if name in value), None)
     if isinstance(value, str) and value:
         return BatchInput(value)
-    needed = f"it needs a key {' or '.join(_PATH_NAMES)}"
-    reason = f"no path in this line; {needed}; received {line[:80]!r}"
+    reason = f"no path in {line[:80]!r}. It needs a key {' or '.join(_PATH_NAMES)}"
     return BatchInput(where, status="rejected", error=reason)
 
 

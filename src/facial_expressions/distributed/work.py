@@ -132,8 +132,8 @@ def _read(one: BatchInput, root: Path) -> Path | bytes | ImageResult:
 def _read_member(one: BatchInput, archive: Path) -> bytes | ImageResult:
     if one.n_bytes > MAX_MEMBER_BYTES:
         reason = (
-            f"{shown(one.source)}: too large ({one.n_bytes:,} bytes); at most "
-            f"{MAX_MEMBER_BYTES:,} are read"
+            f"{shown(one.source)}: too large ({one.n_bytes:,} bytes). The limit "
+            f"is {MAX_MEMBER_BYTES:,}"
         )
         return ImageResult(one.source, "rejected", error=reason)
     with archive.open("rb") as file:

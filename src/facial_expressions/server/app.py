@@ -135,7 +135,7 @@ class _Service:
             await asyncio.to_thread(answers.warm_up, self.recognizer)
             self.is_ready = True
         except FacialExpressionsError:
-            logger.exception("the model does not run; the server will not get ready")
+            logger.exception("the model does not run, so the server will not become ready")
 
     def check_ready(self, *, wants_sound: bool = False) -> None:
         """Turn a request away before the server is ready; or, if asked, while decoders die."""

@@ -61,7 +61,7 @@ _REFUSALS: Final = {
     DAMAGED: (422, "damaged_image", "The image is empty, damaged or truncated."),
     OTHER_FORMAT: (415, "unsupported_format", f"Format not supported. Supported: {supported()}."),
     TOO_LARGE: (
-        413, "too_many_pixels", "The image is too large; allowed are {megapixels:g} megapixels "
+        413, "too_many_pixels", "The image is too large. The limit is {megapixels:g} megapixels "
         "and 16,384 pixels a side.",
     ),
 }  # fmt: skip

@@ -14,8 +14,8 @@ CLIENT_GONE: Final = 499
 
 _PLAIN: Final = {
     400: ("bad_request", "The request is malformed."),
-    404: ("not_found", "There is nothing at this address; see /openapi.json for what there is."),
-    405: ("method_not_allowed", "This address does not take that method; see /openapi.json."),
+    404: ("not_found", "Not found. See /openapi.json for the addresses."),
+    405: ("method_not_allowed", "This address does not allow that method. See /openapi.json."),
 }
 _BUSY: Final = {"Retry-After": "1"}
 

@@ -76,7 +76,7 @@ FaceAnswer = _answer(
 )
 ImageAnswer = _answer(
     "ImageAnswer",
-    "The faces of one image, from left to right; an empty list when there is none.",
+    "The faces of one image, from left to right; empty if there is none.",
     [column for column in IMAGE if column.name not in ("error", "drawn")],
     status=Literal["ok"],
     faces=FaceAnswer,
@@ -179,7 +179,7 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
         413: "too many bytes or too many pixels",
         415: "the format is not read",
         422: "the image is damaged",
-        503: "not ready, or too much to do; see Retry-After",
+        503: "not ready or overloaded; see Retry-After",
         504: "the answer took too long",
     }.items()
 }
