@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import tomllib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,6 +16,7 @@ from facial_expressions.errors import (
     MissingExtraError,
     first_line,
     needs_extra,
+    parsed,
 )
 
 
@@ -76,3 +81,23 @@ def test_a_failed_import_of_our_own_stays_what_it_is() -> None:
 )
 def test_first_line_is_one_short_line(error: Exception, line: str) -> None:
     assert first_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "said"),
+    [
+        (json.loads, "[" * 100_000, "it is nested too deeply"),
+        (json.loads, '{"a":' * 100_000, "it is nested too deeply"),
+        (tomllib.loads, f"a = {'[' * 100_000}", "it is nested too deeply"),
+        (json.loads, "9" * 5_000, "a number has too many digits"),
+        (tomllib.loads, f"a = {'9' * 5_000}", "a number has too many digits"),
+        (json.loads, "{", "Expecting property name"),
+        (tomllib.loads, "a = ", "Invalid value"),
+    ],
+    ids=["list", "dict", "toml", "number", "toml-number", "json-error", "toml-error"],
+)
+def test_what_a_parser_gives_up_on_is_malformed(
+    parse: Callable[[str], Any], text: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        parsed(parse, text)

@@ -23,8 +23,9 @@ A message starts with what it is about, says what is wrong with it, and what to 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
 __all__ = [
     "BatchError",
@@ -42,6 +43,10 @@ __all__ = [
     "StorageError",
     "VideoError",
 ]
+
+_PARSER_LIMITS: Final[dict[type[Exception], str]] = {
+    RecursionError: "it is nested too deeply", ValueError: "a number has too many digits"
+}  # fmt: skip
 
 
 class FacialExpressionsError(Exception):
@@ -151,6 +156,31 @@ def suggest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return f"{hint}Choose one of {', '.join(names)}"
+
+
+def parsed(parse: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 - as the parser's
+    """Return what a parser makes of a stranger's text.
+
+    Args:
+        parse: ``json.loads``, or another that raises ValueError for what is malformed.
+        text: The text.
+
+    Raises:
+        ValueError: The text is malformed, or what no reader takes: nested without end, a number of
+            thousands of digits.
+
+    Examples:
+        >>> import json
+        >>> parsed(json.loads, "[" * 100_000)
+        Traceback (most recent call last):
+        ValueError: it is nested too deeply
+    """
+    try:
+        return parse(text)
+    except (RecursionError, ValueError) as error:
+        if type(error) not in _PARSER_LIMITS:
+            raise
+        raise ValueError(_PARSER_LIMITS[type(error)]) from error
 
 
 def first_line(error: Exception) -> str:

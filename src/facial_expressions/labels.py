@@ -33,7 +33,8 @@ class LabelSet:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if len(self.names) < 2 or len(set(self.names)) != len(self.names) or not all(self.names):
+        names = {name for name in self.names if name and isinstance(name, str)}
+        if len(self.names) < 2 or len(names) < len(self.names):
             raise ValueError(
                 f"label set {self.name!r}: needs two or more different, non-empty names, not "
                 f"{list(self.names)}"

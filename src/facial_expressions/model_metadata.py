@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from facial_expressions.calibration import Calibration, TopLabelMap
-from facial_expressions.errors import ModelError
+from facial_expressions.errors import ModelError, parsed
 from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing
 
@@ -202,9 +202,9 @@ class ModelMetadata:
             return cls(
                 name=entries["name"],
                 architecture=entries["architecture"],
-                heads=tuple(Head.from_dict(data) for data in json.loads(entries["heads"])),
+                heads=tuple(Head.from_dict(data) for data in parsed(json.loads, entries["heads"])),
                 default_head=entries["default_head"],
-                preprocessing=Preprocessing.from_dict(json.loads(entries["preprocessing"])),
+                preprocessing=Preprocessing.from_dict(parsed(json.loads, entries["preprocessing"])),
                 licence=entries["licence"],
                 data=entries["data"],
                 data_digest=entries["data_digest"],

@@ -111,6 +111,17 @@ CHANGED: Final[dict[str, tuple[Change, str]]] = {
     "M04-format-1": (set_entry("format", "facial-expressions-model/1"), "models convert OLD NEW"),
     "M04-format-3": (set_entry("format", "facial-expressions-model/3"), "Update"),
     "M04-no-metadata": (drop_metadata, "not a facial-expressions model"),
+    "M22-heads-nested": (set_entry("heads", "[" * 100_000), "nested too deeply"),
+    "M22-scaling-nested": (set_entry("preprocessing", '{"a":' * 100_000), "nested too deeply"),
+    "M22-long-number": (set_entry("preprocessing", "9" * 5_000), "too many digits"),
+    "M22-label-is-a-number": (
+        set_heads({"labels": {"name": "x", "names": [1, "b", "c", "d", "e", "f", "g"]}}),
+        "label set",
+    ),
+    "M22-label-is-a-list": (
+        set_heads({"labels": {"name": "x", "names": [["a"], "b", "c", "d", "e", "f", "g"]}}),
+        "damaged metadata",
+    ),
     "M05-nan": (set_weights(float("nan")), "no probabilities"),
     "M05-infinity": (set_weights(float("inf")), "no probabilities"),
     "M06-parent-path": (external("../secret"), "another file"),

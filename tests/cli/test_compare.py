@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,60 @@ def test_a_folder_without_a_report_is_code_1(
 ) -> None:
     assert main(["compare", str(tmp_path), str(tmp_path)]) == 1
     assert "not a report" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"accuracy": None}, {"accuracy": "0.7"}, {"ece": [[1]]}, {"n": "7"}, {"split_digest": 7},
+        {"weighted_f1": {}},
+    ],
+)  # fmt: skip
+def test_a_report_whose_figures_are_none_is_code_1(
+    change: dict[str, object], stored_report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = json.loads((stored_report / "report.json").read_text())
+    other = stored_report.parent / "other"
+    other.mkdir()
+    (other / "report.json").write_text(json.dumps(figures | change))
+    assert main(["compare", str(stored_report), str(other)]) == 1
+    error = capsys.readouterr().err
+    assert f"it lacks ['{next(iter(change))}']" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("part", ["subsets", "per_class", "robustness", "latency_ms"])
+@pytest.mark.parametrize("value", [-1, "x", [1], {"a": 1}, None])
+def test_a_part_of_a_report_that_is_none_is_left_out(
+    part: str, value: object, stored_report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = json.loads((stored_report / "report.json").read_text())
+    other = stored_report.parent / "other"
+    other.mkdir()
+    (other / "report.json").write_text(json.dumps(figures | {part: value}))
+    out = str(stored_report.parent / "both.html")
+    assert main(["compare", str(stored_report), str(other), "--out", out]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5_000, '{"a":' * 100_000])
+def test_a_report_that_no_parser_takes_is_code_1(
+    text: str, stored_report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (stored_report / "report.json").write_text(text)
+    assert main(["compare", str(stored_report), str(stored_report)]) == 1
+    assert "not a report" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def evaluated(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluated")
+    table = builders.write_competition_csv(folder / "fer2013.csv", builders.make_rows())
+    words = ["evaluate", str(tiny_model), "--data", str(table), "--allow-partial"]
+    assert main([*words, "--out", str(folder / "report")]) == 0
+    return folder / "report"
+
+
+@pytest.fixture
+def stored_report(evaluated: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(evaluated, tmp_path / "report"))

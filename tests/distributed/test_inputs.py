@@ -132,6 +132,27 @@ def test_csv_and_json_lines_name_their_path(tmp_path: Path) -> None:
     assert [one.source for one in lines[2:]] == [f"{tmp_path}/b.jsonl:{n}" for n in (3, 4, 5)]
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["[" * 100_000, '{"path":' * 100_000, "9" * 5_000, '{"path": 1e999}', "\\ud800", "nul", "{}"],
+)
+def test_a_line_of_json_that_is_odd_costs_no_other(line: str, tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text(f'"a.jpg"\n{line}\n"b.jpg"\n')
+    found = list(InputListing(str(tmp_path / "b.jsonl"), OUT))
+    assert [one.status for one in found] == [None, "rejected", None]
+    assert found[1].source == f"{tmp_path}/b.jsonl:2"
+
+
+@pytest.mark.parametrize("cell", ["x" * 200_000, '"' + "x" * 200_000 + '"'])
+def test_a_line_that_is_no_csv_costs_no_other(cell: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"path,note\na.jpg,1\nz.jpg,{cell}\nb.jpg,2\n", newline="")
+    found = list(InputListing(str(tmp_path / "a.csv"), OUT))
+    assert [one.source for one in found if one.status is None] == [
+        str(tmp_path / name) for name in ("a.jpg", "b.jpg")
+    ]
+    assert [one.status for one in found] == [None, "rejected", None]
+
+
 def test_a_csv_without_a_column_of_paths_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("label,image\nhappy,a.jpg\n")
     with pytest.raises(BatchError, match="no column named path"):

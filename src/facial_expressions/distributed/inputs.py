@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from facial_expressions.errors import BatchError, first_line
+from facial_expressions.errors import BatchError, first_line, parsed
 from facial_expressions.images import IMAGE_SUFFIXES
 from facial_expressions.plain_text import shown
 from facial_expressions.results import Status
@@ -233,17 +233,25 @@ def _read_csv(lines: Iterator[str], path: Path) -> Iterator[BatchInput]:
             f"{shown(path)}: no column named {' or '.join(_PATH_NAMES)}, only "
             f"{', '.join(header[:10])!r}. Name the column that holds the paths"
         )
-    for row in rows:
-        if row and len(row) > column and row[column]:
+    while (row := _next_row(rows)) is not None:
+        if len(row) > column and row[column]:
             yield BatchInput(row[column])
         elif row:
             error = "no path in this line"
             yield BatchInput(f"{path}:{rows.line_num}", status="rejected", error=error)
 
 
+def _next_row(rows: Iterator[list[str]]) -> list[str] | None:
+    """Return a CSV's next row, None at its end; one that is no CSV has no path."""
+    try:
+        return next(rows, None)
+    except csv.Error:  # a cell of over 128 KB, or a line that ends within a cell
+        return [""]
+
+
 def _parse_json(line: str, where: str) -> BatchInput:
     try:
-        value = json.loads(line)
+        value = parsed(json.loads, line)
     except ValueError:
         reason = f"not JSON: {line[:80]!r}. Correct this line"
         return BatchInput(where, status="rejected", error=reason)

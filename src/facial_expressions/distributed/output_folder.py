@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.errors import BatchError
+from facial_expressions.errors import BatchError, parsed
 from facial_expressions.files import (
     NO_LINKS,
     PART,
@@ -156,7 +156,7 @@ class OutputFolder:
             self._check_empty()
             return None
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = parsed(json.loads, path.read_text(encoding="utf-8"))
             shards = {int(key): ShardEntry(**value) for key, value in data.pop("shards").items()}
             if data.pop("schema") != _SCHEMA:
                 raise ValueError(f"its schema is not {_SCHEMA}")  # noqa: TRY301 - as the others

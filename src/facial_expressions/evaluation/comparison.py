@@ -15,7 +15,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
-from facial_expressions.errors import DatasetError, first_line
+from facial_expressions.errors import DatasetError, first_line, parsed
 from facial_expressions.evaluation.metrics import (
     McNemarResult,
     holm_adjusted,
@@ -25,6 +25,10 @@ from facial_expressions.evaluation.predictions import Predictions, read_predicti
 
 FIGURES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "nll", "brier", "ece")
 """Figures that every report has."""
+
+_KINDS: Final[dict[str, Any]] = dict.fromkeys(FIGURES, float | int | None) | {
+    "accuracy": float | int, "n": int, "split_digest": str
+}  # fmt: skip
 
 LEVEL: Final = 0.05
 """An adjusted p value below this counts as more than chance."""
@@ -78,9 +82,11 @@ def read_report(path: Path) -> StoredReport:
     """
     file = path / "report.json" if path.is_dir() else path
     try:
-        figures = json.loads(file.read_text(encoding="utf-8"))
+        figures = parsed(json.loads, file.read_text(encoding="utf-8"))
         name = f"{figures['model']} ({file.parent.name})"
-        missing = [key for key in (*FIGURES, "n", "split_digest") if key not in figures]
+        missing = [
+            key for key, kind in _KINDS.items() if not isinstance(figures.get(key, _KINDS), kind)
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
             f"{path}: not a report: {first_line(error)}. Give a folder written by 'evaluate --out'"

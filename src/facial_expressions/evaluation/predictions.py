@@ -205,7 +205,7 @@ def read_predictions(path: Path) -> Predictions:
             np.array([names.index(row[1]) for row in rows], np.int64),
             np.array([[float(p or "nan") for p in row[4:]] for row in rows], np.float32),
         )
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError, csv.Error) as error:
         raise DatasetError(
             f"{path}: not a predictions file: {first_line(error)}. Run 'facial-expressions "
             "evaluate' again with --out"

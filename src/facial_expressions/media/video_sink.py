@@ -122,7 +122,7 @@ class VideoSink:
         """Take away what cannot be played: writing failed in the first fragment."""
         try:
             if kind is not None:
-                with av.open(self._path) as written:
+                with av.open(f"file:{self._path}") as written:
                     next(written.decode(video=0))
         except (av.FFmpegError, OSError, StopIteration):
             self._file.remove()

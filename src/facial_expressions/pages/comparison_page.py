@@ -109,7 +109,8 @@ def _number(value: float) -> str:
 
 def _keys(found: Sequence[dict[str, Any]], name: str) -> list[str]:
     """Return the keys of a part of the reports, each once."""
-    return list(dict.fromkeys(key for figures in found for key in figures.get(name) or {}))
+    parts = [figures.get(name) for figures in found]
+    return list(dict.fromkeys(key for part in parts if isinstance(part, dict) for key in part))
 
 
 def _at(figures: dict[str, Any], path: Sequence[str]) -> float | None:

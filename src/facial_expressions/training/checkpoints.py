@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.errors import CheckpointError
+from facial_expressions.errors import CheckpointError, parsed
 from facial_expressions.files import remove_leftovers, storage_errors, write_file
 
 KEPT: Final = 3
@@ -143,7 +143,7 @@ def _read_manifest(path: Path) -> Entry:
     Raises:
         ValueError: It is not what was written.
     """
-    entry = json.loads(path.read_text(encoding="utf-8"))
+    entry = parsed(json.loads, path.read_text(encoding="utf-8"))
     is_whole = entry.pop(_CHECK, None) == _digest_of_entry(entry)
     if not is_whole or entry["file"] != f"epoch-{entry['epochs']:05d}.npz":
         raise ValueError(f"{path.name} is cut or changed")

@@ -15,7 +15,7 @@ from typing import Any, Final
 import onnx
 
 from facial_expressions.calibration import Calibration, TopLabelMap
-from facial_expressions.errors import ModelError
+from facial_expressions.errors import ModelError, parsed
 from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.runtime import open_session
@@ -62,13 +62,15 @@ def _read_entries(entries: Mapping[str, str], *, source: str) -> ModelMetadata:
     """Return the entries of format 1 as metadata of today."""
     try:
         of_first = ("labels", "temperature", "uncertain_below", "figures")
-        first = {key: json.loads(entries[key]) for key in of_first}
-        heads = [_head(one) for one in (first, *json.loads(entries.get("other_heads", "[]")))]
+        first = {key: parsed(json.loads, entries[key]) for key in of_first}
+        heads = [
+            _head(one) for one in (first, *parsed(json.loads, entries.get("other_heads", "[]")))
+        ]
         as_before = ("name", "architecture", "licence", "data", "data_digest", "created_with")
         return ModelMetadata(
             heads=tuple(heads),
             default_head=heads[0].name,
-            preprocessing=_preprocessing(json.loads(entries["preprocessing"])),
+            preprocessing=_preprocessing(parsed(json.loads, entries["preprocessing"])),
             **{key: entries[key] for key in as_before},
         )
     except (KeyError, TypeError, ValueError) as error:

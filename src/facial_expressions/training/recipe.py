@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from facial_expressions.errors import RecipeError, first_line, suggest
+from facial_expressions.errors import RecipeError, first_line, parsed, suggest
 from facial_expressions.training.recipe_sections import (
     AugmentationRecipe,
     DataRecipe,
@@ -76,8 +76,8 @@ class Recipe:
             RecipeError: The text is no TOML, or a key or value is wrong.
         """
         try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+            data = parsed(tomllib.loads, text)
+        except ValueError as error:
             raise RecipeError(f"{source}: not valid TOML: {error}. Correct that line") from error
         for override in overrides:
             _apply_override(data, override)
@@ -166,7 +166,7 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
             f"{override!r}: not an override. Write section.key=value, such as optimization.epochs=3"
         )
     try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parsed(tomllib.loads, f"value = {text.strip()}")["value"]
+    except ValueError:
         value = text.strip()
     data.setdefault(section, {})[key] = value

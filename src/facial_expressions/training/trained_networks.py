@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.errors import ModelError, first_line
+from facial_expressions.errors import ModelError, first_line, parsed
 from facial_expressions.files import atomic_write, write_file
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.runtime import file_sha256
@@ -119,7 +119,7 @@ def read_finished_run(path: str | Path) -> FinishedRun:
             "Give one that 'facial-expressions train' has finished"
         )
     try:
-        facts = json.loads(folder.dataset.read_text(encoding="utf-8"))
+        facts = parsed(json.loads, folder.dataset.read_text(encoding="utf-8"))
         labels = LabelSet(facts["labels"]["name"], tuple(facts["labels"]["names"]))
         data = f"{facts['name']} ({facts['protocol']}, train {facts['counts']['train']})"
         digest = str(facts["digest"])
