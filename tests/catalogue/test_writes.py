@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ from typing import Final
 
 import pytest
 
+from facial_expressions.cli.main import main
 from tests.builders import make_rows, write_kaggle_folder
 from tests.catalogue.image_files import encode, photo
 from tests.tiny_model import write_tiny_model
@@ -61,17 +64,26 @@ def names(place: Path) -> set[str]:
     return {path.as_posix() for path in paths if path.parts[0] != "fonts"}
 
 
-def run(place: Path, words: Sequence[str], *, before: str = "") -> subprocess.CompletedProcess[str]:
+def run(place: Path, words: Sequence[str], *, limit: int | None = None) -> tuple[int, str]:
+    """Run the command line in a folder; a limit on the size of files needs a process of its own.
+
+    Returns:
+        The exit code, and what went to stderr.
+    """
     given = [*words]
     given += ["--model", "tiny.onnx"] if words[0] in ("predict", "batch", "video") else []
-    return subprocess.run(
-        ["sh", "-c", f'{before}exec "$@"', "sh", *PROGRAM, *given],
+    if limit is None:
+        with contextlib.chdir(place), contextlib.redirect_stderr(io.StringIO()) as said:
+            return main(given), said.getvalue()
+    done = subprocess.run(
+        ["sh", "-c", f'ulimit -f {limit}; exec "$@"', "sh", *PROGRAM, *given],
         cwd=place, capture_output=True, encoding="utf-8", check=False,
         # A limit on files is one on memory that processes share, too: joblib, which scikit-learn
         # loads, warns of that, as it would not on a full disk.
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "MPLCONFIGDIR": str(place / "fonts"),
              "JOBLIB_MULTIPROCESSING": "0"},
     )  # fmt: skip
+    return done.returncode, done.stderr
 
 
 @needs_posix
@@ -81,11 +93,11 @@ def test_e16_a_file_that_does_not_fit_is_not_there_and_said_in_words(
 ) -> None:
     """Files may grow to nothing at all, as on a full disk."""
     before = names(place)
-    done = run(place, words, before="ulimit -f 0; ")
-    assert done.returncode == 4, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "Errno" not in done.stderr
-    assert TOO_LARGE in done.stderr
+    code, said = run(place, words, limit=0)
+    assert code == 4, said
+    assert "Traceback" not in said
+    assert "Errno" not in said
+    assert TOO_LARGE in said
     assert {name for name in names(place) - before if (place / name).is_file()} <= {"rows/.lock"}
 
 
@@ -96,10 +108,10 @@ def test_e16_an_output_of_a_video_that_does_not_fit_leaves_nothing(
 ) -> None:
     """Nor a folder of parts; exit code 1, as other outputs might have been written."""
     before = names(place)
-    done = run(place, ["video", "images", "--out", f"out.{ending}"], before="ulimit -f 0; ")
-    assert done.returncode == 1, done.stderr
-    assert "Errno" not in done.stderr
-    assert TOO_LARGE in done.stderr
+    code, said = run(place, ["video", "images", "--out", f"out.{ending}"], limit=0)
+    assert code == 1, said
+    assert "Errno" not in said
+    assert TOO_LARGE in said
     assert names(place) == before
 
 
@@ -107,20 +119,20 @@ def test_e16_an_output_of_a_video_that_does_not_fit_leaves_nothing(
 def test_e16_a_video_that_is_full_before_it_can_be_played_leaves_nothing(place: Path) -> None:
     """A kilobyte holds the head of the file, and no image."""
     before = names(place)
-    done = run(place, ["video", "images", "--out", "out.mp4"], before="ulimit -f 2; ")
-    assert (done.returncode, TOO_LARGE in done.stderr) == (1, True)
+    code, said = run(place, ["video", "images", "--out", "out.mp4"], limit=2)
+    assert (code, TOO_LARGE in said) == (1, True)
     assert names(place) == before
 
 
 @needs_posix
 def test_e16_a_comparison_that_does_not_fit_leaves_nothing(place: Path) -> None:
-    assert run(place, WRITES["evaluate"][0]).returncode == 0
+    assert run(place, WRITES["evaluate"][0])[0] == 0
     shutil.copytree(place / "report", place / "other")
     before = names(place)
     words = ["compare", "report", "other", "--out", "both.html"]
-    done = run(place, words, before="ulimit -f 0; ")
-    assert done.returncode == 4, done.stderr
-    assert TOO_LARGE in done.stderr
+    code, said = run(place, words, limit=0)
+    assert code == 4, said
+    assert TOO_LARGE in said
     assert names(place) == before
 
 
@@ -167,10 +179,10 @@ def plant_and_run(place: Path, words: Sequence[str], name: str, kind: str) -> No
         planted.symlink_to(target)
     if kind == "link to a file":
         target.write_bytes(b"precious")
-    done = run(place, words)
-    assert "Traceback" not in done.stderr
-    assert "Errno" not in done.stderr
+    code, said = run(place, words)
+    assert "Traceback" not in said
+    assert "Errno" not in said
     assert target.read_bytes() == b"precious" if kind == "link to a file" else not target.exists()
     assert planted.is_dir() if kind == "folder" else planted.is_symlink()
     # A marked image takes another name; everything else is refused.
-    assert done.returncode in ([0] if "drawn" in words else [1, 2, 4])
+    assert code in ([0] if "drawn" in words else [1, 2, 4])
