@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.data.ferplus import ferplus_votes, to_ferplus
+from facial_expressions.data.ferplus import ferplus_votes, relabelled
 from facial_expressions.data.load import load_dataset
 from facial_expressions.evaluation.robustness import CORRUPTIONS, Corruption
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.contracts import Classifier, Detection
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.labels import FERPLUS
 from facial_expressions.preprocessing import crop_faces
 from facial_expressions.quality import MOST_PITCH, MOST_YAW, Quality, Reason, measure_quality
 from scripts.pages import ROOT, fill_blocks, markdown_table
@@ -222,7 +223,7 @@ def tilt_rows(classifier: Classifier, images: Images) -> list[str]:
 def load_images(data: Path, votes: Path, n: int | None = None) -> Images:
     """Return the images of PublicTest that a strict majority of FER+ raters agree on, or n."""
     dataset = load_dataset(data, protocol="competition")
-    agreed = to_ferplus(dataset, ferplus_votes(dataset, votes)).validation
+    agreed = relabelled(dataset, ferplus_votes(dataset, votes), FERPLUS).validation
     rows = np.sort(np.random.default_rng(0).permutation(len(agreed))[:n])
     crops = agreed.images[rows]
     return Images(crops, agreed.labels[rows], detect(crops))

@@ -15,7 +15,7 @@ from PIL import Image
 
 from facial_expressions.calibration import Calibration
 from facial_expressions.cli.main import main
-from facial_expressions.data.ferplus import people_majority, people_shares, read_ferplus
+from facial_expressions.data.ferplus import read_ferplus, strict_majority, vote_shares
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.labels import FER2013, FERPLUS, PEOPLE
 from facial_expressions.model_metadata import Head
@@ -204,7 +204,7 @@ def test_ferplus_strict_majority_is_the_truth(eight: Path, tmp_path: Path) -> No
     code = evaluate(eight, "--data", table, "--labels", "ferplus", "--ferplus", votes,
                     "--allow-partial", "--out", tmp_path / "out")  # fmt: skip
     file = read_ferplus(votes)
-    labels = strict_majority(file.votes[file.usages == "PrivateTest"])
+    labels = strict_majority(file.votes[file.usages == "PrivateTest"], FERPLUS)
     data = report_of(tmp_path / "out")
     assert code == 0
     assert data["dataset"] == "ferplus"
@@ -254,7 +254,7 @@ def test_people_are_the_truth_where_a_majority_agrees(
     assert evaluate(model, *people_words) == 0
     file = read_ferplus(tmp_path / "fer2013new.csv")
     found = file.votes[file.usages == "PrivateTest"]
-    majority = people_majority(found)
+    majority = strict_majority(found, PEOPLE)
     data = report_of(tmp_path / "out")
     assert (data["dataset"], data["head"], data["labels"]) == ("people", "fer2013", list(FER2013))
     assert data["n"] == int(np.sum(majority >= 0)) < 14
@@ -262,7 +262,7 @@ def test_people_are_the_truth_where_a_majority_agrees(
         int(np.sum(majority == i)) for i in range(7)
     ]
     assert data["against_labels"]["n"] == 14
-    assert data["votes"]["n"] == int(people_shares(found).any(axis=1).sum())
+    assert data["votes"]["n"] == int(vote_shares(found, PEOPLE).any(axis=1).sum())
     assert set(data["subsets"]) == {"private", "no_train_duplicate"}
     assert "What people see, answered by the head 'fer2013'" in capsys.readouterr().out
     assert (tmp_path / "out" / "votes.png").is_file()

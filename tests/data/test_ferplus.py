@@ -11,13 +11,10 @@ from facial_expressions.data import load_dataset
 from facial_expressions.data.ferplus import (
     ferplus_votes,
     labels_from_votes,
-    people_majority,
-    people_shares,
     read_ferplus,
-    soft_labels,
+    relabelled,
     strict_majority,
-    to_ferplus,
-    to_people,
+    vote_shares,
 )
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import FER2013, FERPLUS, FERPLUS_COLUMNS, PEOPLE
@@ -64,7 +61,7 @@ def test_d07_strict_majority(
     row: np.ndarray[tuple[int, int], np.dtype[np.uint8]], expected: str | None
 ) -> None:
     label_id = -1 if expected is None else FERPLUS.id_of(expected)
-    assert strict_majority(row).tolist() == [label_id]
+    assert strict_majority(row, FERPLUS).tolist() == [label_id]
 
 
 @pytest.mark.parametrize(
@@ -84,21 +81,21 @@ def test_strict_majority_among_the_seven(
     row: np.ndarray[tuple[int, int], np.dtype[np.uint8]], expected: str | None
 ) -> None:
     label_id = -1 if expected is None else PEOPLE.id_of(expected)
-    assert people_majority(row).tolist() == [label_id]
+    assert strict_majority(row, PEOPLE).tolist() == [label_id]
 
 
 def test_shares_of_the_seven_leave_out_contempt_and_what_is_no_expression() -> None:
-    shares = people_shares(votes(happy=3, fear=1, contempt=2, unknown=3, not_a_face=1))
+    shares = vote_shares(votes(happy=3, fear=1, contempt=2, unknown=3, not_a_face=1), PEOPLE)
     assert shares.dtype == np.float32
     named = dict(zip(PEOPLE, shares[0].tolist(), strict=True))
     assert named.pop("happy") == 0.75
     assert named.pop("fear") == 0.25
     assert set(named.values()) == {0}
-    assert people_shares(votes(contempt=5, unknown=5)).sum() == 0
+    assert vote_shares(votes(contempt=5, unknown=5), PEOPLE).sum() == 0
 
 
-def test_soft_labels_are_votes_over_their_sum() -> None:
-    row = soft_labels(votes(happy=3, contempt=1, unknown=4, not_a_face=2))[0]
+def test_shares_are_votes_over_their_sum() -> None:
+    row = vote_shares(votes(happy=3, contempt=1, unknown=4, not_a_face=2), FERPLUS)[0]
     assert dict(zip(FERPLUS, row.tolist(), strict=True)) == {
         "angry": 0,
         "contempt": 0.25,
@@ -109,7 +106,7 @@ def test_soft_labels_are_votes_over_their_sum() -> None:
         "sad": 0,
         "surprise": 0,
     }
-    assert soft_labels(votes(unknown=10)).sum() == 0
+    assert vote_shares(votes(unknown=10), FERPLUS).sum() == 0
 
 
 def test_votes_say_what_labels_images_with_such_votes_have() -> None:
@@ -118,8 +115,9 @@ def test_votes_say_what_labels_images_with_such_votes_have() -> None:
     The half one is labelled 0. Least squares by hand: happy is worth 1.1 of label 0 and -0.1 of
     label 1, sad 0.1 and 0.9.
     """
-    happy, sad = soft_labels(votes(happy=9)), soft_labels(votes(sad=5))
-    both, nobody = soft_labels(votes(happy=2, sad=2)), soft_labels(votes(unknown=9))
+    happy, sad = vote_shares(votes(happy=9), FERPLUS), vote_shares(votes(sad=5), FERPLUS)
+    both = vote_shares(votes(happy=2, sad=2), FERPLUS)
+    nobody = vote_shares(votes(unknown=9), FERPLUS)
     shares = np.concatenate([happy, happy, sad, sad, both, nobody])
     targets = np.eye(2, dtype=np.float32)[[0, 0, 1, 1, 0, 1]]
     said = labels_from_votes(shares, targets)
@@ -196,7 +194,7 @@ def _assert_majority_is_own_label(
     labels: np.ndarray[tuple[int], np.dtype[np.int64]],
     found: np.ndarray[tuple[int, int], np.dtype[np.uint8]],
 ) -> None:
-    majority = strict_majority(found)
+    majority = strict_majority(found, FERPLUS)
     names = [FER2013.names[i] for i in labels[majority >= 0]]
     assert [FERPLUS.names[i] for i in majority[majority >= 0]] == names
     assert 0 < (majority < 0).sum() < len(labels)
@@ -206,10 +204,10 @@ def test_relabelled_data_set_keeps_the_rows_with_a_majority(tmp_path: Path) -> N
     path = write_competition_csv(tmp_path / "fer.csv", ROWS)
     dataset = load_dataset(path, allow_partial=True)
     found = ferplus_votes(dataset, write_ferplus_csv(tmp_path / "ferplus.csv", ROWS))
-    relabelled = to_ferplus(dataset, found)
-    assert (relabelled.name, relabelled.labels) == ("ferplus", FERPLUS)
+    eight = relabelled(dataset, found, FERPLUS)
+    assert (eight.name, eight.labels) == ("ferplus", FERPLUS)
     kept = [k for k in range(len(ROWS)) if k % 10 != 9]
-    names = [FERPLUS.names[i] for split in relabelled.splits() for i in split.labels]
+    names = [FERPLUS.names[i] for split in eight.splits() for i in split.labels]
     assert names == [ROWS[k].label for k in kept]
 
 
@@ -217,7 +215,7 @@ def test_people_keep_the_ids_of_the_seven(tmp_path: Path) -> None:
     path = write_competition_csv(tmp_path / "fer.csv", ROWS)
     dataset = load_dataset(path, allow_partial=True)
     found = ferplus_votes(dataset, write_ferplus_csv(tmp_path / "ferplus.csv", ROWS))
-    people, eight = to_people(dataset, found), to_ferplus(dataset, found)
+    people, eight = relabelled(dataset, found, PEOPLE), relabelled(dataset, found, FERPLUS)
     assert (people.name, people.labels) == ("people", PEOPLE)
     names = [PEOPLE.names[i] for split in people.splits() for i in split.labels]
     assert names == [FERPLUS.names[i] for split in eight.splits() for i in split.labels]

@@ -10,7 +10,8 @@ import pytest
 
 from facial_expressions.data import load_dataset
 from facial_expressions.data.audit import audit_dataset
-from facial_expressions.data.ferplus import ferplus_votes, to_ferplus
+from facial_expressions.data.ferplus import ferplus_votes, relabelled
+from facial_expressions.labels import FERPLUS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -69,8 +70,8 @@ def test_ferplus_aligned_by_pixels_keeps_the_official_counts(
 ) -> None:
     dataset = load_dataset(fer2013_archive)
     votes = ferplus_votes(dataset, ferplus_votes_file, competition=fer2013_table)
-    relabelled = to_ferplus(dataset, votes)
-    assert [len(split) for split in relabelled.splits()] == [25_060, 3_199, 3_153]
+    eight = relabelled(dataset, votes, FERPLUS)
+    assert [len(split) for split in eight.splits()] == [25_060, 3_199, 3_153]
 
 
 @pytest.fixture

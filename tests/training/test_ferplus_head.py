@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
-from facial_expressions.data.ferplus import labels_from_votes, soft_labels, strict_majority
+from facial_expressions.data.ferplus import labels_from_votes, strict_majority, vote_shares
 from facial_expressions.errors import CheckpointError, DatasetError, RecipeError
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.training.material import gather
@@ -52,7 +52,7 @@ def test_both_heads_learn_and_history_and_files_say_so(
     )
     with np.load(run.folder.validation) as file:
         labels, logits = file["ferplus_labels"], file["ferplus_logits"]
-    np.testing.assert_array_equal(labels, strict_majority(votes["validation"]))
+    np.testing.assert_array_equal(labels, strict_majority(votes["validation"], FERPLUS))
     assert logits.shape == (21, 8)
     known = labels >= 0
     assert known.sum() == 19  # two of 21 have no majority
@@ -86,11 +86,11 @@ def test_votes_take_their_share_of_the_labels(
     data = dataclasses.replace(recipe.data, votes_in_labels=0.25)
     batches = gather(dataclasses.replace(recipe, data=data), dataset, votes).batches()
     plain = np.eye(7, dtype=np.float32)[dataset.train.labels]
-    said = labels_from_votes(soft_labels(votes["train"]), plain)
+    said = labels_from_votes(vote_shares(votes["train"], FERPLUS), plain)
     rows = np.random.default_rng([5, 0, 0]).permutation(70)[:14]
     labels, ferplus = batches.load(0, 0).targets
     np.testing.assert_allclose(labels, 0.75 * plain[rows] + 0.25 * said[rows], atol=1e-6)
-    np.testing.assert_array_equal(ferplus, soft_labels(votes["train"])[rows])
+    np.testing.assert_array_equal(ferplus, vote_shares(votes["train"], FERPLUS)[rows])
 
 
 def test_votes_in_labels_without_the_head_are_refused(

@@ -206,7 +206,8 @@ def _load_data(source: _Source) -> tuple[Dataset, Dataset, NDArray[np.uint8] | N
     import numpy as np
 
     from facial_expressions.data import load_dataset
-    from facial_expressions.data.ferplus import ferplus_votes, to_ferplus, to_people
+    from facial_expressions.data.ferplus import ferplus_votes, relabelled
+    from facial_expressions.labels import LABEL_SETS
 
     load = partial(load_dataset, source.path, seed=source.seed, allow_partial=source.allow_partial)
     dataset = load(protocol=source.protocol)
@@ -215,10 +216,11 @@ def _load_data(source: _Source) -> tuple[Dataset, Dataset, NDArray[np.uint8] | N
     if source.labels == "fer2013" or source.ferplus is None:
         return dataset, dataset, None
     votes = ferplus_votes(dataset, source.ferplus, competition=source.competition)
+    measured = relabelled(dataset, votes, LABEL_SETS[source.labels])
     if source.labels == "ferplus":
-        return to_ferplus(dataset, votes), dataset, None
+        return measured, dataset, None
     every = np.concatenate(list(votes.values()))
-    return to_people(dataset, votes), dataset, votes.get(source.split, every)
+    return measured, dataset, votes.get(source.split, every)
 
 
 def _has_paths(dataset: Dataset) -> bool:

@@ -268,7 +268,8 @@ def _groups(dataset: Dataset) -> list[DuplicateGroup]:
 
 
 def _agreement(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]) -> FerPlusAgreement:
-    majority = {split.name: strict_majority(votes[split.name]) for split in dataset.splits()}
+    names = [split.name for split in dataset.splits()]
+    majority = {name: strict_majority(votes[name], FERPLUS) for name in names}
     chosen = np.concatenate(list(majority.values()))
     id_in_ferplus = np.array([FERPLUS.id_of(label) for label in dataset.labels])
     given = id_in_ferplus[np.concatenate([split.labels for split in dataset.splits()])]

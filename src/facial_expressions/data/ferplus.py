@@ -31,17 +31,13 @@ from facial_expressions.data.load import load_reading
 from facial_expressions.data.matching import match_rows
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import (
-    FERPLUS,
     FERPLUS_COLUMNS,
-    PEOPLE,
     LabelSet,
     canonical_label,
 )
 from facial_expressions.plain_text import shown
 
 _COLUMN_OF: Final = {"unknown": "unknown", "nf": "not a face"}
-_EXPRESSION_COLUMNS: Final = [FERPLUS_COLUMNS.index(name) for name in FERPLUS]
-_PEOPLE_COLUMNS: Final = [FERPLUS_COLUMNS.index(name) for name in PEOPLE]
 _MAX_VOTES: Final = 100
 _MAX_BYTES: Final = 256 * 1024**2
 
@@ -109,46 +105,25 @@ def _votes_of(cells: list[str], columns: list[int], n_columns: int, where: str) 
     return [int(word) for word in words]
 
 
-def soft_labels(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Turn votes into distributions over the eight expressions.
+def vote_shares(votes: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.float32]:
+    """Turn votes into distributions over the expressions of a label set.
 
     Args:
         votes: ``uint8 (N, 10)``, in the order of ``labels.FERPLUS_COLUMNS``.
+        labels: ``FERPLUS`` with its eight expressions, or ``PEOPLE`` with FER-2013's seven.
 
     Returns:
-        Votes for each expression divided by the votes for all eight, ``float32 (N, 8)`` in the
-        order of ``labels.FERPLUS``. A row nobody gave an expression to is all zeros, which leaves
-        it without weight in a cross-entropy.
-
-    Examples:
-        >>> votes = np.array([[3, 0, 0, 1, 0, 0, 0, 0, 6, 0]], np.uint8)
-        >>> dict(zip(FERPLUS, soft_labels(votes)[0].tolist()))["neutral"]
-        0.75
-    """
-    return _shares(votes, _EXPRESSION_COLUMNS)
-
-
-def people_shares(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Turn votes into distributions over the seven expressions of FER-2013.
-
-    Args:
-        votes: ``uint8 (N, 10)``, in the order of ``labels.FERPLUS_COLUMNS``.
-
-    Returns:
-        Votes for each expression divided by the votes for all seven, ``float32 (N, 7)`` in the
-        order of ``labels.PEOPLE``. A row nobody gave any of them to is all zeros.
+        Votes for each expression divided by the votes for all of them, ``float32 (N, K)``. A row
+        nobody gave any of them to is all zeros, which leaves it without weight in a cross-entropy.
 
     Examples:
         >>> votes = np.array([[3, 0, 0, 1, 0, 0, 0, 4, 2, 0], [0, 0, 0, 0, 0, 0, 0, 9, 1, 0]])
-        >>> people_shares(votes.astype(np.uint8))[:, 3:6].tolist()  # happy, neutral, sad
+        >>> vote_shares(votes.astype(np.uint8), PEOPLE)[:, 3:6].tolist()  # happy, neutral, sad
         [[0.0, 0.75, 0.25], [0.0, 0.0, 0.0]]
+        >>> vote_shares(votes.astype(np.uint8), FERPLUS)[:, 1].tolist()  # contempt
+        [0.5, 1.0]
     """
-    return _shares(votes, _PEOPLE_COLUMNS)
-
-
-def _shares(votes: NDArray[np.uint8], columns: list[int]) -> NDArray[np.float32]:
-    """Return the votes of some columns divided by their sum; zeros where nobody voted for them."""
-    counts = votes[:, columns].astype(np.float32)
+    counts = votes[:, [FERPLUS_COLUMNS.index(name) for name in labels]].astype(np.float32)
     totals: NDArray[np.float32] = np.maximum(counts.sum(axis=1, keepdims=True), np.float32(1))
     return counts / totals
 
@@ -163,7 +138,7 @@ def labels_from_votes(
     translates: what everybody calls neutral is often labelled sad. Negative shares become 0.
 
     Args:
-        shares: Votes, as ``soft_labels`` returns them, ``float32 (N, 8)``.
+        shares: Votes, as ``vote_shares`` returns them, ``float32 (N, 8)``.
         targets: The labels, a distribution for each image, ``float32 (N, K)``.
 
     Returns:
@@ -186,46 +161,28 @@ def labels_from_votes(
     return np.where(known, said / np.where(known, totals, 1), targets).astype(np.float32)
 
 
-def strict_majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
+def strict_majority(votes: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.int64]:
     """Return the label of the official protocol, or -1 where an image does not count.
 
     Args:
         votes: ``uint8 (N, 10)``, in the order of ``labels.FERPLUS_COLUMNS``.
+        labels: ``FERPLUS``; or ``PEOPLE``, which has no contempt: a majority for that is none.
 
     Returns:
-        Ids in ``labels.FERPLUS``, ``int64 (N,)``.
+        Ids in the label set, ``int64 (N,)``.
 
     Examples:
-        >>> votes = np.array([[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [6, 1, 1, 1, 1, 0, 0, 0, 0, 0]])
-        >>> strict_majority(votes.astype(np.uint8))  # 4 of 9, then 6 of 6 for neutral
-        array([-1,  5])
+        >>> votes = np.array([[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 9, 0, 0]])
+        >>> strict_majority(votes.astype(np.uint8), FERPLUS)  # 4 of 9, then 9 of 9 for contempt
+        array([-1,  1])
+        >>> strict_majority(votes.astype(np.uint8), PEOPLE)
+        array([-1, -1])
     """
     kept = np.where(votes > 1, votes, 0).astype(np.int64)
     top = kept.argmax(axis=1)
     wins = kept.max(axis=1, initial=0) * 2 > kept.sum(axis=1)
-    id_of_column = np.full(len(FERPLUS_COLUMNS), -1, np.int64)
-    id_of_column[_EXPRESSION_COLUMNS] = np.arange(len(FERPLUS))
-    return np.where(wins, id_of_column[top], -1)
-
-
-def people_majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the strict majority among the seven expressions of FER-2013, or -1 without one.
-
-    Args:
-        votes: ``uint8 (N, 10)``, in the order of ``labels.FERPLUS_COLUMNS``.
-
-    Returns:
-        Ids in ``labels.PEOPLE``, ``int64 (N,)``; -1 where ``strict_majority`` gives none, and where
-        it is contempt, which is none of the seven.
-
-    Examples:
-        >>> votes = np.array([[6, 2, 0, 0, 0, 0, 0, 2, 0, 0], [0, 1, 0, 0, 0, 0, 0, 9, 0, 0]])
-        >>> people_majority(votes.astype(np.uint8))  # neutral, then contempt
-        array([ 4, -1])
-    """
-    # The last entry is what -1, no majority, is looked up at.
-    in_people = [PEOPLE.names.index(name) if name in PEOPLE.names else -1 for name in FERPLUS]
-    return np.array([*in_people, -1], np.int64)[strict_majority(votes)]
+    ids = [labels.names.index(name) if name in labels.names else -1 for name in FERPLUS_COLUMNS]
+    return np.where(wins, np.array(ids, np.int64)[top], -1)
 
 
 def ferplus_votes(
@@ -251,7 +208,7 @@ def ferplus_votes(
 
     Examples:
         >>> votes = ferplus_votes(dataset, "fer2013new.csv")  # doctest: +SKIP
-        >>> soft_labels(votes["train"]).shape  # doctest: +SKIP
+        >>> vote_shares(votes["train"], FERPLUS).shape  # doctest: +SKIP
         (28709, 8)
     """
     file = read_ferplus(path)
@@ -282,36 +239,20 @@ def ferplus_votes(
     return {split.name: part for split, part in zip(dataset.splits(), parts, strict=True)}
 
 
-def to_ferplus(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]) -> Dataset:
+def relabelled(
+    dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]], labels: LabelSet
+) -> Dataset:
     """Relabel FER-2013 by the strict majority of FER+ and drop the images without one.
 
     Args:
         dataset: FER-2013.
         votes: What ``ferplus_votes`` returned for it.
+        labels: ``FERPLUS`` or ``PEOPLE``.
 
     Returns:
-        The data set ``ferplus`` with the eight expressions of ``labels.FERPLUS``.
+        The data set with the name and the expressions of the label set.
     """
-    return _by_majority(dataset, FERPLUS, {k: strict_majority(v) for k, v in votes.items()})
-
-
-def to_people(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]) -> Dataset:
-    """Relabel FER-2013 by the strict majority among its seven expressions; drop the other images.
-
-    Args:
-        dataset: FER-2013.
-        votes: What ``ferplus_votes`` returned for it.
-
-    Returns:
-        The data set ``people`` with the seven expressions of ``labels.PEOPLE``.
-    """
-    return _by_majority(dataset, PEOPLE, {k: people_majority(v) for k, v in votes.items()})
-
-
-def _by_majority(
-    dataset: Dataset, labels: LabelSet, majority: Mapping[str, NDArray[np.int64]]
-) -> Dataset:
-    found = [(split, majority[split.name]) for split in dataset.splits()]
+    found = [(split, strict_majority(votes[split.name], labels)) for split in dataset.splits()]
     train, validation, test = (
         replace(split.take(ids >= 0), labels=ids[ids >= 0]) for split, ids in found
     )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.data.ferplus import people_majority, people_shares
+from facial_expressions.data.ferplus import strict_majority, vote_shares
 from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.metrics import accuracy_score, balanced_accuracy_score
 from facial_expressions.evaluation.predictions import Predictions
@@ -88,7 +88,7 @@ def majority_split(split: Split, votes: NDArray[np.uint8], labels: LabelSet) -> 
             f"votes: {len(votes):,} rows for the {len(split):,} images of split {split.name!r}. "
             "Give what ferplus_votes returns for it"
         )
-    majority = people_majority(votes)
+    majority = strict_majority(votes, PEOPLE)
     kept = majority >= 0
     if not kept.any():
         raise DatasetError(
@@ -104,7 +104,7 @@ def majority_answers(
     answers: Predictions, votes: NDArray[np.uint8], truth: NDArray[np.int64]
 ) -> Predictions:
     """Return the answers on the images of ``majority_split``, whose labels are the truth."""
-    return replace(answers.take(people_majority(votes) >= 0), truth=truth)
+    return replace(answers.take(strict_majority(votes, PEOPLE) >= 0), truth=truth)
 
 
 def vote_figures_of(predictions: Predictions, votes: NDArray[np.uint8]) -> VoteFigures:
@@ -115,7 +115,7 @@ def vote_figures_of(predictions: Predictions, votes: NDArray[np.uint8]) -> VoteF
         votes: The votes on them, ``uint8 (N, 10)``; one or more for the seven.
     """
     columns = [PEOPLE.id_of(name) for name in predictions.labels]
-    every = people_shares(votes)[:, columns]
+    every = vote_shares(votes, PEOPLE)[:, columns]
     has_votes = every.any(axis=1)
     shares, rows = every[has_votes], predictions.probabilities[has_votes]
     return VoteFigures(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.data.ferplus import labels_from_votes, soft_labels, strict_majority
+from facial_expressions.data.ferplus import labels_from_votes, strict_majority, vote_shares
 from facial_expressions.labels import FERPLUS, LabelSet
 from facial_expressions.training.losses import SoftmaxBinaryCrossEntropy, VotesCrossEntropy
 from facial_expressions.training.recipe import Recipe
@@ -72,7 +72,7 @@ def heads_of(recipe: Recipe, labels: LabelSet) -> tuple[TrainingHead, ...]:
         plain = np.eye(len(labels), dtype=np.float32)[split.labels]
         if share == 0:
             return plain
-        said = labels_from_votes(soft_labels(votes[split.name]), plain)
+        said = labels_from_votes(vote_shares(votes[split.name], FERPLUS), plain)
         return np.asarray((1 - share) * plain + share * said)
 
     loss = _label_loss(recipe.optimization)
@@ -93,8 +93,8 @@ def heads_of(recipe: Recipe, labels: LabelSet) -> tuple[TrainingHead, ...]:
                 FERPLUS,
                 VotesCrossEntropy(),
                 recipe.optimization.ferplus_weight,
-                targets=lambda split, votes: soft_labels(votes[split.name]),
-                truth=lambda split, votes: strict_majority(votes[split.name]),
+                targets=lambda split, votes: vote_shares(votes[split.name], FERPLUS),
+                truth=lambda split, votes: strict_majority(votes[split.name], FERPLUS),
                 needs_votes=True,
             )
         )

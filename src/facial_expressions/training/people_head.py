@@ -25,7 +25,7 @@ from onnx import TensorProto, helper
 
 from facial_expressions.calibration import Calibration
 from facial_expressions.data.dataset import Dataset, Split
-from facial_expressions.data.ferplus import people_majority, people_shares
+from facial_expressions.data.ferplus import strict_majority, vote_shares
 from facial_expressions.errors import DatasetError, ExportError
 from facial_expressions.evaluation.calibration import (
     fit_temperature,
@@ -35,7 +35,7 @@ from facial_expressions.evaluation.calibration import (
 )
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.probabilities import softmax
-from facial_expressions.labels import FER2013, PEOPLE
+from facial_expressions.labels import FER2013, FERPLUS_COLUMNS, PEOPLE
 from facial_expressions.model_metadata import Head, ModelMetadata
 from facial_expressions.training.model_files import Graph, model_bytes, read_model, run_content
 from facial_expressions.training.onnx_calibration import set_top_label_map
@@ -92,7 +92,7 @@ def add_people_head(
     head = _calibrated(
         features[validation.name] @ kernel + bias,
         shares[validation.name],
-        people_majority(votes[validation.name]),
+        strict_majority(votes[validation.name], PEOPLE),
     )
     _add_to_graph(graph, place, head, kernel, bias)
     described = replace(metadata, heads=(*metadata.heads, head), default_head=head.name)
@@ -167,8 +167,8 @@ def fit_linear_layer(
 
 
 def _checked_shares(split: Split, votes: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.float32]:
-    rows = votes.get(split.name)
-    shares = people_shares(rows) if rows is not None else np.zeros((0, len(PEOPLE)), np.float32)
+    none = np.zeros((0, len(FERPLUS_COLUMNS)), np.uint8)
+    shares = vote_shares(votes.get(split.name, none), PEOPLE)
     if len(shares) != len(split) or not shares.any():
         raise DatasetError(
             f"FER+ votes: {len(shares):,} rows, {int(shares.any(axis=1).sum()):,} of them with "

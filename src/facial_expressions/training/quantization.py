@@ -140,7 +140,7 @@ def quantize_file(
     path.parent.mkdir(parents=True, exist_ok=True)
     labels = {original.head.name: dataset.validation.labels}
     if votes is not None:
-        labels[FERPLUS.name] = strict_majority(votes[dataset.validation.name])
+        labels[FERPLUS.name] = strict_majority(votes[dataset.validation.name], FERPLUS)
     content = with_accuracy(content, verdict.int8_accuracy)
     write_file(path, recalibrate(content, dataset.validation.images, labels))
     return verdict
