@@ -210,13 +210,8 @@ def tilt_rows(classifier: Classifier, images: Images) -> list[str]:
         unturned = accuracy(classifier, images.crops[rows], images.labels[rows])
         tilted = f"{share(seen, 'tilted'):.0%}"
         lines.append((f"{degrees}°", str(len(rows)), f"{right:.1%}", f"{unturned:.1%}", tilted))
-    header = (
-        "turned by",
-        f"faces found, of {N_TILTED}",
-        "accuracy on them",
-        "unturned",
-        "`tilted`",
-    )
+    n_found = f"faces found, of {N_TILTED}"
+    header = ("turned by", n_found, "accuracy on them", "unturned", "`tilted`")
     return markdown_table(header, lines, left=0)
 
 
