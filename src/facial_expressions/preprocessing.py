@@ -33,7 +33,7 @@ _LARGEST_OVERHANG: Final = 4.0
 class Framing:
     """How a crop is placed around a detected box, to look like an image of FER-2013.
 
-    Every detector draws its boxes in its own way, so each has a framing of its own, measured by
+    Detectors draw their boxes differently, so each has its own framing, measured by
     ``scripts/measure_framing.py`` over FER-2013's training images.
 
     Attributes:

@@ -149,10 +149,9 @@ class Face:
 
     Attributes:
         box: Where the face is.
-        detection_score: The detector's number for the box, 0 to 1; not a confidence in the
-            expression.
+        detection_score: Score of the detector, 0 to 1; not a confidence in the expression.
         landmarks: Right eye, left eye, nose, right and left corner of the mouth (the person's own
-            right, which stands on the left of the image), in image pixels; empty when the
+            right, which is on the left of the image), in image pixels; empty when the
             detector gives none.
         prediction: The classifier's answer.
         quality: How well the face can be seen; None where it was not measured.

@@ -223,12 +223,12 @@ def evaluate(
         classifier: Anything with ``labels`` and ``predict_proba``; a model's ``metadata`` and the
             ``n_views`` it averages go into the report.
         split: Grey crops ``uint8 (N, S, S)``; labels are ids in the classifier's label set.
-        train: Training images; then the subset ``no_train_duplicate`` leaves out what has a
+        train: Training images; then the subset ``no_train_duplicate`` leaves out images with a
             byte-identical copy among them.
         votes: FER+'s votes on the images, ``uint8 (N, 10)``; then the images with a strict
             majority are measured against that, and all against vote shares and labels besides.
-        settings: How the classifier is asked; None takes the defaults.
-        provenance: What the report says of its origin; None fills in the model's name.
+        settings: How the classifier is evaluated; None uses the defaults.
+        provenance: The origin stated in the report; None gives the model's name only.
         progress: Called with images done and images in all.
 
     Raises:

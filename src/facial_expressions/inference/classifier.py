@@ -33,11 +33,9 @@ class ExpressionClassifier:
     Made by ``load_classifier``. It never changes, may be shared between threads, and pickles as its
     path and options.
 
-    Where it looks at each crop several times, it answers with the mean of the views' logits, not of
-    their probabilities: views that disagree make a mean of probabilities less sure than it is right
-    (experiment 16). Where the head has a map of confidences, the mean is taken before the map and
-    goes through it once: the map says how often an answer of one confidence is right, and the mean
-    is that answer.
+    With several views of each crop, it averages their logits, not their probabilities: when views
+    disagree, a mean of probabilities is underconfident (experiment 16). A head's map of confidences
+    is applied once, to the mean.
 
     Args:
         session: The open model file.
@@ -45,7 +43,7 @@ class ExpressionClassifier:
         views: What it is shown of each crop; one view or more.
 
     Attributes:
-        metadata: Everything the model file says of itself.
+        metadata: The metadata of the model file.
         head: The head that answers.
 
     Raises:
@@ -108,7 +106,7 @@ class ExpressionClassifier:
 
         Raises:
             ImageError: The crops have another shape or dtype.
-            ModelError: The network gives something that is not a probability.
+            ModelError: The network's output is not a probability.
             ValueError: ``batch_size`` is under 1.
 
         Examples:
@@ -253,8 +251,8 @@ def load_classifier(options: RecognizerOptions) -> ExpressionClassifier:
     """Load a classifier of face crops.
 
     Args:
-        options: How, as one value or as its keywords: ``load_classifier("compact", tta=True)``.
-            Those that speak of whole images, such as ``small_faces``, do nothing here.
+        options: One value, or its keywords: ``load_classifier("compact", tta=True)``.
+            Options for whole images, such as ``small_faces``, have no effect here.
 
     Raises:
         ModelError: The model is missing, changed, damaged or not one of ours, has no such head, or

@@ -36,9 +36,9 @@ class Detection:
 
     Attributes:
         box: The face's frame in image pixels; it may reach over the image's border.
-        score: The detector's number for it, 0 to 1.
+        score: Detection score, 0 to 1.
         landmarks: Right eye, left eye, nose, right and left corner of the mouth (the person's own
-            right, which stands on the left of an upright image); empty, or None, where there are
+            right, which is on the left of an upright image); empty, or None, where there are
             none.
 
     Examples:

@@ -365,7 +365,7 @@ def load_recognizer(options: RecognizerOptions) -> ExpressionRecognizer:
     """Load a model and a detector; keep the recognizer for repeated use.
 
     Args:
-        options: How, as one value or as its keywords: ``load_recognizer("compact", threads=2)``.
+        options: One value, or its keywords: ``load_recognizer("compact", threads=2)``.
 
     Raises:
         ModelError: The model or the detector is missing, changed, damaged or not one of ours, or

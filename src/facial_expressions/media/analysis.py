@@ -55,7 +55,7 @@ def analyze_video(
 ) -> Iterator[FrameResult]:
     """Find and track the faces in a video or live camera; yields one result per frame.
 
-    Nothing is kept from frame to frame but the tracks, so a video may be of any length.
+    Only the tracks are kept between frames, so a video may be of any length.
 
     Args:
         source: A video file, images, a camera or a live stream, as for ``open_source``.
@@ -71,11 +71,11 @@ def analyze_video(
         fps: Frames a second of numbered images (25 if None) and of raw streams.
 
     Yields:
-        One result per frame, in order; also for frames without a face. A video that is cut short
-        ends with its last whole frame, and a warning is logged.
+        One result per frame, in order; also for frames without a face. A truncated video ends with
+        its last whole frame, and a warning is logged.
 
     Raises:
-        VideoError: The file is missing or no video.
+        VideoError: The file is missing or not a video.
         CameraError: There is no such camera, or it gives no more images.
         MissingExtraError: PyAV is not installed.
         ValueError: An option is out of its range.
