@@ -30,11 +30,7 @@ from facial_expressions.data.dataset import Dataset, Split, joined
 from facial_expressions.data.load import load_reading
 from facial_expressions.data.matching import match_rows
 from facial_expressions.errors import DatasetError
-from facial_expressions.labels import (
-    FERPLUS_COLUMNS,
-    LabelSet,
-    canonical_label,
-)
+from facial_expressions.labels import FERPLUS_COLUMNS, LabelSet, canonical_label
 from facial_expressions.plain_text import shown
 
 _COLUMN_OF: Final = {"unknown": "unknown", "nf": "not a face"}
@@ -117,6 +113,7 @@ def vote_shares(votes: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.float3
         nobody gave any of them to is all zeros, which leaves it without weight in a cross-entropy.
 
     Examples:
+        >>> from facial_expressions.labels import FERPLUS, PEOPLE
         >>> votes = np.array([[3, 0, 0, 1, 0, 0, 0, 4, 2, 0], [0, 0, 0, 0, 0, 0, 0, 9, 1, 0]])
         >>> vote_shares(votes.astype(np.uint8), PEOPLE)[:, 3:6].tolist()  # happy, neutral, sad
         [[0.0, 0.75, 0.25], [0.0, 0.0, 0.0]]
@@ -172,6 +169,7 @@ def strict_majority(votes: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.in
         Ids in the label set, ``int64 (N,)``.
 
     Examples:
+        >>> from facial_expressions.labels import FERPLUS, PEOPLE
         >>> votes = np.array([[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 9, 0, 0]])
         >>> strict_majority(votes.astype(np.uint8), FERPLUS)  # 4 of 9, then 9 of 9 for contempt
         array([-1,  1])
