@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -177,6 +178,8 @@ def test_shards_that_are_gone_cut_or_unlisted_are_done_again(
     (output / "rows-000002.jsonl").write_bytes(whole[:-20])
     manifest = json.loads((output / "batch.json").read_text())
     del manifest["shards"]["3"]  # as if killed between the shard's name and the manifest
+    del manifest["manifest_sha256"]
+    manifest["manifest_sha256"] = hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
     (output / "batch.json").write_text(json.dumps(manifest))
     summary = batch_of_fives(paths, output, resume=True)
     assert summary.n_before == 5
@@ -266,6 +269,41 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, write_list: WriteList) ->
     batch_of_fives(paths, output)
     (output / "batch.json").write_text('{"schema": 1')
     with pytest.raises(BatchError, match="manifest of this batch is damaged"):
+        batch_of_fives(paths, output, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"n_inputs": 1', '"n_inputs": null'),
+        ('"n_inputs": 1', '"n_inputs": "1"'),
+        ('"n_left_out": 0', '"n_left_out": [0]'),
+        ('"ok": 1', '"ok": {"a": 1}'),
+        ('"ok": 1', '"ok": 7'),
+        ('"schema": 1', '"schema": 2'),
+    ],
+)
+def test_a_manifest_that_was_changed_is_refused(
+    old: str, new: str, tmp_path: Path, write_list: WriteList
+) -> None:
+    paths, output = write_list(["a.jpg"]), tmp_path / "rows"
+    batch_of_fives(paths, output)
+    text = (output / "batch.json").read_text()
+    assert old in text
+    (output / "batch.json").write_text(text.replace(old, new))
+    with pytest.raises(BatchError, match="manifest of this batch is damaged"):
+        batch_of_fives(paths, output, resume=True)
+
+
+@pytest.mark.parametrize("line", [b"\xff", b"{", b"[1]", b'{"source": 1}', b"[" * 100_000, b""])
+def test_a_list_of_inputs_that_was_changed_is_refused(
+    line: bytes, tmp_path: Path, write_list: WriteList
+) -> None:
+    paths, output = write_list(["a.jpg", "b.jpg"]), tmp_path / "rows"
+    batch_of_fives(paths, output)
+    first, _ = (output / "inputs.list").read_bytes().splitlines()
+    (output / "inputs.list").write_bytes(first + b"\n" + line + b"\n")
+    with pytest.raises(BatchError, match="the inputs have changed since"):
         batch_of_fives(paths, output, resume=True)
 
 

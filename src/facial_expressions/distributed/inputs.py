@@ -68,7 +68,7 @@ class BatchInput:
     @classmethod
     def from_line(cls, line: str) -> BatchInput:
         """Rebuild an input from what ``to_line`` returned."""
-        return cls(**json.loads(line))
+        return cls(**parsed(json.loads, line))
 
 
 class InputListing:

@@ -55,6 +55,7 @@ _SCHEMA: Final = 1
 _LOCK: Final = ".lock"
 _MANIFEST: Final = "batch.json"
 _INPUTS: Final = "inputs.list"
+_CHECK: Final = "manifest_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,8 @@ class OutputFolder:
             return None
         try:
             data = parsed(json.loads, path.read_text(encoding="utf-8"))
+            if data.pop(_CHECK) != _digest(data):
+                raise ValueError("it was changed")  # noqa: TRY301 - as the others
             shards = {int(key): ShardEntry(**value) for key, value in data.pop("shards").items()}
             if data.pop("schema") != _SCHEMA:
                 raise ValueError(f"its schema is not {_SCHEMA}")  # noqa: TRY301 - as the others
@@ -176,6 +179,7 @@ class OutputFolder:
             manifest: What to write.
         """
         data = {"schema": _SCHEMA, **asdict(manifest)}
+        data[_CHECK] = _digest(data)
         write_file(self._path / _MANIFEST, json.dumps(data, indent=1) + "\n")
 
     def write_inputs(
@@ -231,7 +235,9 @@ class OutputFolder:
                 yield index, BatchInput.from_line(line)
 
     def _read_lines(self) -> Iterator[str]:
-        with (self._path / _INPUTS).open(encoding="ascii", newline="\n") as file:
+        with (self._path / _INPUTS).open(
+            encoding="ascii", errors="backslashreplace", newline="\n"
+        ) as file:
             for line in file:
                 yield line.rstrip("\n")
 
@@ -248,6 +254,10 @@ class OutputFolder:
     def _is_whole(self, number: int, entry: ShardEntry) -> bool:
         path = self.shard_path(number)
         return path.is_file() and path.stat().st_size == entry.n_bytes
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
 
 
 @contextlib.contextmanager
@@ -288,4 +298,7 @@ def _lock_file(descriptor: int) -> None:
 
 
 def _named(line: str | None) -> str:
-    return "none" if line is None else repr(BatchInput.from_line(line).source)
+    try:
+        return "none" if line is None else repr(BatchInput.from_line(line).source)
+    except (ValueError, TypeError):
+        return "a damaged line"
