@@ -141,7 +141,7 @@ def test_workers_that_never_start_stop_the_batch(tmp_path: Path, write_list: Wri
 def test_a_model_that_a_worker_cannot_open_is_said_once(
     tmp_path: Path, write_list: WriteList
 ) -> None:
-    with pytest.raises(ModelError, match="no model for this worker"):
+    with pytest.raises(ModelError, match="worker: no model"):
         run_batch(write_list(["a.jpg"]), tmp_path / "rows", workers=ONE, factory=factories.refused)
 
 

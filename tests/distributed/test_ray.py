@@ -83,7 +83,7 @@ def test_deaths_cost_one_row_each_and_an_interrupted_batch_is_resumed(
     assert len(begun) == 20
     failed = {Path(row["source"]).name: row["error"] for row in begun if row["status"] != "ok"}
     assert [*failed] == ["poison.jpg", "bug.jpg"]
-    assert all("2 deaths" in error for error in failed.values())
+    assert all("killed 2 workers" in error for error in failed.values())
     assert (tmp_path / "marker").exists()
     assert (tmp_path / "once.died").exists()
 
