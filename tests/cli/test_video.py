@@ -142,7 +142,7 @@ def test_a_device_that_fails_in_mid_run_leaves_the_rows_so_far_whole(
     rows, marked = tmp_path / "rows.jsonl", tmp_path / "marked.mp4"
     assert run(clip, "--model", tiny_model, "--out", rows, "--out", marked) == 3
     error = capsys.readouterr().err.strip()
-    assert re.search(r"onnx fails on CUDAExecutionProvider; received CUDA failure 719.*cpu$", error)
+    assert re.search(r"onnx: fails on CUDAExecutionProvider: CUDA failure 719.*cpu$", error)
     written = [json.loads(line) for line in rows.read_text("utf-8").splitlines()]
     assert 2 <= len(written) < 8
     assert [len(row["faces"]) for row in written] == [1] * len(written)
