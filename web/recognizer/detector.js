@@ -21,9 +21,11 @@ export function createDetector(facts, limits, run) {
     const large = Math.min(largeSide(longest), longest);
     const coarse = Math.min(Math.max(facts.small_side, Math.trunc(large / 2)), large);
     const faint = await search(image, wholeTile(size, coarse / longest), facts.faint);
-    const isOwn = (row) => coarse === large || f32(lengthOf(row) * f32(large / longest)) > facts.large_face;
+    const isLonger = (row, side) => f32(lengthOf(row) * f32(large / longest)) > side;
+    const isOwn = (row) => coarse === large || isLonger(row, facts.large_face);
     const found = faint.filter((row) => isOwn(row) && row[4] >= f32(facts.min_score));
-    const tiles = coarse > facts.small_side ? [wholeTile(size, facts.small_side / longest)] : [];
+    const mayFill = coarse > facts.small_side && faint.some((row) => isLonger(row, facts.tile_face));
+    const tiles = mayFill ? [wholeTile(size, facts.small_side / longest)] : [];
     for (const tile of [...tiles, ...closer(faint, size, coarse, large)]) {
       found.push(...await search(image, tile, facts.min_score));
     }

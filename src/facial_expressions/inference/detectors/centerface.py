@@ -54,7 +54,8 @@ LARGE_FACE: Final = 200
 """A face that is longer than this is found well enough in half the size, ..."""
 
 TILE_FACE: Final = 144
-"""... and in videos, where it is searched for again and again, one that is longer than this."""
+"""... and in videos, where it is searched for again and again, one that is longer than this. Where
+nothing as long seems to be, an image is not searched for faces that fill it."""
 
 TINY_FACE: Final = 14
 """A face that is narrower than this is searched for in twice the size: of those of 12 to 14 pixels
@@ -168,9 +169,11 @@ class CenterFaceDetector:
             coarse = min(max(SMALL_SIDE, large // 2), large)
             faint = self._search(image, whole(size, coarse / longest), FAINT)
             near = _closer(faint, size, coarse, large)
-            is_own = (coarse == large) | (_lengths(faint) * (large / longest) > LARGE_FACE)
+            lengths = _lengths(faint) * (large / longest)
+            is_own = (coarse == large) | (lengths > LARGE_FACE)
             found = [faint[is_own & (faint[:, 4] >= self._min_score)]]
-            sides = {SMALL_SIDE} if coarse > SMALL_SIDE else set()
+            may_fill = coarse > SMALL_SIDE and (lengths > TILE_FACE).any()
+            sides = {SMALL_SIDE} if may_fill else set()
         tiles = [whole(size, min(side / longest, 1.0)) for side in sorted(sides, reverse=True)]
         found += [self._search(image, tile, self._min_score) for tile in [*tiles, *near]]
         return _detections(found, *size)
