@@ -126,7 +126,7 @@ def test_convert_writes_a_file_that_is_read_and_says_what_it_has(
     assert run(capsys, "verify", new)[0] == 0
     code, _, err = run(capsys, "convert", new, tmp_path / "again.onnx")
     assert code == 3
-    assert "only 'facial-expressions-model/1' is converted" in err
+    assert "Only 'facial-expressions-model/1' is converted" in err
 
 
 def test_every_shipped_model_verifies(capsys: pytest.CaptureFixture[str]) -> None:
