@@ -346,7 +346,7 @@ def test_votes_that_name_none_of_the_seven_are_refused(
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([header, *([*line[:2], *[0] * 10] for line in lines)])
     assert evaluate(model, *people_words) == 1
-    assert "no image of split 'test' has a strict majority" in capsys.readouterr().err
+    assert "split 'test': no image has a strict majority" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("without_charts")

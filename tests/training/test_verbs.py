@@ -156,4 +156,4 @@ def test_classes_of_their_own_are_trained_exported_measured_and_predicted(
     code = main(["evaluate", "standardized-cnn", "--data", "reactions"])
     said = capsys.readouterr().err
     assert code == 1
-    assert "no image of split 'test' shows an expression of the model" in said
+    assert "split 'test': no image shows an expression of the model" in said
