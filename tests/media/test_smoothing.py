@@ -57,5 +57,5 @@ def test_noisy_label_switches_at_least_five_times_less() -> None:
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_impossible_time_constant_is_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="time constant"):
+    with pytest.raises(ValueError, match="time_constant_s: must be"):
         ExponentialSmoother(value)

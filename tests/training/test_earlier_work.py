@@ -152,14 +152,14 @@ def test_a_second_head_is_taken_over_where_both_have_one_and_else_left(runs: Pat
 
 
 def test_what_is_no_finished_run_is_refused(runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"missing \['recipe.toml', 'dataset.json', 'model"):
+    with pytest.raises(ModelError, match=r"finished run: recipe\.toml, dataset\.json, model"):
         read_finished_run(tmp_path)
     shutil.copytree(runs / "one", tmp_path / "run")
     (tmp_path / "run" / "model.weights.h5").write_bytes(b"not weights")
     with pytest.raises(ModelError, match="cannot be read into 'tiny_for_tests'"):
         read_finished_run(tmp_path / "run").build()
     (tmp_path / "run" / "dataset.json").write_text("{}")
-    with pytest.raises(ModelError, match=r"dataset\.json is damaged"):
+    with pytest.raises(ModelError, match=r"dataset\.json: damaged"):
         read_finished_run(tmp_path / "run")
 
 
