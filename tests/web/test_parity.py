@@ -87,10 +87,10 @@ return [longest, performance.now() - began];
 
 @contextmanager
 def empty_page(browser: WebDriver, folder: Path) -> Iterator[WebDriver]:
-    """Show an empty page beside all that ``make web`` builds."""
-    (folder / "empty.html").write_text("<!doctype html><title>Empty</title>", "utf-8")
+    """Show an empty page in place of the one that ``make web`` builds; its other files are there."""
     with static_host(folder) as host:
-        browser.get(f"{host.url}empty.html")
+        host.change["index.html"] = lambda _: b"<!doctype html><title>Empty</title>"
+        browser.get(host.url)
         yield browser
 
 
