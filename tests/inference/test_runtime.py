@@ -93,7 +93,9 @@ def test_a_graph_that_makes_no_sense(tmp_path: Path) -> None:
     model.graph.node[2].op_type = "MaxPool"
     path = tmp_path / "odd.onnx"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match="cannot be opened by ONNX Runtime"):
+    with pytest.raises(
+        ModelError, match=r"cannot be opened: the network has errors, or .*[\d.]+ does not"
+    ):
         open_session(path)
 
 

@@ -87,7 +87,7 @@ return [longest, performance.now() - began];
 
 @contextmanager
 def empty_page(browser: WebDriver, folder: Path) -> Iterator[WebDriver]:
-    """Show an empty page in place of the one that ``make web`` builds; its other files are there."""
+    """Show an empty page in place of the one that ``make web`` builds, beside its other files."""
     with static_host(folder) as host:
         host.change["index.html"] = lambda _: b"<!doctype html><title>Empty</title>"
         browser.get(host.url)

@@ -126,7 +126,7 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
     label_of, label_set, said = _labels_of(places, tree.name)
     known = [place for place in places if place.folder in label_of]
     if not known:
-        unknown = sorted({place.class_path for place in places})[:5]
+        unknown = sorted({place.class_path for place in places} - {"."})[:5]
         found = f" (their folders: {', '.join(unknown)})" if unknown else ""
         raise DatasetError(
             f"{shown(tree.name)}: no class folders among {counted(len(names), 'file')}{found}. "

@@ -292,9 +292,10 @@ def _start(
         )
     except _runtime_errors() as error:
         other = "use --device cpu" if providers[0] != _CPU_PROVIDER else "update onnxruntime"
+        _LOGGER.debug("%s", first_line(error))
         raise ModelError(
-            f"{path.name}: cannot be opened by ONNX Runtime {runtime.__version__}: "
-            f"{first_line(error)}. Export it again, or {other}"
+            f"{shown(path.name)}: cannot be opened: the network has errors, or needs what ONNX "
+            f"Runtime {runtime.__version__} does not have. Export it again, or {other}"
         ) from error
     _check_started(session, providers[0], device)
     return session
