@@ -203,7 +203,9 @@ def test_photos_come_whole(tmp_path: Path) -> None:
 
 def test_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "x", {"cats/a.jpg": b"1", "b.jpg": b"2"})
-    with pytest.raises(DatasetError, match=r"no class folders among 2 files \(their folders: cats\)"):
+    with pytest.raises(
+        DatasetError, match=r"no class folders among 2 files \(their folders: cats\)"
+    ):
         load_dataset(path)
 
 
