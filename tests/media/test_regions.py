@@ -154,7 +154,7 @@ def test_lost_faces_call_for_ten_searches_a_second_at_most(
 def test_v18_a_face_is_followed_out_of_the_frame(
     face: Pixels, recognizer: ExpressionRecognizer, detector: CenterFaceDetector
 ) -> None:
-    wide = [scene(face, [(120 - 8 * n, 60)], size=(640, 240)) for n in range(13)]
+    wide = [scene(face, [(118 - 8 * n, 60)], size=(640, 240)) for n in range(13)]
     images = [np.ascontiguousarray(image[:, 60:380]) for image in wide]
     full = follow(images, recognizer, detector, full_search_s=0)
     assert min(one.faces[0].box.left for one in full) == 0
