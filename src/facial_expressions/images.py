@@ -3,7 +3,7 @@
 Few formats are let near a decoder, chosen by content and never by name; width and height are read
 from the header and checked before any pixel is decoded. Transparency is laid over white, 16-bit
 values are scaled to 8, only the first frame of an animation is used, and EXIF orientation is
-applied (a value that is none, or damaged metadata, turns nothing). An image that ends too early is
+applied (an invalid value or damaged metadata turns nothing). An image that ends too early is
 an error, never half grey.
 """
 

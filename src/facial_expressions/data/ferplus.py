@@ -163,7 +163,7 @@ def strict_majority(votes: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.in
 
     Args:
         votes: ``uint8 (N, 10)``, in the order of ``labels.FERPLUS_COLUMNS``.
-        labels: ``FERPLUS``; or ``PEOPLE``, which has no contempt: a majority for that is none.
+        labels: ``FERPLUS``; or ``PEOPLE``, which has no contempt: such a majority does not count.
 
     Returns:
         Ids in the label set, ``int64 (N,)``.
