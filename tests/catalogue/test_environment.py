@@ -240,7 +240,7 @@ def test_e13_files_are_never_more_open_than_the_mask_allows(
 
 @on_posix
 def test_e15_a_server_that_was_frozen_goes_on(tiny_model: Path, tmp_path: Path) -> None:
-    """An image takes as long as before, give or take five times that, and a second to wake up."""
+    """An image takes as long as before, give or take; no deadline of half a minute has to pass."""
     with serving("--model", str(tiny_model), folder=tmp_path) as (process, port, _):
         start = time.monotonic()
         assert post(port, png()) == 200
@@ -250,4 +250,4 @@ def test_e15_a_server_that_was_frozen_goes_on(tiny_model: Path, tmp_path: Path) 
         process.send_signal(signal.SIGCONT)
         start = time.monotonic()
         assert post(port, png()) == 200
-        assert time.monotonic() - start < 1 + 6 * usual_s
+        assert time.monotonic() - start < 10 + 6 * usual_s

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
-import time
+from types import SimpleNamespace
 
 import pytest
 
+from facial_expressions.cli import progress
 from facial_expressions.cli.progress import progress_bar
 
 
@@ -64,7 +65,7 @@ def test_a_long_batch_logs_how_far_it_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 10.0, 10.0, 15.0, 20.0, 20.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     run_bar(is_logged=True)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(",")[0] for line in lines] == ["images 1/1", "images 3/1"]

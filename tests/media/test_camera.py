@@ -26,7 +26,7 @@ def test_live_frames_come_in_order_and_on_time(monkeypatch: pytest.MonkeyPatch) 
     frames: list[Frame] = []
     elapsed: list[float] = []
     start = time.monotonic()
-    with Camera(device("testsrc=size=160x120:rate=20,realtime")) as camera:
+    with Camera(device("testsrc=size=160x120:rate=20,realtime"), stuck_s=60) as camera:
         for frame in itertools.islice(camera, 8):
             frames.append(frame)
             elapsed.append(time.monotonic() - start)
@@ -51,6 +51,20 @@ def test_slow_reader_gets_new_frames_not_a_queue() -> None:
             next(iter(camera))
 
 
+def test_last_frames_of_a_camera_that_ended_wait_for_a_slow_reader(clock: Clock) -> None:
+    """A minute between two looks is the reader's fault, not a camera that is stuck."""
+    with Camera(device("testsrc=size=64x48:rate=50:duration=0.1")) as camera:
+        frames = iter(camera)
+        first = next(frames)
+        for thread in threading.enumerate():
+            if thread.name == "webcam:0":
+                thread.join()
+        clock.now_s += 60
+        assert [frame.pts_s for frame in [first, *itertools.islice(frames, 4)]] == [
+            index / 50 for index in range(5)
+        ]
+
+
 def test_v14_camera_that_gives_nothing_is_noticed(clock: Clock) -> None:
     """A frame every twenty seconds; half a second is four looks at the clock."""
     with Camera(device("testsrc=size=64x48:rate=0.05,realtime=limit=60"), stuck_s=0.5) as camera:
@@ -70,6 +84,7 @@ def test_v15_camera_that_repeats_one_image_is_noticed() -> None:
         list(camera)
 
 
+@pytest.mark.usefixtures("clock")
 def test_camera_that_ends_or_cannot_be_opened_says_why() -> None:
     with (
         Camera(device("testsrc=size=64x48:rate=20:duration=0.2")) as camera,

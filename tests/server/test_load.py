@@ -208,10 +208,10 @@ def test_h29_what_runs_for_long_counts_before_it_ends() -> None:
 
 def test_h29_after_slow_work_an_idle_server_takes_more() -> None:
     async def status() -> str:
-        queue = WorkQueue(ServerLimits(workers=1, waiting=32, answer_s=0.3))
+        queue = WorkQueue(ServerLimits(workers=1, waiting=32, answer_s=1))
         with pytest.raises(RequestError):
-            await queue.run(lambda _: time.sleep(0.5))
-        await asyncio.sleep(0.4)
+            await queue.run(lambda _: time.sleep(1.5))
+        await asyncio.sleep(1.1)
         answer = await queue.run(lambda _: "done")
         queue.close()
         return answer

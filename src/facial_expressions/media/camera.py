@@ -268,7 +268,9 @@ class _Reader:
         with self._changed:
             while True:
                 left_s = self._fresh_s + self._stuck_s - time.monotonic()
-                if self._failure and not self._waiting:
+                if self._waiting and (self._failure or left_s > 0):
+                    return self._waiting.popleft()
+                if self._failure:
                     remedy = "plugged in, allowed and not in use"
                     if "://" in name:
                         remedy = "switched on, and that the address is right"
@@ -281,8 +283,6 @@ class _Reader:
                         f"{shown(name)}: the camera is stuck: no new image for {self._stuck_s:g} "
                         "s. Plug it in again, or end the program that uses it"
                     )
-                if self._waiting:
-                    return self._waiting.popleft()
                 self._changed.wait(min(left_s, 0.25))
 
     def _read(self) -> None:
