@@ -150,6 +150,24 @@ def test_tensors_in_other_files_are_refused_in_attributes_too() -> None:
         check(model.SerializeToString())
 
 
+def test_sparse_constants_are_refused() -> None:
+    values = numpy_helper.from_array(np.ones(1, np.float32), "values")
+    places = numpy_helper.from_array(np.zeros(1, np.int64), "places")
+    sparse = helper.make_sparse_tensor(values, places, [1_000_000_000])
+    model = tiny_graph()
+    model.graph.node.append(helper.make_node("Constant", [], ["wide"], sparse_value=sparse))
+    with pytest.raises(ModelError, match="sparse"):
+        check(model.SerializeToString())
+
+
+def test_a_graph_inside_a_node_is_refused_whatever_the_operator() -> None:
+    model = tiny_graph()
+    inner = helper.make_graph([], "inner", [], [])
+    model.graph.node.append(helper.make_node("Relu", ["x"], ["y"], body=inner))
+    with pytest.raises(ModelError, match=r"control flow.*Relu"):
+        check(model.SerializeToString())
+
+
 @pytest.mark.parametrize("operator", ["Loop", "If", "Scan"])
 def test_control_flow_is_refused(operator: str) -> None:
     model = tiny_graph()

@@ -18,8 +18,6 @@ from facial_expressions.inference.file_kinds import kind_of
 from facial_expressions.inference.operator_shapes import KNOWN_OPERATORS
 from facial_expressions.inference.wire_format import WireError, WireReader
 
-__all__ = ["check_onnx_bytes", "graph_of", "metadata_entries", "seal_model"]
-
 _MODEL_GRAPH: Final = 7
 _MODEL_METADATA: Final = 14
 _MODEL_FUNCTIONS: Final = 25
@@ -34,7 +32,6 @@ _ATTRIBUTE_GRAPHS: Final = (6, 11)
 _ATTRIBUTE_SPARSE_TENSORS: Final = (22, 23)
 _TENSOR_EXTERNAL_DATA: Final = 13
 _TENSOR_DATA_LOCATION: Final = 14
-_MAX_DEPTH: Final = 8
 _SEAL: Final = b"\x72\x52\x0a\x0econtent_sha256\x12\x40"
 """What stands before the digest at the end of a sealed file: field 14 of the model (metadata, 82
 bytes), in it field 1 (key, 14 bytes) and field 2 (value, 64 bytes)."""
@@ -56,8 +53,8 @@ def check_onnx_bytes(data: bytes, *, source: str) -> None:
 
     Raises:
         ModelError: The bytes are malformed or cut short, they differ from those that were sealed,
-            there is no graph, a tensor lies in another file, or the graph has control flow,
-            operators of its own, or another operator that is not allowed.
+            there is no graph, a tensor lies in another file or is sparse, or the graph has control
+            flow, operators of its own, or another operator that is not allowed.
     """
     try:
         reader = WireReader()
@@ -66,12 +63,13 @@ def check_onnx_bytes(data: bytes, *, source: str) -> None:
         graphs = [content for number, wire, content in top if (number, wire) == (_MODEL_GRAPH, 2)]
         if len(graphs) != 1:
             raise _malformed(data, source, f"{len(graphs)} graphs in {len(data)} bytes")
+        fault = _fault_of(graphs[0], reader)
         if any(number == _MODEL_FUNCTIONS for number, _, _ in top):
-            raise ModelError(
-                f"{source}: defines operators of its own, which is not allowed. Export the model "
-                "without them"
+            fault = (
+                "defines operators of its own, which is not allowed. Export the model without them"
             )
-        _Check(reader, source).graph(graphs[0], 0)
+        if fault:
+            raise ModelError(f"{source}: {fault}")
     except WireError as error:
         raise _malformed(data, source, f"{error}, of {len(data)} bytes") from error
 
@@ -135,49 +133,31 @@ def _malformed(data: bytes, source: str, why: str) -> ModelError:
     )
 
 
-class _Check:
-    """Refuses what a graph may not hold, wherever in it that is."""
-
-    def __init__(self, wire: WireReader, source: str) -> None:
-        self._wire = wire
-        self._source = source
-
-    def graph(self, graph: memoryview, depth: int) -> None:
-        if depth > _MAX_DEPTH:
-            raise WireError(f"graphs nested more than {_MAX_DEPTH} deep")
-        children = self._wire.children
-        self._tensors(children(graph, (_GRAPH_INITIALIZER,)))
-        self._sparse(children(graph, (_GRAPH_SPARSE_INITIALIZER,)))
-        for node in children(graph, (_GRAPH_NODE,)):
-            self._operator(node)
-            for attribute in children(node, (_NODE_ATTRIBUTE,)):
-                self._tensors(children(attribute, _ATTRIBUTE_TENSORS))
-                self._sparse(children(attribute, _ATTRIBUTE_SPARSE_TENSORS))
-                for inner in children(attribute, _ATTRIBUTE_GRAPHS):
-                    self.graph(inner, depth + 1)
-
-    def _operator(self, node: memoryview) -> None:
-        domain = self._wire.text(node, _NODE_DOMAIN)
-        op_type = self._wire.text(node, _NODE_OP_TYPE)
-        if domain in _DOMAINS and op_type.decode(errors="replace") in KNOWN_OPERATORS:
-            return
-        what = "control flow" if op_type in _CONTROL_FLOW else "an operator"
-        name = b".".join(part for part in (domain, op_type) if part)[:80].decode(errors="replace")
-        raise ModelError(
-            f"{self._source}: holds {what} that a network has no use for: the operator {name!r}. "
-            "Export the model without it"
-        )
-
-    def _sparse(self, tensors: list[memoryview]) -> None:
-        for tensor in tensors:
-            self._tensors(self._wire.children(tensor, (1, 2)))
-
-    def _tensors(self, tensors: list[memoryview]) -> None:
-        for tensor in tensors:
-            for number, _, content in self._wire.fields(tensor):
-                moved = number == _TENSOR_DATA_LOCATION and bytes(content) != b"\x00"
-                if moved or number == _TENSOR_EXTERNAL_DATA:
-                    raise ModelError(
-                        f"{self._source}: keeps a tensor in another file, which is not allowed. "
-                        "Save the model as one file"
-                    )
+def _fault_of(graph: memoryview, wire: WireReader) -> str:
+    """Return what a graph holds and may not, and what to do; an empty text where it is fine."""
+    tensors = wire.children(graph, (_GRAPH_INITIALIZER,))
+    sparse = wire.children(graph, (_GRAPH_SPARSE_INITIALIZER,))
+    for node in wire.children(graph, (_GRAPH_NODE,)):
+        attributes = wire.children(node, (_NODE_ATTRIBUTE,))
+        graphs = [one for view in attributes for one in wire.children(view, _ATTRIBUTE_GRAPHS)]
+        domain, op_type = wire.text(node, _NODE_DOMAIN), wire.text(node, _NODE_OP_TYPE)
+        is_known = domain in _DOMAINS and op_type.decode(errors="replace") in KNOWN_OPERATORS
+        if graphs or not is_known:
+            what = "control flow" if graphs or op_type in _CONTROL_FLOW else "an operator"
+            name = b".".join(part for part in (domain, op_type) if part)[:80]
+            return (
+                f"holds {what} that a network has no use for: the operator "
+                f"{name.decode(errors='replace')!r}. Export the model without it"
+            )
+        for view in attributes:
+            tensors += wire.children(view, _ATTRIBUTE_TENSORS)
+            sparse += wire.children(view, _ATTRIBUTE_SPARSE_TENSORS)
+    if sparse:
+        return "holds sparse tensors, which are not read. Export the model without them"
+    for number, _, content in (field for tensor in tensors for field in wire.fields(tensor)):
+        moved = number == _TENSOR_DATA_LOCATION and bytes(content) != b"\x00"
+        if moved or number == _TENSOR_EXTERNAL_DATA:
+            return (
+                "keeps a tensor in another file, which is not allowed. Save the model as one file"
+            )
+    return ""

@@ -14,12 +14,15 @@ from itertools import chain
 from typing import Final
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.graph_nodes import MAX_KNOWN, Node, SizeUnknownError, Tensor
 from facial_expressions.inference.onnx_bytes import graph_of
-from facial_expressions.inference.operator_shapes import run
+from facial_expressions.inference.operator_shapes import (
+    MAX_KNOWN,
+    Node,
+    Tensor,
+    UnboundedError,
+    run,
+)
 from facial_expressions.inference.wire_format import WireError, WireReader
-
-__all__ = ["MAX_CROPS", "MAX_GRAPH_MB", "check_tensor_sizes"]
 
 MAX_GRAPH_MB: Final = 64
 """Most that a graph may hold at one time for one crop beside its weights, in values of four bytes;
@@ -69,44 +72,38 @@ def _problem(data: bytes, n_crops: int, most_mb: int) -> str:
     """Return why so many crops cannot be run at one time; an empty text where they can."""
     try:
         most = most_mb * 1_000_000 // 4 + _VALUES_PER_BYTE * len(data)
-        _Walk(WireReader(), graph_of(data), n_crops, most).run()
-    except (_TooMuchError, SizeUnknownError) as error:
+        _Walk(graph_of(data), n_crops, most).run()
+    except UnboundedError as error:
         return str(error)
     except (WireError, ValueError, ArithmeticError, LookupError, struct.error):
         return "the shapes of its tensors do not fit one another"
     return ""
 
 
-class _TooMuchError(ValueError):
-    """The graph needs more than is allowed."""
-
-
 class _Walk:
     """Follows the sizes through a graph, in the order in which it runs."""
 
-    def __init__(self, wire: WireReader, graph: memoryview, n_crops: int, most_values: int) -> None:
+    def __init__(self, graph: memoryview, n_crops: int, most_values: int) -> None:
         self._most_values, self._most_work = most_values, n_crops * _MAX_WORK
-        self._reader = _GraphReader(wire, n_crops)
-        self._nodes = wire.children(graph, (1,))
+        self._reader = reader = _GraphReader(n_crops)
+        self._nodes = reader.children(graph, (1,))
         if len(self._nodes) > _MAX_NODES:
-            raise _TooMuchError(f"it has {len(self._nodes):,} nodes, allowed are {_MAX_NODES:,}")
+            raise UnboundedError(f"it has {len(self._nodes):,} nodes, allowed are {_MAX_NODES:,}")
         self._known: dict[bytes, Tensor] = {b"": Tensor(())}
-        for one in wire.children(graph, (11,)):
-            self._known[wire.text(one, 1)] = self._reader.input(one)
-        for one in wire.children(graph, (5,)):
-            self._known[wire.text(one, 8)] = self._reader.tensor(one)
-        if wire.children(graph, (15,)):
-            raise SizeUnknownError("it has sparse tensors")
+        for one in reader.children(graph, (11,)):
+            self._known[reader.text(one, 1)] = reader.input(one)
+        for one in reader.children(graph, (5,)):
+            self._known[reader.text(one, 8)] = reader.tensor(one)
         self._given = frozenset(self._known)
-        self._names = [self._reader.names(node) for node in self._nodes]
-        outputs = [wire.text(one, 1) for one in wire.children(graph, (12,))]
+        self._names = [reader.names(node) for node in self._nodes]
+        outputs = [reader.text(one, 1) for one in reader.children(graph, (12,))]
         self._uses = Counter(chain(outputs, *(inputs for inputs, _ in self._names)))
         self._n_live = self._n_constant = self._work = 0
 
     def run(self) -> None:
         for node, (inputs, outputs) in zip(self._nodes, self._names, strict=True):
             if missing := [name for name in inputs if name not in self._known]:
-                raise SizeUnknownError(
+                raise UnboundedError(
                     f"there is no tensor {missing[0][:40].decode(errors='replace')!r}"
                 )
             found = [self._known[name] if name else None for name in inputs]
@@ -121,40 +118,41 @@ class _Walk:
     def _keep(self, made: list[Tensor], names: list[bytes]) -> None:
         for tensor, name in zip(made, names, strict=True):
             if name in self._known and name:
-                raise SizeUnknownError("two tensors have one name")
+                raise UnboundedError("two tensors have one name")
             if name:
                 self._known[name] = tensor
                 self._n_live += tensor.count
                 self._n_constant += tensor.count * tensor.is_constant
         most = max(self._n_live, self._n_constant)
         if most > self._most_values:
-            raise _TooMuchError(
+            raise UnboundedError(
                 f"one crop needs over {min(most * 4 // 10**6, 10**9):,} MB beside the weights, "
                 f"allowed are {MAX_GRAPH_MB}"
             )
         if self._work > self._most_work:
-            raise _TooMuchError(
+            raise UnboundedError(
                 f"one crop needs over {_MAX_WORK // 10**9} thousand million multiplications"
             )
 
 
-class _GraphReader:
+class _GraphReader(WireReader):
     """Reads tensors, inputs and nodes as far as sizes follow from them."""
 
-    def __init__(self, wire: WireReader, n_crops: int) -> None:
-        self._wire, self._n_crops = wire, n_crops
+    def __init__(self, n_crops: int) -> None:
+        super().__init__()
+        self._n_crops = n_crops
 
     def names(self, node: memoryview) -> tuple[list[bytes], list[bytes]]:
         """Return the names of a node's inputs and outputs."""
-        inputs, outputs = (self._wire.children(node, (number,)) for number in (1, 2))
+        inputs, outputs = (self.children(node, (number,)) for number in (1, 2))
         return list(map(bytes, inputs)), list(map(bytes, outputs))
 
     def input(self, view: memoryview) -> Tensor:
         """Return an input of the graph, open lengths replaced."""
         for number in (2, 1, 2):  # its type, the type of a tensor, its shape
-            view = memoryview(b"".join(self._wire.children(view, (number,))))
+            view = memoryview(b"".join(self.children(view, (number,))))
         sides = []
-        for place, dim in enumerate(self._wire.children(view, (1,))):
+        for place, dim in enumerate(self.children(view, (1,))):
             length = self._ints(dim, 1)
             sides.append(length[-1] if length else _OPEN_SIDE if place else self._n_crops)
         return Tensor(tuple(sides))
@@ -164,7 +162,7 @@ class _GraphReader:
         dims = tuple(self._ints(view, 1))
         count = math.prod(dims)
         if not 0 <= count <= 2 * len(view) or min(dims, default=0) < 0:
-            raise SizeUnknownError(f"a constant claims {count:,} values in {len(view)} bytes")
+            raise UnboundedError(f"a constant claims {count:,} values in {len(view)} bytes")
         values = self._values(view, count) if count <= MAX_KNOWN else None
         return Tensor(dims, values, is_constant=True)
 
@@ -174,19 +172,17 @@ class _GraphReader:
         floats: dict[str, tuple[float, ...]] = {}
         texts: dict[str, bytes] = {}
         constant = None
-        for one in self._wire.children(view, (5,)):
-            name = self._wire.text(one, 1).decode(errors="replace")
+        for one in self.children(view, (5,)):
+            name = self.text(one, 1).decode(errors="replace")
             if whole := self._ints(one, 3) or self._ints(one, 8):
                 ints[name] = tuple(whole)
             if parts := self._floats(one, 2) or self._floats(one, 7):
                 floats[name] = tuple(parts)
-            if text := self._wire.text(one, 4):
+            if text := self.text(one, 4):
                 texts[name] = text
-            if self._wire.children(one, (22, 23)):
-                raise SizeUnknownError("it has sparse tensors")
-            if tensor := b"".join(self._wire.children(one, (5,))):
+            if tensor := b"".join(self.children(one, (5,))):
                 constant = self.tensor(memoryview(tensor))
-        op_type = self._wire.text(view, 4).decode(errors="replace")
+        op_type = self.text(view, 4).decode(errors="replace")
         return Node(op_type, inputs, n_outputs, ints, floats, texts, constant)
 
     def _values(self, view: memoryview, count: int) -> tuple[float, ...] | None:
@@ -194,8 +190,7 @@ class _GraphReader:
         if kind not in _NUMBERS:
             return None
         letter, size = _NUMBERS[kind]
-        raw = self._wire.text(view, 9)
-        if raw:
+        if raw := self.text(view, 9):
             return struct.unpack(f"<{count}{letter}", raw[: count * size])
         numbers = self._floats(view, 4) or self._ints(view, 5) or self._ints(view, 7)
         return tuple(numbers[:count])
@@ -203,14 +198,14 @@ class _GraphReader:
     def _ints(self, view: memoryview, number: int) -> list[int]:
         """Return whole numbers, packed or one by one."""
         found: list[int] = []
-        for field, wire, content in self._wire.fields(view):
+        for field, wire, content in self.fields(view):
             if field == number and wire in (0, 2):
-                found += self._wire.varints(content)
+                found += self.varints(content)
         return found
 
     def _floats(self, view: memoryview, number: int) -> list[float]:
         found: list[float] = []
-        for field, wire, content in self._wire.fields(view):
+        for field, wire, content in self.fields(view):
             if field == number and wire in (2, 5):
                 usable = content[: len(content) // 4 * 4][: 4 * MAX_KNOWN]
                 found += struct.unpack(f"<{len(usable) // 4}f", usable)
