@@ -21,8 +21,6 @@ from facial_expressions.labels import LabelSet
 from facial_expressions.model_metadata import INPUT_NAME, ModelMetadata
 from facial_expressions.preprocessing import Crops, to_batch, to_grey_crops
 
-__all__ = ["ExpressionClassifier", "load_classifier"]
-
 _FLOAT: Final = "tensor(float)"
 _SUM_TOLERANCE: Final = 1e-3
 

@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from facial_expressions.preprocessing import Framing
     from facial_expressions.results import Box, ImageResult, Point
 
-__all__ = [
-    "Classifier",
-    "Detection",
-    "Explainer",
-    "FaceDetector",
-    "ReducingDetector",
-    "RegionDetector",
-    "RowRecognizer",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Detection:

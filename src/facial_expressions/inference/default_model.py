@@ -10,8 +10,6 @@ from facial_expressions.image_sources import ImageSource
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
 from facial_expressions.results import Faces, ImageResult
 
-__all__ = ["recognize", "recognize_folder"]
-
 
 def recognize(image: ImageSource) -> Faces:
     """Find the faces in one image with the default model, loaded once per process.

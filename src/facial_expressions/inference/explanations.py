@@ -9,8 +9,6 @@ from facial_expressions.inference.contracts import Detection
 from facial_expressions.preprocessing import Framing, crop_corners
 from facial_expressions.results import Explanation, Face
 
-__all__ = ["explain_face"]
-
 
 def explain_face(
     face: Face, maps: NDArray[np.float32], detection: Detection, framing: Framing

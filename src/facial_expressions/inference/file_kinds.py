@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["kind_of"]
-
 _STARTS: Final = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes (.h5)"),
     (b"GGUF", "a GGUF file"),

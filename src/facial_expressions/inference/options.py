@@ -20,8 +20,6 @@ from facial_expressions.errors import suggest
 from facial_expressions.inference.contracts import FaceDetector
 from facial_expressions.limits import MAX_PIXELS
 
-__all__ = ["DEFAULT", "Opener", "RecognizerOptions", "with_keywords_of"]
-
 DEFAULT: Final = "default"
 """Stands for the index's default model."""
 

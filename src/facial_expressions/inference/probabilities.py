@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["log_probabilities", "softmax"]
-
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Return softmax over the last axis.

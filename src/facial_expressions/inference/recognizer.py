@@ -27,8 +27,6 @@ from facial_expressions.preprocessing import to_grey_crops
 from facial_expressions.quality import CROP_SIDE, measure_quality
 from facial_expressions.results import Box, Explanation, Face, Faces, ImageResult, Prediction
 
-__all__ = ["ExpressionRecognizer", "load_recognizer"]
-
 Source = TypeVar("Source", bound=ImageSource)
 Answer = TypeVar("Answer")
 

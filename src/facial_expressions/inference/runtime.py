@@ -29,20 +29,6 @@ from facial_expressions.plain_text import shown
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = [
-    "AUTO",
-    "CPU",
-    "DEVICES",
-    "MAX_MODEL_BYTES",
-    "ModelSession",
-    "TensorSpec",
-    "available_providers",
-    "choose_providers",
-    "file_sha256",
-    "open_session",
-    "quantization_tools",
-]
-
 MAX_MODEL_BYTES: Final = 200 * 1024 * 1024
 """Larger model files are refused."""
 

@@ -12,8 +12,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TEST_TIME_VIEWS", "View", "apply_view"]
-
 
 @dataclass(frozen=True, slots=True)
 class View:

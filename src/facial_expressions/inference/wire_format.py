@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["Field", "WireError", "WireReader"]
-
 Field = tuple[int, int, memoryview]
 """Field number, wire type (0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes), content."""
 

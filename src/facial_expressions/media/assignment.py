@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
-__all__ = ["assign"]
-
 
 def assign(costs: Sequence[Sequence[float]], limit: float) -> list[tuple[int, int]]:
     """Choose pairs of a row and a column so that the sum of ``cost - limit`` is smallest.

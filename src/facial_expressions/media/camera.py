@@ -33,8 +33,6 @@ from facial_expressions.plain_text import shown
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-__all__ = ["STUCK_S", "Camera", "CameraDevice", "camera_position", "find_camera", "find_stream"]
-
 STUCK_S: Final = 3.0
 """A camera without a new image for so long is stuck."""
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from av.packet import Packet
 
-__all__ = ["Clock", "packet_time_s"]
-
 _LEAST_JUMP_S = 0.1
 _INTERVALS = 3
 """Times that go back by less than so many frames are out of order, not a new beginning."""

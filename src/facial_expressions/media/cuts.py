@@ -25,8 +25,6 @@ from PIL import Image
 
 from facial_expressions.media.frames import Frame
 
-__all__ = ["mark_cuts"]
-
 _WIDTH: Final = 72
 _HEIGHT: Final = 48
 _BLOCK: Final = 12

@@ -22,8 +22,6 @@ from facial_expressions.media.heat import blend_heat
 from facial_expressions.media.placement import Rect, Room, overlap, panel_spots
 from facial_expressions.results import Box, Explanation, Face, Prediction, TrackedFace
 
-__all__ = ["draw_faces"]
-
 Plane = NDArray[np.float64]
 
 _INK: Final[Color] = (18, 20, 24)

@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-__all__ = ["HLG", "PQ", "standard_colors", "to_standard_range"]
-
 PQ: Final = 16
 """FFmpeg's number of SMPTE ST 2084."""
 

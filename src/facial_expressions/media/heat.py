@@ -18,8 +18,6 @@ from PIL import Image
 from facial_expressions.colors import HEAT_COLORS
 from facial_expressions.results import Explanation
 
-__all__ = ["blend_heat"]
-
 _STRENGTH: Final = 0.72
 """Share of the warm colour at the hottest place."""
 

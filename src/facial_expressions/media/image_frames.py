@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["ANIMATED", "Animation", "NumberedImages", "image_kind", "is_pattern", "not_a_video"]
-
 ANIMATED: Final = ("GIF", "PNG", "WEBP")
 """Formats of images that may hold several, one after the other."""
 

@@ -15,8 +15,6 @@ from facial_expressions.media.draw import draw_faces
 from facial_expressions.results import Explanation, Face
 from facial_expressions.shown import SAVED_AS, encoded
 
-__all__ = ["MARKED_SUFFIXES", "MarkedImages", "is_file_name"]
-
 MARKED_SUFFIXES: Final = tuple(SAVED_AS)
 """Endings by which a marked image can be named."""
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
     from facial_expressions.results import FrameResult
 
-__all__ = ["Sink", "Sinks", "open_sink"]
-
 _LOGGER: Final = logging.getLogger(__name__)
 
 

@@ -17,8 +17,6 @@ from math import exp, isfinite
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ExponentialSmoother"]
-
 
 class ExponentialSmoother:
     """Smooths one series of vectors.

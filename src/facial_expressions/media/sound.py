@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from av.filter import Graph
     from av.packet import Packet
 
-__all__ = ["Sound"]
-
 _COPIED: Final = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 """Sound that an MP4 can hold as it is; other sound becomes AAC."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from facial_expressions.media.camera import CameraDevice
     from facial_expressions.media.frames import FrameSource
 
-__all__ = ["check_source", "is_live", "open_source"]
-
 _WEBCAM: Final = "webcam"
 _PATIENCE_S: Final = 30.0
 """A camera that went away is looked for so long, where that is asked for."""

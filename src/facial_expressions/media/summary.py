@@ -23,8 +23,6 @@ from facial_expressions.rows import DECIMALS, Column, as_row, rounded
 if TYPE_CHECKING:
     from facial_expressions.results import FrameResult
 
-__all__ = ["MIN_TRACK_S", "Stretch", "Summary", "TrackSummary", "VideoSummary"]
-
 MIN_TRACK_S: Final = 0.3
 """Tracks that were seen for a shorter time are not listed."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["Upright"]
-
 Matrix = tuple[int, int, int, int]
 
 _UNKNOWN: Final = 999

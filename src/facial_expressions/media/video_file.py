@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["VideoFile", "frame_interval_s", "open_container", "start_s"]
-
 _RAW: Final = ("h264", "hevc", "mpegvideo", "m4v", "mjpeg", "av1", "obu")
 """Streams without a container, and so without times."""
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
     from facial_expressions.results import FrameResult
 
-__all__ = ["VideoSink"]
-
 _CLOCK: Final = Fraction(1, 90_000)
 _NOMINAL_RATE: Final = 25
 _ENCODER: Final = {"preset": "veryfast", "crf": "20"}

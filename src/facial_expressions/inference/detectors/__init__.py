@@ -15,8 +15,6 @@ from facial_expressions.errors import ModelError, suggest
 from facial_expressions.inference.contracts import FaceDetector
 from facial_expressions.inference.options import RecognizerOptions
 
-__all__ = ["list_detectors", "open_detector", "register_detector"]
-
 Opener = Callable[[RecognizerOptions], FaceDetector]
 AnyOpener = TypeVar("AnyOpener", bound=Opener)
 

@@ -36,8 +36,6 @@ from facial_expressions.inference.runtime import CPU, open_session
 from facial_expressions.preprocessing import Framing
 from facial_expressions.results import MAX_FACES, Box
 
-__all__ = ["CenterFaceDetector", "centerface_path"]
-
 CENTERFACE_SHA256: Final = "b58f594f7fb3fad4a5202be56703ae83c23510c36134dc71b33dd9fa634f6417"
 """Digest of ``centerface.onnx``."""
 

@@ -11,8 +11,6 @@ from facial_expressions.inference.contracts import Detection
 from facial_expressions.preprocessing import Framing
 from facial_expressions.results import Box
 
-__all__ = ["WholeImageDetector"]
-
 
 class WholeImageDetector:
     """Finds one face in every image: the image, whose square in the middle is the crop.
