@@ -28,7 +28,8 @@ from facial_expressions.colors import css_variables
 from facial_expressions.inference.detectors.centerface import centerface_path
 from facial_expressions.inference.model_store import list_models
 from web.export_facts import facts
-from web.runtime import VERSION, RuntimeFetchError, runtime_files
+from web.npm import PackageFetchError
+from web.runtime import VERSION, runtime_files
 
 __all__ = ["build", "main"]
 
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write ``build/web`` and say how large it is."""
     try:
         packed = build(_OUTPUT)
-    except RuntimeFetchError as error:
+    except PackageFetchError as error:
         print(error, file=sys.stderr)
         return 1
     print("\n".join(_sizes(_OUTPUT, packed)))
@@ -104,7 +105,7 @@ def build(folder: Path) -> dict[str, int]:
         By file that the page loads, how many bytes it has where a host packs text.
 
     Raises:
-        RuntimeFetchError: ONNX Runtime cannot be had.
+        PackageFetchError: ONNX Runtime cannot be had.
     """
     loaded = _page_files() | _heavy_files()
     keys = {name: hashlib.sha256(content).hexdigest() for name, content in loaded.items()}

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.server.browser import open_browser, open_page, write_film
 from tests.web.static_host import StaticHost, static_host
 from web.build import build
-from web.runtime import RuntimeFetchError
+from web.npm import PackageFetchError
 
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
@@ -26,7 +26,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("web") / "page"
     try:
         build(folder)
-    except RuntimeFetchError as error:
+    except PackageFetchError as error:
         pytest.skip(str(error))
     return folder
 

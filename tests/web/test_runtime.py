@@ -1,15 +1,20 @@
-"""ONNX Runtime for browsers: whatever a registry sends, only the pinned package is used."""
+"""Packages of npm: whatever a registry sends, only the pinned package is used."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import shutil
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.web.static_host import static_host
-from web.runtime import RuntimeFetchError, runtime_files
+from web.npm import NpmPackage, PackageFetchError
+from web.runtime import runtime_files
 
 PACKAGE = "onnxruntime-web-1.30.0.tgz"
 
@@ -18,7 +23,7 @@ def test_a_registry_that_is_not_there_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
-    with pytest.raises(RuntimeFetchError, match=r"cannot be fetched from http://127\.0\.0\.1:9\."):
+    with pytest.raises(PackageFetchError, match=r"cannot be fetched from http://127\.0\.0\.1:9\."):
         runtime_files(tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
@@ -31,7 +36,7 @@ def test_a_registry_that_sends_another_package_is_refused(
     (served / PACKAGE).write_bytes(b"another package")
     with static_host(tmp_path / "served", "/") as registry:
         monkeypatch.setenv("NPM_CONFIG_REGISTRY", registry.url)
-        with pytest.raises(RuntimeFetchError, match="sent something else"):
+        with pytest.raises(PackageFetchError, match="sent something else"):
             runtime_files(tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
@@ -41,8 +46,26 @@ def test_a_kept_package_that_was_changed_is_fetched_again(
 ) -> None:
     (tmp_path / PACKAGE).write_bytes(b"changed")
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
-    with pytest.raises(RuntimeFetchError, match="cannot be fetched"):
+    with pytest.raises(PackageFetchError, match="cannot be fetched"):
         runtime_files(tmp_path)
+
+
+def test_a_package_with_a_scope_is_fetched_once_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = tmp_path / "served" / "@some" / "thing" / "-" / "thing-1.2.0.tgz"
+    served.parent.mkdir(parents=True)
+    with tarfile.open(served, "w:gz") as archive:
+        for name, content in {"package/a.js": b"a", "package/dist/b.bin": b"bb"}.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    digest = base64.b64encode(hashlib.sha512(served.read_bytes()).digest()).decode()
+    package = NpmPackage("@some/thing", "1.2.0", digest)
+    with static_host(tmp_path / "served", "/") as registry:
+        monkeypatch.setenv("npm_config_registry", registry.url)
+        assert package.read(tmp_path / "cache", ["dist/b.bin"]) == {"dist/b.bin": b"bb"}
+    assert package.read(tmp_path / "cache", ["a.js"]) == {"a.js": b"a"}
 
 
 def test_the_registry_that_npm_is_set_up_for_is_asked(
@@ -55,5 +78,5 @@ def test_the_registry_that_npm_is_set_up_for_is_asked(
     monkeypatch.delenv("NPM_CONFIG_REGISTRY", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert shutil.which("npm") == str(npm)
-    with pytest.raises(RuntimeFetchError, match=r"from http://127\.0\.0\.1:9/npm/\."):
+    with pytest.raises(PackageFetchError, match=r"from http://127\.0\.0\.1:9/npm/\."):
         runtime_files(tmp_path / "cache")
