@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from benchmarks.record import astronaut
 
-__all__ = ["face_crops", "head", "photo", "write_photos", "write_video"]
+__all__ = ["face_crops", "head", "moving_face", "photo", "write_photos", "write_video"]
 
 Pixels = NDArray[np.uint8]
 
@@ -82,8 +83,22 @@ def write_photos(folder: Path, n: int) -> None:
         canvas.save(folder / f"{number:06d}.jpg", quality=90)
 
 
+def moving_face(n_frames: int) -> Iterator[Pixels]:
+    """Yield a face that moves, RGB ``uint8 (480, 640, 3)``.
+
+    Args:
+        n_frames: How many.
+    """
+    face = head()
+    for index in range(n_frames):
+        canvas = Image.new("RGB", (640, 480), (90, 90, 90))
+        x, y = 240 + round(160 * np.sin(index / 20)), 130 + round(60 * np.cos(index / 13))
+        canvas.paste(face, (int(x), int(y)))
+        yield np.asarray(canvas)
+
+
 def write_video(path: Path, n_frames: int) -> None:
-    """Write an H.264 video of 640x480 with 25 frames a second: a face that moves.
+    """Write ``moving_face`` as an H.264 video with 25 frames a second.
 
     Args:
         path: The file.
@@ -91,16 +106,12 @@ def write_video(path: Path, n_frames: int) -> None:
     """
     import av
 
-    face = head()
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=_RATE, options={"preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
         stream.codec_context.time_base = _TICK
-        for index in range(n_frames):
-            canvas = Image.new("RGB", (640, 480), (90, 90, 90))
-            x, y = 240 + round(160 * np.sin(index / 20)), 130 + round(60 * np.cos(index / 13))
-            canvas.paste(face, (int(x), int(y)))
-            frame = av.VideoFrame.from_ndarray(np.asarray(canvas), format="rgb24")
+        for index, image in enumerate(moving_face(n_frames)):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = round(Fraction(index, _RATE) / _TICK), _TICK
             output.mux(stream.encode(frame))
         output.mux(stream.encode())

@@ -16,8 +16,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -76,10 +76,10 @@ def install() -> None:
 
 
 class PeerProcess:
-    """The peer, running.
+    """A peer, running.
 
     Args:
-        process: ``benchmarks/peer_runner.py`` in the peer's environment.
+        process: Its runner, for example ``benchmarks/peer_runner.py`` in the peer's environment.
     """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -89,7 +89,7 @@ class PeerProcess:
         """Have a task done.
 
         Args:
-            task: Name of a method of the runner's ``Peer``.
+            task: Name of a method of the runner's peer.
             **fields: Its arguments.
         """
         assert self._process.stdin
@@ -106,26 +106,32 @@ class PeerProcess:
         """Return a task as a side of a comparison.
 
         Args:
-            task: Name of a method of the runner's ``Peer``.
+            task: Name of a method of the runner's peer.
             **fields: Its arguments.
         """
         return lambda: self.ask(task, **fields)["seconds"]
 
 
-@contextmanager
-def peer(threads: int) -> Iterator[PeerProcess]:
+def peer(threads: int) -> AbstractContextManager[PeerProcess]:
     """Start the peer.
 
     Args:
         threads: Of its networks; 0 leaves it to them.
     """
     runner = Path(__file__).with_name("peer_runner.py")
+    return running([_python(), runner, str(threads)], ENVIRONMENT)
+
+
+@contextmanager
+def running(command: Sequence[str | Path], folder: Path) -> Iterator[PeerProcess]:
+    """Start a runner, which answers one line of JSON to each that it is sent.
+
+    Args:
+        command: Words of its command.
+        folder: In which it runs.
+    """
     with subprocess.Popen(
-        [_python(), runner, str(threads)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        cwd=ENVIRONMENT,
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", cwd=folder
     ) as process:
         yield PeerProcess(process)
         assert process.stdin

@@ -45,6 +45,11 @@ RATES: Final = {
 }  # fmt: skip
 """What large amounts consist of, and where its rate is."""
 
+PEERS: Final = {"peer": "`fer`", "peer_web": "`face-api`"}
+"""Benchmarks that compare, and with whom."""
+
+_SIDES: Final = ("ours_ms", "theirs_ms")
+
 Result = dict[str, Any]
 Results = Mapping[str, Result]
 
@@ -120,14 +125,15 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 
 
 
 def times(results: Results) -> list[str]:
-    """Return the table of the times on both sides of every comparison with the peer."""
+    """Return the table of the times on both sides of every comparison with a peer."""
     rows = [
-        (f"{what}: {pair}".removesuffix(": "), f"{one['ours_ms']:.2f}", f"{one['theirs_ms']:.2f}")
-        for what, pairs in _figures(results, "peer").items()
+        (peer, f"{what}: {pair}".removesuffix(": "), *(f"{one[key]:.2f}" for key in _SIDES))
+        for benchmark, peer in PEERS.items()
+        for what, pairs in _figures(results, benchmark).items()
         for pair, one in ({"": pairs} if "ours_ms" in pairs else pairs).items()
         if isinstance(one, dict)
     ]
-    return _table(("ms per crop, photo or frame", "ours", "`fer`"), rows)
+    return _table(("peer", "ms per crop, photo or frame", "ours", "theirs"), rows, left=2)
 
 
 def faults(results: Results) -> list[str]:

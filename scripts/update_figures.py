@@ -44,9 +44,6 @@ OTHER_REPORTS: Final = {
 PEOPLE_REPORTS: Final = {"people": "people", "people-by-labels": "fer2013"}
 """Reports against FER+ votes, and the head that answers in each."""
 
-_NETWORKS: Final = ("keras", "tflite")
-"""Those of `fer`."""
-
 COVERAGES: Final = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 Report = dict[str, Any]
@@ -125,26 +122,23 @@ def headline(names: Sequence[str], reports: Reports) -> list[str]:
 
 def peers(names: Sequence[str], reports: Reports) -> list[str]:
     """Return ``benchmarks/peers.csv`` as a table, with the figures that are measured here."""
-    measured, sizes = (
-        json.loads((BENCHMARKS / "results" / f"{one}.json").read_text(encoding="utf-8"))["figures"]
-        for one in ("peer", "footprint")
-    )
-    crop = {of: measured["one crop, one thread"][f"{names[0]} against {of}"] for of in _NETWORKS}
-    photo = measured["photo 1280x720"]
-    figures = {
-        "accuracy": reports[names[0]]["accuracy"],
-        "calibration": reports[f"{names[0]}-people"]["votes"]["ece"],
-        "size": sizes["base_install_mb"],
-        "packages": len(sizes["install_mb"]),
-        "crop": crop["keras"]["ours_ms"],
-        **{of: one["theirs_ms"] for of, one in crop.items()},
-        "photo": photo["ours_ms"],
-        "their_photo": photo["theirs_ms"],
+    measured = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))["figures"]
+        for path in (BENCHMARKS / "results").glob("*.json")
     }
+    people = reports[f"{names[0]}-people"]
+    packages = len(measured["footprint"]["install_mb"])
+
+    def cell(text: str) -> str:
+        """Fill a cell; it names its figures by benchmark and keys."""
+        try:
+            return text.format(**measured, report=reports[names[0]], people=people, n=packages)
+        except KeyError:
+            return "not measured"
+
     text = (BENCHMARKS / "peers.csv").read_text(encoding="utf-8")
     header, *rows = csv.reader(text.splitlines(), delimiter=";")
-    filled = [[cell.format(**figures) for cell in row] for row in rows]
-    return markdown_table(header, filled, left=len(header))
+    return markdown_table(header, [[*map(cell, row)] for row in rows], left=len(header))
 
 
 def summary(names: Sequence[str], reports: Reports) -> list[str]:

@@ -17,6 +17,7 @@ from scripts.update_benchmarks import (
     origins,
     read_targets,
     targets,
+    times,
 )
 
 PAGE = "before\n<!-- benchmarks: {kind} -->\nold\n<!-- /benchmarks -->\nafter\n"
@@ -59,6 +60,16 @@ def test_what_was_measured_stands_beside_what_was_aimed_at(results: Results) -> 
     assert any("default detector | `peer` | 2.50x | 2x | 5x |" in line for line in lines)
     assert any("frames/s | `peer` | 50 | 30 | 100 |" in line for line in lines)
     assert any("| 5 of 6 faces, 2 modes | 100% |" in line for line in lines)
+
+
+def test_every_peer_has_its_times_beside_ours() -> None:
+    pair = {"ours_ms": 2.5, "theirs_ms": 200.25, "ratio": 80.1}
+    figures = {"peer": {"threads": 1}, "frame": {"images": 8, "one thread, ssd": pair}}
+    both: Results = {"peer": {"figures": {"photo": pair}}, "peer_web": {"figures": figures}}
+    assert times(both)[2:] == [
+        "| `fer` | photo | 2.50 | 200.25 |",
+        "| `face-api` | frame: one thread, ssd | 2.50 | 200.25 |",
+    ]
 
 
 def test_found_faces_stand_under_their_widths() -> None:

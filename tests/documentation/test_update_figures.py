@@ -199,21 +199,24 @@ def test_other_packages_stand_beside_what_is_measured_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = {"ours_ms": 0.66, "theirs_ms": 20.4}
-    crop = {"happy against keras": pair, "happy against tflite": {**pair, "theirs_ms": 0.38}}
-    measured = {"one crop, one thread": crop, "photo 1280x720": pair}
+    measured = {"photo 1280x720": pair}
     sizes = {"base_install_mb": 227.6, "install_mb": {"numpy": 70.0, "pillow": 20.0}}
     (tmp_path / "results").mkdir()
     for name, figures in {"peer": measured, "footprint": sizes}.items():
         (tmp_path / "results" / f"{name}.json").write_text(json.dumps({"figures": figures}))
     (tmp_path / "peers.csv").write_text(
-        "what;ours;theirs\nsize;{size:.0f} MB ({packages});2 GB\n"
-        "crop;{crop:.2f} ms;{tflite:.2f} or {keras:.1f} ms\nright;{accuracy:.0%};57%\n"
+        "what;ours;theirs\nsize;{footprint[base_install_mb]:.0f} MB ({n});2 GB\n"
+        "photo;{peer[photo 1280x720][ours_ms]:.2f} ms;{peer[photo 1280x720][theirs_ms]:.1f} ms\n"
+        "right;{report[accuracy]:.0%};57%\nerror;{people[votes][ece]:.1%};no\n"
+        "crop;{peer[photo 1280x720][ours_ms]:.1f} ms;{other[crop][theirs_ms]:.1f} ms\n"
     )
     monkeypatch.setattr("scripts.update_figures.BENCHMARKS", tmp_path)
     reports: Reports = {"happy": {"accuracy": 0.71}, "happy-people": {"votes": {"ece": 0.01}}}
     lines = fill(PAGE.format(name="peers"), reports).splitlines()
-    assert lines[4:7] == [
+    assert lines[4:9] == [
         "| size | 228 MB (2) | 2 GB |",
-        "| crop | 0.66 ms | 0.38 or 20.4 ms |",
+        "| photo | 0.66 ms | 20.4 ms |",
         "| right | 71% | 57% |",
+        "| error | 1.0% | no |",
+        "| crop | 0.7 ms | not measured |",
     ]
