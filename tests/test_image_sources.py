@@ -99,6 +99,20 @@ def test_a_tensor_of_tensorflow_is_read() -> None:
     assert np.array_equal(load_image(tensorflow.constant(PIXELS)), PIXELS)
 
 
+def test_a_tensor_of_pytorch_is_read() -> None:
+    """Channels last, also where a view makes it so; others are told what to do."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    tensor = torch.from_numpy(PIXELS.copy())
+    assert np.array_equal(load_image(tensor), PIXELS)
+    channels_first = tensor.permute(2, 0, 1).contiguous()
+    assert np.array_equal(load_image(channels_first.permute(1, 2, 0)), PIXELS)
+    with pytest.raises(ImageError, match="Move the channels last"):
+        load_image(channels_first)
+    for unreadable in (tensor.float().requires_grad_(), tensor.to("meta"), tensor.bfloat16()):
+        with pytest.raises(ImageError, match=r"^Tensor: its pixels cannot be read\. Give uint8"):
+            load_image(unreadable)
+
+
 class Upload:
     """A file of a web framework, whose ``read`` has to be awaited."""
 
@@ -126,14 +140,19 @@ REFUSED: Final[dict[str, tuple[Callable[[], Any], str]]] = {
     "A04-channels-first": (lambda: Tensor(PIXELS.transpose(2, 0, 1)), "Move the channels last"),
     "A04-floats": (lambda: PIXELS / 255, "Scale it to 0..255"),
     "A04-two-channels": (lambda: PIXELS[:, :, :2], "(4, 5, 2)"),
+    "A04-channels-first-floats": (
+        lambda: PIXELS.transpose(2, 0, 1) / 255,
+        "Move the channels last. Scale it to 0..255",
+    ),
+    "A04-two-images": (lambda: np.stack([PIXELS, PIXELS]), "Give one image"),
     "A04-no-pixels": (lambda: PIXELS[:0], "not empty"),
     "A05-on-another-device": (
         lambda: Tensor(PIXELS, TypeError("can't convert cuda:0 device type tensor to numpy")),
-        "Move it to the CPU",
+        "Give uint8, detached, on the CPU",
     ),
     "A05-with-gradients": (
         lambda: Tensor(PIXELS, RuntimeError("Can't call numpy() on Tensor that requires grad.")),
-        "detach it",
+        "Give uint8, detached, on the CPU",
     ),
 }
 

@@ -226,6 +226,47 @@ def test_constant_crops_stay_constant_at_every_side(side: int) -> None:
     assert np.unique(to_grey_crops(crops, 48)).tolist() == [77]
 
 
+class Tensor:
+    """What tensors offer NumPy, and no more."""
+
+    def __init__(self, pixels: NDArray[np.uint8], error: Exception | None = None) -> None:
+        self.pixels, self.error = pixels, error
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.uint8]:  # noqa: ANN401
+        if self.error is not None:
+            raise self.error
+        return self.pixels
+
+
+@pytest.mark.parametrize("shape", [(48, 48), (48, 48, 1), (1, 48, 48), (1, 48, 48, 1)])
+def test_grey_crops_may_have_an_axis_of_one_channel_and_be_tensors(shape: tuple[int, ...]) -> None:
+    grey = waves(48, 48)[..., 0]
+    one = grey.reshape(shape)
+    assert np.array_equal(to_grey_crops(one, 48), grey[None])
+    assert np.array_equal(to_grey_crops(Tensor(one), 48), grey[None])
+
+
+def test_a_list_may_mix_crops_with_and_without_channels_and_tensors() -> None:
+    grey = waves(48, 48)[..., 0]
+    crops: list[Any] = [grey, grey[..., None], Tensor(grey[..., None]), waves(48, 48)]
+    for listed in (crops, crops[1:3]):
+        assert np.array_equal(to_grey_crops(listed, 48), [grey] * len(listed))
+
+
+@pytest.mark.parametrize("wrap", [lambda one: one, lambda one: [one]], ids=["one", "list"])
+def test_crops_that_numpy_cannot_read_are_refused_with_what_to_do(wrap: Any) -> None:  # noqa: ANN401
+    tensor = Tensor(waves(48, 48), RuntimeError("Can't call numpy() on Tensor that requires grad."))
+    with pytest.raises(
+        ImageError, match=r"^Tensor: its pixels cannot be read\. Give uint8, detached"
+    ):
+        to_grey_crops(wrap(tensor), 48)
+
+
+def test_a_path_is_no_crop_and_the_message_has_no_dtype() -> None:
+    with pytest.raises(ImageError, match=r"^face crops without pixels: .* For paths and whole"):
+        to_grey_crops("crop.png", 48)  # type: ignore[arg-type]
+
+
 # --- to_batch and the values -------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from facial_expressions.errors import ImageError, first_line
 
 
-class _HasArray(Protocol):
+class HasArray(Protocol):
     """What NumPy can turn into an array."""
 
     def __array__(self) -> NDArray[Any]: ...
@@ -31,7 +31,7 @@ class _Readable(Protocol):
 
 
 ImageSource = (
-    str | os.PathLike[str] | bytes | bytearray | memoryview | _Readable | _HasArray | Image.Image
+    str | os.PathLike[str] | bytes | bytearray | memoryview | _Readable | HasArray | Image.Image
 )
 """What an image can be given as: a path, the bytes of a file in any buffer, a file opened for
 reading, an array or tensor ``uint8``, or a Pillow image."""
@@ -72,7 +72,7 @@ def plain_source(source: ImageSource) -> PlainSource:
     if isinstance(source, os.PathLike):
         return Path(source)
     if hasattr(source, "__array__"):
-        return _array(source)
+        return as_array(source)
     if hasattr(source, "read"):
         return _content(source)
     raise ImageError(
@@ -90,13 +90,17 @@ def source_name(source: ImageSource) -> str:
     return f"<{type(source).__name__}>"
 
 
-def _array(source: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - whatever NumPy can read
+def as_array(source: Any) -> NDArray[Any]:  # noqa: ANN401 - whatever NumPy can read
+    """Return what NumPy can read, such as a tensor, as an array.
+
+    Raises:
+        ImageError: It is on another device, or needs gradients.
+    """
     try:
         return np.asarray(source)
-    except (TypeError, ValueError, RuntimeError) as error:  # on another device, or with gradients
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ImageError(
-            f"{type(source).__name__}: its pixels cannot be read: {first_line(error)}. Move it to "
-            "the CPU and detach it"
+            f"{type(source).__name__}: its pixels cannot be read. Give uint8, detached, on the CPU"
         ) from error
 
 

@@ -183,10 +183,11 @@ def _from_array(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
     is_color = array.ndim == 3 and array.shape[-1] in (3, 4)
     if array.dtype != np.uint8 or not (is_grey or is_color) or not array.size:
         channels_first = array.ndim == 3 and not is_color and array.shape[0] in (1, 3, 4)
-        advice = "Move the channels last" if channels_first else "Scale it to 0..255 and convert it"
+        move = "Move the channels last. " if channels_first else ""
+        advice = "Give one image" if array.dtype == np.uint8 else "Scale it to 0..255 as uint8"
         raise ImageError(
             f"image array {array.dtype} {array.shape}: not supported. Supported: uint8 (H, W), "
-            f"(H, W, 1), (H, W, 3) in RGB order or (H, W, 4) in RGBA order, not empty. {advice}"
+            f"(H, W, 1), RGB (H, W, 3) or RGBA (H, W, 4), not empty. {move}{advice}"
         )
     if array.ndim == 3 and array.shape[2] == 3:
         return np.ascontiguousarray(array)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.errors import ImageError
+from facial_expressions.image_sources import HasArray, as_array
 from facial_expressions.results import Box, Point
 
 _FINEST: Final = 4
@@ -138,7 +139,7 @@ def to_batch(
     )
 
 
-Crops = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
+Crops = HasArray | Image.Image | Sequence[HasArray | Image.Image]
 """Face crops in one array, or a list of them; see ``to_grey_crops``."""
 
 
@@ -146,9 +147,9 @@ def to_grey_crops(crops: Crops, size: int) -> NDArray[np.uint8]:
     """Bring face crops of any side and colour to grey crops of one side.
 
     Args:
-        crops: Grey ``uint8 (N, H, H)`` or RGB ``uint8 (N, H, H, 3)``; one crop, ``(H, H)`` or
-            ``(H, H, 3)``; or a list of crops, each of its own side. What NumPy can read, such as a
-            tensor or a Pillow image, may stand for an array.
+        crops: Grey ``uint8 (N, H, H)`` or ``(N, H, H, 1)``, or RGB ``(N, H, H, 3)``; one crop of
+            these; or a list of crops, each of its own side. What NumPy can read, such as a tensor
+            or a Pillow image, may stand for an array.
         size: Side S of the result in pixels.
 
     Returns:
@@ -161,20 +162,24 @@ def to_grey_crops(crops: Crops, size: int) -> NDArray[np.uint8]:
         >>> to_grey_crops(np.zeros((2, 96, 96, 3), np.uint8), 48).shape
         (2, 48, 48)
     """
-    if isinstance(crops, Sequence):
-        if len({np.shape(crop) for crop in crops}) > 1:
-            return np.concatenate([to_grey_crops(crop, size) for crop in crops])
-        crops = np.asarray(crops) if crops else np.empty((0, size, size), np.uint8)
+    if isinstance(crops, list | tuple):
+        arrays = [as_array(crop) for crop in crops]
+        if len({array.shape for array in arrays}) > 1:
+            return np.concatenate([to_grey_crops(array, size) for array in arrays])
+        crops = np.array(arrays) if arrays else np.empty((0, size, size), np.uint8)
     else:
-        crops = np.asarray(crops)
-        if crops.ndim == 2 or (crops.ndim == 3 and crops.shape[2] == 3 != crops.shape[1]):
+        crops = as_array(crops)
+        if crops.ndim == 2 or (crops.ndim == 3 and crops.shape[1] != crops.shape[2] in (1, 3)):
             crops = crops[None]
+    if crops.ndim == 4 and crops.shape[3] == 1:
+        crops = crops[..., 0]
     shape = crops.shape
     grey_or_rgb = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
     if crops.dtype != np.uint8 or not grey_or_rgb or shape[1] != shape[2] or shape[1] == 0:
+        found = f"{crops.dtype} {shape}" if crops.dtype.kind in "buif" else "without pixels"
         raise ImageError(
-            f"face crops {crops.dtype} {shape}: not supported. Supported: uint8, grey (N, S, S) "
-            "or RGB (N, S, S, 3). For whole photos use recognize()"
+            f"face crops {found}: not supported. Supported: uint8 arrays, tensors and Pillow "
+            "images, grey (N, S, S) or RGB (N, S, S, 3). For paths and whole photos use recognize()"
         )
     if len(shape) == 3 and shape[1] == size:
         return crops

@@ -137,7 +137,7 @@ def test_what_is_no_crop_is_refused(classifier: ExpressionClassifier, crops: Any
 
 def test_other_dtypes_are_refused(classifier: ExpressionClassifier) -> None:
     with pytest.raises(ImageError, match="float64"):
-        classifier.predict_proba(np.zeros((1, 48, 48)))  # type: ignore[arg-type]
+        classifier.predict_proba(np.zeros((1, 48, 48)))
 
 
 def test_batch_size_out_of_range(classifier: ExpressionClassifier) -> None:

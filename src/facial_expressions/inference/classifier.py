@@ -118,9 +118,10 @@ class ExpressionClassifier:
         """Return the probability of each expression for each crop.
 
         Args:
-            crops: Grey ``uint8 (N, S, S)`` or RGB ``uint8 (N, S, S, 3)`` of any side S; N may be 0;
-                or one crop of these; or a list of crops, whose sides may differ. They are scaled to
-                the network's side first, so a view moves by its pixels.
+            crops: Grey ``uint8 (N, S, S)`` or ``(N, S, S, 1)``, or RGB ``(N, S, S, 3)``, of any
+                side S; N may be 0; or one crop of these; or a list of crops, whose sides may
+                differ. Arrays, tensors or Pillow images. They are scaled to the network's side
+                first, so a view moves by its pixels.
             batch_size: Crops in one run of the network; the answers do not depend on it.
 
         Returns:
