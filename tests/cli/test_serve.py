@@ -51,15 +51,8 @@ def serving(*options: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str]
 
 
 def post(port: int, body: bytes, content_type: str = "image/png") -> int:
-    """Send an image until the server is ready; return the status."""
-    while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.request("POST", "/v1/recognize", body, {"Content-Type": content_type})
-        response = connection.getresponse()
-        text = response.read()
-        connection.close()
-        if b"not_ready" not in text:
-            return response.status
+    """Send an image as soon as the server has named its address; return the status."""
+    return ask(port, "POST", "/v1/recognize", body, **{"Content-Type": content_type})[0]
 
 
 def ask(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -480,7 +481,8 @@ def test_h25_not_ready_until_the_networks_have_run(
     tiny_model: object, held: HeldDetector, held_recognizer: ExpressionRecognizer
 ) -> None:
     held.n_images = 0  # the warm-up is held as well
-    with run_server(held_recognizer, SHORT, wait=False) as server:
+    limits = replace(SHORT, answer_s=0.2)
+    with run_server(held_recognizer, limits, wait=False) as server:
         early = server.post(png())
         assert (early.status, early.json["code"]) == (503, "not_ready")
         assert "retry-after" in early.headers
@@ -488,6 +490,19 @@ def test_h25_not_ready_until_the_networks_have_run(
         assert server.ask("GET", "/healthz").status == 200
         held.may_go.set()
         until(lambda: server.ask("GET", "/readyz").status == 200)
+
+
+def test_a_request_that_comes_while_the_server_starts_is_answered_when_it_has(
+    tiny_model: object, held: HeldDetector, held_recognizer: ExpressionRecognizer
+) -> None:
+    held.n_images = 0  # the warm-up is held as well
+    with run_server(held_recognizer, SHORT, wait=False) as server, ThreadPoolExecutor(1) as pool:
+        early = pool.submit(server.post, png())
+        until(lambda: held.n_images == 1)
+        assert server.ask("GET", "/readyz").status == 503
+        assert not early.done()
+        held.may_go.set()
+        assert early.result().status == 200
 
 
 def test_an_aborted_connection_does_no_harm(server: RunningServer) -> None:

@@ -71,8 +71,9 @@ def create_app(
         root_path: Path prefix under which a proxy serves it, as ``/faces``; the proxy may strip it
             or not.
 
+    A request that arrives while the server starts waits for the model, as long as for an answer.
     Mounted in another application, whose lifespan does not reach it, it starts with its first
-    request, which then waits for the model.
+    request, which waits without a limit.
 
     Examples:
         >>> from facial_expressions.inference.recognizer import load_recognizer
@@ -105,7 +106,7 @@ class _Service:
     """What the routes of one application share."""
 
     def __init__(self, recognizer: ExpressionRecognizer, limits: ServerLimits) -> None:
-        self.recognizer = recognizer
+        self.recognizer, self.limits = recognizer, limits
         self.cameras = CameraSessions(recognizer)
         self.queue = WorkQueue(limits)
         self.bodies = BodyReader(limits)
@@ -146,8 +147,8 @@ class _Service:
 
     async def answer(self, request: Request, answering: Answering) -> Json:
         """Receive an image, let it wait for a worker, and answer."""
-        if not self.has_lifespan:
-            await asyncio.wait({self.start()})
+        wait_s = self.limits.answer_s if self.has_lifespan else None
+        await asyncio.wait({self.start()}, timeout=wait_s)
         self.check_ready()
         self.queue.check_room()
         async with self.bodies.read(request) as body:
