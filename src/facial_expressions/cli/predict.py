@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from facial_expressions.pages.contact_sheet import ContactSheet
     from facial_expressions.results import ImageResult
 
-__all__ = ["command"]
-
 _MANY: Final = 5
 """From this many images on there is a progress bar."""
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame, FrameSource
     from facial_expressions.media.schedule import Every
 
-__all__ = ["command"]
-
 _AUTO: Final = "auto"
 
 

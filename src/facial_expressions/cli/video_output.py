@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from facial_expressions.pages.video_page import VideoPage
     from facial_expressions.results import FrameResult
 
-__all__ = ["ROWS", "SUMMARIES", "VideoOutput"]
-
 ROWS: Final = (".jsonl", ".csv", ".parquet", ".mp4")
 """Endings of files that take every frame."""
 

@@ -28,15 +28,6 @@ from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.inference.runtime import file_sha256
 from facial_expressions.parquet_rows import import_pyarrow
 
-__all__ = [
-    "BatchOptions",
-    "BatchProgress",
-    "BatchSummary",
-    "Engine",
-    "WorkerOptions",
-    "run_batch",
-]
-
 Engine = Literal["local", "ray"]
 
 _TASK_IMAGES: Final = 8

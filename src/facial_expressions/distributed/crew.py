@@ -20,8 +20,6 @@ from facial_expressions.distributed.work import RowLine, Task, row_line
 from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.results import ImageResult
 
-__all__ = ["IMAGE_TIMEOUT_S", "MAX_DEATHS", "Crew", "CrewBackend", "WorkerEvent"]
-
 MAX_DEATHS: Final = 3
 """An input that was being done at this many deaths is given up."""
 

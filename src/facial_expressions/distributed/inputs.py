@@ -22,8 +22,6 @@ from facial_expressions.images import IMAGE_SUFFIXES
 from facial_expressions.plain_text import shown
 from facial_expressions.results import Status
 
-__all__ = ["BatchInput", "InputListing"]
-
 _JSON_LINES: Final = (".jsonl", ".ndjson")
 _LISTS: Final = (".csv", *_JSON_LINES, ".lst", ".txt")
 _PATH_NAMES: Final = ("path", "source", "file", "filename")

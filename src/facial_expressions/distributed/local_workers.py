@@ -17,8 +17,6 @@ from facial_expressions.errors import BatchError, FacialExpressionsError
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.processes import Child, own_streams
 
-__all__ = ["LocalWorkers"]
-
 _GRACE_S = 5.0
 
 

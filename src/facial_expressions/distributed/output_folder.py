@@ -40,11 +40,6 @@ from facial_expressions.parquet_rows import ParquetRows
 from facial_expressions.plain_text import shown
 from facial_expressions.rows import IMAGE
 
-__all__ = [
-    "SHARD_FORMATS", "BatchManifest", "OutputFolder", "ShardEntry", "ShardFormat", "WriteRow",
-    "open_shard",
-]  # fmt: skip
-
 ShardFormat = Literal["jsonl", "parquet"]
 SHARD_FORMATS: Final[tuple[ShardFormat, ...]] = ("jsonl", "parquet")
 

@@ -21,8 +21,6 @@ from facial_expressions.distributed.work import (
 from facial_expressions.errors import FacialExpressionsError, first_line, needs_extra
 from facial_expressions.inference.contracts import RowRecognizer
 
-__all__ = ["RayWorkers"]
-
 _TRIES: Final = 2
 """Ray gives its own processes 30 seconds to start, which a busy machine may not make at first."""
 

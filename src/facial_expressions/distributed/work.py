@@ -16,15 +16,6 @@ from facial_expressions.plain_text import shown
 from facial_expressions.results import ImageResult, Status
 from facial_expressions.rows import IMAGE, to_json
 
-__all__ = [
-    "RecognizerFactory",
-    "RowLine",
-    "Task",
-    "answer",
-    "open_recognizer",
-    "row_line",
-]
-
 MAX_MEMBER_BYTES: Final = 256 * 1024**2
 """Larger members of an archive are rejected unread."""
 

@@ -13,11 +13,6 @@ from facial_expressions.rows import CROP, IMAGE, as_row, rounded
 from facial_expressions.server.cameras import CameraSessions
 from facial_expressions.server.failures import RequestError
 
-__all__ = [
-    "SOURCE", "classify_crop", "describe_labels", "describe_models", "recognize_frame",
-    "recognize_image", "warm_up",
-]  # fmt: skip
-
 SOURCE = "upload"
 """What an answer calls its image; the client's name for it is not repeated."""
 

@@ -40,8 +40,6 @@ from facial_expressions.server.origins import HostNames
 from facial_expressions.server.page import page_routes
 from facial_expressions.server.work_queue import CheckWanted, WorkQueue
 
-__all__ = ["create_app"]
-
 logger = logging.getLogger(__name__)
 router = APIRouter()
 

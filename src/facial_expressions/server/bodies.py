@@ -14,8 +14,6 @@ from starlette.requests import ClientDisconnect, Request
 from facial_expressions.server.failures import CLIENT_GONE, RequestError
 from facial_expressions.server.limits import MEBIBYTE, ServerLimits
 
-__all__ = ["BodyReader", "file_of_form"]
-
 _MAX_FIELDS: Final = 8
 _FIELD_BYTES: Final = 64 * 1024
 

@@ -22,8 +22,6 @@ from facial_expressions.media.analysis import FrameAnalyzer
 from facial_expressions.media.frames import Frame
 from facial_expressions.results import Face
 
-__all__ = ["CameraSessions"]
-
 _MOST_SESSIONS: Final = 100
 _KEPT_S: Final = 10.0
 """Seconds without a frame after which a session is forgotten."""

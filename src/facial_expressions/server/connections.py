@@ -30,8 +30,6 @@ from facial_expressions.server.failures import RequestError
 from facial_expressions.server.guard import HEADER_BYTES, SECURITY_HEADERS
 from facial_expressions.server.limits import ServerLimits
 
-__all__ = ["build_server", "keep_log_short", "open_listener", "url_of"]
-
 logger = logging.getLogger(__name__)
 
 _BACKLOG: Final = 1024

@@ -27,17 +27,6 @@ from facial_expressions.image_formats import load_plugins
 from facial_expressions.images import load_image
 from facial_expressions.processes import READY, own_streams
 
-__all__ = [
-    "ANSWER",
-    "DAMAGED",
-    "HAS_CPU_LIMIT",
-    "IMAGE",
-    "OTHER_FORMAT",
-    "REQUEST",
-    "TOO_LARGE",
-    "main",
-]
-
 REQUEST: Final = struct.Struct("<QQ")
 """Bytes of the file that follows, and pixels that it may have."""
 

@@ -37,8 +37,6 @@ from facial_expressions.server.decoder_child import (
 from facial_expressions.server.failures import RequestError
 from facial_expressions.server.limits import MEBIBYTE, ServerLimits
 
-__all__ = ["DecoderPool"]
-
 logger = logging.getLogger(__name__)
 
 _BYTES_PER_PIXEL: Final = 16

@@ -7,8 +7,6 @@ from typing import Final
 
 from starlette.responses import JSONResponse
 
-__all__ = ["CLIENT_GONE", "RequestError", "from_status"]
-
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client hung up; it is never sent to anyone."""
 

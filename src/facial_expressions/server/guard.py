@@ -25,8 +25,6 @@ from facial_expressions.server.limits import MEBIBYTE
 from facial_expressions.server.metrics import ServerMetrics
 from facial_expressions.server.origins import HostNames, is_own_origin
 
-__all__ = ["HEADER_BYTES", "SECURITY_HEADERS", "Guard"]
-
 logger = logging.getLogger(__name__)
 
 SECURITY_HEADERS: Final = {

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final
 
-__all__ = ["MEBIBYTE", "ServerLimits"]
-
 MEBIBYTE: Final = 1024 * 1024
 
 

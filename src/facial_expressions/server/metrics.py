@@ -9,8 +9,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from facial_expressions.server.failures import CLIENT_GONE
 
-__all__ = ["ServerMetrics"]
-
 _PREFIX: Final = "facial_expressions"
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _OUTCOMES: Final = {408: "slow", CLIENT_GONE: "cancelled", 503: "unavailable", 504: "deadline"}

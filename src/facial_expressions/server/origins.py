@@ -15,8 +15,6 @@ from urllib.parse import urlsplit
 
 from facial_expressions.plain_text import shown
 
-__all__ = ["HostNames", "is_loopback", "is_own_origin"]
-
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

@@ -11,8 +11,6 @@ from starlette.routing import Route
 
 from facial_expressions.colors import css_variables
 
-__all__ = ["page_routes"]
-
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",

@@ -13,23 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from facial_expressions.rows import CROP, EXPLANATION, FACE, IMAGE, QUALITY, Column, Kind
 
-__all__ = [
-    "ERRORS",
-    "IMAGE_BODY",
-    "RECOGNIZE_PARAMETERS",
-    "SESSION_HEADER",
-    "CropAnswer",
-    "ErrorAnswer",
-    "ExplanationAnswer",
-    "FaceAnswer",
-    "ImageAnswer",
-    "LabelsAnswer",
-    "ModelAnswer",
-    "ModelsAnswer",
-    "QualityAnswer",
-    "StateAnswer",
-]  # fmt: skip
-
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")

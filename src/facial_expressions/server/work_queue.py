@@ -20,8 +20,6 @@ from typing import Final, TypeVar
 from facial_expressions.server.failures import RequestError
 from facial_expressions.server.limits import ServerLimits
 
-__all__ = ["CheckWanted", "WorkQueue"]
-
 _LONGEST_WAIT: Final = 0.5
 """Share of the deadline that may be spent waiting."""
 
