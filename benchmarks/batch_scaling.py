@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from benchmarks.images import write_photos
 from benchmarks.record import ROOT, write_results
-from facial_expressions.distributed.batch import BatchProgress, WorkerOptions, run_batch
+from facial_expressions.distributed.batch import WorkerOptions, run_batch
 
 PHOTOS: Final = ROOT / "build" / "photos"
 
@@ -59,8 +59,8 @@ def measure(folder: Path, workers: WorkerOptions) -> dict[str, Any]:
     """
     first: list[float] = []
 
-    def note_first(progress: BatchProgress) -> None:
-        if progress.n_inputs is not None and not first:
+    def note_first(_: int, n_inputs: int | None) -> None:
+        if n_inputs is not None and not first:
             first.append(time.perf_counter())
 
     before = _cpu_s()

@@ -30,7 +30,7 @@ import facial_expressions as fx
 from benchmarks.images import head, photo
 from benchmarks.record import milliseconds, write_results
 from benchmarks.server_process import resident_mb
-from facial_expressions.distributed.batch import BatchProgress, WorkerOptions, run_batch
+from facial_expressions.distributed.batch import WorkerOptions, run_batch
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.media.analysis import FrameAnalyzer
 from facial_expressions.media.frames import Frame
@@ -136,9 +136,9 @@ def batch(n: int, folder: Path) -> dict[str, Any]:
             os.link(first, folder / f"{number}.jpg")
     memory: list[tuple[int, float]] = []
 
-    def note(progress: BatchProgress) -> None:
-        if progress.n_inputs is not None and progress.n_done >= len(memory) * max(1, n // 50):
-            memory.append((progress.n_done, resident_mb(os.getpid())))
+    def note(n_done: int, n_inputs: int | None) -> None:
+        if n_inputs is not None and n_done >= len(memory) * max(1, n // 50):
+            memory.append((n_done, resident_mb(os.getpid())))
 
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as output:

@@ -12,7 +12,6 @@ import pytest
 from facial_expressions.distributed import crew
 from facial_expressions.distributed.batch import (
     BatchOptions,
-    BatchProgress,
     WorkerOptions,
     run_batch,
 )
@@ -70,8 +69,8 @@ def test_deaths_cost_one_row_each_and_an_interrupted_batch_is_resumed(
     paths, output, options = write_list(names), tmp_path / "rows", BatchOptions(shard_size=5)
     factory = factories.dying_once_at_start(tmp_path / "marker")
 
-    def interrupt(progress: BatchProgress) -> None:
-        if progress.n_inputs is not None and progress.n_done == 22:
+    def interrupt(n_done: int, n_inputs: int | None) -> None:
+        if n_inputs is not None and n_done == 22:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

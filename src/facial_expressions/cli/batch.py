@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,8 +13,7 @@ from facial_expressions.cli.options import takes_recognizer_options
 from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
-    from facial_expressions.cli.progress import ProgressBar
-    from facial_expressions.distributed.batch import BatchProgress, BatchSummary
+    from facial_expressions.distributed.batch import BatchSummary
 
 
 @takes_recognizer_options(threads=1)
@@ -68,23 +66,19 @@ def command(  # noqa: PLR0913 - one argument per option
     crew = WorkerOptions(engine, workers, address)
     try:
         with progress_bar("listing", is_logged=True) as bar:
+
+            def show(n_done: int, n_inputs: int | None) -> None:
+                bar.show(n_done, n_inputs, title="listing" if n_inputs is None else "images")
+
             summary = run_batch(
-                source, output, options=rows, workers=crew, resume=resume, on_progress=_show_on(bar)
+                source, output, options=rows, workers=crew, resume=resume, on_progress=show
             )
     except (KeyboardInterrupt, SystemExit):  # Ctrl-C; SIGTERM and SIGHUP
         print("to continue, run the same command with --resume", file=sys.stderr)
         raise
     _summarise(summary, output)
-    if not summary.is_clean:
+    if summary.counts["rejected"] or summary.counts["failed"]:
         raise typer.Exit(1)
-
-
-def _show_on(bar: ProgressBar) -> Callable[[BatchProgress], None]:
-    def show(progress: BatchProgress) -> None:
-        title = "listing" if progress.n_inputs is None else "images"
-        bar.show(progress.n_done, progress.n_inputs, title=title)
-
-    return show
 
 
 def _summarise(summary: BatchSummary, output: Path) -> None:

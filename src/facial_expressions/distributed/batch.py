@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from facial_expressions.distributed.crew import IMAGE_TIMEOUT_S, Crew, CrewBackend
-from facial_expressions.distributed.inputs import InputListing
+from facial_expressions.distributed.inputs import BatchInput, InputListing
 from facial_expressions.distributed.output_folder import (
     SHARD_FORMATS,
     BatchManifest,
@@ -83,21 +84,6 @@ class WorkerOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchProgress:
-    """How far a batch is.
-
-    Attributes:
-        n_done: Inputs done, those of earlier runs included; while they are listed, inputs listed.
-        n_inputs: Inputs in all; None while they are being listed.
-        n_before: Inputs that earlier runs did.
-    """
-
-    n_done: int
-    n_inputs: int | None = None
-    n_before: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class BatchSummary:
     """What became of a batch.
 
@@ -113,13 +99,10 @@ class BatchSummary:
     n_left_out: int
     n_before: int
 
-    @property
-    def is_clean(self) -> bool:
-        """Whether no input was rejected or failed."""
-        return not (self.counts["rejected"] or self.counts["failed"])
 
-
-OnProgress = Callable[[BatchProgress], None]
+OnProgress = Callable[[int, int | None], object]
+"""Takes how many inputs are done, those of earlier runs included, and how many there are: None
+while they are being listed, and then the first is how many are listed."""
 
 
 def run_batch(
@@ -140,7 +123,7 @@ def run_batch(
         options: What decides the rows.
         workers: Who does the work.
         resume: Whether to continue with the batch in ``output``, if there is one.
-        on_progress: Called after every input.
+        on_progress: Called after every input; see ``OnProgress``.
         factory: Opens a worker's recognizer instead of ``options``; must pickle, and be defined in
             a module that workers can import.
 
@@ -157,24 +140,23 @@ def run_batch(
         0
     """
     options, workers = options or BatchOptions(), workers or WorkerOptions()
-    on_progress = on_progress or (lambda _: None)
+    on_progress = on_progress or (lambda *_: None)
     listing = InputListing(str(source), Path(output))
     if options.file_format == "parquet":
         import_pyarrow("parquet")  # says before the work that it is missing
-    opened = replace(options.recognizer, threads=options.recognizer.threads or 1)
-    labels, described = _describe(replace(options, recognizer=opened))
-    factory = factory or functools.partial(load_recognizer, opened)
+    threads = options.recognizer.threads or 1
+    options = replace(options, recognizer=replace(options.recognizer, threads=threads))
+    labels, described = _describe(options)
+    factory = factory or functools.partial(load_recognizer, options.recognizer)
     with OutputFolder(Path(output), options.file_format) as folder:
         manifest = _begin(folder, listing, described, resume=resume, on_progress=on_progress)
         before = manifest.n_rows
         if before < manifest.n_inputs:
-            backend = _open_backend(workers, factory, threads=opened.threads or 1)
-            n_workers = workers.n_workers or backend.count_places(opened.threads or 1)
-            workers = replace(workers, n_workers=min(n_workers, manifest.n_inputs - before))
-            try:
-                manifest = _write_shards(folder, manifest, labels, backend, workers, on_progress)
-            finally:
-                backend.close()
+            with contextlib.closing(_open_backend(workers, factory, threads)) as backend:
+                n_workers = workers.n_workers or max(1, backend.n_cores // threads)
+                n_workers = min(n_workers, manifest.n_inputs - before)
+                crew = Crew(backend, n_workers, timeout_s=workers.timeout_s)
+                manifest = _write_shards(folder, manifest, labels, crew, on_progress)
     counts = sum((Counter(one.counts) for one in manifest.shards.values()), Counter[str]())
     return BatchSummary(manifest.n_inputs, counts, manifest.n_left_out, before)
 
@@ -205,13 +187,15 @@ def _begin(
 ) -> BatchManifest:
     """Return the manifest of a new batch, or that of the one to continue with."""
 
-    def on_input(n: int) -> None:
-        on_progress(BatchProgress(n))
+    def listed() -> Iterator[BatchInput]:
+        for number, one in enumerate(listing, 1):
+            on_progress(number, None)
+            yield one
 
     manifest = folder.read_manifest()
     if manifest is None:
-        n, sha256 = folder.write_inputs(listing, on_input)
-        manifest = BatchManifest(described, n, sha256, listing.n_left_out)
+        n_inputs, sha256 = folder.write_inputs(listed())
+        manifest = BatchManifest(described, n_inputs, sha256, listing.n_left_out)
         folder.write_manifest(manifest)
         return manifest
     if not resume:
@@ -229,13 +213,11 @@ def _begin(
             f"the options differ from those this batch was started with: "
             f"{'; '.join(differing)}. Use the same, or name a new folder"
         )
-    folder.check_inputs(listing, on_input)
+    folder.check_inputs(listed())
     return manifest
 
 
-def _open_backend(
-    workers: WorkerOptions, factory: RecognizerFactory, *, threads: int
-) -> CrewBackend:
+def _open_backend(workers: WorkerOptions, factory: RecognizerFactory, threads: int) -> CrewBackend:
     if workers.engine == "ray":
         from facial_expressions.distributed.ray_workers import RayWorkers
 
@@ -252,17 +234,13 @@ def _write_shards(
     folder: OutputFolder,
     manifest: BatchManifest,
     labels: tuple[str, ...],
-    backend: CrewBackend,
-    workers: WorkerOptions,
+    crew: Crew,
     on_progress: OnProgress,
 ) -> BatchManifest:
     """Do what is left, shard after shard."""
-    before, total = manifest.n_rows, manifest.n_inputs
-    n_workers = workers.n_workers or 1
-    crew = Crew(backend, n_workers, timeout_s=workers.timeout_s)
-    task_size = max(1, min(_TASK_IMAGES, (total - before) // (4 * n_workers)))
+    done, total, size = manifest.n_rows, manifest.n_inputs, manifest.shard_size
+    task_size = max(1, min(_TASK_IMAGES, (total - done) // (4 * crew.n_workers)))
     rows = crew.rows_in_order(folder.read_inputs(manifest), task_size)
-    size, done = manifest.shard_size, before
     for number, group in itertools.groupby(rows, lambda numbered: numbered[0] // size):
         counts: Counter[str] = Counter()
         path = folder.shard_path(number)
@@ -271,7 +249,7 @@ def _write_shards(
                 write_row(row.line)
                 counts.update({row.status: 1, "faces": row.n_faces})
                 done += 1
-                on_progress(BatchProgress(done, total, before))
+                on_progress(done, total)
         entry = ShardEntry(path.stat().st_size, dict(counts))
         manifest = replace(manifest, shards={**manifest.shards, number: entry})
         folder.write_manifest(manifest)

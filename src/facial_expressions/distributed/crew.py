@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import RowLine, Task, row_line
+from facial_expressions.distributed.work import RowLine, row_line
 from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.results import ImageResult
 
@@ -33,69 +33,49 @@ _TASKS_AHEAD: Final = 8
 _MAX_FAILED_STARTS: Final = 5
 _POLL_S: Final = 1.0
 
+Task = Sequence[tuple[int, BatchInput]]
+"""A few inputs that one worker does at once, each after its position in the batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
-    """What a worker reports, or what became of it.
+    """What a worker says, or what became of it.
 
     Attributes:
         worker: Its number.
-        kind: ``ready`` (its recognizer is open), ``refused`` (it cannot be opened), ``answered`` (a
-            task is done) or ``died``.
-        task: Number of the task that was answered.
-        rows: Its rows.
-        error: Why it was refused.
-        reason: How it died.
+        answer: At first None, when its recognizer is open, or why it cannot be opened; then the
+            rows of its tasks, in the order in which it was given them.
+        death: How it died; empty while it lives.
     """
 
     worker: int
-    kind: Literal["ready", "refused", "answered", "died"]
-    task: int = -1
-    rows: Sequence[RowLine] = ()
-    error: FacialExpressionsError | None = None
-    reason: str = ""
+    answer: Sequence[RowLine] | FacialExpressionsError | None = None
+    death: str = ""
 
 
 class CrewBackend(Protocol):
-    """Workers of one kind: processes of this machine, or actors of a cluster."""
+    """Workers of one kind: processes of this machine, or actors of a cluster.
 
-    def count_places(self, threads: int) -> int:
-        """Return how many workers there is room for.
+    Each is called by a number that no other had before.
+    """
 
-        Args:
-            threads: Threads of each.
-        """
+    @property
+    def n_cores(self) -> int:
+        """Cores that there are for all workers."""
         ...
 
     def start(self, worker: int) -> None:
-        """Start a worker; its first event is ``ready`` or ``refused``.
+        """Start a worker."""
 
-        Args:
-            worker: Its number, which no other had before.
-        """
-
-    def send(self, worker: int, task: Task) -> None:
-        """Give a worker a task.
-
-        Args:
-            worker: Its number.
-            task: Done after those that it was given before.
-        """
+    def send(self, worker: int, inputs: Sequence[BatchInput]) -> None:
+        """Give a worker a task, which is done after those that it was given before."""
 
     def wait(self, timeout_s: float) -> list[WorkerEvent]:
-        """Return what has happened since; waits for something to happen.
-
-        Args:
-            timeout_s: Longest wait.
-        """
+        """Wait for something to happen, but not for longer; return what has happened since."""
         ...
 
     def stop(self, worker: int) -> None:
-        """End a worker at once; the event ``died`` follows.
-
-        Args:
-            worker: Its number.
-        """
+        """End a worker at once; that it died is an event."""
 
     def close(self) -> None:
         """End all workers at once and give everything back."""
@@ -118,6 +98,9 @@ class Crew:
         backend: Starts and ends workers.
         n_workers: How many there are at a time.
         timeout_s: A worker that needs longer for an image is ended.
+
+    Attributes:
+        n_workers: As given.
     """
 
     def __init__(
@@ -127,54 +110,12 @@ class Crew:
         self._timeout_s = timeout_s
         self._members: dict[int, _Member] = {}
         self._waiting: deque[Task] = deque()
-        self._deaths: dict[int, int] = {}
+        self._deaths: Counter[int] = Counter()
         self._failed_starts = 0
         self._n_started = 0
-        self._n_tasks = 0
+        self.n_workers = n_workers
         for _ in range(n_workers):
             self._start()
-
-    @property
-    def has_room(self) -> bool:
-        """Whether another task would soon be taken up."""
-        return len(self._waiting) < len(self._members)
-
-    def submit(self, items: Sequence[tuple[int, BatchInput]]) -> None:
-        """Take a few inputs to be done.
-
-        Args:
-            items: Position and input each.
-        """
-        self._waiting.append(self._build_task(items))
-
-    def collect(self) -> list[tuple[int, RowLine]]:
-        """Hand out tasks, wait for something to happen, and return the rows that are done.
-
-        Returns:
-            Position and row of each input that is done; may be empty.
-
-        Raises:
-            FacialExpressionsError: A worker cannot open its recognizer.
-            ChildProcessError: Workers keep dying while they start, and none does any work.
-        """
-        self._hand_out()
-        done: list[tuple[int, RowLine]] = []
-        for event in self._backend.wait(_POLL_S):
-            member = self._members.get(event.worker)
-            if member is None:
-                continue
-            if event.kind == "refused" and event.error is not None:
-                raise event.error
-            if event.kind == "ready":
-                member.is_ready = True
-                self._failed_starts = 0
-            elif event.kind == "answered":
-                self._failed_starts = 0  # somebody works: the others may start as often as needed
-                done += self._take_rows(member, event)
-            else:
-                done += self._bury(event.worker, event.reason)
-        self._end_the_stuck()
-        return done
 
     def rows_in_order(
         self, items: Iterator[tuple[int, BatchInput]], task_size: int
@@ -187,37 +128,37 @@ class Crew:
 
         Yields:
             Position and row of every input, in the order of the inputs.
+
+        Raises:
+            FacialExpressionsError: A worker cannot open its recognizer.
+            ChildProcessError: Workers keep dying while they start, and none does any work.
         """
         order: deque[int] = deque()
         done: dict[int, RowLine] = {}
-        most = max(_TASKS_AHEAD * len(self._members) * task_size, 64)
+        most = max(_TASKS_AHEAD * self.n_workers * task_size, 64)
         is_exhausted = False
         while True:
-            while not is_exhausted and len(order) < most and self.has_room:
+            while not is_exhausted and len(order) < most and len(self._waiting) < self.n_workers:
                 taken = list(itertools.islice(items, task_size))
                 is_exhausted = not taken
                 order.extend(index for index, _ in taken)
                 done.update((index, _known_row(one)) for index, one in taken if one.status)
-                attempted = [(index, one) for index, one in taken if not one.status]
-                if attempted:
-                    self.submit(attempted)
+                if attempted := [(index, one) for index, one in taken if not one.status]:
+                    self._waiting.append(attempted)
             while order and order[0] in done:
                 index = order.popleft()
                 yield index, done.pop(index)
             if is_exhausted and not order:
                 return
-            done.update(self.collect())
+            self._hand_out()
+            for event in self._backend.wait(_POLL_S):
+                done.update(self._take(event))
+            self._end_the_stuck()
 
     def _start(self) -> None:
         self._n_started += 1
         self._members[self._n_started] = _Member()
         self._backend.start(self._n_started)
-
-    def _build_task(self, items: Sequence[tuple[int, BatchInput]]) -> Task:
-        self._n_tasks += 1
-        return Task(
-            self._n_tasks, tuple(index for index, _ in items), tuple(one for _, one in items)
-        )
 
     def _hand_out(self) -> None:
         """Give tasks to the workers that have fewest."""
@@ -234,15 +175,24 @@ class Crew:
             if not member.tasks:
                 member.since = time.monotonic()
             member.tasks.append(task)
-            self._backend.send(number, task)
+            self._backend.send(number, [one for _, one in task])
 
-    def _take_rows(self, member: _Member, event: WorkerEvent) -> list[tuple[int, RowLine]]:
-        task = next(one for one in member.tasks if one.number == event.task)
-        member.tasks.remove(task)
+    def _take(self, event: WorkerEvent) -> list[tuple[int, RowLine]]:
+        """Return the rows that an event brings, with their positions."""
+        if event.death:
+            return self._bury(event.worker, event.death)
+        if isinstance(event.answer, FacialExpressionsError):
+            raise event.answer
+        member = self._members[event.worker]
+        self._failed_starts = 0  # somebody works: the others may start as often as needed
+        if event.answer is None:
+            member.is_ready = True
+            return []
+        indices = [index for index, _ in member.tasks.popleft()]
         member.since = time.monotonic()
-        for index in task.indices:
-            self._deaths.pop(index, None)
-        return list(zip(task.indices, event.rows, strict=True))
+        for index in indices:
+            del self._deaths[index]
+        return list(zip(indices, event.answer, strict=True))
 
     def _bury(self, number: int, reason: str) -> list[tuple[int, RowLine]]:
         """Replace a dead worker; return the row of an input that is given up."""
@@ -256,17 +206,17 @@ class Crew:
                     f"{reason}. Use fewer workers, or more memory"
                 )
         self._start()
-        suspects = member.tasks.popleft() if member.tasks else None
+        suspects = member.tasks.popleft() if member.tasks else ()
         self._waiting.extendleft(reversed(member.tasks))
-        return [] if suspects is None else self._suspect(suspects, reason)
+        return self._suspect(suspects, reason)
 
     def _suspect(self, task: Task, reason: str) -> list[tuple[int, RowLine]]:
         """Try every input of a task again alone, or give up the one that was alone too often."""
         again, given_up = [], []
-        for index, one in zip(task.indices, task.inputs, strict=True):
-            self._deaths[index] = self._deaths.get(index, 0) + 1
+        for index, one in task:
+            self._deaths[index] += 1
             if self._deaths[index] < MAX_DEATHS:
-                again.append(self._build_task([(index, one)]))
+                again.append([(index, one)])
                 continue
             del self._deaths[index]
             error = (
@@ -281,7 +231,7 @@ class Crew:
         now = time.monotonic()
         for number, member in self._members.items():
             if member.tasks and not member.end_reason:
-                allowed = self._timeout_s * len(member.tasks[0].inputs)
+                allowed = self._timeout_s * len(member.tasks[0])
                 if now - member.since > allowed:
                     member.end_reason = f"no answer in {allowed:.0f} seconds"
                     self._backend.stop(number)

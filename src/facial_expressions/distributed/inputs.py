@@ -12,7 +12,8 @@ import json
 import os
 import sqlite3
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -99,13 +100,12 @@ class InputListing:
         self._output = os.path.realpath(output)
         self._path = Path(source)
         self.n_left_out = 0
-        if not os.path.lexists(source):
-            if not _WILDCARDS & set(source):
-                raise BatchError(f"{shown(source)}: not found")
-            if next(glob.iglob(source, recursive=True), None) is None:  # noqa: PTH207
-                raise BatchError(f"{shown(source)}: no file matches this pattern")
-        if not self._path.is_dir() and os.path.lexists(source):
-            self._check_file()
+        if os.path.lexists(source):
+            self._check_kind()
+        elif not _WILDCARDS & set(source):
+            raise BatchError(f"{shown(source)}: not found")
+        elif next(glob.iglob(source, recursive=True), None) is None:  # noqa: PTH207
+            raise BatchError(f"{shown(source)}: no file matches this pattern")
 
     def __iter__(self) -> Iterator[BatchInput]:
         """Yield the inputs."""
@@ -116,9 +116,10 @@ class InputListing:
             else:
                 yield one
 
-    def _check_file(self) -> None:
-        name = self._path.name.lower()
-        if name.endswith(_COMPRESSED):
+    def _check_kind(self) -> None:
+        if self._path.is_dir():
+            return
+        if self._path.name.lower().endswith(_COMPRESSED):
             raise BatchError(f"{shown(self._source)}: compressed archive. Decompress it to .tar")
         if self._path.suffix.lower() not in {*_LISTS, *IMAGE_SUFFIXES, _TAR}:
             raise BatchError(
@@ -141,14 +142,13 @@ class InputListing:
 
     def _read_list(self) -> Iterator[BatchInput]:
         folder = "" if self._path.parent == Path() else str(self._path.parent)
-        with _Seen() as seen:
+        with _once_each() as once:
             for named in _read_paths(self._path):
                 if named.status:
                     yield named
                     continue
-                one = BatchInput(os.path.join(folder, named.source))  # noqa: PTH118
-                again = seen.add(os.path.abspath(one.source))  # noqa: PTH100
-                yield _skip_again(one) if again else one
+                path = os.path.join(folder, named.source)  # noqa: PTH118
+                yield once(os.path.abspath(path), BatchInput(path))  # noqa: PTH100
 
     def _walk(self, folder: str) -> Iterator[BatchInput]:
         waiting = [folder]
@@ -187,7 +187,7 @@ class InputListing:
 
     def _members(self, archive: str) -> Iterator[BatchInput]:
         try:
-            with tarfile.open(archive, "r:") as tar, _Seen() as seen:
+            with tarfile.open(archive, "r:") as tar, _once_each() as once:
                 while (member := tar.next()) is not None:
                     vars(tar)["members"] = []  # it would remember each one
                     name = member.name
@@ -195,7 +195,7 @@ class InputListing:
                         self.n_left_out += member.isfile()
                         continue
                     one = BatchInput(f"{archive}/{name}", archive, member.offset_data, member.size)
-                    yield _skip_again(one) if seen.add(name) else one
+                    yield once(name, one)
         except tarfile.TarError:
             reason = f"{shown(archive)}: the archive is damaged or compressed"
             yield BatchInput(archive, status="rejected", error=reason)
@@ -235,8 +235,8 @@ def _read_csv(lines: Iterator[str], path: Path) -> Iterator[BatchInput]:
         if len(row) > column and row[column]:
             yield BatchInput(row[column])
         elif row:
-            error = "no path in this line"
-            yield BatchInput(f"{path}:{rows.line_num}", status="rejected", error=error)
+            where = f"{path}:{rows.line_num}"
+            yield BatchInput(where, status="rejected", error="no path in this line")
 
 
 def _next_row(rows: Iterator[list[str]]) -> list[str] | None:
@@ -261,27 +261,22 @@ def _parse_json(line: str, where: str) -> BatchInput:
     return BatchInput(where, status="rejected", error=reason)
 
 
-class _Seen:
-    """Remembers texts in a database on disk, so that memory stays flat."""
+@contextmanager
+def _once_each() -> Iterator[Callable[[str, BatchInput], BatchInput]]:
+    """Yield a function that has inputs skipped whose name it has had before.
 
-    def __enter__(self) -> _Seen:
-        self._database = sqlite3.connect("")
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
-        return self
+    It remembers names in a database on disk, so that memory stays flat.
+    """
+    with closing(sqlite3.connect("")) as database:
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
 
-    def __exit__(self, *error: object) -> None:
-        self._database.close()
+        def check(name: str, one: BatchInput) -> BatchInput:
+            digest = hashlib.blake2b(os.fsencode(name), digest_size=16).digest()
+            added = database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,))
+            return one if added.rowcount else replace(one, status="skipped", error="named before")
 
-    def add(self, text: str) -> bool:
-        """Add a text; return whether it was there before."""
-        digest = hashlib.blake2b(os.fsencode(text), digest_size=16).digest()
-        added = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,))
-        return added.rowcount == 0
-
-
-def _skip_again(one: BatchInput) -> BatchInput:
-    return replace(one, status="skipped", error="named before")
+        yield check
 
 
 def _suffix(path: str) -> str:

@@ -6,13 +6,14 @@ import contextlib
 import os
 import pickle
 import queue
-import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from facial_expressions.distributed.crew import WorkerEvent
-from facial_expressions.distributed.work import RecognizerFactory, Task, answer, open_recognizer
+from facial_expressions.distributed.inputs import BatchInput
+from facial_expressions.distributed.work import RecognizerFactory, answer, open_recognizer
 from facial_expressions.errors import BatchError, FacialExpressionsError
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.processes import Child, own_streams
@@ -45,22 +46,21 @@ class LocalWorkers:
         self._workers: dict[int, Child] = {}
         self._events: queue.SimpleQueue[WorkerEvent] = queue.SimpleQueue()
 
-    def count_places(self, threads: int) -> int:
-        """Return how many workers the cores that this process may use have room for."""
+    @property
+    def n_cores(self) -> int:
+        """The cores that this process may use."""
         has_affinity = hasattr(os, "sched_getaffinity")
-        cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-        return max(1, cores // threads)
+        return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
 
     def start(self, worker: int) -> None:
         """Start a process, and a thread that passes on what it says."""
-        child = Child(__name__, str(worker))
-        self._workers[worker] = child
+        child = self._workers[worker] = Child(__name__)
         threading.Thread(target=self._listen, args=(worker, child), daemon=True).start()
-        self._write(child, self._opening)
+        self._write(worker, self._opening)
 
-    def send(self, worker: int, task: Task) -> None:
+    def send(self, worker: int, inputs: Sequence[BatchInput]) -> None:
         """Give a process a task."""
-        self._write(self._workers[worker], pickle.dumps(task))
+        self._write(worker, pickle.dumps(inputs))
 
     def wait(self, timeout_s: float) -> list[WorkerEvent]:
         """Return what has happened since."""
@@ -81,43 +81,40 @@ class LocalWorkers:
             child.end()
         self._workers = {}
 
-    def _write(self, child: Child, message: bytes) -> None:
+    def _write(self, worker: int, message: bytes) -> None:
         with contextlib.suppress(OSError, ValueError):  # it is dead; the event says so
-            child.send(message)
+            self._workers[worker].send(message)
 
     def _listen(self, number: int, child: Child) -> None:
         """Pass a worker's messages on; the last of a dead one is that it died."""
         with contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
             while True:
-                self._events.put(pickle.load(child.answers))
+                self._events.put(WorkerEvent(number, pickle.load(child.answers)))
         child.end(within_s=_GRACE_S)
-        reason = f"exit code {child.returncode}"
-        self._events.put(WorkerEvent(number, "died", reason=reason))
+        self._events.put(WorkerEvent(number, death=f"exit code {child.returncode}"))
 
 
-def _serve(number: int) -> None:
+def _serve() -> None:
     """Run a worker: tasks in, rows out, until the pipe closes.
 
     Nothing is caught but what is raised on purpose: a bug ends the process, which isolates the
     image that made it.
     """
-    tasks, events = own_streams()
+    tasks, answers = own_streams()
 
-    def say(event: WorkerEvent) -> None:
-        pickle.dump(event, events)
-        events.flush()
+    def say(content: object) -> None:
+        pickle.dump(content, answers)
+        answers.flush()
 
     with contextlib.suppress(EOFError, BrokenPipeError):
         try:
             recognizer, root = _open(tasks)
         except FacialExpressionsError as error:
-            say(WorkerEvent(number, "refused", error=error))
+            say(error)
             return
-        say(WorkerEvent(number, "ready"))
+        say(None)
         while True:
-            task: Task = pickle.load(tasks)
-            rows = answer(recognizer, task.inputs, root)
-            say(WorkerEvent(number, "answered", task.number, rows))
+            say(answer(recognizer, pickle.load(tasks), root))
 
 
 def _open(tasks: BinaryIO) -> tuple[RowRecognizer, Path]:
@@ -132,4 +129,4 @@ def _open(tasks: BinaryIO) -> tuple[RowRecognizer, Path]:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve()

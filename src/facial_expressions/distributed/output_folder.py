@@ -134,11 +134,7 @@ class OutputFolder:
         os.close(self._lock)
 
     def shard_path(self, number: int) -> Path:
-        """Return where a shard lies.
-
-        Args:
-            number: Counted from 0.
-        """
+        """Return where a shard lies; the first has the number 0."""
         return self._path / f"rows-{number:06d}.{self._suffix}"
 
     def read_manifest(self) -> BatchManifest | None:
@@ -168,43 +164,24 @@ class OutputFolder:
         return replace(manifest, shards=whole)
 
     def write_manifest(self, manifest: BatchManifest) -> None:
-        """Replace the manifest.
-
-        Args:
-            manifest: What to write.
-        """
+        """Replace the manifest."""
         data = {"schema": _SCHEMA, **asdict(manifest)}
         data[_CHECK] = _digest(data)
         write_file(self._path / _MANIFEST, json.dumps(data, indent=1) + "\n")
 
-    def write_inputs(
-        self, inputs: Iterable[BatchInput], on_input: Callable[[int], None]
-    ) -> tuple[int, str]:
-        """Write the list of inputs.
-
-        Args:
-            inputs: Taken one by one.
-            on_input: Called with the number of inputs so far.
-
-        Returns:
-            How many there are, and the digest of the list.
-        """
-        sha = hashlib.sha256()
-        n = 0
+    def write_inputs(self, inputs: Iterable[BatchInput]) -> tuple[int, str]:
+        """Write the list of inputs, taken one by one; return how many there are, and its digest."""
+        n_inputs, sha = 0, hashlib.sha256()
         with atomic_write(self._path / _INPUTS) as file:
-            for n, one in enumerate(inputs, 1):
+            for one in inputs:
                 line = one.to_line().encode("ascii") + b"\n"
                 sha.update(line)
-                on_input(n)
                 file.write(line)
-        return n, sha.hexdigest()
+                n_inputs += 1
+        return n_inputs, sha.hexdigest()
 
-    def check_inputs(self, inputs: Iterable[BatchInput], on_input: Callable[[int], None]) -> None:
-        """Compare inputs with those that the batch was begun with.
-
-        Args:
-            inputs: Taken one by one.
-            on_input: Called with the number of inputs so far.
+    def check_inputs(self, inputs: Iterable[BatchInput]) -> None:
+        """Compare inputs, taken one by one, with those that the batch was begun with.
 
         Raises:
             BatchError: They differ; the message says where first.
@@ -217,14 +194,9 @@ class OutputFolder:
                     f"{_named(new)}, it was {_named(old)}. Restore them, or start again in another "
                     "folder"
                 )
-            on_input(number)
 
     def read_inputs(self, manifest: BatchManifest) -> Iterator[tuple[int, BatchInput]]:
-        """Yield position and input of everything whose shard is not finished.
-
-        Args:
-            manifest: Says which shards are.
-        """
+        """Yield position and input of everything whose shard the manifest does not have."""
         for index, line in enumerate(self._read_lines()):
             if index // manifest.shard_size not in manifest.shards:
                 yield index, BatchInput.from_line(line)

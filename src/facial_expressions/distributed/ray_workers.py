@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from facial_expressions.distributed.crew import WorkerEvent
 from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.distributed.work import (
     RecognizerFactory,
     RowLine,
-    Task,
     answer,
     open_recognizer,
 )
@@ -27,10 +27,10 @@ _TRIES: Final = 2
 
 @dataclass(slots=True)
 class _Handle:
-    """An actor, and for each answer that is awaited what it will be."""
+    """An actor and what it is to answer, oldest first."""
 
     actor: Any
-    awaited: dict[Any, tuple[Literal["ready", "answered"], int]] = field(default_factory=dict)
+    awaited: deque[Any]
 
 
 class RayWorkers:
@@ -64,31 +64,31 @@ class RayWorkers:
         self._factory = factory
         self._root = root
         self._handles: dict[int, _Handle] = {}
-        if address:
-            _start_ray(self._ray, {"address": address}, tries=1)
-        else:
-            here: dict[str, Any] = {"address": "local", "include_dashboard": False}
-            here |= {"_node_ip_address": "127.0.0.1"}
+        where: dict[str, Any] = {"address": address}
+        if not address:
+            where = {
+                "address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"
+            }  # fmt: skip
             if n_workers is not None:
-                here["num_cpus"] = n_workers * threads
-            _start_ray(self._ray, here, tries=_TRIES)
+                where["num_cpus"] = n_workers * threads
+        _start_ray(self._ray, where, tries=1 if address else _TRIES)
         options = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
         self._actor_class = self._ray.remote(**options)(_RecognizerActor)
 
-    def count_places(self, threads: int) -> int:
-        """Return how many workers the cluster's cores have room for."""
-        return max(1, int(self._ray.cluster_resources().get("CPU", 1)) // threads)
+    @property
+    def n_cores(self) -> int:
+        """The cluster's cores."""
+        return int(self._ray.cluster_resources().get("CPU", 1))
 
     def start(self, worker: int) -> None:
         """Ask for an actor; it starts when the cluster has room."""
-        handle = _Handle(self._actor_class.remote(self._factory, self._root))
-        handle.awaited[handle.actor.open.remote()] = ("ready", -1)
-        self._handles[worker] = handle
+        actor = self._actor_class.remote(self._factory, self._root)
+        self._handles[worker] = _Handle(actor, deque([actor.open.remote()]))
 
-    def send(self, worker: int, task: Task) -> None:
+    def send(self, worker: int, inputs: Sequence[BatchInput]) -> None:
         """Give an actor a task."""
         handle = self._handles[worker]
-        handle.awaited[handle.actor.answer.remote(task.inputs)] = ("answered", task.number)
+        handle.awaited.append(handle.actor.answer.remote(inputs))
 
     def wait(self, timeout_s: float) -> list[WorkerEvent]:
         """Return what has happened since.
@@ -96,20 +96,16 @@ class RayWorkers:
         Raises:
             ChildProcessError: Ray itself is gone.
         """
-        awaited = [answer for handle in self._handles.values() for answer in handle.awaited]
+        first = {one.awaited[0]: number for number, one in self._handles.items() if one.awaited}
         try:
-            self._ray.wait(awaited, num_returns=1, timeout=timeout_s)
-            ready, _ = self._ray.wait(awaited, num_returns=len(awaited), timeout=0)
+            self._ray.wait([*first], num_returns=1, timeout=timeout_s)
+            ready, _ = self._ray.wait([*first], num_returns=len(first), timeout=0)
         except self._ray.exceptions.RayError as error:
             raise ChildProcessError(
                 f"Ray: connection lost: {first_line(error)}. Start it, then run the same command "
                 "with --resume"
             ) from error
-        is_ready = set(ready)
-        events: list[WorkerEvent] = []
-        for number in list(self._handles):
-            events += self._take(number, is_ready)
-        return events
+        return [self._take(first[answer]) for answer in ready]
 
     def stop(self, worker: int) -> None:
         """Kill an actor."""
@@ -118,33 +114,22 @@ class RayWorkers:
     def close(self) -> None:
         """End all actors, and Ray where it was started here."""
         for handle in self._handles.values():
-            with contextlib.suppress(self._ray.exceptions.RayError):
-                self._ray.kill(handle.actor)
+            self._end(handle)
         self._handles = {}
         self._ray.shutdown()
 
-    def _take(self, number: int, ready: set[Any]) -> list[WorkerEvent]:
-        """Return one actor's events, its answers before its death."""
+    def _take(self, number: int) -> WorkerEvent:
+        """Return the oldest answer of an actor, or its death."""
         handle = self._handles[number]
-        events, death = [], ""
-        for reference in [one for one in handle.awaited if one in ready]:
-            kind, task = handle.awaited[reference]
-            try:
-                content = self._ray.get(reference)
-            except self._ray.exceptions.RayError as error:
-                death = death or first_line(error)
-                continue
-            del handle.awaited[reference]
-            if isinstance(content, FacialExpressionsError):
-                events.append(WorkerEvent(number, "refused", error=content))
-            else:
-                events.append(WorkerEvent(number, kind, task, content or ()))
-        if death:
-            with contextlib.suppress(self._ray.exceptions.RayError):
-                self._ray.kill(handle.actor)  # after an exception in a task it still lives
-            del self._handles[number]
-            events.append(WorkerEvent(number, "died", reason=death))
-        return events
+        try:
+            return WorkerEvent(number, self._ray.get(handle.awaited.popleft()))
+        except self._ray.exceptions.RayError as error:
+            self._end(self._handles.pop(number))  # after an exception in a task it still lives
+            return WorkerEvent(number, death=first_line(error))
+
+    def _end(self, handle: _Handle) -> None:
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.kill(handle.actor)
 
 
 class _RecognizerActor:

@@ -19,24 +19,8 @@ from facial_expressions.rows import IMAGE, to_json
 MAX_MEMBER_BYTES: Final = 256 * 1024**2
 """Larger members of an archive are rejected unread."""
 
-
 RecognizerFactory = Callable[[], RowRecognizer]
 """Opens a worker's recognizer, in that worker; must pickle."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A few inputs that one worker does at once.
-
-    Attributes:
-        number: Tells it from the other tasks.
-        indices: Position of each input in the batch.
-        inputs: The inputs.
-    """
-
-    number: int
-    indices: tuple[int, ...]
-    inputs: tuple[BatchInput, ...]
 
 
 @dataclass(frozen=True, slots=True)
