@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +16,6 @@ from facial_expressions.inference.options import RecognizerOptions, with_keyword
 from facial_expressions.inference.probabilities import log_probabilities, softmax
 from facial_expressions.inference.runtime import ModelSession, TensorSpec, open_session
 from facial_expressions.inference.views import TEST_TIME_VIEWS, View, apply_view
-from facial_expressions.labels import LabelSet
 from facial_expressions.model_metadata import INPUT_NAME, ModelMetadata
 from facial_expressions.preprocessing import Crops, to_batch, to_grey_crops
 
@@ -41,12 +39,15 @@ class ExpressionClassifier:
         views: What it is shown of each crop; one view or more.
 
     Attributes:
+        session: The same.
+        path: The model file.
         metadata: The metadata of the model file.
         head: The head that answers.
+        labels: Label set of the columns that ``predict_proba`` returns.
+        n_views: Views of a crop that are averaged.
 
     Raises:
         ModelError: The file is not one of ours, or has no such head.
-        ValueError: There is no view.
 
     Examples:
         >>> classifier = load_classifier("standardized-cnn")
@@ -60,32 +61,15 @@ class ExpressionClassifier:
         labels: str | None = None,
         views: Sequence[View] = (View(),),
     ) -> None:
-        if not views:
-            raise ValueError("views: a mean needs one view or more. Pass View()")
-        self._session = session
-        self._views = tuple(views)
-        self.metadata: Final = ModelMetadata.from_entries(
-            session.metadata, source=session.path.name
-        )
+        self.session: Final = session
+        self.path: Final = session.path
+        self._views, self.n_views = tuple(views), len(views)
+        self.metadata: Final = ModelMetadata.from_entries(session.metadata, source=self.path.name)
         _check_graph(session, self.metadata)
         self.head: Final = self.metadata.head(labels)
+        self.labels: Final = self.head.labels
         size = self.metadata.preprocessing.size
         self._answer(np.zeros((1, size, size), np.uint8), 1)
-
-    @property
-    def labels(self) -> LabelSet:
-        """Label set of the columns that ``predict_proba`` returns."""
-        return self.head.labels
-
-    @property
-    def path(self) -> Path:
-        """The model file."""
-        return self._session.path
-
-    @property
-    def n_views(self) -> int:
-        """Views of a crop that are averaged."""
-        return len(self._views)
 
     @property
     def classes_(self) -> NDArray[np.str_]:
@@ -156,7 +140,7 @@ class ExpressionClassifier:
     @property
     def explains(self) -> bool:
         """Whether the model file has heat maps (class activation maps)."""
-        return any(spec.name == self.head.maps for spec in self._session.outputs)
+        return any(spec.name == self.head.maps for spec in self.session.outputs)
 
     def explain(self, crops: Crops, *, batch_size: int = 256) -> NDArray[np.float32]:
         """Return class activation maps: what each place of a crop adds to each expression.
@@ -184,7 +168,7 @@ class ExpressionClassifier:
                 f"model {self.metadata.name!r}: cannot explain its answers, as its network does "
                 "not end in pooling over a map. Use one that does, such as 'compact'"
             )
-        spec = next(spec for spec in self._session.outputs if spec.name == self.head.maps)
+        spec = next(spec for spec in self.session.outputs if spec.name == self.head.maps)
         shape = tuple(size or 0 for size in spec.shape[1:])
         return self._run(crops, self.head.maps, shape, batch_size)
 
@@ -201,25 +185,7 @@ class ExpressionClassifier:
             >>> load_classifier().for_labels("ferplus").labels.names[1]
             'contempt'
         """
-        return ExpressionClassifier(self._session, name, self._views)
-
-    def with_views(self, views: Sequence[View] = TEST_TIME_VIEWS) -> ExpressionClassifier:
-        """Return the same loaded model, averaging several views of each crop.
-
-        Args:
-            views: What it is shown of each crop; one view or more.
-
-        Raises:
-            ValueError: There is no view.
-
-        Examples:
-            >>> twice = load_classifier().with_views((View(), View(mirrored=True)))
-            >>> crop = np.arange(48 * 48, dtype=np.uint16).reshape(1, 48, 48).astype(np.uint8)
-            >>> there, back = (twice.predict_proba(one) for one in (crop, crop[:, :, ::-1]))
-            >>> bool(np.allclose(there, back, atol=1e-6))
-            True
-        """
-        return ExpressionClassifier(self._session, self.head.name, views)
+        return ExpressionClassifier(self.session, name, self._views)
 
     def _run(
         self, crops: Crops, output: str, shape: tuple[int, ...], batch_size: int
@@ -230,15 +196,15 @@ class ExpressionClassifier:
         preprocessing = self.metadata.preprocessing
         grey = to_grey_crops(crops, preprocessing.size)
         out = np.empty((len(grey), *shape), np.float32)
-        batch_size = min(batch_size, self._session.most_crops)  # what they need is bounded
+        batch_size = min(batch_size, self.session.most_crops)  # what they need is bounded
         for start in range(0, len(grey), batch_size):
             rows = slice(start, start + batch_size)
             feeds = {INPUT_NAME: to_batch(grey[rows], preprocessing)}
-            (out[rows],) = self._session.run(feeds, outputs=[output])
+            (out[rows],) = self.session.run(feeds, outputs=[output])
         return out
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (ExpressionClassifier, (self._session, self.head.name, self._views))
+        return (ExpressionClassifier, (self.session, self.head.name, self._views))
 
     def __repr__(self) -> str:
         views = f", {self.n_views} views" if self.n_views > 1 else ""
@@ -270,8 +236,8 @@ def load_classifier(options: RecognizerOptions) -> ExpressionClassifier:
         sha256=sha256,
         check_metadata=partial(ModelMetadata.from_entries, source=path.name),
     )
-    classifier = ExpressionClassifier(session, options.labels)
-    return classifier.with_views() if options.tta else classifier
+    views = TEST_TIME_VIEWS if options.tta else (View(),)
+    return ExpressionClassifier(session, options.labels, views)
 
 
 def _check_graph(session: ModelSession, metadata: ModelMetadata) -> None:

@@ -20,10 +20,9 @@ from facial_expressions.images import ImageSource, list_images
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.contracts import Detection, FaceDetector, RegionDetector
 from facial_expressions.inference.detectors import open_detector
-from facial_expressions.inference.explanations import explain_face
 from facial_expressions.inference.finding import FaceFinder, Found
 from facial_expressions.inference.options import RecognizerOptions, with_keywords_of
-from facial_expressions.preprocessing import to_grey_crops
+from facial_expressions.preprocessing import Framing, crop_corners, to_grey_crops
 from facial_expressions.quality import CROP_SIDE, measure_quality
 from facial_expressions.results import Box, Explanation, Face, Faces, ImageResult, Prediction
 
@@ -51,6 +50,9 @@ class ExpressionRecognizer:
 
     Attributes:
         options: The same.
+        classifier: The same.
+        uncertain_below: Confidence below which an answer is uncertain, 0 to 1.
+        can_search_regions: Whether the detector can look near boxes instead of at a whole image.
 
     Examples:
         >>> recognizer = load_recognizer()
@@ -66,21 +68,12 @@ class ExpressionRecognizer:
     ) -> None:
         self.options: Final = options or RecognizerOptions()
         own, asked = classifier.head.calibration.uncertain_below, self.options.min_confidence
-        self._classifier = classifier
+        self.classifier: Final = classifier
         self._detector = detector
+        self.can_search_regions: Final = isinstance(detector, RegionDetector)
         side = classifier.metadata.preprocessing.size
         self._finder = FaceFinder(detector, self.options, side=side)
-        self._uncertain_below = own if asked is None else asked
-
-    @property
-    def classifier(self) -> ExpressionClassifier:
-        """The classifier of face crops."""
-        return self._classifier
-
-    @property
-    def uncertain_below(self) -> float:
-        """Confidence below which an answer is uncertain, 0 to 1."""
-        return self._uncertain_below
+        self.uncertain_below: Final = own if asked is None else asked
 
     def recognize(self, image: ImageSource) -> Faces:
         """Find the faces in one image and recognise their expressions.
@@ -97,11 +90,6 @@ class ExpressionRecognizer:
         """
         name, image = source_name(image), plain_source(image)
         return self._faces([self._finder.find(image)], [(name, image)])[0]
-
-    @property
-    def can_search_regions(self) -> bool:
-        """Whether the detector can look near boxes instead of at a whole image."""
-        return isinstance(self._detector, RegionDetector)
 
     def detect(
         self, image: NDArray[np.uint8], *, near: Sequence[Box] | None = None
@@ -141,8 +129,8 @@ class ExpressionRecognizer:
         Raises:
             ModelError: The network has no class activation maps.
         """
-        side = self._classifier.metadata.preprocessing.size
-        self._classifier.explain(np.zeros((0, side, side), np.uint8))
+        side = self.classifier.metadata.preprocessing.size
+        self.classifier.explain(np.zeros((0, side, side), np.uint8))
 
     def explain(self, image: ImageSource) -> list[tuple[Face, Explanation]]:
         """Find the faces in one image, each with a heat map of its answer.
@@ -253,9 +241,9 @@ class ExpressionRecognizer:
         try:
             return source, self._finder.find(source)
         except ImageError as error:
-            return source, ImageResult(source_name(source), "rejected", error=str(error))
+            return source, ImageResult("", "rejected", error=str(error))
         except (FacialExpressionsError, MemoryError) as error:
-            return source, _failed(source, error)
+            return source, _failed(error)
 
     def _finish(
         self,
@@ -269,24 +257,16 @@ class ExpressionRecognizer:
         try:
             rows = iter(self._answer(whole, explain=explain))
         except (FacialExpressionsError, MemoryError):
-            for source, one in zip(sources, found, strict=True):
-                yield (
-                    self._finish_one(source, one, explain=explain)
-                    if isinstance(one, Found)
-                    else one
-                )
-            return
+            rows = (self._try_answer(one, explain=explain) for one in whole)
         for source, one in zip(sources, found, strict=True):
-            if isinstance(one, Found):
-                yield replace(next(rows), source=source_name(source))
-            else:
-                yield one
+            row = next(rows) if isinstance(one, Found) else one
+            yield replace(row, source=source_name(source))
 
-    def _finish_one(self, source: ImageSource, found: Found, *, explain: bool) -> ImageResult:
+    def _try_answer(self, found: Found, *, explain: bool) -> ImageResult:
         try:
-            return replace(self._answer([found], explain=explain)[0], source=source_name(source))
+            return self._answer([found], explain=explain)[0]
         except (FacialExpressionsError, MemoryError) as error:
-            return _failed(source, error)
+            return _failed(error)
 
     def _answer(self, found: Sequence[Found], *, explain: bool) -> list[ImageResult]:
         """Return the results of some images, yet without their names."""
@@ -304,10 +284,10 @@ class ExpressionRecognizer:
         if not found:
             return []
         framing = self._detector.framing
-        maps = iter(self._classifier.explain(np.concatenate([one.crops for one in found])))
+        maps = iter(self.classifier.explain(np.concatenate([one.crops for one in found])))
         return [
             [
-                explain_face(face, next(maps), one, framing)
+                _explained(face, next(maps), one, framing)
                 for face, one in zip(its, image.detections, strict=True)
             ]
             for image, its in zip(found, faces, strict=True)
@@ -317,7 +297,7 @@ class ExpressionRecognizer:
         """Name the expressions of all faces of some images in one pass."""
         if not found:
             return []
-        rows = self._classifier.predict_proba(np.concatenate([one.crops for one in found]))
+        rows = self.classifier.predict_proba(np.concatenate([one.crops for one in found]))
         probabilities = iter(rows.astype(float).tolist())
         return [
             [
@@ -345,17 +325,17 @@ class ExpressionRecognizer:
         values: Sequence[float],
         size: tuple[int, int],
     ) -> Face:
-        labels = self._classifier.labels.names
-        prediction = Prediction(labels, tuple(values), self._uncertain_below)
+        labels = self.classifier.labels.names
+        prediction = Prediction(labels, tuple(values), self.uncertain_below)
         quality = measure_quality(detection.box.width, detection.landmarks, crop)
         box = _clip(detection.box, *size)
         return Face(box, detection.score, detection.landmarks, prediction, quality=quality)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (ExpressionRecognizer, (self._classifier, self._detector, self.options))
+        return (ExpressionRecognizer, (self.classifier, self._detector, self.options))
 
     def __repr__(self) -> str:
-        return f"ExpressionRecognizer({self._classifier!r})"
+        return f"ExpressionRecognizer({self.classifier!r})"
 
 
 @with_keywords_of(RecognizerOptions)
@@ -385,11 +365,24 @@ def _chunks(items: Iterable[Answer], size: int) -> Iterator[tuple[Answer, ...]]:
         yield chunk
 
 
-def _failed(source: ImageSource, error: Exception) -> ImageResult:
-    return ImageResult(source_name(source), "failed", error=str(error) or type(error).__name__)
+def _failed(error: Exception) -> ImageResult:
+    return ImageResult("", "failed", error=str(error) or type(error).__name__)
 
 
 def _clip(box: Box, width: int, height: int) -> Box:
     return Box(
         max(box.left, 0.0), max(box.top, 0.0), min(box.right, width), min(box.bottom, height)
     )
+
+
+def _explained(
+    face: Face, maps: NDArray[np.float32], detection: Detection, framing: Framing
+) -> Explanation:
+    """Return what in a face speaks for its answer, by the maps of all classes.
+
+    That is the answer's map less the mean of all: the softmax does not see what all share.
+    """
+    chosen = face.prediction.labels.index(face.expression)
+    heat = (maps[chosen] - maps.mean(axis=0)).astype(float)
+    corners = crop_corners(detection.box, detection.landmarks, framing)
+    return Explanation(face.expression, tuple(map(tuple, heat.tolist())), corners)

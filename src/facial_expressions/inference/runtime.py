@@ -318,12 +318,8 @@ def _runtime() -> ModuleType:
 def _runtime_errors() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    errors: tuple[type[Exception], ...] = (
-        state.EPFail, state.EngineError, state.Fail, state.InvalidArgument, state.InvalidGraph,
-        state.InvalidProtobuf, state.ModelLoaded, state.NoModel, state.NoSuchFile,
-        state.NotImplemented, state.RuntimeException, RuntimeError, ValueError,
-    )  # fmt: skip
-    return errors
+    kinds = (one for one in vars(state).values() if isinstance(one, type))
+    return (*(one for one in kinds if issubclass(one, Exception)), RuntimeError, ValueError)
 
 
 def _spec(node: onnxruntime.NodeArg) -> TensorSpec:

@@ -9,11 +9,16 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError, suggest
-from facial_expressions.inference.contracts import FaceDetector
+from facial_expressions.inference.contracts import Detection, FaceDetector
 from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.preprocessing import Framing
+from facial_expressions.results import Box
 
 Opener = Callable[[RecognizerOptions], FaceDetector]
 AnyOpener = TypeVar("AnyOpener", bound=Opener)
@@ -68,9 +73,7 @@ def open_detector(options: RecognizerOptions) -> FaceDetector:
         0.929
     """
     if options.crops:
-        from facial_expressions.inference.detectors.whole_image import WholeImageDetector
-
-        return WholeImageDetector()
+        return _WholeImageDetector()
     if not isinstance(options.detector, str):
         return options.detector
     names = list_detectors()
@@ -79,3 +82,12 @@ def open_detector(options: RecognizerOptions) -> FaceDetector:
             f"{options.detector!r}: no such face detector. {suggest(options.detector, names)}"
         )
     return _OPENERS[options.detector](options)
+
+
+class _WholeImageDetector:
+    """Finds one face in every image: the image, whose square in the middle is the crop."""
+
+    framing: Final = Framing(1.0, 1.0, 0.5, 0.5, 0.0)
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        return [Detection(Box(0, 0, image.shape[1], image.shape[0]), 1.0)]
