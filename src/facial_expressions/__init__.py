@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from facial_expressions.inference.default_model import recognize, recognize_folder
     from facial_expressions.inference.model_store import list_models
     from facial_expressions.inference.options import RecognizerOptions
-    from facial_expressions.inference.recognizer import (
-        ExpressionRecognizer,
-        load_recognizer,
-    )
+    from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
     from facial_expressions.labels import LabelSet
     from facial_expressions.media.analysis import analyze_video
     from facial_expressions.media.draw import draw_faces
@@ -45,63 +42,35 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Box",
-    "Detection",
-    "Explanation",
-    "ExpressionClassifier",
-    "ExpressionRecognizer",
-    "Face",
-    "FaceDetector",
-    "FacialExpressionsError",
-    "FrameResult",
-    "Framing",
-    "ImageResult",
-    "LabelSet",
-    "Prediction",
-    "Preprocessing",
-    "RecognizerOptions",
-    "TrackedFace",
-    "analyze_video",
-    "draw_faces",
-    "evaluate",
-    "list_models",
-    "load_classifier",
-    "load_dataset",
-    "load_recognizer",
-    "recognize",
-    "recognize_folder",
-    "to_dataframe",
-]
+    "Box", "Detection", "Explanation", "ExpressionClassifier", "ExpressionRecognizer", "Face",
+    "FaceDetector", "FacialExpressionsError", "FrameResult", "Framing", "ImageResult", "LabelSet",
+    "Prediction", "Preprocessing", "RecognizerOptions", "TrackedFace", "analyze_video",
+    "draw_faces", "evaluate", "list_models", "load_classifier", "load_dataset", "load_recognizer",
+    "recognize", "recognize_folder", "to_dataframe",
+]  # fmt: skip
 
-_HOMES: Final = {
-    "Box": "results",
-    "Detection": "inference.contracts",
-    "Explanation": "results",
-    "ExpressionClassifier": "inference.classifier",
-    "ExpressionRecognizer": "inference.recognizer",
-    "Face": "results",
-    "FaceDetector": "inference.contracts",
-    "FacialExpressionsError": "errors",
-    "FrameResult": "results",
-    "Framing": "preprocessing",
-    "ImageResult": "results",
-    "LabelSet": "labels",
-    "Prediction": "results",
-    "Preprocessing": "preprocessing",
-    "RecognizerOptions": "inference.options",
-    "TrackedFace": "results",
-    "analyze_video": "media.analysis",
-    "draw_faces": "media.draw",
-    "evaluate": "evaluation",
-    "list_models": "inference.model_store",
-    "load_classifier": "inference.classifier",
-    "load_dataset": "data",
-    "load_recognizer": "inference.recognizer",
-    "recognize": "inference.default_model",
-    "recognize_folder": "inference.default_model",
-    "to_dataframe": "dataframes",
-}
-"""Module in which each public name lives."""
+_NAMES: Final = {
+    "data": ("load_dataset",),
+    "dataframes": ("to_dataframe",),
+    "errors": ("FacialExpressionsError",),
+    "evaluation": ("evaluate",),
+    "inference.classifier": ("ExpressionClassifier", "load_classifier"),
+    "inference.contracts": ("Detection", "FaceDetector"),
+    "inference.default_model": ("recognize", "recognize_folder"),
+    "inference.model_store": ("list_models",),
+    "inference.options": ("RecognizerOptions",),
+    "inference.recognizer": ("ExpressionRecognizer", "load_recognizer"),
+    "labels": ("LabelSet",),
+    "media.analysis": ("analyze_video",),
+    "media.draw": ("draw_faces",),
+    "preprocessing": ("Framing", "Preprocessing"),
+    "results": (
+        "Box", "Explanation", "Face", "FrameResult", "ImageResult", "Prediction", "TrackedFace",
+    ),
+}  # fmt: skip
+"""The public names that each module has."""
+
+_HOMES: Final = {name: module for module, names in _NAMES.items() for name in names}
 
 
 if not TYPE_CHECKING:  # type checkers know the names above, and no others

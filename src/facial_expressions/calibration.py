@@ -1,4 +1,4 @@
-"""From a network's logits to its probabilities: class biases, temperature, map of confidences.
+"""From a network's logits to its probabilities and back: biases, temperature, map of confidences.
 
 One temperature serves all classes and all confidences. Where a network is too sure of ``fear`` and
 not sure enough of ``happy``, no single number is honest of both (Gupta and Ramdas 2022,
@@ -13,7 +13,7 @@ answer changes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -134,3 +134,28 @@ def log_odds(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     apart = np.sort(z - z.max(axis=1, keepdims=True), axis=1)  # the answer's is the last, 0
     rest = np.exp(apart[:, :-1]).sum(axis=1)
     return -np.log(np.maximum(rest, LEAST_REST)), apart[:, -2]
+
+
+def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Return softmax over the last axis.
+
+    Args:
+        logits: ``(N, K)``.
+
+    Examples:
+        >>> softmax(np.zeros((1, 4))).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
+    """
+    z = np.asarray(logits, np.float64)
+    exponentials = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float64)
+
+
+def log_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
+    """Return ``log p``, which serves as logits; a probability of 0 counts as 1e-30.
+
+    Examples:
+        >>> log_probabilities([[1.0, 0.0]]).round(2).tolist()
+        [[0.0, -69.08]]
+    """
+    return np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), 1e-30))

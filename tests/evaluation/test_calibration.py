@@ -10,6 +10,7 @@ import scipy.optimize
 import scipy.special
 from numpy.typing import NDArray
 
+from facial_expressions.calibration import log_probabilities
 from facial_expressions.evaluation.calibration import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
@@ -21,7 +22,6 @@ from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
 )
-from facial_expressions.inference.probabilities import log_probabilities
 from tests.evaluation.fakes import random_case
 
 

@@ -7,13 +7,13 @@ import pytest
 import scipy.optimize
 import scipy.special
 
+from facial_expressions.calibration import log_probabilities
 from facial_expressions.evaluation.calibration import (
     fit_temperature,
     fit_top_label_map,
     pays_on_halves,
 )
 from facial_expressions.evaluation.probability_metrics import calibration_error
-from facial_expressions.inference.probabilities import log_probabilities
 from tests.evaluation.fakes import random_case
 
 

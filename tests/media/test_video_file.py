@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -195,7 +196,9 @@ def test_frames_are_let_go_at_once_not_when_python_looks_for_cycles(
 def test_pixels_lie_without_gaps_at_any_width(width: int) -> None:
     """FFmpeg pads rows to 64 bytes or so; what reads the bytes as they lie must not see that."""
     image = av.VideoFrame.from_ndarray(np.full((8, width, 3), 90, np.uint8), format="rgb24")
-    pixels = Upright()(image.reformat(format="yuv420p"))
+    stream = av.open(io.BytesIO(), "w", format="mp4").add_stream("mpeg4", rate=25)
+    assert isinstance(stream, av.VideoStream)
+    pixels = Upright(stream)(image.reformat(format="yuv420p"))
     assert pixels.shape == (8, width, 3)
     assert pixels.flags.c_contiguous
 

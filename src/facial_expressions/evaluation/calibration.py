@@ -17,11 +17,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facial_expressions.calibration import Calibration, TopLabelMap, log_odds
+from facial_expressions.calibration import (
+    Calibration,
+    TopLabelMap,
+    log_odds,
+    log_probabilities,
+    softmax,
+)
 from facial_expressions.errors import needs_extra
 from facial_expressions.evaluation.metrics import check_ids
 from facial_expressions.evaluation.probability_metrics import CoveragePoint, coverage_curve
-from facial_expressions.inference.probabilities import log_probabilities, softmax
 
 MIN_TEMPERATURE: Final = 0.05
 MAX_TEMPERATURE: Final = 20.0

@@ -10,10 +10,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from facial_expressions.calibration import log_probabilities, softmax
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.model_store import resolve
 from facial_expressions.inference.options import RecognizerOptions, with_keywords_of
-from facial_expressions.inference.probabilities import log_probabilities, softmax
 from facial_expressions.inference.runtime import ModelSession, TensorSpec, open_session
 from facial_expressions.inference.views import TEST_TIME_VIEWS, View, apply_view
 from facial_expressions.model_metadata import INPUT_NAME, ModelMetadata

@@ -14,7 +14,6 @@ import re
 from typing import Final
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.file_kinds import kind_of
 from facial_expressions.inference.operator_shapes import KNOWN_OPERATORS
 from facial_expressions.inference.wire_format import WireError, WireReader
 
@@ -42,6 +41,32 @@ _HEX_DIGEST: Final = re.compile(rb"[0-9a-f]{64}")
 _CONTROL_FLOW: Final = frozenset({b"Loop", b"Scan", b"If"})
 
 _DOMAINS: Final = frozenset({b"", b"ai.onnx"})
+
+_STARTS: Final = (
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes (.h5)"),
+    (b"GGUF", "a GGUF file"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"version https://git-lfs", "a pointer of Git LFS to the file, not the file (git lfs pull)"),
+    (b"\x89PNG", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"%PDF", "a PDF"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a program"),
+    (b"#!", "a script"),
+    (b"<", "a web page or other XML"),
+    (b"{", "a JSON file"),
+)
+_IN_ZIP: Final = (
+    (b"data.pkl", "a PyTorch file, a pickle in a ZIP archive, which can run code"),
+    (b"model.weights.h5", "a Keras archive (.keras), which can run code"),
+    (b"config.json", "a Keras archive (.keras), which can run code"),
+    (b".npy", "an archive of NumPy arrays"),
+)
+_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]|\(?[cdl](?:[a-z_.]+\n|p0\n)|\([dl]p0\n")
+_ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 
 
 def check_onnx_bytes(data: bytes, *, source: str) -> None:
@@ -123,7 +148,7 @@ def _check_seal(data: bytes, source: str) -> None:
 
 
 def _malformed(data: bytes, source: str, why: str) -> ModelError:
-    if kind := kind_of(data):
+    if kind := _kind_of(data):
         return ModelError(
             f"{source}: {kind}, not an ONNX model. Export the network to ONNX with "
             "'facial-expressions export'"
@@ -161,3 +186,18 @@ def _fault_of(graph: memoryview, wire: WireReader) -> str:
                 "keeps a tensor in another file, which is not allowed. Save the model as one file"
             )
     return ""
+
+
+def _kind_of(data: bytes) -> str:
+    """Return what a file is, by its first bytes; an empty text when it may be a model."""
+    if data.startswith(_ZIP_STARTS):
+        return next((kind for name, kind in _IN_ZIP if name in data), "a ZIP archive")
+    marks = (
+        (_PICKLE.match(data), "a Python pickle, which can run code"),
+        (data[8:9] == b"{" and data[5:8] == bytes(3), "a safetensors file"),
+        (data[4:8] == b"TFL3", "a TensorFlow Lite file"),
+        (data[257:262] == b"ustar", "a tar archive"),
+        (b"saved_model" in data[:4096], "a TensorFlow SavedModel"),
+    )
+    found = next((kind for is_there, kind in marks if is_there), "")
+    return found or next((kind for start, kind in _STARTS if data.startswith(start)), "")

@@ -13,10 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facial_expressions.errors import first_line
-from facial_expressions.media.clock import Clock, packet_time_s
 from facial_expressions.media.frames import ClosedAtExit
 from facial_expressions.media.pyav import av
-from facial_expressions.media.video_file import frame_interval_s, open_container, start_s
+from facial_expressions.media.video_file import (
+    Clock,
+    frame_interval_s,
+    open_container,
+    packet_time_s,
+    start_s,
+)
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame

@@ -1,20 +1,43 @@
-"""Show decoded images of a video as they are meant: upright, of square pixels, in usual colours."""
+"""Show decoded images of a video as they are meant: upright, of square pixels, in usual colours.
+
+Video of high dynamic range (PQ and HLG, ITU-R BT.2100) becomes what a screen without it shows. Its
+light is measured in nits of a 1,000-nit display; the white of paper, 203 nits (BT.2408), is white.
+Colours go from BT.2020 to BT.709, and what is brighter than three quarters of white is compressed,
+so that highlights keep their shape. The mapping of all colours is a table, made once a transfer.
+"""
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-from facial_expressions.media.hdr import HLG, PQ, to_standard_range
+from PIL import Image, ImageFilter
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 Matrix = tuple[int, int, int, int]
+Values = NDArray[np.float64]
+
+PQ: Final = 16
+"""FFmpeg's number of SMPTE ST 2084."""
+
+HLG: Final = 18
+"""FFmpeg's number of ARIB STD-B67."""
+
+_WHITE_NITS: Final = 203.0
+_KNEE: Final = 0.75
+_DISPLAY_GAMMA: Final = 2.4  # BT.1886
+_TABLE_SIDE: Final = 65
+
+_TO_BT709: Final = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+)
+_LUMINANCE: Final = np.array([0.2627, 0.6780, 0.0593])
 
 _UNKNOWN: Final = 999
 """No rotation in degrees."""
@@ -33,15 +56,15 @@ class Upright:
     looks for such pairs, hundreds of frames later; the rotation alone is read without one.
 
     Args:
-        stream: The stream that the images come from; None where pixels are square.
+        stream: The stream that the images come from.
     """
 
-    def __init__(self, stream: VideoStream | None = None) -> None:
+    def __init__(self, stream: VideoStream) -> None:
         self._rotation = _UNKNOWN
         self._matrix: Matrix | None = None
         self._stream = stream
-        self._stated = stream.sample_aspect_ratio if stream else None
-        self._coded = stream.codec_context.sample_aspect_ratio if stream else None
+        self._stated = stream.sample_aspect_ratio
+        self._coded = stream.codec_context.sample_aspect_ratio
 
     def size(self, frame: VideoFrame) -> tuple[int, int]:
         """Return an image's width and height in square pixels, before it is turned.
@@ -78,8 +101,6 @@ class Upright:
 
     def _pixel_shape(self) -> Fraction:
         """Return a pixel's width by its height: as the file states it, until the images change."""
-        if self._stream is None:
-            return Fraction(1)
         coded = self._stream.codec_context.sample_aspect_ratio
         shape = (self._stated if coded == self._coded else coded) or Fraction(1)
         return shape if _LIKELY[0] <= shape <= _LIKELY[1] else Fraction(1)
@@ -102,3 +123,59 @@ def _display_matrix(frame: VideoFrame) -> Matrix | None:
         return None
     a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(data), np.int32))
     return a, b, c, d
+
+
+def to_standard_range(image: NDArray[np.uint8], transfer: int) -> NDArray[np.uint8]:
+    """Return an image of standard dynamic range.
+
+    Args:
+        image: RGB ``uint8 (H, W, 3)`` as decoded, BT.2020 where the transfer is PQ or HLG.
+        transfer: ``PQ`` or ``HLG``.
+
+    Returns:
+        RGB ``uint8 (H, W, 3)``, BT.709.
+    """
+    return np.array(Image.fromarray(image).filter(_table(transfer)))
+
+
+@functools.cache
+def _table(transfer: int) -> ImageFilter.Color3DLUT:
+    steps = np.linspace(0, 1, _TABLE_SIDE)
+    blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")  # red runs fastest
+    colors = standard_colors(np.stack([red, green, blue], -1).reshape(-1, 3), transfer)
+    return ImageFilter.Color3DLUT(_TABLE_SIDE, colors.ravel().tolist())
+
+
+def standard_colors(colors: Values, transfer: int) -> Values:
+    """Map colours of high dynamic range to BT.709 with display gamma.
+
+    Args:
+        colors: ``float (N, 3)`` R'G'B' of BT.2020, 0 to 1.
+        transfer: ``PQ`` or ``HLG``.
+
+    Returns:
+        ``float (N, 3)``, 0 to 1.
+    """
+    nits = _pq_nits(colors) if transfer == PQ else _hlg_nits(colors)
+    light = np.maximum(nits / _WHITE_NITS @ _TO_BT709.T, 0)
+    brightest = np.maximum(light.max(-1, keepdims=True), 1e-9)
+    over = np.maximum(brightest - _KNEE, 0) / (1 - _KNEE)
+    shown = np.minimum(brightest, _KNEE) + (1 - _KNEE) * (1 - np.exp(-over))
+    return np.asarray(np.clip(light * shown / brightest, 0, 1) ** (1 / _DISPLAY_GAMMA))
+
+
+def _pq_nits(colors: Values) -> Values:
+    """Apply the electro-optical transfer function of BT.2100, table 4."""
+    m1, m2 = 2610 / 16_384, 2523 / 4096 * 128
+    c1, c2, c3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+    power = colors ** (1 / m2)
+    return np.asarray(10_000 * (np.maximum(power - c1, 0) / (c2 - c3 * power)) ** (1 / m1))
+
+
+def _hlg_nits(colors: Values) -> Values:
+    """Apply the inverse OETF and, for a display of 1,000 nits, the OOTF of BT.2100, table 5."""
+    a = 0.17883277
+    b, c = 1 - 4 * a, 0.5 - a * np.log(4 * a)
+    scene = np.where(colors <= 0.5, colors**2 / 3, (np.exp((colors - c) / a) + b) / 12)
+    luminance = (scene @ _LUMINANCE)[..., None]
+    return np.asarray(1000 * luminance**0.2 * scene)

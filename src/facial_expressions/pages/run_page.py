@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from facial_expressions.calibration import softmax
 from facial_expressions.errors import DatasetError, first_line
 from facial_expressions.evaluation.predictions import Predictions
 from facial_expressions.evaluation.report import Report, build_report
 from facial_expressions.evaluation.samples import Sample, choose_mistakes
 from facial_expressions.files import write_file
-from facial_expressions.inference.probabilities import softmax
 from facial_expressions.labels import LabelSet
 from facial_expressions.pages import drawing
 from facial_expressions.pages.tables import Table

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.calibration import Calibration
+from facial_expressions.calibration import Calibration, softmax
 from facial_expressions.errors import ExportError, ModelError
 from facial_expressions.evaluation.calibration import (
     choose_operating_point,
@@ -34,7 +34,6 @@ from facial_expressions.evaluation.probability_metrics import (
     negative_log_likelihood,
 )
 from facial_expressions.files import write_file
-from facial_expressions.inference.probabilities import softmax
 from facial_expressions.model_metadata import Head, ModelMetadata
 from facial_expressions.training.model_files import model_bytes, run_content
 from facial_expressions.training.network import predict_logits, preprocessing_of

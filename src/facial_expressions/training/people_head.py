@@ -23,7 +23,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from facial_expressions.calibration import Calibration
+from facial_expressions.calibration import Calibration, softmax
 from facial_expressions.data.dataset import Dataset, Split
 from facial_expressions.data.ferplus import strict_majority, vote_shares
 from facial_expressions.errors import DatasetError, ExportError
@@ -34,7 +34,6 @@ from facial_expressions.evaluation.calibration import (
     scipy_optimize,
 )
 from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.inference.probabilities import softmax
 from facial_expressions.labels import FER2013, FERPLUS_COLUMNS, PEOPLE
 from facial_expressions.model_metadata import Head, ModelMetadata
 from facial_expressions.training.model_files import Graph, model_bytes, read_model, run_content

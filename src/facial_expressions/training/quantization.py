@@ -27,12 +27,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from facial_expressions.calibration import log_probabilities
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.data.ferplus import strict_majority
 from facial_expressions.errors import ExportError
 from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
-from facial_expressions.inference.probabilities import log_probabilities
 from facial_expressions.inference.runtime import quantization_tools
 from facial_expressions.labels import FERPLUS
 from facial_expressions.model_metadata import INPUT_NAME

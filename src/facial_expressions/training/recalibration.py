@@ -14,9 +14,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from facial_expressions.calibration import log_probabilities
 from facial_expressions.evaluation.calibration import fit_top_label_map, pays_on_halves
 from facial_expressions.inference.classifier import ExpressionClassifier
-from facial_expressions.inference.probabilities import log_probabilities
 from facial_expressions.model_metadata import Head, ModelMetadata
 from facial_expressions.training.export import measured
 from facial_expressions.training.model_files import model_bytes, open_content

@@ -16,8 +16,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from facial_expressions.calibration import softmax
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.probabilities import softmax
 from facial_expressions.inference.views import TEST_TIME_VIEWS, apply_view
 from facial_expressions.labels import LabelSet
 from facial_expressions.training.network import predict_logits

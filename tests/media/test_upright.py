@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from facial_expressions.media.hdr import HLG, PQ, standard_colors, to_standard_range
+from facial_expressions.media.upright import HLG, PQ, standard_colors, to_standard_range
 from facial_expressions.media.video_file import VideoFile
 
 GREY, WHITE = 0.18, 1.0
