@@ -10,8 +10,8 @@ import pytest
 from tests.architecture.house import LIMITS, count_code, longest_chain, measure, names_columns
 
 SO_FAR = {
-    "lines of Python in `src/`": 30_009,
-    "lines of code": 17_750,
+    "lines of Python in `src/`": 29_844,
+    "lines of code": 17_660,
     "lines in `scripts/`": 1_472,
 }
 """Where a limit is not reached yet; a figure may fall, and then its entry goes."""
