@@ -25,6 +25,7 @@ __all__ = [
     "ROOT",
     "Timed",
     "astronaut",
+    "commit",
     "compare",
     "grace_hopper",
     "milliseconds",
@@ -136,7 +137,7 @@ def write_results(name: str, figures: Mapping[str, object], *, keep: bool = True
     result = {
         "benchmark": name,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(),
         "machine": {
             "processor": _processor(),
             "cores": os.cpu_count(),
@@ -156,21 +157,15 @@ def write_results(name: str, figures: Mapping[str, object], *, keep: bool = True
         print(f"the machine was busy (load {_LOAD:.1f}): do not publish this", file=sys.stderr)
 
 
-def _commit() -> str:
+def commit(checkout: Path = ROOT) -> str:
+    """Return the commit of a checkout, with ``-dirty`` after it where files have changed.
+
+    Args:
+        checkout: Of this repository.
+    """
+    words = ["git", "--no-optional-locks", "-C", str(checkout), "describe", "--always", "--dirty"]
     done = subprocess.run(
-        [
-            "git",
-            "--no-optional-locks",
-            "-C",
-            ROOT,
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=12",
-        ],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
+        [*words, "--abbrev=12"], capture_output=True, encoding="utf-8", check=False
     )
     return done.stdout.strip()
 

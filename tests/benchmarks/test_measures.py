@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper
 
 from benchmarks.detection import cut_head, overlap, paste
@@ -15,7 +16,7 @@ from benchmarks.images import face_crops, photo, write_photos
 from benchmarks.peak import count_operations
 from benchmarks.record import astronaut, compare
 from benchmarks.same_labels import compare as compare_answers
-from benchmarks.scale import crowd
+from benchmarks.scale import batch, crowd
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.results import Box
 
@@ -104,3 +105,11 @@ def test_a_pasted_face_is_as_wide_as_asked_and_found_where_it_was_put() -> None:
     assert abs(truth.width - 96) < 1.5
     boxes = [face.box for face in load_recognizer().recognize(image)]
     assert any(overlap(box, truth) > 0.6 for box in boxes)
+
+
+def test_a_batch_of_many_inputs_does_them_all_and_says_what_it_held(tmp_path: Path) -> None:
+    """Two workers and their command, each with NumPy and ONNX Runtime."""
+    found = batch(60, tmp_path / "inputs")
+    assert found["ok"] == 60
+    assert found["memory_mb"] > 100
+    assert found["ms_per_input"] == pytest.approx(1000 * found["seconds"] / 60, rel=0.01)
