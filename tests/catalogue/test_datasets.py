@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pytest
 
-from facial_expressions.data.audit import audit_dataset
+from facial_expressions.data.audit import audit_dataset, audit_text
 from facial_expressions.data.load import load_dataset, load_reading
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import FER2013
@@ -96,7 +96,7 @@ def test_d06_blank_and_doubled_images_are_counted_and_reported(tmp_path: Path) -
         "\n".join([*LINES, blank, LINES[1], LINES[1].replace("Training", "PublicTest")])
     )
     dataset = load_dataset(path, allow_partial=True, cache=False)
-    text = audit_dataset(dataset).to_text()
+    text = audit_text(audit_dataset(dataset))
     assert "blank" in text.lower()
     assert "identical" in text.lower() or "duplicate" in text.lower()
 

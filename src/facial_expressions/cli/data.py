@@ -12,7 +12,7 @@ import typer
 from facial_expressions.cli.options import CompetitionOption, PartialOption
 
 if TYPE_CHECKING:
-    from facial_expressions.data.audit import AuditReport
+    from facial_expressions.data.audit import Audit
     from facial_expressions.data.dataset import Dataset
 
 app = typer.Typer(help="Download FER-2013; describe and audit data sets.", no_args_is_help=True)
@@ -63,7 +63,7 @@ def audit(
 ) -> None:
     """Find duplicates, leaks between splits, blank images, class imbalance, doubtful labels."""
     from facial_expressions.cli.progress import progress_bar
-    from facial_expressions.data.audit import audit_dataset
+    from facial_expressions.data.audit import audit_dataset, audit_text
     from facial_expressions.data.ferplus import ferplus_votes
 
     dataset = _load(path, protocol, allow_partial=allow_partial)
@@ -71,10 +71,10 @@ def audit(
     if ferplus is not None:
         with progress_bar(f"matching {ferplus.name}"):
             votes = ferplus_votes(dataset, ferplus, competition=competition)
-    report = audit_dataset(dataset, votes=votes)
-    print(json.dumps(report.to_dict()) if output == "json" else report.to_text())
+    found = audit_dataset(dataset, votes=votes)
+    print(json.dumps(found) if output == "json" else audit_text(found))
     if out is not None:
-        _write_audit(report, dataset, out)
+        _write_audit(found, dataset, out)
     if _has_unreadable(dataset):
         raise typer.Exit(1)
 
@@ -99,15 +99,16 @@ def _load(path: Path, protocol: str | None, *, allow_partial: bool) -> Dataset:
         return load_dataset(path, protocol=protocol, allow_partial=allow_partial)
 
 
-def _write_audit(report: AuditReport, dataset: Dataset, folder: Path) -> None:
+def _write_audit(found: Audit, dataset: Dataset, folder: Path) -> None:
+    from facial_expressions.data.audit import audit_text
     from facial_expressions.files import atomic_write, write_file
     from facial_expressions.pages.audit_grid import draw_audit
 
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / "audit.json", json.dumps(report.to_dict(), indent=1) + "\n")
-    write_file(folder / "audit.txt", report.to_text() + "\n")
+    write_file(folder / "audit.json", json.dumps(found, indent=1) + "\n")
+    write_file(folder / "audit.txt", audit_text(found) + "\n")
     with atomic_write(folder / "audit.png") as file:
-        draw_audit(report, dataset).save(file, "PNG")
+        draw_audit(found, dataset).save(file, "PNG")
     typer.echo(f"wrote {folder}", err=True)
 
 
