@@ -86,7 +86,7 @@ docs: $(VENV)/dev.stamp  ## Build the documentation into site/, with the page to
 	REPOSITORY_URL="$(REPOSITORY)" $(BIN)/python -m zensical build --strict --clean
 	@! $(BIN)/python -m web.build || cp -R build/web/. site/try
 
-reference: $(VENV)/dev.stamp  ## Generate docs/cli.md, docs/http.md, badges and recipes from the program
+reference: $(VENV)/dev.stamp  ## Generate docs/cli.md, docs/http.md and recipes from the program
 	$(BIN)/python -m scripts.write_reference
 
 figures: $(VENV)/dev.stamp  ## Write the measured figures into README, model card, index and benchmark pages

@@ -2,9 +2,7 @@
 
 Images of PublicTest that most FER+ raters agree on are spoilt in steps until ten points of
 accuracy are lost; there, and on the clean images, it is counted how many are flagged. Poses
-cannot be made, so the images are sorted by them instead. The table stands in
-``docs/concepts/quality.md`` between ``<!-- quality: tables -->`` and ``<!-- /quality -->``.
-Numbers only: no image leaves it.
+cannot be made, so the images are sorted by them instead. Numbers only: no image leaves it.
 
     python -m scripts.measure_quality fer2013/fer2013.tar.gz fer2013/fer2013new.csv
 """
@@ -15,6 +13,7 @@ import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -36,9 +35,7 @@ from scripts.pages import ROOT, fill_blocks, markdown_table
 
 PAGE: Final = ROOT / "docs" / "concepts" / "quality.md"
 MODEL: Final = "compact-int8"
-LOST: Final = 0.10
-"""Accuracy lost at the step that counts."""
-
+LOST: Final = 0.10  # of accuracy, at the step that counts
 N_TILTED: Final = 400
 _PAD, _ENLARGED, _TILT_PAD = 8, 256, 24
 _NOISE: Final = 3.0
@@ -92,44 +89,21 @@ def accuracy(classifier: Classifier, crops: Crops, labels: NDArray[np.int64]) ->
 
 
 def qualities(images: Images, crops: Crops, scale: float = 1.0) -> list[Quality]:
-    """Measure crops; an image's face is ``scale`` as wide as in the clean one.
-
-    An image in which the detector finds nothing is taken to have the framing's box, and no
-    landmarks.
-    """
+    """Measure crops with faces ``scale`` as wide; one that is not found has the framing's box."""
     usual = CenterFaceDetector.framing.box_width_fraction * crops.shape[1]
     one_px = _ENLARGED / (crops.shape[1] + 2 * _PAD)
     return [
-        measure_quality(
-            scale * (found.box.width / one_px if found else usual),
-            found.landmarks if found else (),
-            crop,
-        )
+        measure_quality(scale * found.box.width / one_px, found.landmarks, crop)
+        if found
+        else measure_quality(scale * usual, (), crop)
         for found, crop in zip(images.found, crops, strict=True)
     ]
 
 
 def share(all_of: Sequence[Quality], reason: Reason | None = None) -> float:
     """Return the share that has a reason, or any."""
-    return float(
-        np.mean([reason in one.reasons if reason else bool(one.reasons) for one in all_of])
-    )
-
-
-def find_step(
-    classifier: Classifier, images: Images, reason: Reason, clean: float
-) -> tuple[float, float, list[Quality]]:
-    """Return the first step that costs ten points, the accuracy there, and the qualities."""
-    spoiling = SPOILINGS[reason]
-    for step in spoiling.levels:
-        crops = spoil(images.crops, spoiling, step)
-        right = accuracy(classifier, crops, images.labels)
-        if right <= clean - LOST:
-            scale = step / crops.shape[1] if reason == "small" else 1.0
-            return step, right, qualities(images, crops, scale)
-    raise ValueError(
-        f"{spoiling.unit}: none of {spoiling.levels} costs {LOST:.0%}. Add stronger steps"
-    )
+    flagged = [reason in one.reasons if reason else bool(one.reasons) for one in all_of]
+    return float(np.mean(flagged))
 
 
 def enlarge(crop: Crops, pad: int, degrees: float = 0.0) -> Crops:
@@ -140,29 +114,27 @@ def enlarge(crop: Crops, pad: int, degrees: float = 0.0) -> Crops:
     return np.repeat(turned[..., None], 3, axis=2)
 
 
-def detect(crops: Crops) -> tuple[Detection | None, ...]:
-    """Find the face of each crop, in pixels of the enlarged image."""
-    detector = CenterFaceDetector(RecognizerOptions(threads=1), working_sides=(192,))
-    return tuple(next(iter(detector.detect(enlarge(crop, _PAD))), None) for crop in crops)
-
-
-def spoiling_rows(classifier: Classifier, images: Images) -> list[str]:
-    """Return the lines of the table of what can be spoilt."""
-    clean = accuracy(classifier, images.crops, images.labels)
+def spoiling_rows(classifier: Classifier, images: Images, clean: float) -> list[str]:
+    """Return the table of the first steps that cost ten points, and of what is flagged there."""
     rows = []
     for reason, spoiling in SPOILINGS.items():
-        step, right, seen = find_step(classifier, images, reason, clean)
-        figures = (f"{step:g}", f"{right:.1%}", f"{share(seen, reason):.0%}")
-        rows.append((f"`{reason}`", spoiling.unit, *figures))
+        for step in spoiling.levels:
+            crops = spoil(images.crops, spoiling, step)
+            right = accuracy(classifier, crops, images.labels)
+            if right <= clean - LOST:
+                break
+        else:
+            raise ValueError(f"{spoiling.unit}: no step costs {LOST:.0%}. Add stronger ones")
+        scale = step / crops.shape[1] if reason == "small" else 1.0
+        flagged = share(qualities(images, crops, scale), reason)
+        rows.append((f"`{reason}`", spoiling.unit, f"{step:g}", f"{right:.1%}", f"{flagged:.0%}"))
     header = ("reason", "change", "where ten points are lost", "accuracy there", "flagged there")
     return markdown_table(header, rows, left=2)
 
 
-def clean_lines(classifier: Classifier, images: Images) -> list[str]:
+def clean_lines(right: NDArray[np.bool_], seen: Sequence[Quality]) -> list[str]:
     """Say how many of the clean images are flagged, and how right the answers are."""
-    seen = qualities(images, images.crops)
     counts = Counter(reason for one in seen for reason in one.reasons)
-    right = classifier.predict_proba(images.crops).argmax(1) == images.labels
     flagged = np.array([bool(one.reasons) for one in seen])
     each = ", ".join(f"`{reason}` {n / len(seen):.1%}" for reason, n in counts.most_common())
     return [
@@ -172,10 +144,8 @@ def clean_lines(classifier: Classifier, images: Images) -> list[str]:
     ]
 
 
-def pose_rows(classifier: Classifier, images: Images) -> list[str]:
-    """Return the lines of the table of poses: the images as they are, sorted."""
-    right = classifier.predict_proba(images.crops).argmax(1) == images.labels
-    seen = qualities(images, images.crops)
+def pose_rows(right: NDArray[np.bool_], seen: Sequence[Quality]) -> list[str]:
+    """Return the table of poses: the images as they are, sorted."""
     known = np.array([one.yaw is not None and one.pitch is not None for one in seen])
     yaw = np.array([abs(one.yaw or 0) for one in seen])
     pitch = np.array([one.pitch or 0 for one in seen])
@@ -192,10 +162,14 @@ def pose_rows(classifier: Classifier, images: Images) -> list[str]:
     return markdown_table(("pose", "images", "accuracy"), rows)
 
 
+@cache
+def _detector() -> CenterFaceDetector:
+    return CenterFaceDetector(RecognizerOptions(threads=1), working_sides=(192,))
+
+
 def tilt_rows(classifier: Classifier, images: Images) -> list[str]:
     """Return the lines of the table of tilts: images turned, searched, and levelled as usual."""
-    detector = CenterFaceDetector(RecognizerOptions(threads=1), working_sides=(192,))
-    lines = []
+    detector, lines = _detector(), []
     for degrees in (0, 30, 60, 90):
         crops, rows, seen = [], [], []
         for row, crop in enumerate(images.crops[:N_TILTED]):
@@ -221,7 +195,8 @@ def load_images(data: Path, votes: Path, n: int | None = None) -> Images:
     agreed = relabelled(dataset, ferplus_votes(dataset, votes), FERPLUS).validation
     rows = np.sort(np.random.default_rng(0).permutation(len(agreed))[:n])
     crops = agreed.images[rows]
-    return Images(crops, agreed.labels[rows], detect(crops))
+    found = (next(iter(_detector().detect(enlarge(crop, _PAD))), None) for crop in crops)
+    return Images(crops, agreed.labels[rows], tuple(found))
 
 
 def main() -> None:
@@ -229,21 +204,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, help="the competition file of FER-2013")
     parser.add_argument("votes", type=Path, help="the file of FER+ votes")
-    arguments = parser.parse_args()
     classifier = load_classifier(MODEL, labels="ferplus", threads=1)
-    images = load_images(arguments.data, arguments.votes)
-    clean = accuracy(classifier, images.crops, images.labels)
+    images = load_images(**vars(parser.parse_args()))
+    right = classifier.predict_proba(images.crops).argmax(1) == images.labels
+    seen = qualities(images, images.crops)
     parts = [
-        [f"`{MODEL}`, head `ferplus`: {clean:.1%} of the clean images right."],
-        spoiling_rows(classifier, images),
-        clean_lines(classifier, images),
-        pose_rows(classifier, images),
+        [f"`{MODEL}`, head `ferplus`: {right.mean():.1%} of the clean images right."],
+        spoiling_rows(classifier, images, float(right.mean())),
+        clean_lines(right, seen),
+        pose_rows(right, seen),
         tilt_rows(classifier, images),
     ]
-    text = "\n\n".join("\n".join(lines) for lines in parts)
-    page = fill_blocks(PAGE.read_text(encoding="utf-8"), "quality", lambda *_: text.splitlines())
+    lines = "\n\n".join("\n".join(part) for part in parts).splitlines()
+    page = fill_blocks(PAGE.read_text(encoding="utf-8"), "quality", lambda *_: lines)
     PAGE.write_text(page, encoding="utf-8")
-    print(text)
 
 
 if __name__ == "__main__":

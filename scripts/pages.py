@@ -8,33 +8,24 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ROOT", "fill_blocks", "markdown_table", "percent", "write_or_check"]
-
 ROOT: Final = Path(__file__).resolve().parents[1]
+MISSING: Final = "not measured"
 
 
 def fill_blocks(text: str, mark: str, write: Callable[[str, list[str]], list[str]]) -> str:
     """Return a page with its blocks of one mark filled; nothing else changes.
 
     A block stands between ``<!-- MARK: KIND WORD ... -->`` and ``<!-- /MARK -->``; the words may be
-    missing.
-
-    Args:
-        text: The page.
-        mark: Which blocks.
-        write: Returns a block's lines, given its kind and its words.
+    missing. ``write`` returns a block's lines, given its kind and its words.
     """
     block = re.compile(rf"(<!-- {mark}: (\w+)([\w -]*) -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
     return block.sub(lambda m: "\n".join([m[1][:-1], *write(m[2], m[3].split()), m[4]]), text)
 
 
 def write_or_check(pages: Mapping[Path, str], arguments: Sequence[str], *, task: str) -> int:
-    """Write the pages that changed, or with ``--check`` say which ones have; return the exit code.
+    """Write the pages that changed, or with ``--check`` name them and return an exit code of 1.
 
-    Args:
-        pages: By file what it should hold.
-        arguments: Of the command line.
-        task: What ``make`` calls the task that writes them.
+    ``pages`` has by file what it should hold; ``task`` is the one of ``make`` that writes them.
     """
     stale = [path for path, text in pages.items() if path.read_text(encoding="utf-8") != text]
     names = ", ".join(path.name for path in stale)
@@ -51,14 +42,12 @@ def write_or_check(pages: Mapping[Path, str], arguments: Sequence[str], *, task:
 def markdown_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
 ) -> list[str]:
-    """Return the lines of a Markdown table.
+    """Return the lines of a Markdown table; only its first columns are aligned to the left.
 
-    Args:
-        header: Texts of the first row.
-        rows: Texts of the others.
-        left: Columns that are aligned to the left; the others are to the right.
+    Without rows it says so.
     """
     rule = ["---"] * left + ["---:"] * (len(header) - left)
+    rows = rows or [(MISSING, *[""] * (len(header) - 1))]
     return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
 
 

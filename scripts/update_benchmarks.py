@@ -1,14 +1,11 @@
 """Fill the measured speeds into the pages from the files in ``benchmarks/results``.
 
-The tables stand between ``<!-- benchmarks: KIND -->`` and ``<!-- /benchmarks -->``; nothing else in
-the pages is touched. What has no result says so. The rows of the tables of targets and of trust are
-those of ``benchmarks/targets.csv``: what is measured, the file of results that has it and where in
-its figures, how the number is written, what it has to be and what it is meant to become.
+The tables stand between ``<!-- benchmarks: KIND -->`` and ``<!-- /benchmarks -->``. The rows of the
+tables of targets and of trust are those of ``benchmarks/targets.csv``: what is measured, the file
+of results that has it and where in its figures, how the number is written, what it has to be and
+what it is meant to become.
 
-Example:
-    python -m scripts.update_benchmarks
-    python -m scripts.update_benchmarks --check
-    python -m scripts.update_benchmarks --print
+    python -m scripts.update_benchmarks [--check | --print]
 """
 
 from __future__ import annotations
@@ -16,24 +13,20 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from scripts.pages import ROOT, fill_blocks, markdown_table, write_or_check
+from scripts.pages import MISSING, ROOT, fill_blocks, markdown_table, write_or_check
 
 BENCHMARKS: Final = ROOT / "benchmarks"
 PAGES: Final = tuple(
     ROOT / "docs" / page for page in ("benchmarks.md", "concepts/cost.md", "security.md")
 )
-MISSING: Final = "not measured"
 
-PRICE_PER_CORE_HOUR: Final = 0.05
-"""Assumed price of one core of a rented machine for an hour, in dollars."""
-
+PRICE_PER_CORE_HOUR: Final = 0.05  # of a rented machine, in dollars, assumed
 CLUSTER_CORES: Final = 64
 IMAGES: Final = 10_000_000
-FRAMES: Final = 1000 * 3600 * 25
-"""A thousand hours of video."""
+FRAMES: Final = 1000 * 3600 * 25  # a thousand hours of video
 
 RATES: Final = {
     "images, own processes": ("batch_scaling", "runs", "2 processes", "photos_per_s"),
@@ -45,9 +38,7 @@ RATES: Final = {
 }  # fmt: skip
 """What large amounts consist of, and where its rate is."""
 
-PEERS: Final = {"peer": "`fer`", "peer_web": "`face-api`"}
-"""Benchmarks that compare, and with whom."""
-
+PEERS: Final = {"peer": "`fer`", "peer_web": "`face-api`"}  # by the benchmark that compares
 _SIDES: Final = ("ours_ms", "theirs_ms")
 
 Result = dict[str, Any]
@@ -68,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def fill(text: str, results: Results) -> str:
-    """Return a page with its blocks filled; an unknown kind is a ``KeyError``."""
+    """Fill a page's blocks; an unknown kind is a ``KeyError``."""
     return fill_blocks(text, "benchmarks", lambda kind, _: BLOCKS[kind](results))
 
 
@@ -81,7 +72,7 @@ def read_targets(table: str) -> list[dict[str, str]]:
 def targets(results: Results) -> list[str]:
     """Return the table of what was aimed at and what is measured."""
     rows = [_cells(row, results) for row in read_targets("targets")]
-    found = _settings(results, "same_labels").values()
+    found = _groups(results, "same_labels").values()
     same, faces = (sum(one[key] for one in found) for key in ("same", "faces"))
     written = f"{same:,} of {faces:,} faces, {len(found)} modes" if found else MISSING
     rows.append(("same labels in every mode", "`same_labels`", written, "100%", "100%"))
@@ -102,26 +93,16 @@ def _cells(row: dict[str, str], results: Results) -> tuple[str, str, str, str, s
 
 def _number(results: Results, benchmark: str, *keys: str) -> float | None:
     """Return one measured figure; None when there is none."""
-    value: Any = _figures(results, benchmark)
-    for key in keys:
+    value: Any = results.get(benchmark, {})
+    for key in ("figures", *keys):
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, int | float) else None
 
 
-def _figures(results: Results, benchmark: str) -> dict[str, Any]:
-    figures: dict[str, Any] = results.get(benchmark, {}).get("figures", {})
-    return figures
-
-
-def _settings(results: Results, benchmark: str) -> dict[str, dict[str, Any]]:
+def _groups(results: Results, benchmark: str) -> dict[str, dict[str, Any]]:
     """Return the figures of a benchmark that are groups of figures."""
-    figures = _figures(results, benchmark)
+    figures = results.get(benchmark, {}).get("figures", {})
     return {name: one for name, one in figures.items() if isinstance(one, dict)}
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    """Return a table that says so when it has no rows."""
-    return markdown_table(header, rows or [(MISSING, *[""] * (len(header) - 1))], left=left)
 
 
 def times(results: Results) -> list[str]:
@@ -129,20 +110,19 @@ def times(results: Results) -> list[str]:
     rows = [
         (peer, f"{what}: {pair}".removesuffix(": "), *(f"{one[key]:.2f}" for key in _SIDES))
         for benchmark, peer in PEERS.items()
-        for what, pairs in _figures(results, benchmark).items()
+        for what, pairs in _groups(results, benchmark).items()
         for pair, one in ({"": pairs} if "ours_ms" in pairs else pairs).items()
         if isinstance(one, dict)
     ]
-    return _table(("peer", "ms per crop, photo or frame", "ours", "theirs"), rows, left=2)
+    return markdown_table(("peer", "ms per crop, photo or frame", "ours", "theirs"), rows, left=2)
 
 
 def faults(results: Results) -> list[str]:
     """Return what the broken batches gave, in a sentence."""
-    figures = _figures(results, "batch_faults")
-    if not figures:
+    if "batch_faults" not in results:
         return [f"Broken batches: {MISSING}."]
-    runs, photos = figures["runs"], figures["photos"]
-    n = len(runs)
+    figures = results["batch_faults"]["figures"]
+    runs, photos, n = figures["runs"], figures["photos"], len(figures["runs"])
     workers, commands = (sum(one[who]["kills"] for one in runs) for who in ("workers", "command"))
     same = sum(one["workers"]["same"] and one["command"]["same"] for one in runs)
     times_as_long = [one["workers"]["times_as_long"] for one in runs]
@@ -156,44 +136,34 @@ def faults(results: Results) -> list[str]:
 
 def detection(results: Results) -> list[str]:
     """Return the table of the faces that the detector finds, by their width."""
-    settings = _settings(results, "detection")
-    widths = sorted({int(width) for one in settings.values() for width in one["found"]})
-    rows = [
-        (
-            name,
-            f"{one['ms']:.0f}",
-            *(f"{one['found'][str(w)]:.0%}" if str(w) in one["found"] else "" for w in widths),
-            str(one["false"]),
-        )
-        for name, one in settings.items()
-    ]
-    return _table(("image, searched in", "ms", *(f"{w} px" for w in widths), "false"), rows)
+    settings = _groups(results, "detection")
+    widths = sorted({width for one in settings.values() for width in one["found"]}, key=int)
+    rows = []
+    for name, one in settings.items():
+        found = [f"{one['found'][w]:.0%}" if w in one["found"] else "" for w in widths]
+        rows.append((name, f"{one['ms']:.0f}", *found, str(one["false"])))
+    return markdown_table(("image, searched in", "ms", *(f"{w} px" for w in widths), "false"), rows)
 
 
 def install(results: Results) -> list[str]:
     """Return the table of what the base install is made of."""
-    sizes: dict[str, float] = _figures(results, "footprint").get("install_mb", {})
+    sizes: dict[str, float] = _groups(results, "footprint").get("install_mb", {})
     parts = {name: size for name, size in sizes.items() if size >= 1}
     if sizes:
         parts["all others"] = sum(size for size in sizes.values() if size < 1)
     whole = sum(sizes.values())
     rows = [(name, f"{size:.1f}", f"{size / whole:.1%}") for name, size in parts.items()]
-    return _table(("distribution", "MB", "share"), rows)
+    return markdown_table(("distribution", "MB", "share"), rows)
 
 
 def origins(results: Results) -> list[str]:
     """Return the table of where and when each result was measured."""
-    rows = [
-        (
-            f"`{name}`",
-            one["time"][:10],
-            one["commit"],
-            f"{one['machine']['processor']}, {one['machine']['cores']} cores",
-            f"onnxruntime {one['versions']['onnxruntime']}",
-        )
-        for name, one in results.items()
-    ]
-    return _table(("benchmark", "day", "commit", "machine", "version"), rows, left=5)
+    rows = []
+    for name, one in results.items():
+        machine = f"{one['machine']['processor']}, {one['machine']['cores']} cores"
+        runtime = f"onnxruntime {one['versions']['onnxruntime']}"
+        rows.append((f"`{name}`", one["time"][:10], one["commit"], machine, runtime))
+    return markdown_table(("benchmark", "day", "commit", "machine", "version"), rows, left=5)
 
 
 def cost(results: Results) -> list[str]:
@@ -214,10 +184,8 @@ def cost(results: Results) -> list[str]:
     return markdown_table(header, rows)
 
 
-BLOCKS: Final[dict[str, Callable[[Results], list[str]]]] = {
-    block.__name__: block
-    for block in (targets, trust, times, detection, faults, install, origins, cost)
-}
+_WRITERS: Final = (targets, trust, times, detection, faults, install, origins, cost)
+BLOCKS: Final = {block.__name__: block for block in _WRITERS}
 
 
 if __name__ == "__main__":

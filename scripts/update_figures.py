@@ -1,17 +1,10 @@
 """Fill the measured figures into README, model card and ``models/index.json`` from the reports.
 
-The figures stand between ``<!-- figures: KIND MODEL ... -->`` and ``<!-- /figures -->``; nothing
-else in the pages is touched. A model's reports, written by ``facial-expressions evaluate``, are in
-``docs/reports/MODEL``, and beside it, where it was measured so, ``MODEL-views`` (test-time views)
-``MODEL-ferplus`` (its FER+ head), and ``MODEL-people`` and ``MODEL-people-by-labels``
-(two heads against votes). ``scripts/write_reports.py`` writes them all.
+The figures stand between ``<!-- figures: KIND MODEL ... -->`` and ``<!-- /figures -->``. The
+reports are those of ``scripts/write_reports.py``; one of another file than the one that ships is
+refused.
 
-In the index a model that has a report gets the figures that ``models list`` shows. A report of
-another file than the one that ships is refused.
-
-Example:
-    python -m scripts.update_figures
-    python -m scripts.update_figures --check
+    python -m scripts.update_figures [--check]
 """
 
 from __future__ import annotations
@@ -22,16 +15,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from scripts.pages import ROOT, fill_blocks, markdown_table, percent, write_or_check
+from scripts.pages import MISSING, ROOT, fill_blocks, markdown_table, percent, write_or_check
 
 REPORTS: Final = ROOT / "docs" / "reports"
 BENCHMARKS: Final = ROOT / "benchmarks"
 INDEX: Final = ROOT / "src" / "facial_expressions" / "models" / "index.json"
 PAGES: Final = (ROOT / "README.md", ROOT / "docs" / "model-card.md")
 
+# What the project's starting point reports on the same 7,178 images.
 SEED: Final = {"accuracy": 0.4585, "macro_f1": 0.36}
-"""What the project's starting point reports on the same 7,178 images."""
-
 SUBSETS: Final = {
     "public": "PublicTest",
     "private": "PrivateTest",
@@ -44,10 +36,9 @@ OTHER_REPORTS: Final = {
 PEOPLE_REPORTS: Final = {"people": "people", "people-by-labels": "fer2013"}
 """Reports against FER+ votes, and the head that answers in each."""
 
-COVERAGES: Final = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-
 Report = dict[str, Any]
 Reports = Mapping[str, Report]
+"""By name what ``evaluate`` wrote as ``report.json``."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -68,35 +59,22 @@ def fill(text: str, reports: Reports) -> str:
 
 
 def fill_index(text: str, reports: Reports) -> str:
-    """Return ``index.json`` with the figures of the reports.
-
-    Args:
-        text: The index.
-        reports: By name what ``evaluate`` wrote as ``report.json``.
-    """
+    """Return ``index.json`` with the figures of the reports."""
     index: dict[str, Any] = json.loads(text)
     for name, entry in index["models"].items():
         entry.pop("measured", None)
-        if report := reports.get(name):
+        if one := reports.get(name):
             entry["measured"] = {
-                "on": f"{report['dataset']}, protocol {report['protocol']}, {report['split']}",
-                "n": report["n"],
-                **{key: round(report[key], 4) for key in ("accuracy", "macro_f1", "ece")},
-                "ms_per_crop": round(report["latency_ms"]["per_crop"], 2),
+                "on": f"{one['dataset']}, protocol {one['protocol']}, {one['split']}",
+                "n": one["n"],
+                **{key: round(one[key], 4) for key in ("accuracy", "macro_f1", "ece")},
+                "ms_per_crop": round(one["latency_ms"]["per_crop"], 2),
             }
     return json.dumps(index, indent=2) + "\n"
 
 
 def check_digests(index: Mapping[str, Any], reports: Reports) -> None:
-    """Raise when a report is of another file than the one that ships.
-
-    Args:
-        index: Content of ``index.json``.
-        reports: By name what ``evaluate`` wrote as ``report.json``.
-
-    Raises:
-        ValueError: A report's digest is not that of the model it is named for.
-    """
+    """Raise when a report is of another file than the one that ships."""
     for name, entry in index["models"].items():
         for kind in (name, *(f"{name}-{kind}" for kind in OTHER_REPORTS | PEOPLE_REPORTS)):
             digest = reports[kind]["model_digest"] if kind in reports else entry["sha256"]
@@ -109,7 +87,7 @@ def check_digests(index: Mapping[str, Any], reports: Reports) -> None:
 
 def headline(names: Sequence[str], reports: Reports) -> list[str]:
     """Return three figures of the model that answers by default."""
-    people, labels = (reports[f"{names[0]}-people"], reports[names[0]])
+    people, labels = reports[f"{names[0]}-people"], reports[names[0]]
     rows = [
         (f"agrees with the majority of ten people ({people['n']:,} images)", _accuracy(people)),
         (f"agrees with FER-2013's label, `--labels fer2013` ({labels['n']:,})", _accuracy(labels)),
@@ -126,18 +104,18 @@ def peers(names: Sequence[str], reports: Reports) -> list[str]:
         path.stem: json.loads(path.read_text(encoding="utf-8"))["figures"]
         for path in (BENCHMARKS / "results").glob("*.json")
     }
-    people = reports[f"{names[0]}-people"]
-    packages = len(measured["footprint"]["install_mb"])
+    measured |= {"report": reports[names[0]], "people": reports[f"{names[0]}-people"]}
+    measured["n"] = len(measured["footprint"]["install_mb"])
 
     def cell(text: str) -> str:
         """Fill a cell; it names its figures by benchmark and keys."""
         try:
-            return text.format(**measured, report=reports[names[0]], people=people, n=packages)
+            return text.format(**measured)
         except KeyError:
-            return "not measured"
+            return MISSING
 
-    text = (BENCHMARKS / "peers.csv").read_text(encoding="utf-8")
-    header, *rows = csv.reader(text.splitlines(), delimiter=";")
+    with (BENCHMARKS / "peers.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file, delimiter=";")
     return markdown_table(header, [[*map(cell, row)] for row in rows], left=len(header))
 
 
@@ -184,13 +162,11 @@ def people(names: Sequence[str], reports: Reports) -> list[str]:
     columns = [_people_column(one) for one in own]
     rows = [(title, *(one[title] for one in columns)) for title in columns[0]]
     heads = (f"`--labels {head}`" for head in PEOPLE_REPORTS.values())
-    commands = [f"$ {one['command']}" for one in own]
     table = markdown_table((f"{names[0]}, PrivateTest", *heads), rows)
-    return [*table, "", "```console", *commands, "```"]
+    return [*table, "", "```console", *(f"$ {one['command']}" for one in own), "```"]
 
 
 def _people_column(report: Report) -> dict[str, str]:
-    """Return by their titles the cells of one head."""
     apart = report["subsets"]["no_train_duplicate"]
     labels, votes = report["against_labels"], report["votes"]
     return {
@@ -215,14 +191,10 @@ def details(names: Sequence[str], reports: Reports) -> list[str]:
 
 
 def coverage_lines(report: Report) -> list[str]:
-    """Return how accurate the most confident answers are, and the model's own threshold in bold.
-
-    Args:
-        report: What ``evaluate`` wrote.
-    """
+    """Return how accurate the most confident answers are, and the model's own threshold in bold."""
     points = {
         f"{100 * share:.0f}%": next(p for p in report["coverage"] if p["coverage"] >= share - 1e-9)
-        for share in COVERAGES
+        for share in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
     }
     own = report["uncertain"]
     if own["threshold"] > 0:
@@ -240,13 +212,7 @@ def _accuracy(figures: Report) -> str:
     return f"{percent(figures['accuracy'])} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-BLOCKS: Final = {
-    "headline": headline,
-    "peers": peers,
-    "summary": summary,
-    "people": people,
-    "details": details,
-}
+BLOCKS: Final = {block.__name__: block for block in (headline, peers, summary, people, details)}
 
 
 if __name__ == "__main__":

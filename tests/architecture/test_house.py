@@ -10,9 +10,8 @@ import pytest
 from tests.architecture.house import LIMITS, count_code, longest_chain, measure, names_columns
 
 SO_FAR = {
-    "lines of Python in `src/`": 29_844,
-    "lines of code": 17_660,
-    "lines in `scripts/`": 1_472,
+    "lines of Python in `src/`": 29_737,
+    "lines of code": 17_602,
 }
 """Where a limit is not reached yet; a figure may fall, and then its entry goes."""
 
