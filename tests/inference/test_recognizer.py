@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+import re
 import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -22,6 +25,7 @@ from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
+from facial_expressions.inference.runtime import ModelSession
 from facial_expressions.preprocessing import crop_faces
 from facial_expressions.results import Box, Face
 
@@ -286,6 +290,30 @@ def test_a_classifier_that_fails_on_one_image_fails_that_row_alone(
     images = [np.full((40, 40, 3), value, np.uint8) for value in (10, 255, 20)]
     rows = list(recognizer.recognize_rows(images))
     assert [(row.status, len(row.faces)) for row in rows] == [("ok", 1), ("failed", 0), ("ok", 1)]
+
+
+def test_a_device_that_fails_in_mid_run_fails_the_images_that_it_had(
+    tiny_model: Path, astronaut: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows before it are whole, and those after it too once it is back."""
+    real, is_lost = onnxruntime.InferenceSession.run, threading.Event()
+
+    def run_or_fail(*words: Any) -> Any:  # noqa: ANN401 - ONNX Runtime's own
+        if is_lost.is_set():
+            raise RuntimeError("CUDA failure 719: unspecified launch failure ; GPU=0\n at line 7")
+        return real(*words)
+
+    recognizer = load_recognizer(tiny_model, threads=1)
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", run_or_fail)
+    monkeypatch.setattr(ModelSession, "providers", ("CUDAExecutionProvider",))
+    rows, found = recognizer.recognize_rows([astronaut] * 6, batch_size=2), []
+    for switch in (is_lost.clear, is_lost.set, is_lost.clear):
+        switch()
+        found += [next(rows), next(rows)]
+    assert [row.status for row in found] == ["ok", "ok", "failed", "failed", "ok", "ok"]
+    assert [len(row.faces) for row in found] == [1, 1, 0, 0, 1, 1]
+    said = r"^centerface\.onnx: fails on CUDAExecutionProvider: CUDA failure 719.*--device cpu$"
+    assert all(re.search(said, row.error) for row in found[2:4])
 
 
 def test_boxes_are_reported_within_the_image(tiny_model: Path) -> None:
