@@ -31,11 +31,7 @@ HEAT_COLORS: Final[tuple[Color, ...]] = (
 
 
 def expression_color(expression: str) -> Color:
-    """Return the color in which an expression is drawn everywhere.
-
-    Args:
-        expression: Its name; all that are not known share one color.
-    """
+    """Return the color in which an expression is drawn everywhere; unknown ones share one."""
     return EXPRESSION_COLORS.get(expression, _OTHER)
 
 

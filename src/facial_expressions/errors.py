@@ -108,10 +108,6 @@ class MissingExtraError(FacialExpressionsError, ImportError):
     def of(cls, extra: str, package: str) -> MissingExtraError:
         """Return the error for a missing package.
 
-        Args:
-            extra: Name of the extra that installs it.
-            package: Import name that was not found.
-
         Examples:
             >>> str(MissingExtraError.of("train", "keras")).split(". ")[1]
             'In a clone of the repository, run: pip install ".[train]"'
@@ -125,9 +121,6 @@ class MissingExtraError(FacialExpressionsError, ImportError):
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
     """Turn a failed import in the block into an error that says what to install.
-
-    Args:
-        extra: Name of the extra that installs it.
 
     Raises:
         MissingExtraError: A package of the block is not installed, or cannot be imported.
@@ -144,10 +137,6 @@ def needs_extra(extra: str) -> Iterator[None]:
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return the end of a message on an unknown name: the nearest one, and those there are.
 
-    Args:
-        name: What was received.
-        known: What could have been meant.
-
     Examples:
         >>> suggest("thread", ["threads", "labels"])
         "Did you mean 'threads'? Choose one of threads, labels"
@@ -159,11 +148,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def parsed(parse: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 - as the parser's
-    """Return what a parser makes of a stranger's text.
-
-    Args:
-        parse: ``json.loads``, or another that raises ValueError for what is malformed.
-        text: The text.
+    """Return what a parser, ``json.loads`` or the like, makes of a stranger's text.
 
     Raises:
         ValueError: The text is malformed, or what no reader takes: nested without end, a number of

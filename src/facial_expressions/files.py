@@ -81,10 +81,6 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 def check_name(path: Path, *, overwrite: bool) -> None:
     """Refuse a name that cannot be written at the end of a long piece of work, at its start.
 
-    Args:
-        path: The file.
-        overwrite: Whether a file of this name may be replaced.
-
     Raises:
         StorageError: The name is taken by a folder, a link or the like, or by a file.
     """
@@ -168,9 +164,6 @@ def storage_errors(path: Path) -> Iterator[None]:
 
     Errors that name a file elsewhere pass.
 
-    Args:
-        path: The file or folder that the block writes.
-
     Raises:
         StorageError: Something in the block could not be written.
     """
@@ -187,9 +180,6 @@ def storage_errors(path: Path) -> Iterator[None]:
 def reason_of(error: OSError) -> str:
     """Return in words, without numbers and names of files, why the system refused something.
 
-    Args:
-        error: What it raised.
-
     Examples:
         >>> reason_of(OSError(28, "No space left on device"))
         'the disk is full'
@@ -199,10 +189,6 @@ def reason_of(error: OSError) -> str:
 
 def output_error(name: str, error: Exception) -> str:
     """Return on one line which output could not be written, and why.
-
-    Args:
-        name: What messages call the output.
-        error: What was raised.
 
     Examples:
         >>> output_error("rows.csv", OSError(28, "No space left on device"))
@@ -215,11 +201,7 @@ def output_error(name: str, error: Exception) -> str:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of writers that were killed; what cannot be removed may stay.
-
-    Args:
-        folder: A folder into which nobody else writes at the moment.
-    """
+    """Remove what killed writers left in a folder into which nobody else writes at the moment."""
     with suppress(OSError):
         for part in folder.glob(f".*{PART}"):
             part.unlink(missing_ok=True)

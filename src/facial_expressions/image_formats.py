@@ -143,11 +143,6 @@ def open_image(kind: str, file: IO[bytes], name: str) -> Image.Image:
     ``Image.open`` is not used: its limits are process-wide settings and warnings, ours are
     arguments; and it would look for the further images of a phone's JPEG (MPO).
 
-    Args:
-        kind: What ``sniff`` returned.
-        file: The file, at its beginning.
-        name: What messages call it.
-
     Raises:
         ImageFormatError: It is a camera's raw file, whose first image is a small preview.
     """

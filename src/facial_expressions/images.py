@@ -146,9 +146,6 @@ def load_reduced(
 def list_images(folder: str | Path) -> list[Path]:
     """Return the images of a folder and of all folders inside it, sorted; hidden ones left out.
 
-    Args:
-        folder: The folder.
-
     Raises:
         ImageError: There is no such folder.
     """
@@ -158,11 +155,7 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def walk_folder(folder: str | Path) -> Iterator[Path]:
-    """Yield the files of a folder and of all folders inside it, without hidden ones.
-
-    Args:
-        folder: The folder; one that cannot be read has no files.
-    """
+    """Yield the files of a folder and of all folders inside it, as far as they can be read."""
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(root, name) for name in files if not name.startswith("."))
@@ -222,13 +215,7 @@ def _from_file(file: IO[bytes], name: str, max_pixels: int, needed_side: _Needed
 
 @contextlib.contextmanager
 def opened_image(file: IO[bytes], name: str, max_pixels: int) -> Iterator[Image.Image]:
-    """Open an image by its content, its size checked; what goes wrong in the block is its fault.
-
-    Args:
-        file: An open file.
-        name: What messages call it.
-        max_pixels: Larger ones are refused.
-    """
+    """Open an image by its content, its size checked; what goes wrong in the block is its fault."""
     head = file.read(_HEAD_BYTES)
     file.seek(0)
     kind = sniff(head, name)

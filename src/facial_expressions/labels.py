@@ -114,9 +114,6 @@ def canonical_label(text: str) -> str | None:
 def nearest_label(text: str) -> str | None:
     """Return our name for what may be a misspelt expression, to be suggested and never applied.
 
-    Args:
-        text: A folder or class name in any case.
-
     Examples:
         >>> nearest_label("suprise"), nearest_label("Hapiness"), nearest_label("bored")
         ('surprise', 'happy', None)

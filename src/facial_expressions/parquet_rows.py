@@ -21,9 +21,6 @@ _PART_S: Final = 5.0
 def import_pyarrow(extra: str) -> Any:  # noqa: ANN401 - pyarrow publishes no types
     """Return pyarrow with its module ``parquet``.
 
-    Args:
-        extra: The extra that installs it, for the error.
-
     Raises:
         MissingExtraError: pyarrow is not installed.
     """

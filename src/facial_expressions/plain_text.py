@@ -26,9 +26,6 @@ _LONG_WORD: Final = rf"\S{{{_LONGEST + 1},}}"
 def visible(text: str) -> str:
     r"""Return a text with escapes for what would steer a terminal; tabs and line feeds stay.
 
-    Args:
-        text: Any text.
-
     Examples:
         >>> visible("a\x1b[31m.png")
         'a\\u001b[31m.png'
@@ -40,9 +37,6 @@ def visible(text: str) -> str:
 
 def one_line(text: str) -> str:
     r"""Return a name as part of a line: as ``visible``, with escapes for tabs and line feeds too.
-
-    Args:
-        text: Any text.
 
     Examples:
         >>> one_line("a\nb.png")
@@ -56,9 +50,6 @@ def no_formula(text: str) -> str:
 
     That is also one in wide or small letters, or behind white space and marks that nobody sees. A
     lone ``-`` stands for standard input and stays.
-
-    Args:
-        text: Text of a cell, not a number.
 
     Examples:
         >>> no_formula("=1+1"), no_formula("a=1"), no_formula("-")
@@ -90,9 +81,6 @@ def shown(name: object) -> str:
 def short_words(text: str) -> str:
     """Return a text in which no word is longer than ``shown`` lets a name be.
 
-    Args:
-        text: A message, which may repeat what was received.
-
     Examples:
         >>> len(short_words("no such file: " + "x" * 100_000))
         214
@@ -101,11 +89,7 @@ def short_words(text: str) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return how many there are, in singular or plural.
-
-    Args:
-        number: How many.
-        noun: What, in the singular; its plural ends in s.
+    """Return how many there are, in singular or in the plural, which ends in s.
 
     Examples:
         >>> counted(1, "face"), counted(0, "track"), counted(1_200, "image")
@@ -116,10 +100,6 @@ def counted(number: int, noun: str) -> str:
 
 def few(names: Sequence[str], most: int) -> str:
     """Return names in a line: the first ones, and how many more there are.
-
-    Args:
-        names: Any number of names.
-        most: So many are named.
 
     Examples:
         >>> few(["a", "b", "c"], 2), few(["a"], 2)

@@ -33,9 +33,6 @@ def without_long_notes(file: IO[bytes]) -> IO[bytes]:
 
     Such a file is whole and valid; nothing of those chunks is used here. Most files have none, and
     come back as they are.
-
-    Args:
-        file: A PNG; is left at its beginning.
     """
     kept: list[tuple[int, int]] = []
     is_long = False
@@ -78,9 +75,6 @@ def _note_bytes(kind: bytes, data: bytes) -> int:
 
 def check_png(file: IO[bytes]) -> None:
     """Refuse a PNG with a changed chunk, or with data for fewer rows than it says.
-
-    Args:
-        file: Stands at the beginning; is left anywhere.
 
     Raises:
         ValueError: What is wrong, in a few words. What Pillow itself finds is left to it.

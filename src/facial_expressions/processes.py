@@ -69,10 +69,7 @@ class Child(subprocess.Popen[bytes]):
         return self._is_late or self.returncode == -getattr(signal, "SIGXCPU", 0) != 0
 
     def wait_until_ready(self, within_s: float) -> None:
-        """Wait for it to say ``READY``, once.
-
-        Args:
-            within_s: It is ended when it takes longer.
+        """Wait for it to say ``READY``, once; end it when it takes longer.
 
         Raises:
             EOFError: It died.

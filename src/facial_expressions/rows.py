@@ -191,10 +191,6 @@ def as_row(columns: Sequence[Column], result: object, **given: object) -> dict[s
 def rounded(columns: Sequence[Column], row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row with its numbers rounded, as every output has them.
 
-    Args:
-        columns: The row's columns.
-        row: What ``as_row`` returned.
-
     Examples:
         >>> rounded(CROP, {"expression": "happy", "confidence": 0.123456789})
         {'expression': 'happy', 'confidence': 0.123457}
@@ -204,11 +200,7 @@ def rounded(columns: Sequence[Column], row: Mapping[str, Any]) -> dict[str, Any]
 
 
 def to_json(columns: Sequence[Column], row: Mapping[str, Any]) -> str:
-    """Return a row as one line of JSON, rounded.
-
-    Args:
-        columns: The row's columns.
-        row: What ``to_dict`` of a result returned.
+    """Return a row, which ``to_dict`` of a result gives, as one line of JSON, rounded.
 
     Examples:
         >>> from facial_expressions.results import ImageResult
@@ -221,10 +213,6 @@ def to_json(columns: Sequence[Column], row: Mapping[str, Any]) -> str:
 def table_columns(columns: Sequence[Column], labels: Sequence[str]) -> tuple[Column, ...]:
     """Return the columns of a table: those of the faces among the others, lists divided.
 
-    Args:
-        columns: Columns of the rows.
-        labels: Names of the expressions.
-
     Examples:
         >>> [column.name for column in table_columns(CROP, ("happy", "sad"))]
         ['status', 'expression', 'confidence', 'uncertain', 'happy', 'sad']
@@ -236,11 +224,6 @@ def table_rows(
     columns: Sequence[Column], row: Mapping[str, Any], labels: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Return the rows of a table, rounded: one per face, or one without any where there is none.
-
-    Args:
-        columns: The row's columns.
-        row: What ``to_dict`` of a result returned.
-        labels: Names of the expressions.
 
     Returns:
         A cell for each of ``table_columns``; None where there is no value. The words of a list that
@@ -256,12 +239,7 @@ def table_rows(
 
 
 def csv_header(columns: Sequence[Column], labels: Sequence[str]) -> str:
-    """Return the first line of a CSV, without its end.
-
-    Args:
-        columns: Columns of the rows.
-        labels: Names of the expressions.
-    """
+    """Return the first line of a CSV, without its end."""
     return _csv_line(column.name for column in table_columns(columns, labels))
 
 
@@ -270,11 +248,6 @@ def to_csv(columns: Sequence[Column], row: Mapping[str, Any], labels: Sequence[s
 
     A text that a spreadsheet would run as a formula gets an apostrophe before it; a number does
     not, also a negative one. Yes and no are ``true`` and ``false``.
-
-    Args:
-        columns: The row's columns.
-        row: What ``to_dict`` of a result returned.
-        labels: Names of the expressions.
 
     Examples:
         >>> row = {"status": "=1+1", "uncertain": True, "probabilities": {"happy": 0.5}}

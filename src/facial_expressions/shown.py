@@ -140,12 +140,7 @@ def draw(image: Any, faces: Any, explanations: Any = ()) -> Image:  # noqa: ANN4
 
 
 def encoded(image: Image, kind: str) -> bytes:
-    """Return a marked image as the content of a file.
-
-    Args:
-        image: The image.
-        kind: One of the formats of ``SAVED_AS``.
-    """
+    """Return a marked image as the content of a file, in one of the formats of ``SAVED_AS``."""
     content = io.BytesIO()
     image.save(content, kind, quality=_QUALITY)  # which a PNG has not
     return content.getvalue()

@@ -72,10 +72,6 @@ _ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 def check_onnx_bytes(data: bytes, *, source: str) -> None:
     """Refuse bytes that are not a whole ONNX file, keep tensors elsewhere, or hold loops.
 
-    Args:
-        data: Content of the file.
-        source: Name of the file, for messages.
-
     Raises:
         ModelError: The bytes are malformed or cut short, they differ from those that were sealed,
             there is no graph, a tensor lies in another file or is sparse, or the graph has control
@@ -100,11 +96,7 @@ def check_onnx_bytes(data: bytes, *, source: str) -> None:
 
 
 def metadata_entries(data: bytes) -> dict[str, str]:
-    """Return what a whole model file says of itself, without opening it.
-
-    Args:
-        data: Content that ``check_onnx_bytes`` let pass.
-    """
+    """Return what a model file that was checked says of itself, without opening it."""
     wire = WireReader()
     pairs = wire.children(memoryview(data), (_MODEL_METADATA,))
     texts = [[wire.text(pair, n).decode("utf-8", "replace") for n in (1, 2)] for pair in pairs]
@@ -112,11 +104,7 @@ def metadata_entries(data: bytes) -> dict[str, str]:
 
 
 def graph_of(data: bytes) -> memoryview:
-    """Return the bytes of the graph in a whole model file.
-
-    Args:
-        data: Content that ``check_onnx_bytes`` let pass.
-    """
+    """Return the bytes of the graph in a model file that was checked."""
     return WireReader().children(memoryview(data), (_MODEL_GRAPH,))[0]
 
 
@@ -125,9 +113,6 @@ def seal_model(data: bytes) -> bytes:
 
     A sealed file of which a byte changes is refused by ``check_onnx_bytes``, also where nobody
     knows the file's own digest.
-
-    Args:
-        data: Content of a whole ONNX file, not sealed before.
     """
     return data + _SEAL + hashlib.sha256(data).hexdigest().encode()
 

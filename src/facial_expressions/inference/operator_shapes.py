@@ -114,9 +114,6 @@ class Node:
 def run(node: Node) -> tuple[list[Tensor], int]:
     """Return the largest tensors that a node may return, and its multiplications.
 
-    Args:
-        node: A node of an operator in ``KNOWN_OPERATORS``.
-
     Raises:
         UnboundedError: The size cannot be told.
         ValueError: The shapes do not fit one another; so do other errors of arithmetic.

@@ -192,9 +192,6 @@ def with_keywords_of(
 
     Type checkers know the keywords: they are those of the class, and are written nowhere else.
 
-    Args:
-        kind: The class of the options.
-
     Examples:
         >>> @with_keywords_of(RecognizerOptions)
         ... def describe(options):

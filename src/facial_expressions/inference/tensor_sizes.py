@@ -50,11 +50,7 @@ _NUMBERS: Final = {1: ("f", 4), 6: ("i", 4), 7: ("q", 8)}
 
 
 def check_tensor_sizes(data: bytes, *, source: str) -> int:
-    """Refuse a model that needs more memory or work for one crop than a network for faces does.
-
-    Args:
-        data: Content that ``check_onnx_bytes`` let pass.
-        source: Name of the file, for messages.
+    """Refuse a model, whose bytes were checked, that needs too much memory or work for one crop.
 
     Returns:
         How many crops may be in one run, 1 to ``MAX_CROPS``: so many need no more than a gigabyte.

@@ -28,9 +28,6 @@ class WireReader:
     def fields(self, view: memoryview) -> Iterator[Field]:
         """Yield the fields of one message.
 
-        Args:
-            view: The message.
-
         Raises:
             WireError: The bytes are no such message, or the file has too many fields.
         """
@@ -56,12 +53,7 @@ class WireReader:
             yield number, wire, view[start:position]
 
     def children(self, view: memoryview, numbers: tuple[int, ...]) -> list[memoryview]:
-        """Return the messages, texts and packed numbers in some fields of a message.
-
-        Args:
-            view: The message.
-            numbers: Numbers of the fields.
-        """
+        """Return the messages, texts and packed numbers in some fields of a message."""
         return [
             content
             for number, wire, content in self.fields(view)
@@ -70,9 +62,6 @@ class WireReader:
 
     def varints(self, view: memoryview) -> list[int]:
         """Return packed numbers, signed.
-
-        Args:
-            view: The numbers, one after the other.
 
         Raises:
             WireError: The last one does not end, or the file has too many.
@@ -88,12 +77,7 @@ class WireReader:
         return values
 
     def text(self, view: memoryview, number: int) -> bytes:
-        """Return the text in a field of a message; an empty one where there is none.
-
-        Args:
-            view: The message.
-            number: Number of the field; the last one counts, as it does to other readers.
-        """
+        """Return the text in a field, the last one as all readers do; empty where there is none."""
         return bytes((self.children(view, (number,)) or [memoryview(b"")])[-1])
 
 

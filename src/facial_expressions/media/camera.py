@@ -105,9 +105,6 @@ def find_stream(address: str) -> CameraDevice:
 
     Only protocols and formats of cameras are allowed, none that names other files or addresses.
 
-    Args:
-        address: Begins with ``rtsp``, ``rtsps``, ``http`` or ``https``.
-
     Raises:
         CameraError: It begins with something else, or names no host.
 

@@ -35,9 +35,6 @@ _SLOW_S: Final = 0.1
 def is_pattern(source: str | Path) -> bool:
     """Say whether a name stands for numbered images: with ``%04d`` or ``*``, and no file itself.
 
-    Args:
-        source: A name.
-
     Examples:
         >>> is_pattern("shots/%04d.png"), is_pattern("shots/*.png"), is_pattern("shots/1.png")
         (True, True, False)
@@ -47,11 +44,7 @@ def is_pattern(source: str | Path) -> bool:
 
 
 def image_kind(source: str | Path) -> str:
-    """Return the format of a file that begins as an image that is read; else nothing.
-
-    Args:
-        source: A file.
-    """
+    """Return the format of a file that begins as an image that is read; else nothing."""
     with contextlib.suppress(ImageError, OSError, ValueError), Path(source).open("rb") as file:
         return sniff(file.read(_END_BYTES), str(source))
     return ""
@@ -112,10 +105,6 @@ class NumberedImages(FrameSource):
 class Animation(FrameSource):
     """The images of an animated GIF, WebP or PNG, at their own times.
 
-    Args:
-        source: The file.
-        max_pixels: Larger ones are refused.
-
     Raises:
         VideoError: The file is one still image.
     """
@@ -157,11 +146,7 @@ class Animation(FrameSource):
 
 
 def not_a_video(source: str | Path) -> VideoError:
-    """Return the error for an image that was given as a video.
-
-    Args:
-        source: The file.
-    """
+    """Return the error for an image that was given as a video."""
     return VideoError(f"{source}: an image, not a video. Read it with 'facial-expressions predict'")
 
 

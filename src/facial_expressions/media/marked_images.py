@@ -26,9 +26,6 @@ _LONGEST_STEM: Final = 50
 def is_file_name(target: Path) -> bool:
     """Tell whether a path names one marked image rather than a folder for many.
 
-    Args:
-        target: Where marked images go.
-
     Examples:
         >>> is_file_name(Path("out.png")), is_file_name(Path("marked"))
         (True, False)

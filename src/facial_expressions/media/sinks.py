@@ -37,12 +37,7 @@ class Sink(AbstractContextManager["Sink"], Protocol):
     """Takes results one by one; to plug in one's own, write a class with these methods."""
 
     def write(self, frame: Frame, result: FrameResult) -> None:
-        """Take the next frame and its result.
-
-        Args:
-            frame: The frame's pixels.
-            result: What was found in it.
-        """
+        """Take the next frame and its result."""
         ...
 
 
@@ -102,12 +97,7 @@ class Sinks(AbstractContextManager["Sinks"]):
         return bool(self.errors) and not self._sinks
 
     def write(self, frame: Frame, result: FrameResult) -> None:
-        """Hand a frame to every sink that still works.
-
-        Args:
-            frame: The frame's pixels.
-            result: What was found in it.
-        """
+        """Hand a frame to every sink that still works."""
         for name, sink in list(self._sinks.items()):
             with self._apart(name):
                 sink.write(frame, result)

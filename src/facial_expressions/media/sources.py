@@ -27,9 +27,6 @@ _DEVICE: Final = re.compile(r"(?:/dev/video)?(\d{1,3})")
 def is_live(source: str | Path) -> bool:
     """Say whether a source is a camera or an address, whose frames come when they come.
 
-    Args:
-        source: As for ``open_source``.
-
     Examples:
         >>> is_live("webcam:1"), is_live("rtsp://camera/1"), is_live("./webcam"), is_live("a.mp4")
         (True, True, False, False)
@@ -39,9 +36,6 @@ def is_live(source: str | Path) -> bool:
 
 def check_source(source: str | Path) -> None:
     """Refuse what can be no source, with what was probably meant; opens nothing.
-
-    Args:
-        source: As for ``open_source``.
 
     Raises:
         VideoError: There is no such file, or it is a device.

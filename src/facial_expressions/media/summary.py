@@ -180,11 +180,7 @@ class VideoSummary:
         self._stretches: dict[int, list[Stretch]] = {}
 
     def add(self, result: FrameResult) -> None:
-        """Take the next frame's result.
-
-        Args:
-            result: No earlier than the one before.
-        """
+        """Take the next frame's result, no earlier than the one before."""
         if self._pending is None:
             self._start_s = result.time_s
         else:

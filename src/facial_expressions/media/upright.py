@@ -54,9 +54,6 @@ class Upright:
     The matrix is read again only where the rotation changes. To read it PyAV makes an object that
     the frame and it hold on to each other by, so that frames would stay in memory until Python
     looks for such pairs, hundreds of frames later; the rotation alone is read without one.
-
-    Args:
-        stream: The stream that the images come from.
     """
 
     def __init__(self, stream: VideoStream) -> None:
@@ -67,11 +64,7 @@ class Upright:
         self._coded = stream.codec_context.sample_aspect_ratio
 
     def size(self, frame: VideoFrame) -> tuple[int, int]:
-        """Return an image's width and height in square pixels, before it is turned.
-
-        Args:
-            frame: A decoded frame.
-        """
+        """Return an image's width and height in square pixels, before it is turned."""
         shape = self._pixel_shape()
         if shape > 1:
             return round(frame.width * shape), frame.height
@@ -79,9 +72,6 @@ class Upright:
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """Return an image's pixels as they are to be shown.
-
-        Args:
-            frame: A decoded frame of any pixel format.
 
         Returns:
             RGB ``uint8 (H, W, 3)``, C-contiguous.

@@ -191,9 +191,6 @@ class VideoFile(FrameSource):
 def open_container(path: str | Path) -> InputContainer:
     """Open a video file, by its content and as a file, whatever its name looks like.
 
-    Args:
-        path: The file.
-
     Raises:
         VideoError: The file is missing, empty, not readable or no video.
     """
@@ -250,22 +247,14 @@ def _reaches_past_end(stream: VideoStream, path: Path) -> bool:
 
 
 def frame_interval_s(stream: VideoStream) -> float:
-    """Return the seconds from frame to frame, on average, where the file says something likely.
-
-    Args:
-        stream: The stream of an open file.
-    """
+    """Return the seconds from frame to frame, on average, where the file says something likely."""
     is_raw = stream.container.format.name in _RAW  # its average rate is made up
     rate = float((stream.codec_context.framerate if is_raw else stream.average_rate) or 0)
     return 1 / (rate if _RATES[0] <= rate <= _RATES[1] else _FALLBACK_RATE)
 
 
 def start_s(container: InputContainer) -> float:
-    """Return the time that players show as 0: the first of all streams.
-
-    Args:
-        container: An open file.
-    """
+    """Return the time that players show as 0: the first of all streams."""
     return (container.start_time or 0) * _MICROSECOND
 
 
@@ -299,11 +288,7 @@ class Clock:
         self._last_s = self._end_s = -math.inf
 
     def shift_s(self, packet: Packet[Any]) -> float:
-        """Take the next packet of the video stream; return what to add to its time.
-
-        Args:
-            packet: In the order of the file.
-        """
+        """Take the next packet of the video stream; return what to add to its time."""
         order, time_s = packet_time_s(packet, in_order=True), packet_time_s(packet)
         if order is None or time_s is None:
             return self.shifts_s[-1]

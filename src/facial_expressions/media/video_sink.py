@@ -63,12 +63,7 @@ class VideoSink:
         self._last_tick = -1
 
     def write(self, frame: Frame, result: FrameResult) -> None:
-        """Draw the faces into a copy of the frame and encode it.
-
-        Args:
-            frame: The frame's pixels.
-            result: What was found in it.
-        """
+        """Draw the faces into a copy of the frame and encode it."""
         if self._stream is None:
             self._stream = self._add_stream(frame)
         stream = self._stream

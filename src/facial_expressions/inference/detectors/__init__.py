@@ -62,9 +62,6 @@ def open_detector(options: RecognizerOptions) -> FaceDetector:
 
     With ``crops`` no detector is opened: the whole image is the face.
 
-    Args:
-        options: Which, and how it runs.
-
     Raises:
         ModelError: There is no detector of that name, or it cannot be opened.
 

@@ -215,11 +215,7 @@ class CenterFaceDetector:
         return _detections(found, width, height)
 
     def needed_side(self, longest: int) -> int:
-        """Return how long the longest side of a smaller copy has to be, in pixels.
-
-        Args:
-            longest: That of the image.
-        """
+        """Return how long the longest side of a smaller copy has to be, in pixels."""
         return self._large_side(longest) * 3 // 2  # tiny faces are searched for in more
 
     def _large_side(self, longest: int) -> int:
