@@ -186,6 +186,7 @@ class FakeRuntime:
     def __init__(self, *, starts: bool = True) -> None:
         self.starts = starts
         self.SessionOptions = onnxruntime.SessionOptions
+        self.GraphOptimizationLevel = onnxruntime.GraphOptimizationLevel
 
     def get_available_providers(self) -> list[str]:
         return ["CUDAExecutionProvider", "CPUExecutionProvider"]

@@ -14,7 +14,6 @@ import re
 from typing import Final
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.operator_shapes import KNOWN_OPERATORS
 from facial_expressions.inference.wire_format import WireError, WireReader
 
 _MODEL_GRAPH: Final = 7
@@ -41,6 +40,30 @@ _HEX_DIGEST: Final = re.compile(rb"[0-9a-f]{64}")
 _CONTROL_FLOW: Final = frozenset({b"Loop", b"Scan", b"If"})
 
 _DOMAINS: Final = frozenset({b"", b"ai.onnx"})
+
+KNOWN_OPERATORS: Final = frozenset(
+    (
+        "Abs", "Add", "And", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Cast",
+        "Ceil", "Celu", "Clip", "Concat", "Constant", "Conv", "ConvInteger", "ConvTranspose",
+        "CumSum", "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear",
+        "Elu", "Equal", "Erf", "Exp", "Flatten", "Floor", "Gather", "GatherElements", "GatherND",
+        "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual",
+        "GridSample", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity",
+        "InstanceNormalization", "LRN", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual",
+        "Log", "LogSoftmax", "MatMul", "MatMulInteger", "Max", "MaxPool", "Mean", "Min", "Mish",
+        "Mod", "Mul", "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "QLinearConv", "QLinearMatMul",
+        "QuantizeLinear", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean",
+        "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize",
+        "RoiAlign", "Round", "ScatterElements", "ScatterND", "Selu", "Shape", "Sigmoid", "Sign",
+        "Size", "Slice", "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt",
+        "Squeeze", "Sub", "Sum", "Swish", "Tanh", "TopK", "Transpose", "Unsqueeze", "Upsample",
+        "Where", "Xor",
+    )
+)  # fmt: skip
+"""What networks of layers and common detectors are made of.
+
+Missing on purpose: control flow, operators that make tensors of any size out of a few bytes
+(ConstantOfShape, Expand, Range, Tile) or as large as their values say, chance, strings."""
 
 _STARTS: Final = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes (.h5)"),

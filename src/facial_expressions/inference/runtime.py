@@ -174,10 +174,31 @@ def open_session(
         check_metadata(metadata_entries(data))
     most_crops = MAX_CROPS
     if sha256 is None:  # what was published was measured
-        most_crops = check_tensor_sizes(data, source=path.name)
+        most_crops = check_tensor_sizes(data, infer_shapes, source=path.name)
     session = _start(data, path, threads, device)
     options = {"threads": threads, "device": device, "sha256": sha256}
     return ModelSession(session, path.absolute(), options, most_crops)
+
+
+def infer_shapes(data: bytes) -> list[tuple[int | None, ...]]:
+    """Return the shapes of a model's outputs, in order; nothing of its graph is computed.
+
+    Raises:
+        ValueError: ONNX Runtime cannot read it.
+    """
+    runtime = _runtime()
+    options = runtime.SessionOptions()
+    options.log_severity_level = _QUIET
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    try:
+        session = runtime.InferenceSession(
+            data, options, providers=[_CPU_PROVIDER], enable_fallback=False
+        )
+        return [_spec(node).shape for node in session.get_outputs()]
+    except _runtime_errors() as error:
+        raise ValueError(_not_opened(error, "update onnxruntime")) from error
 
 
 def available_providers() -> tuple[str, ...]:
@@ -278,13 +299,17 @@ def _start(
         )
     except _runtime_errors() as error:
         other = "use --device cpu" if providers[0] != _CPU_PROVIDER else "update onnxruntime"
-        _LOGGER.debug("%s", first_line(error))
-        raise ModelError(
-            f"{shown(path.name)}: cannot be opened: the network has errors, or needs what ONNX "
-            f"Runtime {runtime.__version__} does not have. Export it again, or {other}"
-        ) from error
+        raise ModelError(f"{shown(path.name)}: {_not_opened(error, other)}") from error
     _check_started(session, providers[0], device)
     return session
+
+
+def _not_opened(error: Exception, other: str) -> str:
+    _LOGGER.debug("%s", first_line(error))
+    return (
+        "cannot be opened: the network has errors, or needs what ONNX Runtime "
+        f"{_runtime().__version__} does not have. Export it again, or {other}"
+    )
 
 
 def _check_started(session: onnxruntime.InferenceSession, provider: str, device: str) -> None:

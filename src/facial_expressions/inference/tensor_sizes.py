@@ -1,28 +1,25 @@
-"""How much memory a graph can take, from its bytes alone: an upper bound of every tensor's size.
+"""How much memory and work a graph takes, before it runs: an upper bound from every tensor's size.
 
 A file of a kilobyte can ask for gigabytes: a constant that is joined with itself thirty times, or
-two long vectors multiplied crosswise. ONNX Runtime computes constants while it opens the file, so
-the sizes are followed here first, node by node, for one crop; then for as many as are run together.
+two long vectors multiplied crosswise. ONNX Runtime computes constants while it opens the file. So
+it is asked for the sizes alone first, of a copy of the graph without weights in which every tensor
+is an output; then they are followed node by node, for one crop and for as many as run together.
 """
 
 from __future__ import annotations
 
 import math
-import struct
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.onnx_bytes import graph_of
-from facial_expressions.inference.operator_shapes import (
-    MAX_KNOWN,
-    Node,
-    Tensor,
-    UnboundedError,
-    run,
-)
-from facial_expressions.inference.wire_format import WireError, WireReader
+from facial_expressions.inference.wire_format import WireError, WireReader, written
 
 MAX_GRAPH_MB: Final = 64
 """Most that a graph may hold at one time for one crop beside its weights, in values of four bytes;
@@ -38,18 +35,41 @@ _FEWER_CROPS: Final = (MAX_CROPS, 64, 16, 4)
 _VALUES_PER_BYTE: Final = 2
 """Weights of half a byte each are the smallest; they may be made into whole numbers first."""
 
-_MAX_NODES: Final = 20_000
+_MAX_NODES: Final = 6000
+_MAX_READ: Final = 12_000
+"""Most nodes that are looked at, again and again, to follow lengths that the graph computes."""
+
 _MAX_WORK: Final = 20_000_000_000
 """Multiplications for one crop; a large network of photos (VGG) needs 15,000 million."""
 
 _OPEN_SIDE: Final = 1024
 """What an open width and height of an input are taken for."""
 
-_NUMBERS: Final = {1: ("f", 4), 6: ("i", 4), 7: ("q", 8)}
-"""Types whose values may be lengths and factors, by ``struct``: float, int32, int64."""
+_FEW_VALUES: Final = 64
+"""Constants of at most so many values may be lengths, and are kept in the copy of the graph."""
+
+_LENGTHS: Final[dict[bytes, Callable[..., NDArray[np.int64]]]] = {
+    b"Cast": lambda whole: whole,
+    b"Concat": lambda *parts: np.concatenate(parts),
+    b"Gather": lambda whole, places: np.asarray(whole[places]),
+    b"Mul": lambda one, other: np.asarray(one * other),
+    b"Unsqueeze": lambda whole, axes=(0,): np.expand_dims(whole, tuple(axes)),
+}
+"""How exporters compute lengths of others: flattened is what is left beside the first."""
+
+_INT64: Final = 7
+_PLAIN: Final = {b"axis": [0], b"axes": [0], b"to": [_INT64]}
+"""The attributes with which that is so."""
+
+_FORMAT: Final = 8
+"""Version of ONNX's format in which constants are no inputs."""
+
+Shape = tuple[int, ...]
+InferShapes = Callable[[bytes], Sequence[tuple[int | None, ...]]]
+"""Returns the shapes of a model's outputs, in order; ValueError says why it cannot be opened."""
 
 
-def check_tensor_sizes(data: bytes, *, source: str) -> int:
+def check_tensor_sizes(data: bytes, infer: InferShapes, *, source: str) -> int:
     """Refuse a model, whose bytes were checked, that needs too much memory or work for one crop.
 
     Returns:
@@ -59,137 +79,196 @@ def check_tensor_sizes(data: bytes, *, source: str) -> int:
         ModelError: What is there at one time, or what follows from constants, is too large; the
             work is too much; or a size cannot be told.
     """
-    if not (reason := _problem(data, n_crops=1, most_mb=MAX_GRAPH_MB)):
-        return next((n for n in _FEWER_CROPS if not _problem(data, n, _MAX_RUN_MB)), 1)
-    raise ModelError(f"{source}: not opened: {reason}. Export a smaller network")
+    if not (reason := _problem(data, infer, n_crops=1, most_mb=MAX_GRAPH_MB)):
+        return next((n for n in _FEWER_CROPS if not _problem(data, infer, n, _MAX_RUN_MB)), 1)
+    raise ModelError(f"{source}: {reason}")
 
 
-def _problem(data: bytes, n_crops: int, most_mb: int) -> str:
+def _problem(data: bytes, infer: InferShapes, n_crops: int, most_mb: int) -> str:
     """Return why so many crops cannot be run at one time; an empty text where they can."""
     try:
         most = most_mb * 1_000_000 // 4 + _VALUES_PER_BYTE * len(data)
-        _Walk(graph_of(data), n_crops, most).run()
-    except UnboundedError as error:
+        _Walk(data, n_crops, infer).run(most, n_crops * _MAX_WORK)
+    except ModelError as error:
         return str(error)
-    except (WireError, ValueError, ArithmeticError, LookupError, struct.error):
-        return "the shapes of its tensors do not fit one another"
+    except (WireError, ValueError, LookupError) as error:
+        is_told = isinstance(error, _UnboundedError)
+        why = error if is_told else "its nodes and tensors do not fit one another"
+        return f"not opened: {why}. Export a smaller network"
     return ""
 
 
-class _Walk:
+class _UnboundedError(ValueError):
+    """A graph needs too much, or how much is known only when it runs."""
+
+
+class _Walk(WireReader):
     """Follows the sizes through a graph, in the order in which it runs."""
 
-    def __init__(self, graph: memoryview, n_crops: int, most_values: int) -> None:
-        self._most_values, self._most_work = most_values, n_crops * _MAX_WORK
-        self._reader = reader = _GraphReader(n_crops)
-        self._nodes = reader.children(graph, (1,))
-        if len(self._nodes) > _MAX_NODES:
-            raise UnboundedError(f"it has {len(self._nodes):,} nodes, allowed are {_MAX_NODES:,}")
-        self._known: dict[bytes, Tensor] = {b"": Tensor(())}
-        for one in reader.children(graph, (11,)):
-            self._known[reader.text(one, 1)] = reader.input(one)
-        for one in reader.children(graph, (5,)):
-            self._known[reader.text(one, 8)] = reader.tensor(one)
-        self._given = frozenset(self._known)
-        self._names = [reader.names(node) for node in self._nodes]
-        outputs = [reader.text(one, 1) for one in reader.children(graph, (12,))]
-        self._uses = Counter(chain(outputs, *(inputs for inputs, _ in self._names)))
-        self._n_live = self._n_constant = self._work = 0
-
-    def run(self) -> None:
-        for node, (inputs, outputs) in zip(self._nodes, self._names, strict=True):
-            if missing := [name for name in inputs if name not in self._known]:
-                raise UnboundedError(
-                    f"there is no tensor {missing[0][:40].decode(errors='replace')!r}"
-                )
-            found = [self._known[name] if name else None for name in inputs]
-            made, work = run(self._reader.node(node, found, len(outputs)))
-            self._work += work
-            self._keep(made, outputs)
-            self._uses.subtract(inputs)
-            for name in {*inputs, *outputs}:
-                if self._uses[name] <= 0 and name not in self._given:
-                    self._n_live -= self._known[name].count
-
-    def _keep(self, made: list[Tensor], names: list[bytes]) -> None:
-        for tensor, name in zip(made, names, strict=True):
-            if name in self._known and name:
-                raise UnboundedError("two tensors have one name")
-            if name:
-                self._known[name] = tensor
-                self._n_live += tensor.count
-                self._n_constant += tensor.count * tensor.is_constant
-        most = max(self._n_live, self._n_constant)
-        if most > self._most_values:
-            raise UnboundedError(
-                f"one crop needs over {min(most * 4 // 10**6, 10**9):,} MB beside the weights, "
-                f"allowed are {MAX_GRAPH_MB}"
-            )
-        if self._work > self._most_work:
-            raise UnboundedError(
-                f"one crop needs over {_MAX_WORK // 10**9} thousand million multiplications"
-            )
-
-
-class _GraphReader(WireReader):
-    """Reads tensors, inputs and nodes as far as sizes follow from them."""
-
-    def __init__(self, n_crops: int) -> None:
+    def __init__(self, data: bytes, n_crops: int, infer: InferShapes) -> None:
         super().__init__()
-        self._n_crops = n_crops
+        graph = graph_of(data)
+        self._nodes = self.children(graph, (1,))
+        if len(self._nodes) > _MAX_NODES:
+            raise _UnboundedError(f"it has {len(self._nodes):,} nodes, allowed are {_MAX_NODES:,}")
+        self._inputs, self._outputs = (
+            [list(map(bytes, self.children(node, (number,)))) for node in self._nodes]
+            for number in (1, 2)
+        )
+        self._shapes: dict[bytes, Shape] = {b"": ()}
+        self._constants = {b""}
+        self._lengths: dict[bytes, NDArray[np.int64]] = {}
+        opsets = [written(8, one) for one in self.children(memoryview(data), (8,))]
+        self._head = b"".join([written(1, _FORMAT), *opsets])
+        self._entries = [*self._weights(graph), *self._crops(graph, n_crops)]
+        self._given = frozenset(self._shapes)
+        n_left = _MAX_READ
+        while (unknown := self._unknown_after(infer)) and n_left > 0 and self._follow_lengths():
+            n_left -= len(self._nodes)
+        if unknown:
+            name = unknown[:40].decode(errors="replace")
+            raise _UnboundedError(f"the size of {name!r} is known only when it runs")
+        outputs = [self.text(one, 1) for one in self.children(graph, (12,))]
+        self._uses = Counter(chain(outputs, *self._inputs))
 
-    def names(self, node: memoryview) -> tuple[list[bytes], list[bytes]]:
-        """Return the names of a node's inputs and outputs."""
-        inputs, outputs = (self.children(node, (number,)) for number in (1, 2))
-        return list(map(bytes, inputs)), list(map(bytes, outputs))
+    def run(self, most_values: int, most_work: int) -> None:
+        """Raise when more values are there at one time, or the work is more."""
+        n_live = n_constant = work = 0
+        for node, inputs, outputs in self._steps():
+            is_constant = self._constants.issuperset(inputs)
+            self._constants.update(outputs if is_constant else ())
+            n_made = sum(map(self._count, outputs))
+            n_live, n_constant = n_live + n_made, n_constant + n_made * is_constant
+            work += self._work_of(node, inputs, outputs)
+            if (most := max(n_live, n_constant)) > most_values:
+                raise _UnboundedError(
+                    f"one crop needs over {min(most * 4 // 10**6, 10**9):,} MB beside the weights, "
+                    f"allowed are {MAX_GRAPH_MB}"
+                )
+            if work > most_work:
+                raise _UnboundedError(
+                    f"one crop needs over {_MAX_WORK // 10**9} thousand million multiplications"
+                )
+            self._uses.subtract(inputs)
+            gone = {name for name in (*inputs, *outputs) if self._uses[name] <= 0} - self._given
+            n_live -= sum(map(self._count, gone))
 
-    def input(self, view: memoryview) -> Tensor:
-        """Return an input of the graph, open lengths replaced."""
-        for number in (2, 1, 2):  # its type, the type of a tensor, its shape
-            view = memoryview(b"".join(self.children(view, (number,))))
-        sides = []
-        for place, dim in enumerate(self.children(view, (1,))):
-            length = self._ints(dim, 1)
-            sides.append(length[-1] if length else _OPEN_SIDE if place else self._n_crops)
-        return Tensor(tuple(sides))
+    def _steps(self) -> Iterator[tuple[memoryview, list[bytes], list[bytes]]]:
+        return zip(self._nodes, self._inputs, self._outputs, strict=True)
 
-    def tensor(self, view: memoryview) -> Tensor:
-        """Return a constant; its values where they are few."""
-        dims = tuple(self._ints(view, 1))
+    def _count(self, name: bytes) -> int:
+        return math.prod(self._shapes[name])
+
+    def _work_of(self, node: memoryview, inputs: Sequence[bytes], outputs: Sequence[bytes]) -> int:
+        op_type, made = self.text(node, 4), self._count(outputs[0]) if outputs else 0
+        if op_type in (b"ConvTranspose", b"Conv", b"ConvInteger", b"QLinearConv"):
+            weights = self._shapes[inputs[3 if op_type == b"QLinearConv" else 1]]
+            moved = self._count(inputs[0]) if op_type == b"ConvTranspose" else made
+            return moved * math.prod(weights[1:])
+        if op_type in (b"Gemm", b"MatMul", b"MatMulInteger", b"QLinearMatMul"):
+            return made * max(self._shapes[inputs[0]][-2:], default=1)
+        return made * abs(math.prod(self._numbers_of(node).get(b"kernel_shape", ())))
+
+    def _unknown_after(self, infer: InferShapes) -> bytes:
+        """Note all sizes that can be told; return the first name whose cannot, or none."""
+        made: list[bytes] = []
+        entries = [written(2, b"sizes"), *self._entries]
+        for node, _, outputs in self._steps():
+            if outputs and outputs[0] in self._lengths:
+                entries.append(_constant(outputs[0], self._lengths[outputs[0]]))
+            else:
+                entries.append(written(1, node))
+                made += filter(None, outputs)
+        entries += chain.from_iterable(_as_outputs(name, i) for i, name in enumerate(made))
+        try:
+            shapes = infer(self._head + written(7, b"".join(entries)))
+        except ValueError as error:
+            raise ModelError(str(error)) from error
+        for name, shape, rank in zip(made, shapes[::2], shapes[1::2], strict=True):
+            known = tuple(side for side in shape if side is not None and side >= 0)
+            if rank == (len(known),):  # where not even the rank is known, the shape is empty too
+                self._shapes[name] = known
+        return next((name for name in made if name not in self._shapes), b"")
+
+    def _follow_lengths(self) -> bool:
+        """Compute lengths that follow from others, as far as that is simple; say if any is new."""
+        n_before = len(self._lengths)
+        for node, inputs, outputs in self._steps():
+            rule, numbers = _LENGTHS.get(self.text(node, 4)), self._numbers_of(node)
+            found: NDArray[np.int64] | None = None
+            if self.text(node, 4) == b"Shape" and not numbers and inputs[0] in self._shapes:
+                found = np.array(self._shapes[inputs[0]], np.int64)
+            elif self.text(node, 4) == b"Constant" and (value := self._tensor_in(node)):
+                found = self._lengths_in(value)
+            elif rule and self._lengths.keys() >= {*inputs} and numbers.items() <= _PLAIN.items():
+                parts = [self._lengths[name] for name in inputs]
+                if max(part.ndim for part in parts) < 2:
+                    found = rule(*parts)
+            if found is not None and found.size <= _FEW_VALUES:
+                self._lengths[outputs[0]], self._shapes[outputs[0]] = found, found.shape
+        return len(self._lengths) > n_before
+
+    def _weights(self, graph: memoryview) -> Iterator[bytes]:
+        """Note the shapes of constants; yield the small ones, and the others as inputs."""
+        for node in self._nodes:
+            self._dims(self._tensor_in(node))
+        for tensor in self.children(graph, (5,)):
+            name, shape = self.text(tensor, 8), self._dims(tensor)
+            self._shapes[name] = shape
+            self._constants.add(name)
+            if math.prod(shape) > _FEW_VALUES:
+                yield _input(name, self._ints(tensor, 2), shape)
+                continue
+            yield written(5, tensor)
+            if (lengths := self._lengths_in(tensor)) is not None:
+                self._lengths[name] = lengths
+
+    def _crops(self, graph: memoryview, n_crops: int) -> Iterator[bytes]:
+        """Note the shapes of inputs, open lengths replaced, and yield the inputs."""
+        for one in self.children(graph, (11,)):
+            name, view = self.text(one, 1), one
+            if name in self._shapes:
+                continue
+            for number in (2, 1):  # its type, the type of a tensor
+                view = self._joined(view, number)
+            sides = []
+            for place, dim in enumerate(self.children(self._joined(view, 2), (1,))):
+                length = max(self._ints(dim, 1), default=0)
+                sides.append(length if length > 0 else _OPEN_SIDE if place else n_crops)
+            self._shapes[name] = tuple(sides)
+            yield _input(name, self._ints(view, 1), sides)
+
+    def _tensor_in(self, node: memoryview) -> memoryview:
+        """Return the tensors in a node's attributes as one, as other readers join them."""
+        within = (self._joined(attribute, 5) for attribute in self.children(node, (5,)))
+        return memoryview(b"".join(within))
+
+    def _numbers_of(self, node: memoryview) -> dict[bytes, list[int]]:
+        """Return a node's attributes, each with its whole numbers."""
+        return {
+            self.text(one, 1): self._ints(one, 3) + self._ints(one, 8)
+            for one in self.children(node, (5,))
+        }
+
+    def _dims(self, tensor: memoryview) -> Shape:
+        dims = tuple(self._ints(tensor, 1))
         count = math.prod(dims)
-        if not 0 <= count <= 2 * len(view) or min(dims, default=0) < 0:
-            raise UnboundedError(f"a constant claims {count:,} values in {len(view)} bytes")
-        values = self._values(view, count) if count <= MAX_KNOWN else None
-        return Tensor(dims, values, is_constant=True)
+        if not 0 <= count <= 2 * max(len(tensor), 1) or min(dims, default=0) < 0:
+            raise _UnboundedError(f"a constant claims {count:,} values in {len(tensor)} bytes")
+        return dims
 
-    def node(self, view: memoryview, inputs: list[Tensor | None], n_outputs: int) -> Node:
-        """Return a node."""
-        ints: dict[str, tuple[int, ...]] = {}
-        floats: dict[str, tuple[float, ...]] = {}
-        texts: dict[str, bytes] = {}
-        constant = None
-        for one in self.children(view, (5,)):
-            name = self.text(one, 1).decode(errors="replace")
-            if whole := self._ints(one, 3) or self._ints(one, 8):
-                ints[name] = tuple(whole)
-            if parts := self._floats(one, 2) or self._floats(one, 7):
-                floats[name] = tuple(parts)
-            if text := self.text(one, 4):
-                texts[name] = text
-            if tensor := b"".join(self.children(one, (5,))):
-                constant = self.tensor(memoryview(tensor))
-        op_type = self.text(view, 4).decode(errors="replace")
-        return Node(op_type, inputs, n_outputs, ints, floats, texts, constant)
-
-    def _values(self, view: memoryview, count: int) -> tuple[float, ...] | None:
-        kind = (self._ints(view, 2) or [0])[-1]
-        if kind not in _NUMBERS:
+    def _lengths_in(self, tensor: memoryview) -> NDArray[np.int64] | None:
+        """Return the values of a small constant of whole numbers."""
+        shape = self._dims(tensor)
+        if self._ints(tensor, 2)[-1:] != [_INT64] or math.prod(shape) > _FEW_VALUES:
             return None
-        letter, size = _NUMBERS[kind]
-        if raw := self.text(view, 9):
-            return struct.unpack(f"<{count}{letter}", raw[: count * size])
-        numbers = self._floats(view, 4) or self._ints(view, 5) or self._ints(view, 7)
-        return tuple(numbers[:count])
+        raw = self.text(tensor, 9)
+        values = np.frombuffer(raw, "<i8") if raw else np.array(self._ints(tensor, 7), np.int64)
+        return values.reshape(shape)
+
+    def _joined(self, view: memoryview, number: int) -> memoryview:
+        """Return a message in a field; one that is given in parts is joined."""
+        return memoryview(b"".join(self.children(view, (number,))))
 
     def _ints(self, view: memoryview, number: int) -> list[int]:
         """Return whole numbers, packed or one by one."""
@@ -199,10 +278,23 @@ class _GraphReader(WireReader):
                 found += self.varints(content)
         return found
 
-    def _floats(self, view: memoryview, number: int) -> list[float]:
-        found: list[float] = []
-        for field, wire, content in self.fields(view):
-            if field == number and wire in (2, 5):
-                usable = content[: len(content) // 4 * 4][: 4 * MAX_KNOWN]
-                found += struct.unpack(f"<{len(usable) // 4}f", usable)
-        return found
+
+def _input(name: bytes, kind: Sequence[int], shape: Sequence[int]) -> bytes:
+    """Return an input of a graph, of a type by its number in ONNX."""
+    dims = b"".join(written(1, written(1, side)) for side in shape)
+    tensor = written(1, kind[-1]) + written(2, dims)
+    return written(11, written(1, name) + written(2, written(1, tensor)))
+
+
+def _constant(name: bytes, lengths: NDArray[np.int64]) -> bytes:
+    """Return a constant of a graph."""
+    dims = b"".join(written(1, side) for side in lengths.shape)
+    content = written(8, name) + written(9, lengths.astype("<i8").tobytes())
+    return written(5, dims + written(2, _INT64) + content)
+
+
+def _as_outputs(name: bytes, number: int) -> tuple[bytes, bytes, bytes]:
+    """Return a node that gives a tensor's shape, and both as outputs of a graph."""
+    shape = b"shape of %d" % number
+    node = written(1, name) + written(2, shape) + written(4, b"Shape")
+    return written(1, node), written(12, written(1, name)), written(12, written(1, shape))

@@ -93,3 +93,15 @@ def _varint(view: memoryview, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
     raise WireError(f"unfinished number at byte {position}")
+
+
+def written(number: int, content: bytes | memoryview | int) -> bytes:
+    """Return a field of a message: a whole number, or a message or text."""
+    if isinstance(content, int):
+        return _as_varint(number << 3) + _as_varint(content % 2**64)
+    return b"".join([_as_varint(number << 3 | 2), _as_varint(len(content)), content])
+
+
+def _as_varint(value: int) -> bytes:
+    low, rest = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + _as_varint(rest) if rest else bytes([low])
