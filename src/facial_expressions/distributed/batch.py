@@ -186,16 +186,18 @@ def _begin(
     on_progress: OnProgress,
 ) -> BatchManifest:
     """Return the manifest of a new batch, or that of the one to continue with."""
+    n_inputs = 0
 
     def listed() -> Iterator[BatchInput]:
-        for number, one in enumerate(listing, 1):
-            on_progress(number, None)
+        nonlocal n_inputs
+        for n_inputs, one in enumerate(listing, 1):
+            on_progress(n_inputs, None)
             yield one
 
     manifest = folder.read_manifest()
     if manifest is None:
-        n_inputs, sha256 = folder.write_inputs(listed())
-        manifest = BatchManifest(described, n_inputs, sha256, listing.n_left_out)
+        folder.write_inputs(listed())
+        manifest = BatchManifest(described, n_inputs, listing.n_left_out)
         folder.write_manifest(manifest)
         return manifest
     if not resume:

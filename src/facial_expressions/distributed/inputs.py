@@ -129,12 +129,12 @@ class InputListing:
 
     def _expand_all(self) -> Iterator[BatchInput]:
         if self._path.is_dir():
-            yield from self._walk(self._source)
+            yield from self._walk()
         elif not os.path.lexists(self._source):
             found = glob.iglob(self._source, recursive=True)  # noqa: PTH207 - absolute ones too
             for path in sorted(set(found)):
                 if not os.path.realpath(path).startswith(self._output + os.sep):
-                    yield from self._classify(path, _kind_of(Path(path)))
+                    yield from self._classify(path)
         elif self._path.suffix.lower() in _LISTS:
             yield from self._read_list()
         else:
@@ -150,40 +150,39 @@ class InputListing:
                 path = os.path.join(folder, named.source)  # noqa: PTH118
                 yield once(os.path.abspath(path), BatchInput(path))  # noqa: PTH100
 
-    def _walk(self, folder: str) -> Iterator[BatchInput]:
-        waiting = [folder]
+    def _walk(self) -> Iterator[BatchInput]:
+        waiting = [self._source]
         while waiting:
-            current = waiting.pop()
-            if os.path.realpath(current) == self._output:
+            folder = waiting.pop()
+            if os.path.realpath(folder) == self._output:
                 continue
             try:
-                with os.scandir(current) as entries:
-                    found = sorted(
-                        (one.path, _kind_of(one)) for one in entries if one.name[0] != "."
-                    )
+                with os.scandir(folder) as entries:
+                    seen = [one for one in entries if one.name[0] != "."]
             except OSError as error:
-                yield BatchInput(
-                    current, status="failed", error=_unreadable("folder", current, error)
-                )
+                reason = _unreadable("folder", folder, error)
+                yield BatchInput(folder, status="failed", error=reason)
                 continue
-            for path, kind in found:
-                yield from self._classify(path, kind)
-            waiting += [path for path, kind in reversed(found) if kind == "folder"]
+            seen.sort(key=lambda one: one.name)
+            for one in seen:
+                yield from self._classify(one.path)
+            waiting += [one.path for one in reversed(seen) if one.is_dir(follow_symlinks=False)]
 
-    def _classify(self, path: str, kind: str) -> Iterator[BatchInput]:
-        """Yield an image or an archive; count any other file."""
-        if "folder" in kind:
+    def _classify(self, path: str) -> Iterator[BatchInput]:
+        """Yield an image or an archive; count any other file, and pass over a folder."""
+        # pathlib would keep every name that it ever saw.
+        if os.path.isdir(path):  # noqa: PTH112
             return
         if _suffix(path) not in {*IMAGE_SUFFIXES, _TAR}:
             self.n_left_out += 1
-        elif kind == "file":
+        elif os.path.isfile(path):  # noqa: PTH113
             yield BatchInput(path, is_listed=True)
-        elif kind == "broken link":
-            error = f"{shown(path)}: the link leads nowhere"
-            yield BatchInput(path, status="rejected", error=error)
-        else:
+        elif os.path.exists(path):  # noqa: PTH110
             error = f"{shown(path)}: a device or pipe, not an image file"
             yield BatchInput(path, status="skipped", error=error)
+        else:
+            error = f"{shown(path)}: the link leads nowhere"
+            yield BatchInput(path, status="rejected", error=error)
 
     def _members(self, archive: str) -> Iterator[BatchInput]:
         try:
@@ -204,10 +203,9 @@ class InputListing:
 
 
 def _read_paths(path: Path) -> Iterator[BatchInput]:
-    """Read a list of paths; a line that names none is an input that is rejected.
+    """Read a list of paths, one a line where it is neither CSV nor JSON Lines.
 
-    CSV has a column of a path, JSON Lines such a key or a bare string, any other text a path per
-    line. UTF-8; bytes that are none are kept. Empty lines are passed over.
+    A line that names none is an input that is rejected. Bytes that are no UTF-8 are kept.
     """
     suffix = path.suffix.lower()
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -282,18 +280,6 @@ def _once_each() -> Iterator[Callable[[str, BatchInput], BatchInput]]:
 def _suffix(path: str) -> str:
     """Return a path's ending in lower case; pathlib would keep every name that it ever saw."""
     return os.path.splitext(path)[1].lower()  # noqa: PTH122
-
-
-def _kind_of(entry: os.DirEntry[str] | Path) -> str:
-    """Return ``file``, ``folder``, ``folder link``, ``broken link`` or ``special``."""
-    try:
-        if entry.is_dir():
-            return "folder link" if entry.is_symlink() else "folder"
-        if entry.is_file():
-            return "file"
-    except OSError:  # for example a link to itself
-        return "broken link"
-    return "special" if Path(entry).exists() else "broken link"
 
 
 def _unreadable(what: str, path: str, error: OSError) -> str:

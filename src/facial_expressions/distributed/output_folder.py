@@ -3,7 +3,7 @@
 ::
 
     rows/
-    ├── batch.json             the manifest: options, digest of the inputs, finished shards
+    ├── batch.json             the manifest: options, how many inputs, finished shards
     ├── inputs.list            the inputs, one a line, in the order of the rows
     ├── rows-000000.jsonl      a finished shard: whole lines, never touched again
     └── .lock                  held by the run that writes here
@@ -73,14 +73,12 @@ class BatchManifest:
     Attributes:
         options: Everything that decides what its rows say and how they are divided.
         n_inputs: Inputs, one row each.
-        inputs_sha256: Digest of ``inputs.list``.
         n_left_out: Files skipped because they are not images.
         shards: Finished shards by number, counted from 0.
     """
 
     options: Mapping[str, Any]
     n_inputs: int
-    inputs_sha256: str
     n_left_out: int
     shards: Mapping[int, ShardEntry] = field(default_factory=dict)
 
@@ -169,16 +167,10 @@ class OutputFolder:
         data[_CHECK] = _digest(data)
         write_file(self._path / _MANIFEST, json.dumps(data, indent=1) + "\n")
 
-    def write_inputs(self, inputs: Iterable[BatchInput]) -> tuple[int, str]:
-        """Write the list of inputs, taken one by one; return how many there are, and its digest."""
-        n_inputs, sha = 0, hashlib.sha256()
+    def write_inputs(self, inputs: Iterable[BatchInput]) -> None:
+        """Write the list of inputs, taken one by one."""
         with atomic_write(self._path / _INPUTS) as file:
-            for one in inputs:
-                line = one.to_line().encode("ascii") + b"\n"
-                sha.update(line)
-                file.write(line)
-                n_inputs += 1
-        return n_inputs, sha.hexdigest()
+            file.writelines(f"{one.to_line()}\n".encode("ascii") for one in inputs)
 
     def check_inputs(self, inputs: Iterable[BatchInput]) -> None:
         """Compare inputs, taken one by one, with those that the batch was begun with.

@@ -41,9 +41,6 @@ class RowLine:
 def row_line(result: ImageResult) -> RowLine:
     """Return the line of a result's row.
 
-    Args:
-        result: One input's result.
-
     Examples:
         >>> row_line(ImageResult("a.jpg", "skipped", error="named before")).status
         'skipped'
@@ -52,11 +49,7 @@ def row_line(result: ImageResult) -> RowLine:
 
 
 def open_recognizer(factory: RecognizerFactory) -> RowRecognizer:
-    """Open a worker's recognizer, and silence warnings of metadata that is ignored anyway.
-
-    Args:
-        factory: Opens it.
-    """
+    """Open a worker's recognizer, and silence warnings of metadata that is ignored anyway."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     return factory()
 
@@ -85,32 +78,27 @@ def answer(recognizer: RowRecognizer, inputs: Sequence[BatchInput], root: Path) 
 def _read(one: BatchInput, root: Path) -> Path | bytes | ImageResult:
     """Return what the recognizer reads, or the result when that cannot be read at all."""
     path = root / (one.archive or one.source)
-    try:
-        if one.archive:
-            return _read_member(one, path)
-        if stat.S_ISREG(path.stat().st_mode):
-            path.open("rb").close()
-    except FileNotFoundError:
-        if one.is_listed or one.archive:
-            reason = f"vanished: {shown(path)} was there when the inputs were listed"
-            return ImageResult(one.source, "failed", error=reason)
-    except PermissionError:
-        reason = f"permission: {shown(path)} cannot be read"
-        return ImageResult(one.source, "failed", error=reason)
-    except (OSError, ValueError) as error:
-        if one.archive:
-            reason = f"{shown(path)}: the archive cannot be read: {first_line(error)}"
-            return ImageResult(one.source, "failed", error=reason)
-    return path  # whatever else is wrong with it, the recognizer says so
-
-
-def _read_member(one: BatchInput, archive: Path) -> bytes | ImageResult:
     if one.n_bytes > MAX_MEMBER_BYTES:
         reason = (
             f"{shown(one.source)}: too large ({one.n_bytes:,} bytes). The limit "
             f"is {MAX_MEMBER_BYTES:,}"
         )
         return ImageResult(one.source, "rejected", error=reason)
-    with archive.open("rb") as file:
-        file.seek(one.offset)
-        return file.read(one.n_bytes)
+    reason = ""
+    try:
+        if one.archive:
+            with path.open("rb") as file:
+                file.seek(one.offset)
+                return file.read(one.n_bytes)
+        if stat.S_ISREG(path.stat().st_mode):
+            path.open("rb").close()
+    except FileNotFoundError:
+        if one.is_listed or one.archive:
+            reason = f"vanished: {shown(path)} was there when the inputs were listed"
+    except PermissionError:
+        reason = f"permission: {shown(path)} cannot be read"
+    except (OSError, ValueError) as error:
+        if one.archive:
+            reason = f"{shown(path)}: the archive cannot be read: {first_line(error)}"
+    # Whatever else is wrong with a file, the recognizer says so.
+    return ImageResult(one.source, "failed", error=reason) if reason else path
