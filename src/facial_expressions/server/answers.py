@@ -40,15 +40,12 @@ def recognize_image(
 
 
 def recognize_frame(cameras: CameraSessions, key: str, image: NDArray[np.uint8]) -> dict[str, Any]:
-    """Find the faces of a camera's frame, where the session's last ones were.
+    """Return the row of a camera's frame; its faces are searched where the session's last were.
 
     Args:
         cameras: The sessions.
         key: Names the session.
         image: RGB ``uint8 (H, W, 3)``.
-
-    Returns:
-        The row that ``recognize_image`` returns.
     """
     faces = cameras.recognize(key, image)
     height, width = image.shape[:2]

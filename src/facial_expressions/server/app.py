@@ -8,6 +8,7 @@ own by ``decoding.py``, and ``guard.py`` stands before everything. Nothing is wr
 from __future__ import annotations
 
 import asyncio
+import importlib.resources
 import logging
 import re
 import time
@@ -16,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from pathlib import PurePath
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -24,7 +26,9 @@ from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
+from facial_expressions.colors import css_variables
 from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server import answers, schemas
@@ -37,7 +41,6 @@ from facial_expressions.server.guard import Guard
 from facial_expressions.server.limits import ServerLimits
 from facial_expressions.server.metrics import ServerMetrics
 from facial_expressions.server.origins import HostNames
-from facial_expressions.server.page import page_routes
 from facial_expressions.server.work_queue import CheckWanted, WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -47,6 +50,16 @@ Json = dict[str, Any]
 Answering = Callable[[ExpressionRecognizer, NDArray[uint8]], Json]
 _SAFE_NAME: Final = re.compile(r"\w{1,40}", re.ASCII)
 _SESSION: Final = re.compile(r"[\w-]{16,64}", re.ASCII)
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_ADDRESSES: Final = {"index.html": "/", "docs.html": "/docs"}
+"""Of files of the page that are not asked for by their names."""
+
 _DESCRIPTION: Final = (
     "Finds faces in images and names the expression that people would most likely see in each. "
     "It does not know what a person feels. Nothing is stored."
@@ -92,7 +105,7 @@ def create_app(
     )
     app.state.service = service
     app.include_router(router)
-    pages = page_routes()
+    pages = _page_routes()
     app.router.routes.extend(pages)
     routes = frozenset(app.openapi()["paths"]) | {page.path for page in pages}
     app.add_middleware(Guard, hosts=hosts or HostNames(), metrics=service.metrics, routes=routes,
@@ -154,18 +167,18 @@ class _Service:
 
             def work(check_wanted: CheckWanted) -> Json:
                 began = time.perf_counter()
-                self.metrics.time_stage("queue", began - asked)
+                self.metrics.stages.labels("queue").observe(began - asked)
                 check_wanted()
                 image = self.decoders.decode(body)
                 decoded = time.perf_counter()
-                self.metrics.time_stage("decode", decoded - began)
+                self.metrics.stages.labels("decode").observe(decoded - began)
                 check_wanted()
                 row = answering(self.recognizer, image)
-                self.metrics.time_stage("recognize", time.perf_counter() - decoded)
+                self.metrics.stages.labels("recognize").observe(time.perf_counter() - decoded)
                 return row
 
             row = await _unless_client_leaves(request, self.queue.run(work))
-        self.metrics.count_faces(len(row["faces"]) if "faces" in row else 1)
+        self.metrics.faces.inc(len(row["faces"]) if "faces" in row else 1)
         return row
 
 
@@ -242,6 +255,23 @@ async def metrics(request: Request) -> Response:
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+def _page_routes() -> list[Route]:
+    """Return one route for each file of the page, and one for the colors.
+
+    They are read once and served from memory: no path of a request reaches the disk.
+    """
+    folder = importlib.resources.files("facial_expressions.server") / "static"
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    files["colors.css"] = css_variables().encode()
+    routes = []
+    for name, content in files.items():
+        content_type = _TYPES[PurePath(name).suffix]
+        headers = {"content-type": content_type, "cache-control": "no-cache"}
+        answer = Response(content, headers=headers)
+        routes.append(Route(_ADDRESSES.get(name, f"/{name}"), answer, methods=["GET"]))
+    return routes
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: _Service = app.state.service
@@ -312,7 +342,5 @@ def _check_query(request: Request, *, allowed: tuple[str, ...]) -> None:
 
 async def _raise_to_guard(_: Request, error: Exception) -> Response:
     """Hand the router's own errors to the guard, which answers them as JSON."""
-    status, headers = (
-        (error.status_code, error.headers) if isinstance(error, HTTPException) else (400, None)
-    )
-    raise from_status(status, headers) from error
+    assert isinstance(error, HTTPException)  # the kind that it is registered for
+    raise from_status(error.status_code, error.headers) from error

@@ -58,7 +58,10 @@ class BodyReader:
         try:
             try:
                 async with asyncio.timeout_at(began_s + self._limits.receive_s):
-                    image = await _image(request.headers, chunks())
+                    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+                        image = await file_of_form(request.headers, chunks())
+                    else:
+                        image = b"".join([chunk async for chunk in chunks()])
             except TimeoutError:
                 raise RequestError(
                     408, "too_slow", "The request did not arrive in time. Send it faster."
@@ -126,9 +129,3 @@ class _Form(MultiPartParser):
             yield chunk
         if not self._is_whole:
             raise MultiPartException("the form is cut")
-
-
-async def _image(headers: Headers, chunks: AsyncGenerator[bytes, None]) -> bytes:
-    if headers.get("content-type", "").lower().startswith("multipart/"):
-        return await file_of_form(headers, chunks)
-    return b"".join([chunk async for chunk in chunks])

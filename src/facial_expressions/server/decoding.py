@@ -73,6 +73,9 @@ class DecoderPool:
     Args:
         limits: How many, how large an image, how long.
 
+    Attributes:
+        n_deaths: How many have died so far.
+
     Examples:
         >>> from facial_expressions.server.limits import ServerLimits
         >>> with contextlib.closing(DecoderPool(ServerLimits(workers=1))) as pool:
@@ -87,15 +90,10 @@ class DecoderPool:
         self._limits = limits
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         self._deaths: deque[float] = deque(maxlen=_MANY)
-        self._n_deaths = 0
+        self.n_deaths = 0
         self._lock = threading.Lock()
         for _ in range(limits.workers):
             self._idle.put(None)
-
-    @property
-    def n_deaths(self) -> int:
-        """How many children have died so far."""
-        return self._n_deaths
 
     @property
     def is_failing(self) -> bool:
@@ -158,7 +156,7 @@ class DecoderPool:
         if dead is not None:
             dead.end()
             with self._lock:
-                self._n_deaths += 1
+                self.n_deaths += 1
                 if not dead.is_late:  # slow images are not a sign of unsound decoders
                     self._deaths.append(time.monotonic())
             logger.warning("a decoder died (%s, exit status %s) and is replaced",

@@ -17,6 +17,10 @@ _OUTCOMES: Final = {408: "slow", CLIENT_GONE: "cancelled", 503: "unavailable", 5
 class ServerMetrics:
     """The metrics of one server; each server has a registry of its own.
 
+    Attributes:
+        faces: Counts the faces of answers.
+        stages: Notes how many seconds ``queue``, ``decode`` and ``recognize`` took.
+
     Examples:
         >>> metrics = ServerMetrics()
         >>> metrics.count_request("/healthz", 200)
@@ -30,40 +34,21 @@ class ServerMetrics:
             f"{_PREFIX}_requests", "Answers by address and outcome.", ["outcome", "route"],
             registry=self._registry,
         )  # fmt: skip
-        self._faces = Counter(f"{_PREFIX}_faces", "Faces in answers.", registry=self._registry)
-        self._stages = Histogram(
+        self.faces = Counter(f"{_PREFIX}_faces", "Faces in answers.", registry=self._registry)
+        self.stages = Histogram(
             f"{_PREFIX}_stage_seconds", "Time of each stage of the work.", ["stage"],
             buckets=_BUCKETS_S, registry=self._registry,
         )  # fmt: skip
 
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
-        """Add a gauge that is read when the metrics are.
-
-        Args:
-            name: What it is called, without the common beginning.
-            help_text: One sentence about it.
-            read: Returns its value.
-        """
+        """Add a gauge that is read when the metrics are; its name has no common beginning."""
         gauge = Gauge(f"{_PREFIX}_{name}", help_text, registry=self._registry)
         gauge.set_function(read)
 
     def count_request(self, route: str, status: int) -> None:
-        """Count one answer.
-
-        Args:
-            route: A known address, or ``other``.
-            status: Its HTTP status.
-        """
+        """Count one answer by its HTTP status; the route is a known address, or ``other``."""
         kind = "ok" if status < 400 else "rejected" if status < 500 else "failed"
         self._requests.labels(_OUTCOMES.get(status, kind), route).inc()
-
-    def count_faces(self, n_faces: int) -> None:
-        """Count the faces of one answer."""
-        self._faces.inc(n_faces)
-
-    def time_stage(self, stage: str, seconds: float) -> None:
-        """Note how long ``queue``, ``decode`` or ``recognize`` took."""
-        self._stages.labels(stage).observe(seconds)
 
     def text(self) -> bytes:
         """Return all of it in Prometheus' text format."""

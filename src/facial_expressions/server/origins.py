@@ -46,7 +46,10 @@ class HostNames:
 
     def accepts(self, host: str) -> bool:
         """Tell whether a ``Host`` header, with or without port, names this server."""
-        name = _hostname(f"//{host}")
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
         return name in self._names or (self._any_address and _is_address(name))
 
     def allows(self, origin: str | None) -> bool:
@@ -88,13 +91,6 @@ def _checked_origin(origin: str) -> str:
             f"{shown(origin)}: not an origin. Give scheme and host, such as https://example.org"
         )
     return origin.lower()
-
-
-def _hostname(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 def _is_address(name: str) -> bool:

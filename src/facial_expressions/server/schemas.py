@@ -24,14 +24,7 @@ _KINDS: Final[dict[Kind, type]] = {
 
 
 def _answer(name: str, meaning: str, columns: Sequence[Column], **kinds: Any) -> Any:  # noqa: ANN401
-    """Build the shape of an answer that is a row.
-
-    Args:
-        name: What the description calls it.
-        meaning: What it says.
-        columns: The row's columns.
-        **kinds: Types of values that are not plain ones, by column.
-    """
+    """Build the shape of a row; ``kinds`` holds types of values that are not plain ones."""
     fields: dict[str, Any] = {}
     for column in columns:
         if "object" not in column.outputs:

@@ -36,25 +36,23 @@ class WorkQueue:
 
     Args:
         limits: How many workers, how long a queue, what deadline.
+
+    Attributes:
+        admitted: Pieces of work that run or wait.
     """
 
     def __init__(self, limits: ServerLimits) -> None:
         self._limits = limits
         self._workers = ThreadPoolExecutor(limits.workers, thread_name_prefix="recognize")
         self._lock = threading.Lock()
-        self._admitted = 0
+        self.admitted = 0
         self._takes_s = 0.0
         self._began: dict[int, float] = {}
 
     @property
-    def admitted(self) -> int:
-        """Pieces of work that run or wait."""
-        return self._admitted
-
-    @property
     def waiting(self) -> int:
         """Pieces of work that wait for a worker."""
-        return max(0, self._admitted - self._limits.workers)
+        return max(0, self.admitted - self._limits.workers)
 
     def check_room(self) -> None:
         """Turn away what would not be admitted.
@@ -62,7 +60,7 @@ class WorkQueue:
         Raises:
             RequestError: 503, the queue is full, or as long as the deadline allows.
         """
-        n_before = max(0, self._admitted - self._limits.workers + 1)
+        n_before = max(0, self.admitted - self._limits.workers + 1)
         running_s = time.monotonic() - min(list(self._began.values()), default=math.inf)
         wait_s = n_before / self._limits.workers * max(self._takes_s, running_s)
         if n_before > self._limits.waiting or wait_s > _LONGEST_WAIT * self._limits.answer_s:
@@ -87,7 +85,7 @@ class WorkQueue:
         abandoned = threading.Event()
         with self._lock:
             self.check_room()
-            self._admitted += 1
+            self.admitted += 1
         future = self._workers.submit(self._timed, work, abandoned)
         future.add_done_callback(self._leave)
         try:
@@ -127,4 +125,4 @@ class WorkQueue:
 
     def _leave(self, _: Future[Answer]) -> None:
         with self._lock:
-            self._admitted -= 1
+            self.admitted -= 1
