@@ -116,8 +116,8 @@ def test_report_says_how_to_make_it_again(model: Path, tmp_path: Path) -> None:
              "--out", tmp_path / "out")  # fmt: skip
     data = report_of(tmp_path / "out")
     assert data["command"] == (
-        f"facial-expressions evaluate {model} --data '{table}' --split train --tta "
-        f"--out {tmp_path / 'out'} --allow-partial"
+        f"facial-expressions evaluate {model} --data '{table}' --split train --allow-partial --tta "
+        f"--out {tmp_path / 'out'}"
     )
     assert (data["n_views"], data["split"]) == (10, "train")
     assert len(data["model_digest"]) == len(data["dataset_digest"]) == 64

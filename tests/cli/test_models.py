@@ -108,12 +108,6 @@ def test_list_cites_the_figures_of_the_index(
     assert json.loads(text)[0]["measured_on"] == "fer2013, split test"
 
 
-def test_speed_is_measured_on_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "list", "--speed", "--json")
-    assert code == 0
-    assert all(0 < model["ms_per_crop"] < 10_000 for model in json.loads(out))
-
-
 def test_convert_writes_a_file_that_is_read_and_says_what_it_has(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

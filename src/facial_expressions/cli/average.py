@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from facial_expressions.cli.options import CompetitionOption, PartialOption
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of two or more finished runs.")],
+    runs: Annotated[list[Path], Argument(help="Folders of two or more finished runs.")],
     *,
-    data: Annotated[Path, typer.Option(help="Data set that the runs were trained on.")],
-    out: Annotated[Path, typer.Option(help="Folder to write; export reads it.")],
+    data: Annotated[Path, Option(help="Data set that the runs were trained on.")],
+    out: Annotated[Path, Option(help="Folder to write; export reads it.")],
     ferplus: Annotated[
-        Path | None, typer.Option(help="FER+ votes (fer2013new.csv), for runs with a FER+ head.")
+        Path | None, Option(help="FER+ votes (fer2013new.csv), for runs with a FER+ head.")
     ] = None,
     competition: CompetitionOption = None,
     allow_partial: PartialOption = False,

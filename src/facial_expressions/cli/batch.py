@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from facial_expressions.cli.options import takes_recognizer_options
 from facial_expressions.inference.options import RecognizerOptions
@@ -20,32 +21,31 @@ if TYPE_CHECKING:
 def command(  # noqa: PLR0913 - one argument per option
     source: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="INPUT",
             help="A folder, a quoted pattern, a list of paths (.txt, .csv, .jsonl), a .tar archive "
             "or an image.",
         ),
     ],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder for the shards.")],
+    output: Annotated[Path, Argument(metavar="OUTPUT", help="Folder for the shards.")],
     *,
     row_format: Annotated[
         Literal["jsonl", "parquet"],
-        typer.Option("--format", help="JSON Lines, or Parquet (needs pyarrow)."),
+        Option("--format", help="JSON Lines, or Parquet (needs pyarrow)."),
     ] = "jsonl",
-    shard_size: Annotated[int, typer.Option(min=1, help="Rows per shard.")] = 1000,
+    shard_size: Annotated[int, Option(min=1, help="Rows per shard.")] = 1000,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the batch in OUTPUT, if there is one.")
+        bool, Option("--resume", help="Resume the batch in OUTPUT, if there is one.")
     ] = False,
     engine: Annotated[
         Literal["local", "ray"],
-        typer.Option(help="Processes on this machine, or Ray (needs the extra ray)."),
+        Option(help="Processes on this machine, or Ray (needs the extra ray)."),
     ] = "local",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Number of workers; default: one per core.")
+        int | None, Option(min=1, help="Number of workers; default: one per core.")
     ] = None,
     address: Annotated[
-        str | None,
-        typer.Option(help="Address of a Ray cluster; default: start Ray on this machine."),
+        str | None, Option(help="Address of a Ray cluster; default: start Ray on this machine.")
     ] = None,
     options: RecognizerOptions,
 ) -> None:

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from facial_expressions.plain_text import shown
 
 
 def command(
     reports: Annotated[
-        list[Path], typer.Argument(help="Two or more folders written by 'evaluate --out'.")
+        list[Path], Argument(help="Two or more folders written by 'evaluate --out'.")
     ],
     out: Annotated[
-        list[Path] | None,
-        typer.Option(help="Also write the comparison (.md, .html); may be repeated."),
+        list[Path] | None, Option(help="Also write the comparison (.md, .html); may be repeated.")
     ] = None,
 ) -> None:
     """Compare reports side by side, and each pair image by image."""

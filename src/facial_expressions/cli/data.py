@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer import Argument, Option
 
 from facial_expressions.cli.options import CompetitionOption, PartialOption
 
@@ -19,14 +20,12 @@ app = typer.Typer(help="Download FER-2013; describe and audit data sets.", no_ar
 
 DataPath = Annotated[
     Path,
-    typer.Argument(
-        metavar="DATA", help="FER-2013 as csv, zip, tar.gz or folder, or any class folders."
-    ),
+    Argument(metavar="DATA", help="FER-2013 as csv, zip, tar.gz or folder, or any class folders."),
 ]
-FormatOption = Annotated[Literal["text", "json"], typer.Option("--format", help="Output format.")]
+FormatOption = Annotated[Literal["text", "json"], Option("--format", help="Output format.")]
 ProtocolOption = Annotated[
     str | None,
-    typer.Option(help="competition, kaggle or folder; default: the one that fits the data set."),
+    Option(help="competition, kaggle or folder; default: the one that fits the data set."),
 ]
 
 
@@ -52,12 +51,12 @@ def audit(
     path: DataPath,
     protocol: ProtocolOption = None,
     ferplus: Annotated[
-        Path | None, typer.Option(help="FER+ votes (fer2013new.csv) to compare the labels with.")
+        Path | None, Option(help="FER+ votes (fer2013new.csv) to compare the labels with.")
     ] = None,
     competition: CompetitionOption = None,
     output: FormatOption = "text",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for audit.json, audit.txt and audit.png.")
+        Path | None, Option(help="Folder for audit.json, audit.txt and audit.png.")
     ] = None,
     allow_partial: PartialOption = False,
 ) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from facial_expressions.cli.options import (
     CompetitionOption,
@@ -27,25 +28,8 @@ if TYPE_CHECKING:
     from facial_expressions.evaluation.samples import Sample
     from facial_expressions.inference.classifier import ExpressionClassifier
 
-
 SplitName = Literal["train", "validation", "test", "all"]
 LabelsName = Literal["fer2013", "ferplus", "people"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What is measured, as the options say it."""
-
-    path: Path
-    split: str
-    protocol: str | None
-    labels: LabelsName
-    head: str | None
-    ferplus: Path | None
-    competition: Path | None
-    seed: int
-    allow_partial: bool
-    command_line: str
 
 
 @takes_recognizer_options(
@@ -53,45 +37,38 @@ class _Source:
 )
 def command(  # noqa: PLR0913 - one argument per option
     context: typer.Context,
-    model: Annotated[
-        str, typer.Argument(help="Name of a shipped model, or path of an .onnx file.")
-    ],
+    model: Annotated[str, Argument(help="Name of a shipped model, or path of an .onnx file.")],
     *,
     data: Annotated[
-        Path,
-        typer.Option(
-            help="FER-2013 as csv, zip, tar.gz or folder, or any folder of class folders."
-        ),
+        Path, Option(help="FER-2013 as csv, zip, tar.gz or folder, or any folder of class folders.")
     ],
-    split: Annotated[SplitName, typer.Option(help="Split to measure.")] = "test",
+    split: Annotated[SplitName, Option(help="Split to measure.")] = "test",
     protocol: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="competition, kaggle or folder. Default: competition for the competition file, "
             "kaggle for FER-2013 in folders (test: all 7,178 images)."
         ),
     ] = None,
     labels: Annotated[
-        LabelsName,
-        typer.Option(help="Ground truth; ferplus and people need --ferplus."),
+        LabelsName, Option(help="Ground truth; ferplus and people need --ferplus.")
     ] = "fer2013",
     head: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Head of the model to measure. Default: on FER-2013 the one named like the "
             "labels, else the model's default."
         ),
     ] = None,
-    ferplus: Annotated[Path | None, typer.Option(help="FER+ votes (fer2013new.csv).")] = None,
+    ferplus: Annotated[Path | None, Option(help="FER+ votes (fer2013new.csv).")] = None,
     competition: CompetitionOption = None,
     detect: Annotated[
-        bool,
-        typer.Option("--detect", help="DATA holds whole photos: measure the largest face of each."),
+        bool, Option("--detect", help="DATA holds whole photos: measure the largest face of each.")
     ] = False,
     options: RecognizerOptions,
     robustness: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--robustness",
             help="Also measure eleven kinds of degraded images (low light, blur, JPEG, jittered "
             "boxes, ...) at five severities each; takes 55 times as long.",
@@ -99,135 +76,122 @@ def command(  # noqa: PLR0913 - one argument per option
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for the report (.json, .md, .html), its images and predictions.csv."
-        ),
+        Option(help="Folder for the report (.json, .md, .html), its images and predictions.csv."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Crops per batch.")] = 256,
+    batch_size: Annotated[int, Option(min=1, help="Crops per batch.")] = 256,
     seed: Annotated[
-        int, typer.Option(help="Random seed of the validation split, samples and corruptions.")
+        int, Option(help="Random seed of the validation split, samples and corruptions.")
     ] = 0,
     allow_partial: PartialOption = False,
 ) -> None:
     """Measure a model on a data set: accuracy, confusion, calibration, robustness."""
+    import numpy as np
+
+    from facial_expressions.data.ferplus import ferplus_votes, relabelled
     from facial_expressions.evaluation.report import EvaluationSettings
+    from facial_expressions.labels import LABEL_SETS
+    from facial_expressions.pages.reports import check_ready
 
     if out is not None:
-        from facial_expressions.pages.reports import check_ready
-
         check_ready()
     options = replace(options, model=model, labels=head)
+    command_line = shlex.join(["facial-expressions", *context.obj])
     if detect:
         if robustness or protocol is not None or labels != "fer2013":
             raise typer.BadParameter(
                 "cannot be combined with --robustness, --protocol, or --labels ferplus or people.",
                 param_hint="--detect",
             )
-        _evaluate_photos(options, data, split, out=out, command_line=_command_line(context))
+        _evaluate_photos(options, data, split, out=out, command_line=command_line)
         return
     _refuse_photo_options(options)
     settings = EvaluationSettings(batch_size=batch_size, seed=seed, has_robustness=robustness)
-    source = _Source(
-        path=data,
-        split=split,
-        protocol=protocol,
-        labels=labels,
-        head=head,
-        ferplus=ferplus,
-        competition=competition,
-        seed=seed,
-        allow_partial=allow_partial,
-        command_line=_command_line(context),
-    )
     classifier = _load_classifier(options, labels)
-    _check_labels(classifier, source)
-    report, classifier, images = _measure(classifier, source, settings)
+    if labels != "fer2013":
+        _check_labels(classifier, labels, ferplus)
+    whole = _load_data(data, protocol, seed=seed, allow_partial=allow_partial)
+    measured, votes = whole, None
+    if labels != "fer2013" and ferplus is not None:
+        found = ferplus_votes(whole, ferplus, competition=competition)
+        measured = relabelled(whole, found, LABEL_SETS[labels])
+        if labels == "people":
+            votes = found.get(split, np.concatenate(list(found.values())))
+    if head is None and measured.name != labels:
+        # Not FER-2013: its labels are its own, so the file's default answers.
+        classifier = classifier.for_labels(None)
+    report, images = _measure(classifier, measured, whole, votes, split, settings, command_line)
     _finish(report, out, classifier=classifier, images=images)
 
 
+def _load_data(path: Path, protocol: str | None, *, seed: int, allow_partial: bool) -> Dataset:
+    """Load a data set; FER-2013 as image files rather than rows of a file has Kaggle's test."""
+    from facial_expressions.data import load_dataset
+
+    load = partial(load_dataset, path, seed=seed, allow_partial=allow_partial)
+    dataset = load(protocol=protocol)
+    has_rows = any(
+        source.startswith("row ") for split in dataset.splits() for source in split.sources[:1]
+    )
+    if protocol is None and dataset.protocol == "competition" and not has_rows:
+        return load(protocol="kaggle")
+    return dataset
+
+
+def _check_labels(
+    classifier: ExpressionClassifier, labels: LabelsName, ferplus: Path | None
+) -> None:
+    """Refuse, before anything is read, what cannot be measured against votes."""
+    from facial_expressions.errors import DatasetError
+    from facial_expressions.labels import LABEL_SETS
+
+    if ferplus is None:
+        raise typer.BadParameter(f"{labels} needs --ferplus.", param_hint="--labels")
+    needed, received = list(LABEL_SETS[labels]), list(classifier.labels)
+    if set(needed) != set(received):
+        raise DatasetError(
+            f"labels {labels!r}: the head {classifier.head.name!r} answers in {received}, not in "
+            f"the {len(needed)} expressions {needed}. Choose another head "
+            f"({', '.join(classifier.metadata.head_names)}), another model, or --labels fer2013"
+        )
+
+
 def _measure(
-    classifier: ExpressionClassifier, source: _Source, settings: EvaluationSettings
-) -> tuple[Report, ExpressionClassifier, NDArray[np.uint8]]:
-    """Measure a classifier on crops; return the head and the images that were measured, too."""
+    classifier: ExpressionClassifier,
+    dataset: Dataset,
+    whole: Dataset,
+    votes: NDArray[np.uint8] | None,
+    split_name: SplitName,
+    settings: EvaluationSettings,
+    command_line: str,
+) -> tuple[Report, NDArray[np.uint8]]:
+    """Measure a classifier on crops; return the images that were measured, too.
+
+    With votes those images are asked as well that have no majority, and so no label.
+    """
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.evaluation.report import evaluate
     from facial_expressions.evaluation.splits import align_labels, choose_split, training_images
 
-    dataset, whole, votes = _load_data(source)
-    if source.head is None and dataset.name != source.labels:
-        # Not FER-2013: its labels are its own, so the file's default answers.
-        classifier = classifier.for_labels(None)
-    # With votes those images are asked too that have no majority.
-    chosen = choose_split(dataset if votes is None else whole, source.split)
+    chosen = choose_split(dataset if votes is None else whole, split_name)
     split, notes = align_labels(chosen, dataset.labels, classifier.labels)
     with progress_bar("images") as bar:
         report = evaluate(
             classifier,
             split,
-            train=training_images(whole, source.split),
+            train=training_images(whole, split_name),
             votes=votes,
             settings=settings,
-            provenance=replace(
-                _provenance(classifier, source.command_line),
+            provenance=_provenance(
+                classifier,
+                command_line,
                 dataset=dataset.name,
                 dataset_digest=dataset.digest(),
                 protocol=dataset.protocol,
             ),
             progress=bar.show,
         )
-    measured = split if votes is None else choose_split(dataset, source.split)
-    return replace(report, notes=(*dataset.left_out, *notes)), classifier, measured.images
-
-
-def _check_labels(classifier: ExpressionClassifier, source: _Source) -> None:
-    """Refuse, before anything is read, what cannot be measured against votes."""
-    from facial_expressions.errors import DatasetError
-    from facial_expressions.labels import LABEL_SETS
-
-    name = source.labels
-    if source.labels == "fer2013":
-        return
-    if source.ferplus is None:
-        raise typer.BadParameter(f"{name} needs --ferplus.", param_hint="--labels")
-    needed, received = list(LABEL_SETS[name]), list(classifier.labels)
-    if set(needed) != set(received):
-        raise DatasetError(
-            f"labels {name!r}: the head {classifier.head.name!r} answers in {received}, not in "
-            f"the {len(needed)} expressions {needed}. Choose another head "
-            f"({', '.join(classifier.metadata.head_names)}), another model, or --labels fer2013"
-        )
-
-
-def _load_data(source: _Source) -> tuple[Dataset, Dataset, NDArray[np.uint8] | None]:
-    """Return the data set with the labels asked for, that with all images, and votes.
-
-    The votes are those on the split that is measured, where people are the truth.
-    """
-    import numpy as np
-
-    from facial_expressions.data import load_dataset
-    from facial_expressions.data.ferplus import ferplus_votes, relabelled
-    from facial_expressions.labels import LABEL_SETS
-
-    load = partial(load_dataset, source.path, seed=source.seed, allow_partial=source.allow_partial)
-    dataset = load(protocol=source.protocol)
-    if source.protocol is None and _has_paths(dataset):
-        dataset = load(protocol="kaggle")
-    if source.labels == "fer2013" or source.ferplus is None:
-        return dataset, dataset, None
-    votes = ferplus_votes(dataset, source.ferplus, competition=source.competition)
-    measured = relabelled(dataset, votes, LABEL_SETS[source.labels])
-    if source.labels == "ferplus":
-        return measured, dataset, None
-    every = np.concatenate(list(votes.values()))
-    return measured, dataset, votes.get(source.split, every)
-
-
-def _has_paths(dataset: Dataset) -> bool:
-    """Return whether this is FER-2013 as image files rather than as rows of a file."""
-    return dataset.protocol == "competition" and not any(
-        source.startswith("row ") for split in dataset.splits() for source in split.sources[:1]
-    )
+    measured = split if votes is None else choose_split(dataset, split_name)
+    return replace(report, notes=(*dataset.left_out, *notes)), measured.images
 
 
 def _refuse_photo_options(options: RecognizerOptions) -> None:
@@ -259,9 +223,7 @@ def _evaluate_photos(
             (photo for photo in iter_photos(data) if photo.part in chosen),
             classifier.labels,
             uncertain_below=classifier.head.calibration.uncertain_below,
-            provenance=replace(
-                _provenance(classifier, command_line), dataset=data.name, protocol="photos"
-            ),
+            provenance=_provenance(classifier, command_line, dataset=data.name, protocol="photos"),
             progress=bar.show,
         )
     _finish(replace(report, split=split, notes=(*left_out, *report.notes)), out)
@@ -276,12 +238,10 @@ def _finish(
 ) -> None:
     """Print the report and, if asked to, write its files; exit with 1 when one was unreadable."""
     from facial_expressions.evaluation.samples import choose_mistakes, choose_samples
-    from facial_expressions.pages.reports import report_text
+    from facial_expressions.pages.reports import report_text, write_report
 
     print(report_text(report), end="")
     if out is not None:
-        from facial_expressions.pages.reports import write_report
-
         shown: dict[str, tuple[Sample, ...]] = {}
         if images is not None and (found := report.predictions) is not None:
             shown = {
@@ -294,7 +254,7 @@ def _finish(
         raise typer.Exit(1)
 
 
-def _provenance(classifier: ExpressionClassifier, command_line: str) -> Provenance:
+def _provenance(classifier: ExpressionClassifier, command_line: str, **of_data: str) -> Provenance:
     from facial_expressions.evaluation.provenance import Provenance, source_commit
     from facial_expressions.inference.runtime import file_sha256
 
@@ -304,22 +264,8 @@ def _provenance(classifier: ExpressionClassifier, command_line: str) -> Provenan
         head=classifier.head.name,
         command=command_line,
         commit=source_commit(),
+        **of_data,
     )
-
-
-def _command_line(context: typer.Context) -> str:
-    """Return the command with the options that were given, quoted for a shell."""
-    words = ["facial-expressions", "evaluate"]
-    for parameter in context.command.params:
-        source = context.get_parameter_source(str(parameter.name))
-        value = context.params.get(str(parameter.name))
-        if source is None or source.name != "COMMANDLINE":
-            continue
-        if parameter.param_type_name == "option":
-            words.append(parameter.opts[0])
-        if value is not True:
-            words.append(str(value))
-    return shlex.join(words)
 
 
 def _load_classifier(options: RecognizerOptions, labels: LabelsName) -> ExpressionClassifier:

@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from facial_expressions.data.dataset import Dataset
-
-    Votes: TypeAlias = Mapping[str, NDArray[np.uint8]]
+from typer import Argument, Option
 
 
 def command(
     run: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="Folder of a finished run; with --int8 or --people also a model's name or file."
         ),
     ],
     *,
-    out: Annotated[Path, typer.Option(help="Model file (.onnx) to write.")],
+    out: Annotated[Path, Option(help="Model file (.onnx) to write.")],
     half: Annotated[
-        bool, typer.Option("--half", help="Store weights in 16 bits: half the size, same speed.")
+        bool, Option("--half", help="Store weights in 16 bits: half the size, same speed.")
     ] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Quantise to 8 bits; needs --data.")] = False,
+    int8: Annotated[bool, Option("--int8", help="Quantise to 8 bits; needs --data.")] = False,
     people: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--people",
             help="Add a head that answers as most people would; needs --data and --ferplus.",
         ),
     ] = False,
     data: Annotated[
-        Path | None,
-        typer.Option(help="Data set the run was trained on, for --int8 and --people."),
+        Path | None, Option(help="Data set the run was trained on, for --int8 and --people.")
     ] = None,
     ferplus: Annotated[
-        Path | None, typer.Option(help="FER+ votes, fer2013new.csv, for --int8 and --people.")
+        Path | None, Option(help="FER+ votes, fer2013new.csv, for --int8 and --people.")
     ] = None,
 ) -> None:
     """Export a run as an ONNX model file, and check it against Keras.
@@ -79,14 +70,7 @@ def command(
 
 
 def _export_with_data(
-    run: str,
-    out: Path,
-    data: Path,
-    ferplus: Path | None,
-    *,
-    half: bool,
-    int8: bool,
-    people: bool,
+    run: str, out: Path, data: Path, ferplus: Path | None, *, half: bool, int8: bool, people: bool
 ) -> None:
     """Write a model in 8 bits, with the head people, or both."""
     import tempfile
@@ -94,7 +78,10 @@ def _export_with_data(
     from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data.ferplus import ferplus_votes
     from facial_expressions.data.load import load_dataset
+    from facial_expressions.files import write_file
+    from facial_expressions.inference.classifier import load_classifier
     from facial_expressions.training.export import export_run
+    from facial_expressions.training.people_head import add_people_head
     from facial_expressions.training.quantization import quantize_file
 
     with progress_bar(f"reading {data.name}"):
@@ -113,19 +100,11 @@ def _export_with_data(
             model = str(made)
         if people and votes is not None:
             with progress_bar("fitting the head people"):
-                verdict = _add_people(model, out, dataset, votes)
-            typer.echo(f"people: {verdict}")
-
-
-def _add_people(model: str, out: Path, dataset: Dataset, votes: Votes) -> str:
-    from facial_expressions.files import write_file
-    from facial_expressions.inference.classifier import load_classifier
-    from facial_expressions.training.people_head import add_people_head
-
-    write_file(out, add_people_head(model, dataset, votes))
-    figures = load_classifier(out).head.figures
-    return (
-        f"right by the majority of votes {figures['validation_accuracy']:.2%} on validation; "
-        f"{figures['validation_certain_share']:.0%} are certain, of these "
-        f"{figures['validation_certain_accuracy']:.2%} are right"
-    )
+                write_file(out, add_people_head(model, dataset, votes))
+                figures = load_classifier(out).head.figures
+            typer.echo(
+                "people: right by the majority of votes "
+                f"{figures['validation_accuracy']:.2%} on validation; "
+                f"{figures['validation_certain_share']:.0%} are certain, of these "
+                f"{figures['validation_certain_accuracy']:.2%} are right"
+            )

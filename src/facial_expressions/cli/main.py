@@ -30,6 +30,7 @@ from types import ModuleType
 from typing import Annotated, Any, Final, Literal, cast
 
 import typer
+from typer import Option
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
@@ -67,6 +68,10 @@ LOG_LEVEL_VARIABLE: Final = "FACIAL_EXPRESSIONS_LOG_LEVEL"
 _PYDANTIC: Final = re.compile(r"Value error, |, unable to parse string as an? \w+")
 """What Typer's messages repeat of the library that checks values."""
 
+_PACKAGES: Final = (
+    "numpy", "pillow", "onnxruntime", "typer", "rich", "scikit-learn", "matplotlib", "keras",
+    "tensorflow", "tensorflow-cpu", "torch", "jax", "onnx",
+)  # fmt: skip
 _EXIT_CODES: Final[tuple[tuple[type[FacialExpressionsError], int], ...]] = (
     (RecipeError, 2),
     (BatchError, 2),
@@ -121,11 +126,7 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
 
 
 def build_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
-    """Build the Typer application.
-
-    Args:
-        verbs: The verbs that are built at once; the others are when they are asked for.
-    """
+    """Build the Typer application, and these verbs; the others are when they are asked for."""
     app = typer.Typer(
         name=PROGRAM,
         cls=_Verbs,
@@ -202,31 +203,48 @@ class _Verbs(TyperGroup):
 def _common_options(
     context: typer.Context,
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[bool, Option("--version", help="Print the version and exit.")] = False,
     verbose: Annotated[
-        bool,
-        typer.Option("-v", "--verbose", help="With --version: add details for a bug report."),
+        bool, Option("-v", "--verbose", help="With --version: add details for a bug report.")
     ] = False,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        typer.Option(help="Minimum log level.", envvar=LOG_LEVEL_VARIABLE),
+        Option(help="Minimum log level.", envvar=LOG_LEVEL_VARIABLE),
     ] = "warning",
 ) -> None:
     _configure_logging(log_level)
     if version:
-        from facial_expressions.cli.versions import describe_installation, version_line
+        from importlib.metadata import version as installed
 
-        print("\n".join(describe_installation()) if verbose else version_line())
+        print(f"{PROGRAM} {installed(PROGRAM)}")
+        if verbose:
+            _describe_installation()
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
         raise typer.Exit(_USAGE)
 
 
+def _describe_installation() -> None:
+    """Print what a maintainer asks in a bug report."""
+    import platform
+
+    from facial_expressions.data.cache import cache_folder
+    from facial_expressions.evaluation.provenance import installed_version
+    from facial_expressions.inference.runtime import available_providers
+
+    print(f"python {platform.python_version()} on {platform.platform()}")
+    for name in _PACKAGES:
+        print(name, installed_version(name) or "not installed")
+    print("providers", ", ".join(available_providers()))
+    print("cache folder", cache_folder())
+
+
 def _run(arguments: Sequence[str] | None) -> int:
     command = typer.main.get_command(build_app(()))
-    try:
-        command.main(None if arguments is None else list(arguments), prog_name=PROGRAM)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:  # the verbs find the words in their context
+        command.main(None if arguments is None else words, prog_name=PROGRAM, obj=words)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from facial_expressions.plain_text import one_line
 
@@ -17,19 +18,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, describe, locate, verify and convert models.", no_args_is_help=True)
 
-ModelArgument = Annotated[
-    str, typer.Argument(help="Name of a shipped model, or path of a model file.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+ModelArgument = Annotated[str, Argument(help="Name of a shipped model, or path of a model file.")]
+JsonOption = Annotated[bool, Option("--json", help="Print JSON for programs.")]
 
 
 @app.command(name="list", epilog="Example: facial-expressions models list")
-def list_(
-    as_json: JsonOption = False,
-    speed: Annotated[
-        bool, typer.Option("--speed", help="Measure ms/face on this machine.")
-    ] = False,
-) -> None:
+def list_(as_json: JsonOption = False) -> None:
     """List the shipped models, the default first, with the figures of their reports.
 
     Accuracy and ECE were measured on the test images; ms/face is the time for one crop.
@@ -37,9 +31,6 @@ def list_(
     from facial_expressions.inference.model_store import list_models
 
     entries = [_entry(model) for model in list_models()]
-    if speed:
-        for entry in entries:
-            entry["ms_per_crop"] = _milliseconds(entry["name"])
     if as_json:
         print(json.dumps(entries, ensure_ascii=False))
         return
@@ -77,7 +68,7 @@ def path(model: ModelArgument = "default") -> None:
 @app.command(epilog="Example: facial-expressions models verify")
 def verify(
     model: Annotated[
-        str | None, typer.Argument(help="Name or file; default: every shipped model.")
+        str | None, Argument(help="Name or file; default: every shipped model.")
     ] = None,
 ) -> None:
     """Check that models are intact and run.
@@ -101,8 +92,8 @@ def verify(
 
 @app.command(epilog="Example: facial-expressions models convert old.onnx new.onnx")
 def convert(
-    old: Annotated[Path, typer.Argument(help="Model file of format 1.")],
-    new: Annotated[Path, typer.Argument(help="Model file to write, in the current format.")],
+    old: Annotated[Path, Argument(help="Model file of format 1.")],
+    new: Annotated[Path, Argument(help="Model file to write, in the current format.")],
 ) -> None:
     """Convert a model file of format 1, which is no longer read, to format 2.
 
@@ -152,17 +143,6 @@ def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
         entry["licence"],
         entry["summary"],
     )
-
-
-def _milliseconds(name: str) -> float:
-    """Time one crop on this machine: the median of 30 calls."""
-    import numpy as np
-
-    from facial_expressions.evaluation.predictions import measure_latency
-    from facial_expressions.inference.classifier import load_classifier
-
-    crops = np.random.default_rng(0).integers(0, 256, (32, 48, 48), np.uint8)
-    return measure_latency(load_classifier(name), crops, batch_size=32).per_crop
 
 
 def _facts(classifier: ExpressionClassifier) -> dict[str, Any]:

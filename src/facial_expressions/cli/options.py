@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from inspect import Parameter
 from pathlib import Path
@@ -12,16 +12,17 @@ from types import NoneType
 from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import typer
+from typer import Option
 
 from facial_expressions.inference.options import RecognizerOptions
+from facial_expressions.plain_text import shown
 
 CompetitionOption = Annotated[
-    Path | None,
-    typer.Option(help="Competition file; FER+ needs it when DATA has the Kaggle layout."),
+    Path | None, Option(help="Competition file; FER+ needs it when DATA has the Kaggle layout.")
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+OverwriteOption = Annotated[bool, Option("--overwrite", help="Replace files that exist.")]
 PartialOption = Annotated[
-    bool, typer.Option("--allow-partial", help="Accept FER-2013 with missing images.")
+    bool, Option("--allow-partial", help="Accept FER-2013 with missing images.")
 ]
 
 _PLAIN: Final = {bool, int, float, str, NoneType}
@@ -50,8 +51,7 @@ def takes_recognizer_options(
             Parameter.KEYWORD_ONLY,
             default=defaults.get(one.name, one.default),
             annotation=Annotated[
-                _plain(hints[one.name]),
-                typer.Option(f"--{one.name.replace('_', '-')}", **one.metadata),
+                _plain(hints[one.name]), Option(f"--{one.name.replace('_', '-')}", **one.metadata)
             ],
         )
         for one in taken
@@ -77,6 +77,39 @@ def takes_recognizer_options(
         return extended
 
     return extend
+
+
+def check_output(
+    file: Path,
+    option: str,
+    suffixes: Sequence[str],
+    *,
+    sources: Iterable[Path] = (),
+    overwrite: bool = False,
+) -> None:
+    """Refuse a file that cannot be written, as wrong usage.
+
+    Args:
+        file: The file.
+        option: The option that names it, for the message.
+        suffixes: Endings that it may have.
+        sources: Inputs, none of which it may be.
+        overwrite: Whether a file that exists is replaced.
+
+    Raises:
+        typer.BadParameter: The file cannot be written so.
+    """
+    problem = ""
+    if file.suffix.lower() not in suffixes:
+        problem = f"the name needs to end in {', '.join(suffixes)}"
+    elif not file.parent.is_dir():
+        problem = "the folder does not exist. Create it first"
+    elif file.exists() and any(one.exists() and file.samefile(one) for one in sources):
+        problem = "this is an input. Choose another name"
+    elif file.exists() and not overwrite:
+        problem = "the file exists. Add --overwrite to replace it"
+    if problem:
+        raise typer.BadParameter(f"{shown(file)}: {problem}.", param_hint=option)
 
 
 def _plain(hint: Any) -> Any:  # noqa: ANN401 - types have none

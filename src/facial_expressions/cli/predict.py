@@ -6,13 +6,17 @@ import sys
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
+from typer import Argument, Option
 
-from facial_expressions.cli.options import OverwriteOption, takes_recognizer_options
+from facial_expressions.cli.options import (
+    OverwriteOption,
+    check_output,
+    takes_recognizer_options,
+)
 from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
@@ -31,15 +35,15 @@ OutputFormat = Literal["text", "json", "csv"]
 @takes_recognizer_options()
 def command(
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Images, folders, or - for stdin.")
+        list[str], Argument(metavar="IMAGE...", help="Images, folders, or - for stdin.")
     ],
     *,
     output: Annotated[
-        OutputFormat, typer.Option("--format", help="Text, one JSON object per image, or CSV.")
+        OutputFormat, Option("--format", help="Text, one JSON object per image, or CSV.")
     ] = "text",
     draw: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="PATH",
             help="Save images with the faces marked: a file (.png, .jpg, .webp) for one image, or "
             "a folder.",
@@ -47,16 +51,14 @@ def command(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="FILE",
             help="Write a contact sheet (.html): thumbnails, shares, the most confident faces.",
         ),
     ] = None,
     explain: Annotated[
         bool,
-        typer.Option(
-            "--explain", help="Show what in each face led to the answer; needs --draw or JSON."
-        ),
+        Option("--explain", help="Show what in each face led to the answer; needs --draw or JSON."),
     ] = False,
     overwrite: OverwriteOption = False,
     options: RecognizerOptions,
@@ -66,7 +68,7 @@ def command(
     The answer names what people would see in a face, not what the person feels.
     """
     from facial_expressions.cli.image_inputs import list_inputs
-    from facial_expressions.cli.output_files import check_output
+    from facial_expressions.files import write_file
     from facial_expressions.inference.recognizer import load_recognizer
     from facial_expressions.media.marked_images import MarkedImages
 
@@ -83,9 +85,19 @@ def command(
         recognizer.check_explains()
     labels = recognizer.classifier.labels.names
     marked = None if draw is None else MarkedImages(draw)
-    with _contact_sheet(report, _title(images), labels) as sheet:
-        rows = _rows(recognizer, inputs, marked, sheet, explain=explain)
+    sheet = None
+    if report is not None:
+        from facial_expressions.pages.contact_sheet import ContactSheet
+
+        # Its heading is the folder's name, if it is one.
+        title = Path(images[0]).absolute().name if len(images) == 1 else "Expressions"
+        sheet = ContactSheet(title, labels)
+    rows = _rows(recognizer, inputs, marked, sheet, explain=explain)
+    try:
         counts = _write(_with_progress(rows, len(inputs)), output, labels)
+    finally:  # also after Ctrl-C
+        if report and sheet:
+            write_file(report, sheet.to_html())
     _summarise(counts, draw, report)
     if inputs and all(one.is_missing for one in inputs):
         raise typer.Exit(2)  # a slip in the command, not in the images
@@ -95,7 +107,6 @@ def command(
 
 def _check_draw(draw: Path, inputs: Sequence[ImageInput], *, overwrite: bool) -> None:
     """Refuse a file for many images, or one that cannot be written, before any work is done."""
-    from facial_expressions.cli.output_files import check_output
     from facial_expressions.images import IMAGE_SUFFIXES
     from facial_expressions.media.marked_images import MARKED_SUFFIXES, is_file_name
 
@@ -150,29 +161,6 @@ def _rows(
         if sheet:
             sheet.add(one.inner, row, image)
         yield replace(row, source=one.name)
-
-
-@contextmanager
-def _contact_sheet(
-    file: Path | None, title: str, labels: Sequence[str]
-) -> Iterator[ContactSheet | None]:
-    """Yield a sheet that is written at the end of the block, also after Ctrl-C."""
-    if file is None:
-        yield None
-        return
-    from facial_expressions.files import write_file
-    from facial_expressions.pages.contact_sheet import ContactSheet
-
-    sheet = ContactSheet(title, labels)
-    try:
-        yield sheet
-    finally:
-        write_file(file, sheet.to_html())
-
-
-def _title(images: Sequence[str]) -> str:
-    """Return a heading for the page of these inputs: the folder's name, if it is one."""
-    return Path(images[0]).absolute().name if len(images) == 1 else "Expressions"
 
 
 def _write(

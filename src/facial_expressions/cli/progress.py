@@ -25,7 +25,7 @@ class ProgressBar:
     Args:
         bar: What draws it.
         title: What is being done, or what is counted.
-        is_logged: Whether it is a line every ten seconds instead of a bar.
+        is_logged: Whether it is a line every ten seconds instead.
     """
 
     def __init__(self, bar: Progress, title: str, *, is_logged: bool) -> None:
@@ -59,11 +59,7 @@ class ProgressBar:
             self.say(f"{title} {text}")
 
     def say(self, line: str) -> None:
-        """Write a line above the bar, also where no bar is shown.
-
-        Args:
-            line: The line.
-        """
+        """Write a line above the bar, also where no bar is shown."""
         self._bar.console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
 

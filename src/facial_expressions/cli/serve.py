@@ -9,6 +9,7 @@ import sys
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from facial_expressions.cli.options import takes_recognizer_options
 from facial_expressions.inference.options import RecognizerOptions
@@ -25,40 +26,34 @@ _MAX_PIXELS = 50_000_000
 def command(  # noqa: PLR0913 - one argument per option
     *,
     host: Annotated[
-        str,
-        typer.Option(
-            help="Address to listen on; any but loopback opens the server to the network."
-        ),
+        str, Option(help="Address to listen on; any but loopback opens the server to the network.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 picks a free one.")
+        int, Option(min=0, max=65_535, help="Port to listen on; 0 picks a free one.")
     ] = 8000,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Additional host name to accept; may be repeated."),
+        Option(metavar="NAME", help="Additional host name to accept; may be repeated."),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="ORIGIN",
             help="Site whose pages may use the API (CORS), as https://example.org; may be "
             "repeated.",
         ),
     ] = None,
     root_path: Annotated[
-        str,
-        typer.Option(metavar="PATH", help="Path prefix under which a proxy serves it, as /faces."),
+        str, Option(metavar="PATH", help="Path prefix under which a proxy serves it, as /faces.")
     ] = "",
     open_page: Annotated[
-        bool, typer.Option("--open", help="Open the page in the default browser.")
+        bool, Option("--open", help="Open the page in the default browser.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Images processed at a time; default: one per core.")
+        int | None, Option(min=1, help="Images processed at a time; default: one per core.")
     ] = None,
-    max_waiting: Annotated[
-        int, typer.Option(min=1, help="Images that may wait; more are refused.")
-    ] = 32,
-    max_upload_mb: Annotated[int, typer.Option(min=1, help="Largest request in MiB.")] = 10,
+    max_waiting: Annotated[int, Option(min=1, help="Images that may wait; more are refused.")] = 32,
+    max_upload_mb: Annotated[int, Option(min=1, help="Largest request in MiB.")] = 10,
     options: RecognizerOptions,
 ) -> None:
     """Serve the HTTP API and a web page for photos, videos and the camera.
@@ -94,7 +89,12 @@ def command(  # noqa: PLR0913 - one argument per option
         for chatty in ("uvicorn", "python_multipart"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
         if not is_loopback(host):
-            _warn(host)
+            print(
+                f"warning: everyone who reaches {host} can use this server; it has no passwords "
+                "and no encryption. Tell the people it sees, and put a proxy with TLS in front of "
+                "it.",
+                file=sys.stderr,
+            )
         print(f"serving on {url_of(listener)} (Ctrl-C stops)", file=sys.stderr, flush=True)
         if open_page:
             _open_page(url_of(listener))
@@ -108,11 +108,3 @@ def _open_page(url: str) -> None:
 
     url = url.replace("//0.0.0.0", "//127.0.0.1").replace("//[::]", "//[::1]")
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-
-
-def _warn(host: str) -> None:
-    print(
-        f"warning: everyone who reaches {host} can use this server; it has no passwords and no "
-        "encryption. Tell the people it sees, and put a proxy with TLS in front of it.",
-        file=sys.stderr,
-    )

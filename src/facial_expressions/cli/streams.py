@@ -23,13 +23,9 @@ class _Nowhere(io.BytesIO):
 
 
 class _Stream:
-    """A stream of this process, with escapes for what would steer a terminal.
+    """A stream of this process, which may be closed, with escapes for what would steer a terminal.
 
     What cannot be written to stdout is an error; to stderr, nobody is there to be told.
-
-    Args:
-        stream: The stream; None, or a closed one, where the process has none.
-        is_needed: Whether what is written has to arrive.
     """
 
     def __init__(self, stream: TextIO | None, *, is_needed: bool) -> None:
@@ -98,11 +94,7 @@ def harmless_streams() -> Iterator[None]:
 
 
 def terminal_of(stream: TextIO) -> TextIO:
-    """Return the stream behind one of ``harmless_streams``, for what steers the terminal itself.
-
-    Args:
-        stream: ``sys.stdout`` or ``sys.stderr``.
-    """
+    """Return the stream behind one of ``harmless_streams``, for what steers the terminal itself."""
     return stream.whole if isinstance(stream, _Stream) else stream
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from facial_expressions.cli.options import CompetitionOption, PartialOption
 
@@ -17,27 +18,22 @@ if TYPE_CHECKING:
 
 def command(  # noqa: PLR0913 - one argument an option
     recipe: Annotated[
-        Path, typer.Argument(help="Recipe (.toml), such as recipes/standardized-cnn.toml.")
+        Path, Argument(help="Recipe (.toml), such as recipes/standardized-cnn.toml.")
     ],
     *,
-    data: Annotated[
-        Path, typer.Option(help="FER-2013 as csv, zip, tar.gz or folder, or class folders.")
-    ],
-    out: Annotated[
-        Path, typer.Option(help="Folder of the run; an unfinished run there is resumed.")
-    ],
+    data: Annotated[Path, Option(help="FER-2013 as csv, zip, tar.gz or folder, or class folders.")],
+    out: Annotated[Path, Option(help="Folder of the run; an unfinished run there is resumed.")],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Override the recipe: section.key=value; may be repeated."),
+        Option("--set", help="Override the recipe: section.key=value; may be repeated."),
     ] = None,
     ferplus: Annotated[
-        Path | None,
-        typer.Option(help="FER+ votes, fer2013new.csv, for a recipe with a ferplus_weight."),
+        Path | None, Option(help="FER+ votes, fer2013new.csv, for a recipe with a ferplus_weight.")
     ] = None,
     competition: CompetitionOption = None,
     start: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--from",
             help="Initial weights: folder of a finished run, a model file, or the name of a "
             "shipped model.",
@@ -45,17 +41,15 @@ def command(  # noqa: PLR0913 - one argument an option
     ] = None,
     teacher: Annotated[
         list[Path] | None,
-        typer.Option(
+        Option(
             help="Teacher for distillation: folder of a finished run, a model file, or the name of "
             "a shipped model; may be repeated."
         ),
     ] = None,
-    tensorboard: Annotated[
-        Path | None, typer.Option(help="Folder for TensorBoard event files.")
-    ] = None,
+    tensorboard: Annotated[Path | None, Option(help="Folder for TensorBoard event files.")] = None,
     deterministic: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--deterministic", help="Reproduce a run bit for bit on this machine; may be slower."
         ),
     ] = False,

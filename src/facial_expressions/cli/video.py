@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
-from facial_expressions.cli.options import OverwriteOption, takes_recognizer_options
+from facial_expressions.cli.options import (
+    OverwriteOption,
+    check_output,
+    takes_recognizer_options,
+)
 from facial_expressions.cli.video_output import ROWS, SUMMARIES, VideoOutput
 from facial_expressions.errors import CameraError, VideoError
 from facial_expressions.inference.options import RecognizerOptions
@@ -19,14 +24,12 @@ if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame, FrameSource
     from facial_expressions.media.schedule import Every
 
-_AUTO: Final = "auto"
-
 
 @takes_recognizer_options(without=("crops",))
 def command(  # noqa: PLR0913 - one argument per option
     source: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="SOURCE",
             help="A video; a folder of images or a pattern (shot-%04d.png); webcam, webcam:1, ...; "
             "or an address (rtsp://, http://).",
@@ -35,7 +38,7 @@ def command(  # noqa: PLR0913 - one argument per option
     *,
     out: Annotated[
         list[Path] | None,
-        typer.Option(
+        Option(
             metavar="FILE",
             help="Rows (.jsonl, .csv, .parquet), the marked video (.mp4), a summary (.json, "
             ".txt), a timeline (.png) or both as a page (.html); may be given several times. "
@@ -43,12 +46,11 @@ def command(  # noqa: PLR0913 - one argument per option
         ),
     ] = None,
     every: Annotated[
-        str,
-        typer.Option(metavar="N|auto", help="Detect faces on every Nth frame; auto: in real time."),
+        str, Option(metavar="N|auto", help="Detect faces on every Nth frame; auto: in real time.")
     ] = "1",
     full_search: Annotated[
         float,
-        typer.Option(
+        Option(
             min=0,
             metavar="SECONDS",
             help="Search the whole frame this often; between, look where the faces were. "
@@ -56,26 +58,25 @@ def command(  # noqa: PLR0913 - one argument per option
         ),
     ] = 0.5,
     smooth: Annotated[
-        float,
-        typer.Option(min=0, metavar="SECONDS", help="Time constant of smoothing; 0: none."),
+        float, Option(min=0, metavar="SECONDS", help="Time constant of smoothing; 0: none.")
     ] = 0.0,
     fps: Annotated[
         float | None,
-        typer.Option(min=0.01, max=1000, help="Frames a second of numbered images, raw streams."),
+        Option(min=0.01, max=1000, help="Frames a second of numbered images, raw streams."),
     ] = None,
     reconnect: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--reconnect",
             help="Look for a camera or stream again that gives no more images, for 30 s.",
         ),
     ] = False,
     summary: Annotated[
-        bool, typer.Option("--summary", help="Print a summary per track instead of rows.")
+        bool, Option("--summary", help="Print a summary per track instead of rows.")
     ] = False,
     min_track: Annotated[
         float,
-        typer.Option(
+        Option(
             min=0,
             metavar="SECONDS",
             help="Tracks seen for less are counted, not listed, in summaries.",
@@ -107,21 +108,18 @@ def command(  # noqa: PLR0913 - one argument per option
         files, source, labels, prints_summary=summary, min_track_s=min_track, overwrite=overwrite
     )
     with open_source(source, reconnect=reconnect, max_pixels=options.max_pixels, fps=fps) as frames:
-        try:
-            analyzer = FrameAnalyzer(
-                recognizer,
-                every=step,
-                smooth_s=smooth,
-                interval_s=frames.frame_interval_s,
-                full_search_s=full_search,
-            )
-            followed = _with_progress(frames, is_printing=output.is_printing)
-            with output.sinks(frames.name) as sinks:
-                for frame, result in analyze_frames(followed, analyzer, ahead=ahead):
-                    output.write(sinks, frame, result)
+        analyzer = FrameAnalyzer(
+            recognizer,
+            every=step,
+            smooth_s=smooth,
+            interval_s=frames.frame_interval_s,
+            full_search_s=full_search,
+        )
+        followed = _with_progress(frames, is_printing=output.is_printing)
+        with output.open(frames.name):
+            for frame, result in analyze_frames(followed, analyzer, ahead=ahead):
+                output.write(frame, result)
             output.status = "truncated" if frames.note else "ok"
-        finally:
-            output.finish()
         if frames.note:
             print(frames.note, file=sys.stderr)
         if frames.note or output.errors:
@@ -129,7 +127,7 @@ def command(  # noqa: PLR0913 - one argument per option
 
 
 def _parse_every(text: str) -> Every:
-    if text == _AUTO:
+    if text == "auto":
         return "auto"
     if not (text.isascii() and text.isdigit() and int(text)):
         raise typer.BadParameter(
@@ -154,8 +152,6 @@ def _check_source(source: str, *, is_live: bool, reconnect: bool, fps: float | N
 
 def _check_files(files: Sequence[Path], source: str, *, overwrite: bool) -> None:
     """Refuse what cannot be written before any work is done."""
-    from facial_expressions.cli.output_files import check_output
-
     for file in files:
         if files.count(file) > 1:
             raise typer.BadParameter(f"{shown(file)}: given twice.", param_hint="--out")

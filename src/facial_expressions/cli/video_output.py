@@ -19,7 +19,6 @@ from facial_expressions.cli.stop_signals import hold_signals
 
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
-    from facial_expressions.media.sinks import Sinks
     from facial_expressions.media.summary import Summary
     from facial_expressions.pages.video_page import VideoPage
     from facial_expressions.results import FrameResult
@@ -70,47 +69,38 @@ class VideoOutput:
             from facial_expressions.pages.video_page import VideoPage
 
             self._page = VideoPage(labels)
-        self._row_source = source
         self._start_s = time.monotonic()
         self.status = "interrupted"
-        self.errors: dict[str, str] = {}
         self.is_printing = not (files or prints_summary)
 
     @contextlib.contextmanager
-    def sinks(self, source: str) -> Iterator[Sinks]:
-        """Open the files that take every frame; nothing is left of them where one cannot be.
+    def open(self, name: str) -> Iterator[None]:
+        """Open the files that take every frame; at the end of the block write the summaries.
+
+        Where one file cannot be opened, nothing is left of the others.
 
         Args:
-            source: What rows call the video.
-
-        Raises:
-            OSError: A file cannot be written.
+            name: What rows call the video.
         """
         from facial_expressions.media.sinks import Sinks, open_sink
 
-        self._row_source = source
+        self._name = name
         opened = {}
         with ExitStack() as stack:
             for file in self._of_kind(ROWS):
-                sink = open_sink(
-                    file, source=source, labels=self._labels, overwrite=self._overwrite
-                )
+                sink = open_sink(file, source=name, labels=self._labels, overwrite=self._overwrite)
                 opened[str(file)] = stack.push(sink)
             stack.pop_all()
-        sinks = Sinks(opened)
+        self._sinks = Sinks(opened)
+        self.errors = self._sinks.errors
         try:
-            with sinks:
-                yield sinks
+            with self._sinks:
+                yield
         finally:
-            self.errors.update(sinks.errors)
+            self._finish()
 
-    def write(self, sinks: Sinks, frame: Frame, result: FrameResult) -> None:
-        """Take a frame: every sink has it, or none.
-
-        Args:
-            sinks: What ``sinks`` gave.
-            frame: The frame's pixels.
-            result: What was found in it.
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Take a frame and what was found in it: every file has both, or none.
 
         Raises:
             typer.Exit: The last file that was asked for has failed.
@@ -122,13 +112,13 @@ class VideoOutput:
             self._collected.add(result)
             if self._page:
                 self._page.add(frame, result)
-            sinks.write(frame, result)
+            self._sinks.write(frame, result)
         if self.is_printing:
-            print_row(to_json(FRAME, result.to_dict(self._row_source)))
-        if sinks.all_failed and not (self._prints_summary or self._of_kind(SUMMARIES)):
+            print_row(to_json(FRAME, result.to_dict(self._name)))
+        if self._sinks.all_failed and not (self._prints_summary or self._of_kind(SUMMARIES)):
             raise typer.Exit(1)
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """Write the summaries, and say on stderr what there is now."""
         whole = self._collected.finish(status=self.status, errors=tuple(self.errors.values()))
         if not whole.n_frames:
