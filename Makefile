@@ -50,7 +50,7 @@ browser:
 			&& apt-get install -y -qq chromium chromium-driver >/dev/null; } \
 		|| echo "No chromium with chromedriver here: the tests of the page will be skipped."
 
-BENCHMARKS := import_time latency footprint detection peer peer_web peak video page training_speed same_labels batch_scaling scale web
+BENCHMARKS := import_time latency footprint detection peer peer_web peak video page training_speed same_labels batch_scaling against scale web
 
 bench: $(VENV)/dev.stamp  ## Measure speed, memory and size into benchmarks/results/; PHOTOS=500 is shorter
 	@for name in $(BENCHMARKS); do \

@@ -2,45 +2,34 @@
 
 The same photos each time, the default model, one thread a worker; a batch's time is that of the
 whole command, start included, and its rate is counted from the first row on. Ray is left out where
-it is not installed. With another checkout of this repository, as that of an earlier commit, the
-command ``batch`` of each runs in turns, by two processes.
+it is not installed.
 
 Example:
     python -m benchmarks.batch_scaling
-    git worktree add build/before 6c879cb
-    python -m benchmarks.batch_scaling --photos 1000 --against build/before
+    python -m benchmarks.batch_scaling --photos 500
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import resource
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.images import write_photos
-from benchmarks.record import ROOT, commit, write_results
+from benchmarks.record import ROOT, write_results
 from facial_expressions.distributed.batch import WorkerOptions, run_batch
 
 PHOTOS: Final = ROOT / "build" / "photos"
-ROUNDS: Final = 3
-"""How often this checkout and another one are measured."""
 
 
 def main() -> None:
     """Run the batches one after the other and write the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=5000)
-    parser.add_argument("--against", type=Path, help="another checkout of this repository")
     parser.add_argument("--quick", action="store_true", help="a short trial; nothing is written")
     options = parser.parse_args()
     n = 24 if options.quick else options.photos
@@ -57,60 +46,8 @@ def main() -> None:
     if "Ray, 2 workers" in runs:
         ray = runs["Ray, 2 workers"]["seconds"]
         ratios["Ray, 2 workers, against 2 processes"] = round(two / ray, 3)
-    figures: dict[str, Any] = {"photos": n, "size": "640x480", "runs": runs, "ratios": ratios}
-    if options.against:
-        figures["against"] = measure_against(
-            options.against, folder, 1 if options.quick else ROUNDS
-        )
+    figures = {"photos": n, "size": "640x480", "runs": runs, "ratios": ratios}
     write_results("batch_scaling", figures, keep=not options.quick)
-
-
-def measure_against(checkout: Path, folder: Path, rounds: int) -> dict[str, Any]:
-    """Compare the command ``batch`` of this checkout with that of another one, in turns.
-
-    Args:
-        checkout: The other one.
-        folder: The photos.
-        rounds: How often each is measured.
-
-    Returns:
-        The other's commit, photos a second and faces of both, and how many times as fast ours is.
-    """
-    if not (checkout / "src" / "facial_expressions").is_dir():
-        raise SystemExit(f"{checkout}: no checkout of this repository")
-    sides = {"ours": ROOT, "theirs": checkout.resolve()}
-    runs: dict[str, list[tuple[float, int]]] = {side: [] for side in sides}
-    for _ in range(rounds):
-        for side, root in sides.items():
-            runs[side].append(_run_command(root / "src", folder))
-    rates = {
-        side: round(len(list(folder.iterdir())) / statistics.median(s for s, _ in done), 2)
-        for side, done in runs.items()
-    }
-    return {
-        "commit": commit(checkout),
-        "photos_per_s": rates,
-        "faces": {side: done[0][1] for side, done in runs.items()},
-        "ratio": round(rates["ours"] / rates["theirs"], 3),
-        "rounds": rounds,
-    }
-
-
-def _run_command(source: Path, folder: Path) -> tuple[float, int]:
-    """Return the seconds that ``batch`` takes by the package in a folder, and the faces found."""
-    with tempfile.TemporaryDirectory() as name:
-        words = ("-m", "facial_expressions", "batch", folder, Path(name) / "rows", "--workers", "2")
-        run = partial(subprocess.run, env=os.environ | {"PYTHONPATH": str(source)}, check=True)
-        where = "import facial_expressions; print(facial_expressions.__file__)"
-        found = run([sys.executable, "-c", where], stdout=subprocess.PIPE, encoding="utf-8").stdout
-        if not Path(found).is_relative_to(source):
-            raise SystemExit(f"{found.strip()} was imported, not the package in {source}")
-        start = time.perf_counter()
-        run([sys.executable, *words], stdout=subprocess.DEVNULL)
-        took_s = time.perf_counter() - start
-        shards = (Path(name) / "rows").glob("rows-*.jsonl")
-        rows = [json.loads(row) for one in shards for row in one.read_text("utf-8").splitlines()]
-    return took_s, sum(len(row["faces"]) for row in rows)
 
 
 def measure(folder: Path, workers: WorkerOptions) -> dict[str, Any]:
