@@ -38,7 +38,7 @@ RATES: Final = {
 }  # fmt: skip
 """What large amounts consist of, and where its rate is."""
 
-PEERS: Final = {"peer": "`fer`", "peer_web": "`face-api`"}  # by the benchmark that compares
+PEERS: Final = {"peer": "`fer`", "peer_web": "`face-api`", "against": "earlier commit"}
 _SIDES: Final = ("ours_ms", "theirs_ms")
 
 Result = dict[str, Any]

@@ -65,10 +65,12 @@ def test_what_was_measured_stands_beside_what_was_aimed_at(results: Results) -> 
 def test_every_peer_has_its_times_beside_ours() -> None:
     pair = {"ours_ms": 2.5, "theirs_ms": 200.25, "ratio": 80.1}
     figures = {"peer": {"threads": 1}, "frame": {"images": 8, "one thread, ssd": pair}}
-    both: Results = {"peer": {"figures": {"photo": pair}}, "peer_web": {"figures": figures}}
-    assert times(both)[2:] == [
+    commit = {"peer": {"commit": "abc"}, "batch, 2 processes": pair}
+    held = {"peer": {"photo": pair}, "peer_web": figures, "against": commit}
+    assert times({name: {"figures": one} for name, one in held.items()})[2:] == [
         "| `fer` | photo | 2.50 | 200.25 |",
         "| `face-api` | frame: one thread, ssd | 2.50 | 200.25 |",
+        "| earlier commit | batch, 2 processes | 2.50 | 200.25 |",
     ]
 
 
