@@ -233,9 +233,8 @@ class Explanation:
 
     Attributes:
         expression: The expression that is explained: the answer.
-        heat: How much each place of the face speaks for that expression rather than for the
-            average one, as logits: rows of a grid over the crop, top first. Above 0 speaks for it,
-            below 0 against it.
+        heat: How much each place of the face supports that expression over the average one, as
+            logits: rows of a grid over the crop, top first. Below 0 counts against it.
         corners: Where the corners of that grid lie in the image: top left, top right, bottom right,
             bottom left, in pixels; they may lie outside.
     """

@@ -68,7 +68,7 @@ class Column:
 
 _SCHEMA: Final = Column("schema", "int32", "version of the row's schema", outputs=_NESTED)
 _SOURCE: Final = Column("source", "string", "path or name of the input")
-_STATUS: Final = Column("status", "string", "what became of the input")
+_STATUS: Final = Column("status", "string", "outcome for the input")
 _SIZE: Final = (
     Column("width", "int32", "width of the upright image in pixels"),
     Column("height", "int32", "height of the upright image in pixels"),
@@ -88,13 +88,13 @@ _PREDICTION: Final = (
 EXPLANATION: Final = (
     Column("expression", "string", "the expression that is explained"),
     Column("heat", "float32",
-           "rows of a grid over the face, top first; above 0 speaks for the expression",
+           "rows of a grid over the face, top first; above 0 supports the expression",
            _HEAT_DECIMALS, shape=(None, None)),
     Column("corners", "float32",
            "the grid's corners in pixels: top left, top right, bottom right, bottom left",
            _PIXEL_DECIMALS, shape=(4, 2)),
 )  # fmt: skip
-"""What in a face speaks for its answer."""
+"""Which parts of a face support the answer."""
 
 QUALITY: Final = (
     Column("width_px", "float32", "width of the detector's box in pixels", _PIXEL_DECIMALS),
@@ -115,7 +115,7 @@ FACE: Final = (
            read=lambda face: face.box.xyxy),
     Column("landmarks", "float32", "eyes, nose and corners of the mouth, x and y",
            _PIXEL_DECIMALS, shape=(None, 2), outputs=_NESTED),
-    Column("detection_score", "float32", "how sure the detector is of the box, 0 to 1", DECIMALS),
+    Column("detection_score", "float32", "confidence of the detector, 0 to 1", DECIMALS),
     *_PREDICTION,
     Column("reasons", "string", "why it is uncertain: small, blurred, dark, turned, tilted, unsure",
            shape=(None,)),

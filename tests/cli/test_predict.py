@@ -310,6 +310,19 @@ def test_labels_choose_the_label_set(
     assert list(rows_of(out)[0]["faces"][0]["probabilities"]) == list(FERPLUS)
 
 
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_c18_a_data_uri_is_not_read_and_shown_shortened(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, output: str
+) -> None:
+    code, out, _ = run(
+        capsys, tiny_model, f"data:image/png;base64,{'A' * 3000}", "--format", output
+    )
+    assert code == 2  # nothing that was named is there
+    assert "data URIs are not read" in out
+    assert out.count("data:image") == {"text": 1, "json": 2}[output]
+    assert len(out) < 400
+
+
 @pytest.mark.parametrize("address", ["http://localhost:1/a/photo.jpg?x=1", "s3://bucket/a.png"])
 def test_c18_an_address_is_not_fetched_and_shown_whole(
     capsys: pytest.CaptureFixture[str], tiny_model: Path, address: str

@@ -150,9 +150,10 @@ def test_behind_a_prefix_and_with_the_page_opened(
     browser.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{browser} %s")
     options = ("--root-path", "faces/", "--open", "--host", "0.0.0.0", "--model", model)
-    with serving(*options, folder=tmp_path) as (_, port, _):
+    with serving(*options, folder=tmp_path) as (_, port, said):
         for path in ("/faces/healthz", "/healthz", "/faces/"):
             assert ask(port, "GET", path)[0] == 200, path
+        assert not any("Warning" in line for line in said)
         opened = tmp_path / "browser.opened"
         until = time.monotonic() + 30
         while not opened.exists() and time.monotonic() < until:

@@ -49,9 +49,11 @@ def blocks(page: Path, language: str) -> list[Block]:
 
 
 def commands(page: Path) -> list[str]:
-    """Return the commands of a page's console blocks, without prompt and comment."""
+    """Return the commands of a page's bash and console blocks, without prompt and comment."""
+    plain = [line for block in blocks(page, "bash") for line in block.text.splitlines()]
     lines = [line for block in blocks(page, "console") for line in block.text.splitlines()]
-    typed = [line[2:].split("  #")[0].strip() for line in lines if line.startswith("$ ")]
+    plain += [line[2:] for line in lines if line.startswith("$ ")]
+    typed = [line.split("  #")[0].strip() for line in plain]
     return [part for line in typed for part in line.split(" && ")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -128,6 +129,18 @@ def test_commands_run(chain: list[str], capsys: pytest.CaptureFixture[str]) -> N
             words = shlex.split(command)
             code = main([*words[1:], *SHORTER.get(words[1], [])])
             assert code == 0, f"{command}\n{capsys.readouterr().err}"
+
+
+def test_the_quickstart_shows_what_its_first_command_prints(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = ROOT / "docs" / "quickstart.md"
+    first = blocks(page, "bash")[0].text.split()[1:]
+    assert main(first) == 0
+    shown, printed = blocks(page, "text")[0].text, capsys.readouterr().out
+    numbers = [[*map(int, re.findall(r"\d+", text))] for text in (shown, printed)]
+    assert re.sub(r"\d+", "N", shown) == re.sub(r"\d+", "N", printed)
+    assert numbers[0] == pytest.approx(numbers[1], abs=2)  # the photo was compressed once more
 
 
 def test_commands_that_need_one_another_are_found() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.documentation.pages import ROOT, pages
+from tests.server.browser import NEEDS_BROWSER, open_browser
 
 FETCHED = re.compile(r"""<(?:script|img|iframe|source)[^>]*\bsrc="(https?:)?//|
                          <link[^>]*\bhref="(https?:)?//""", re.VERBOSE)  # fmt: skip
@@ -54,6 +55,24 @@ def test_the_site_has_search_dark_mode_copy_buttons_and_the_repository(site: Pat
     assert f'<a href="{REPOSITORY}"' in home
     assert 'data-md-component="source"' not in home  # it would ask for the number of stars
     assert "predict" in (site / "search.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@NEEDS_BROWSER[0]
+@NEEDS_BROWSER[1]
+def test_copied_commands_come_without_their_prompt(site: Path, tmp_path: Path) -> None:
+    """The theme's script marks the code, takes its text as it is rendered, and copies that."""
+    browser = open_browser(tmp_path / "no-camera.mjpeg", tmp_path)
+    try:
+        browser.get((site / "how-to" / "predict.html").as_uri())
+        copied = browser.execute_script(
+            "const code = document.querySelector('.highlight code');"
+            "code.setAttribute('data-md-copying', ''); return code.innerText;"
+        )
+    finally:
+        browser.quit()
+    assert copied.splitlines()[0] == "facial-expressions predict photo.jpg"
+    assert "$" not in copied
 
 
 @pytest.mark.slow

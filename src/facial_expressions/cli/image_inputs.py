@@ -39,9 +39,9 @@ class ImageInput:
         return self.path is not None and not os.path.lexists(self.path)
 
     def read(self) -> str | Path | bytes:
-        """Return the path, an address, or the bytes on standard input: none where it is closed."""
+        """Return the path, a name of no file, or the bytes on stdin: none where it is closed."""
         if self.path is not None:
-            return self.name if "://" in self.name else self.path
+            return self.name if self.is_missing else self.path
         try:
             return sys.stdin.buffer.read() if sys.stdin else b""
         except (OSError, ValueError):  # not open for reading, or closed by this program

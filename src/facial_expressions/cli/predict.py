@@ -133,6 +133,7 @@ def _rows(
     from dataclasses import replace
 
     from facial_expressions.errors import ImageError
+    from facial_expressions.image_sources import source_name
     from facial_expressions.images import load_image
     from facial_expressions.results import ImageResult
 
@@ -160,7 +161,7 @@ def _rows(
             row = replace(row, drawn=str(path))
         if sheet:
             sheet.add(one.inner, row, image)
-        yield replace(row, source=one.name)
+        yield replace(row, source=source_name(one.name))
 
 
 def _write(

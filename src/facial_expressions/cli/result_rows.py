@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from facial_expressions.plain_text import counted, one_line
+from facial_expressions.plain_text import counted, one_line, shown
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -96,7 +96,7 @@ def _colored(row: ImageResult) -> Text:
 def _image_line(row: ImageResult) -> str:
     name = one_line(row.source)
     if row.status != "ok":
-        why = row.error.removeprefix(f"{row.source}: ")  # the line has named it already
+        why = row.error.removeprefix(f"{shown(row.source)}: ")  # the line has named it already
         return f"{name}  {row.status}: {one_line(' '.join(why.split()))}"
     count = counted(len(row.faces), "face") if row.faces else "no face"
     if row.truncated:

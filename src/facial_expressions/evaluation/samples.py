@@ -107,7 +107,7 @@ def _heat(classifier: Classifier, image: NDArray[np.uint8], label_id: int) -> ND
 
 
 def activation_map(maps: NDArray[np.float32], label_id: int, *, side: int) -> NDArray[np.float32]:
-    """Return what in an image speaks for one expression more than for the others.
+    """Return which parts of an image support one expression more than the others.
 
     Args:
         maps: Class activation maps of the image, ``float32 (K, H, W)``.
@@ -115,7 +115,7 @@ def activation_map(maps: NDArray[np.float32], label_id: int, *, side: int) -> ND
         side: Side of the image in pixels.
 
     Returns:
-        ``float32 (S, S)``, 0 (speaks for it no more than for the others) to 1 (most).
+        ``float32 (S, S)``, 0 (no more than the others) to 1 (most).
 
     Examples:
         >>> maps = np.array([[[0.0, 4.0]], [[0.0, 0.0]]], np.float32)  # two classes, 1 by 2 places

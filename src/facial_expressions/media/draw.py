@@ -70,7 +70,7 @@ def draw_faces(
         image: The image that the faces were found in: a path, bytes, RGB ``uint8 (H, W, 3)``
             array or Pillow image.
         faces: What ``recognize`` returned for it.
-        explanations: What ``explain`` returned for it: warm colours lie where the faces speak for
+        explanations: What ``explain`` returned for it: warm colours lie where the faces support
             their answers.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Blend an explanation into an image: warm where a face speaks for its answer.
+"""Blend an explanation into an image: warm where a face supports its answer.
 
 The grid of an explanation is laid over the face by the affine map of its crop, sampled bilinearly,
 and fades out at the crop's edge. What speaks against the answer is left as it is: an image with
@@ -44,7 +44,7 @@ def blend_heat(image: NDArray[np.uint8], explanations: Sequence[Explanation]) ->
         >>> corners = ((0.0, 0.0), (8.0, 0.0), (8.0, 8.0), (0.0, 8.0))
         >>> cold = Explanation("happy", ((-1.0, -1.0), (-1.0, -1.0)), corners)
         >>> grey = np.full((8, 8, 3), 90, np.uint8)
-        >>> bool((blend_heat(grey, [cold]) == grey).all())  # nothing speaks for the answer
+        >>> bool((blend_heat(grey, [cold]) == grey).all())  # nothing supports the answer
         True
     """
     canvas = Image.fromarray(image)

@@ -76,7 +76,7 @@ def classify_crop(recognizer: ExpressionRecognizer, image: NDArray[np.uint8]) ->
 
 
 def describe_models(recognizer: ExpressionRecognizer) -> dict[str, Any]:
-    """Return what the model that is served says of itself, without where its file is."""
+    """Return the metadata of the model that is served, without its path."""
     metadata = recognizer.classifier.metadata
     model = {
         "name": metadata.name,

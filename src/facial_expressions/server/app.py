@@ -99,7 +99,6 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        root_path=root_path,
         lifespan=_lifespan,
         exception_handlers={HTTPException: _raise_to_guard},
     )
@@ -192,7 +191,7 @@ class _Service:
 async def recognize(request: Request) -> Json:
     """Find the faces of an image and name their expressions.
 
-    With ``explain=true`` each face comes with a map of what in it speaks for the answer. Frames of
+    With ``explain=true`` each face has a heat map of the parts that support the answer. Frames of
     one camera are answered faster when they name their session.
     """
     service, explain = _service(request), _asked_to_explain(request)
@@ -213,14 +212,14 @@ async def recognize(request: Request) -> Json:
     openapi_extra=schemas.IMAGE_BODY,
 )
 async def classify(request: Request) -> Json:
-    """Name the expression of one face that is cropped already, a square image."""
+    """Name the expression of one cropped face, a square image."""
     _check_query(request, allowed=())
     return await _service(request).answer(request, answers.classify_crop)
 
 
 @router.get("/v1/models", response_model=schemas.ModelsAnswer)
 async def models(request: Request) -> Json:
-    """Say which model answers, and what its file says of itself."""
+    """Return the model that is served, and its metadata."""
     return answers.describe_models(_service(request).recognizer)
 
 
@@ -232,7 +231,7 @@ async def labels(request: Request) -> Json:
 
 @router.get("/healthz", response_model=schemas.StateAnswer)
 async def health() -> Json:
-    """Say that the server is alive; does no work."""
+    """Report that the server is alive; does no work."""
     return {"status": "alive"}
 
 
@@ -240,7 +239,7 @@ async def health() -> Json:
     "/readyz", response_model=schemas.StateAnswer, responses={503: {"model": schemas.ErrorAnswer}}
 )
 async def ready(request: Request) -> Json:
-    """Say whether images are taken: the model has answered once, and decoders stay alive."""
+    """Report whether images are accepted: the model has run once, and the decoders are alive."""
     service = _service(request)
     if not service.has_lifespan:
         service.start()

@@ -85,7 +85,7 @@ class Guard:
         self._hosts = hosts
         self._metrics = metrics
         self._routes = routes
-        self._root_path = root_path
+        self._prefix = {"root_path": root_path} if root_path else {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -102,8 +102,8 @@ class Guard:
             if allowed and scope["method"] == "OPTIONS":
                 await Response(None, 204, _PREFLIGHT)(scope, receive, exchange.send)
                 return
-            method = "GET" if scope["method"] == "HEAD" else scope["method"]  # no body is sent
-            await self._app({**scope, "method": method}, exchange.receive, exchange.send)
+            as_get = {"method": "GET"} if scope["method"] == "HEAD" else {}  # no body is sent
+            await self._app({**scope, **self._prefix, **as_get}, exchange.receive, exchange.send)
         except RequestError as error:
             await error.response(exchange.id)(scope, receive, exchange.send)
         except Exception:
@@ -112,7 +112,7 @@ class Guard:
                 raise
             bug = RequestError(500, "internal_error", "Internal server error. It was logged.")
             await bug.response(exchange.id)(scope, receive, exchange.send)
-        path = scope["path"].removeprefix(self._root_path)
+        path = scope["path"].removeprefix(self._prefix.get("root_path", ""))
         route = path if path in self._routes else "other"
         self._metrics.count_request(route, exchange.status)
         took_ms = (time.perf_counter() - start) * 1000

@@ -40,7 +40,7 @@ def _answer(name: str, meaning: str, columns: Sequence[Column], **kinds: Any) ->
 
 
 ExplanationAnswer = _answer(
-    "ExplanationAnswer", "What in a face speaks for its answer.", EXPLANATION
+    "ExplanationAnswer", "Which parts of a face support the answer.", EXPLANATION
 )
 QualityAnswer = _answer("QualityAnswer", "How well a face can be seen.", QUALITY)
 FaceAnswer = _answer(
@@ -52,7 +52,7 @@ FaceAnswer = _answer(
 )
 ImageAnswer = _answer(
     "ImageAnswer",
-    "The faces of one image, from left to right; empty if there is none.",
+    "The faces of one image, from left to right; may be empty.",
     [column for column in IMAGE if column.name not in ("error", "drawn")],
     status=Literal["ok"],
     faces=FaceAnswer,
@@ -63,12 +63,12 @@ CropAnswer = _answer(
 
 
 class ModelAnswer(_Answer):
-    """What a model says of itself."""
+    """A model's metadata."""
 
     name: str
     architecture: str
     labels: list[str]
-    explains: bool = Field(description="whether explain=true is answered")
+    explains: bool = Field(description="whether it supports explain=true")
     crop_side_px: int
     uncertain_below: float
     licence: str
@@ -100,7 +100,7 @@ class StateAnswer(_Answer):
 class ErrorAnswer(_Answer):
     """What went wrong."""
 
-    code: str = Field(description="a name that never changes")
+    code: str = Field(description="a stable name of the error")
     message: str
     request_id: str
 
@@ -130,7 +130,7 @@ RECOGNIZE_PARAMETERS: Final[dict[str, Any]] = {
             "name": "explain",
             "in": "query",
             "required": False,
-            "description": "Add to each face a map of what in it speaks for the answer.",
+            "description": "Add a heat map of the parts that support the answer to each face.",
             "schema": {"type": "boolean", "default": False},
         },
         {
@@ -138,8 +138,8 @@ RECOGNIZE_PARAMETERS: Final[dict[str, Any]] = {
             "in": "header",
             "required": False,
             "description": "16 to 64 random letters, digits, - and _, the same for all frames of "
-            "one camera: most frames are then searched only where its faces were, and a new face "
-            "is found within half a second.",
+            "one camera. Most frames are then searched only where the faces were; a new face is "
+            "found within half a second.",
             "schema": {"type": "string", "default": ""},
         },
     ]
@@ -149,14 +149,14 @@ RECOGNIZE_PARAMETERS: Final[dict[str, Any]] = {
 ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ErrorAnswer, "description": text}
     for status, text in {
-        400: "the form or a parameter is malformed",
-        403: "the request comes from a page of another site",
-        408: "the request did not arrive in time",
+        400: "malformed form or parameter",
+        403: "request from a page of another site",
+        408: "request did not arrive in time",
         413: "too many bytes or too many pixels",
-        415: "the format is not read",
-        422: "the image is damaged",
+        415: "format not supported",
+        422: "damaged image",
         503: "not ready or overloaded; see Retry-After",
-        504: "the answer took too long",
+        504: "answer took too long",
     }.items()
 }
 """The errors of a request that brings an image."""

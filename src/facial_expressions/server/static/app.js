@@ -23,7 +23,8 @@ const state = {
   shown: -1,
   working: false,
   live: null, // the camera's item while it runs
-  heat: false, // whether heat maps are asked for and shown
+  explains: false, // whether the model has heat maps
+  heat: false, // whether they are asked for and shown
   spoken: 0,
 };
 
@@ -314,6 +315,7 @@ function results() {
 function offerDownloads() {
   at("save").hidden = results().length === 0;
   at("clear").hidden = Boolean(state.live) || !state.items.length;
+  at("heat").hidden = !state.explains || !current();
 }
 
 async function saveMarked() {
@@ -402,7 +404,8 @@ export async function start(using) {
   try {
     const model = await recognizer.describe();
     state.labels = model.labels;
-    at("heat").hidden = !model.explains;
+    state.explains = model.explains;
+    offerDownloads();
     at("model").textContent = `Model ${model.name}`;
   } catch (error) {
     say(error.message);

@@ -1,4 +1,4 @@
-// Heat maps over an image: warm where a face speaks for its answer.
+// Heat maps over an image: warm where a face supports its answer.
 
 const HEAT_SIDE = 48;
 
@@ -18,7 +18,7 @@ export function paintHeat(canvas, row, explanations) {
     context.drawImage(heatTile(heat), 0, 0, 1, 1);
   }
   const named = explanations.map((one, i) => `face ${i + 1}, ${one.expression}: ${warmPlace(one.heat)}`);
-  canvas.setAttribute("aria-label", `Heat map of what speaks for each answer; most of it in ${named.join("; ")}`);
+  canvas.setAttribute("aria-label", `Heat map of what supports each answer; most of it in ${named.join("; ")}`);
 }
 
 // A small image of one face's grid: warm colours, bilinear, soft at its edge.
