@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from facial_expressions.training.recipe_sections import AugmentationRecipe
+from facial_expressions.training.recipe import AugmentationRecipe
 
 __all__ = ["STILL"]
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from facial_expressions.training.augmentation import N_DRAWS, augment, draw_epoch
-from facial_expressions.training.recipe_sections import AugmentationRecipe
+from facial_expressions.training.recipe import AugmentationRecipe
 from tests.training.still import STILL
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facial_expressions.training.optimization import FusedAdamW, build_optimizer, cosine_schedule
-from facial_expressions.training.recipe_sections import OptimizationRecipe
+from facial_expressions.training.recipe import OptimizationRecipe
 
 
 def test_the_schedule_rises_to_the_peak_and_falls_to_zero() -> None:

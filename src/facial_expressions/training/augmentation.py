@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.training.degradation import N_DEGRADATION_DRAWS, degrade
-from facial_expressions.training.recipe_sections import AugmentationRecipe
+from facial_expressions.training.recipe import AugmentationRecipe
 
 _N_FIRST: Final = 12
 """Columns drawn together, image by image; a later change takes a column after them."""

@@ -25,7 +25,7 @@ from facial_expressions.training.heads import Votes
 from facial_expressions.training.identity import describe_differences
 from facial_expressions.training.material import Material, gather
 from facial_expressions.training.network import build_network
-from facial_expressions.training.recipe_sections import DistillationRecipe
+from facial_expressions.training.recipe import DistillationRecipe
 from facial_expressions.training.run_folder import RunFolder, describe_environment
 from facial_expressions.training.trained_networks import (
     FinishedRun,

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.training.recipe_sections import AugmentationRecipe
+from facial_expressions.training.recipe import AugmentationRecipe
 
 N_DEGRADATION_DRAWS: Final = 10
 """Columns of random numbers: whether and how far for each change, and the noise's own seed."""

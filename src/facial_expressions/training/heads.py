@@ -18,8 +18,7 @@ from facial_expressions.data.dataset import Split
 from facial_expressions.data.ferplus import labels_from_votes, strict_majority, vote_shares
 from facial_expressions.labels import FERPLUS, LabelSet
 from facial_expressions.training.losses import SoftmaxBinaryCrossEntropy, VotesCrossEntropy
-from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.recipe_sections import OptimizationRecipe
+from facial_expressions.training.recipe import OptimizationRecipe, Recipe
 
 Votes = Mapping[str, NDArray[np.uint8]]
 """For each split the FER+ votes on its images, as ``data.ferplus_votes`` returns them."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from facial_expressions.training.recipe_sections import OptimizationRecipe
+from facial_expressions.training.recipe import OptimizationRecipe
 
 
 def cosine_schedule(

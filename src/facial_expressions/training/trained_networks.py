@@ -32,8 +32,7 @@ from facial_expressions.preprocessing import Preprocessing
 from facial_expressions.training.heads import label_sets_of
 from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
 from facial_expressions.training.onnx_graph import HALF, kept_taps
-from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.recipe_sections import NetworkRecipe
+from facial_expressions.training.recipe import NetworkRecipe, Recipe
 from facial_expressions.training.run_folder import RunFolder
 
 _PARTS: Final = {"moving_mean": "mean", "moving_variance": "variance"}
