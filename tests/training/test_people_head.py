@@ -14,6 +14,7 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import DatasetError, ExportError
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.labels import FERPLUS_COLUMNS, PEOPLE
+from facial_expressions.training.model_files import model_bytes, read_model
 from facial_expressions.training.people_head import (
     LABEL_SHARE,
     RIDGE,
@@ -92,6 +93,23 @@ def test_a_head_that_is_there_is_replaced(
 ) -> None:
     again = add_people_head(people.path, dataset, votes)
     assert again == people.path.read_bytes()
+
+
+def test_a_constant_that_another_head_shares_stays_with_that_head(
+    dataset: Dataset, votes: dict[str, NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    """Quantization keeps equal constants once, under the name of one of the heads."""
+    before = load_classifier("compact", labels="fer2013")
+    graph, metadata = read_model(before.path)
+    own, other = (f"{name}_probabilities/confidence/far" for name in ("fer2013", "people"))
+    for node in graph.graph.node:
+        inputs = [other if name == own else name for name in node.input]
+        node.input[:] = inputs
+    shared, made = tmp_path / "shared.onnx", tmp_path / "made.onnx"
+    shared.write_bytes(model_bytes(graph, metadata))
+    made.write_bytes(add_people_head(shared, dataset, votes))
+    actual = load_classifier(made, labels="fer2013").predict_proba(dataset.train.images)
+    np.testing.assert_array_equal(actual, before.predict_proba(dataset.train.images))
 
 
 def test_a_confidence_below_a_half_is_uncertain(people: ExpressionClassifier) -> None:

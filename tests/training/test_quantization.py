@@ -25,7 +25,6 @@ from facial_expressions.training.quantization import (
     merge_pools,
     quantize,
     quantize_file,
-    with_accuracy,
 )
 from tests.builders import draw_face, jpeg, write_folder
 from tests.tiny_model import METADATA, tiny_graph, write_mapped_model
@@ -54,6 +53,12 @@ def original(tmp_path: Path) -> ExpressionClassifier:
     return load_classifier(path)
 
 
+@pytest.fixture(autouse=True)
+def _every_convolution_in_8_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The networks of these tests have one."""
+    monkeypatch.setattr(quantization, "KEPT_CONVOLUTIONS", 0)
+
+
 @pytest.fixture
 def crops() -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (40, 48, 48), np.uint8)
@@ -63,7 +68,7 @@ def test_an_int8_file_says_the_same_of_itself_and_nearly_the_same_of_faces(
     original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     path = tmp_path / "int8.onnx"
-    path.write_bytes(quantize(original, crops, tmp_path, keep_first=0))
+    path.write_bytes(quantize(original, crops, tmp_path))
     int8 = load_classifier(path)
     assert int8.metadata == replace(original.metadata, name="tiny-int8")
     answers, expected = int8.predict_proba(crops), original.predict_proba(crops)
@@ -74,7 +79,7 @@ def test_an_int8_file_says_the_same_of_itself_and_nearly_the_same_of_faces(
 def test_its_convolutions_have_seven_bit_weights(
     original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
 ) -> None:
-    graph = onnx.load_from_string(quantize(original, crops, tmp_path, keep_first=0)).graph
+    graph = onnx.load_from_string(quantize(original, crops, tmp_path)).graph
     kernels = [numpy_helper.to_array(one) for one in graph.initializer if len(one.dims) == 4]
     assert [one.dtype for one in kernels] == [np.int8]
     assert 60 < np.abs(kernels[0].astype(int)).max() <= 64
@@ -86,12 +91,9 @@ def test_one_odd_image_does_not_coarsen_the_ranges_of_all(
     """Nearly grey images; one of full contrast sets the range of its own batch only."""
     grey = np.tile(crops // 16 + 120, (13, 1, 1))
     odd = np.concatenate([grey, crops[:1]])
-    steps = [
-        _step_of_activations(quantize(original, images, tmp_path, keep_first=0))
-        for images in (grey, odd)
-    ]
+    steps = [_step_of_activations(quantize(original, images, tmp_path)) for images in (grey, odd)]
     assert steps[0] < steps[1] < 2 * steps[0]
-    assert _step_of_activations(quantize(original, crops, tmp_path, keep_first=0)) > 8 * steps[0]
+    assert _step_of_activations(quantize(original, crops, tmp_path)) > 8 * steps[0]
 
 
 def _step_of_activations(content: bytes) -> float:
@@ -105,11 +107,15 @@ def _step_of_activations(content: bytes) -> float:
     )
 
 
-def test_the_first_convolutions_can_stay_as_they_are(
-    original: ExpressionClassifier, crops: NDArray[np.uint8], tmp_path: Path
+def test_the_first_convolutions_stay_as_they_are(
+    original: ExpressionClassifier,
+    crops: NDArray[np.uint8],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "kept.onnx"
-    path.write_bytes(quantize(original, crops, tmp_path, keep_first=1))
+    monkeypatch.setattr(quantization, "KEPT_CONVOLUTIONS", 1)
+    path.write_bytes(quantize(original, crops, tmp_path))
     kept = load_classifier(path)
     np.testing.assert_allclose(kept.predict_proba(crops), original.predict_proba(crops), atol=1e-6)
 
@@ -128,7 +134,7 @@ def test_a_network_without_maps_has_its_matrix_products_in_8_bits(
     path = tmp_path / "two.onnx"
     path.write_bytes(seal_model(graph.SerializeToString()))
     original = load_classifier(path)
-    made = onnx.load_from_string(quantize(original, crops, tmp_path, keep_first=0))
+    made = onnx.load_from_string(quantize(original, crops, tmp_path))
     whole = {one.name for one in made.graph.initializer if one.data_type == TensorProto.INT8}
     assert any(name.startswith("turn") for name in whole)
 
@@ -173,19 +179,10 @@ def _run(model: onnx.ModelProto, values: NDArray[np.float32]) -> NDArray[np.floa
     return np.asarray(y, np.float32)
 
 
-def test_a_file_can_be_given_its_own_accuracy(
-    original: ExpressionClassifier, tmp_path: Path
-) -> None:
-    path = tmp_path / "more.onnx"
-    path.write_bytes(with_accuracy(original.path.read_bytes(), 0.61))
-    head = replace(original.head, figures={"validation_accuracy": 0.61})
-    assert load_classifier(path).metadata == original.metadata.with_head(head)
-
-
 def test_maps_are_computed_as_before(crops: NDArray[np.uint8], tmp_path: Path) -> None:
     original = load_classifier(write_mapped_model(tmp_path / "mapped.onnx"))
     path = tmp_path / "int8.onnx"
-    path.write_bytes(quantize(original, crops, tmp_path, keep_first=0))
+    path.write_bytes(quantize(original, crops, tmp_path))
     int8 = load_classifier(path)
     assert int8.explain(crops) == pytest.approx(original.explain(crops), abs=1e-5)
 

@@ -13,7 +13,8 @@ from facial_expressions.evaluation.probability_metrics import (
     negative_log_likelihood,
 )
 from facial_expressions.inference.classifier import load_classifier
-from facial_expressions.training.recalibration import recalibrate
+from facial_expressions.training.model_files import read_model
+from facial_expressions.training.quantization import recalibrate
 from tests.tiny_model import write_mapped_model, write_tiny_model
 
 
@@ -32,7 +33,7 @@ def test_the_new_file_gives_the_same_answers_with_honest_confidences(
     answers = before.argmax(axis=1)
     right = np.random.default_rng(1).random(2000) < np.where(answers < 3, 0.95, 0.5)
     labels = np.where(right, answers, (answers + 1) % 7)
-    content = recalibrate(path.read_bytes(), images, {"fer2013": labels})
+    content = recalibrate(*read_model(path), images, {"fer2013": labels})
     (tmp_path / "new.onnx").write_bytes(content)
     new = load_classifier(tmp_path / "new.onnx")
     after = new.predict_proba(images)
@@ -44,7 +45,7 @@ def test_the_new_file_gives_the_same_answers_with_honest_confidences(
     )
     assert figures["validation_accuracy"] == pytest.approx(right.mean())
     assert new.head.calibration.top_label is not None
-    again = recalibrate((tmp_path / "new.onnx").read_bytes(), images, {"fer2013": labels})
+    again = recalibrate(*read_model(tmp_path / "new.onnx"), images, {"fer2013": labels})
     assert again == content  # it is fitted on what the network says, not on what the map made of it
 
 
@@ -55,7 +56,7 @@ def test_a_file_that_is_honest_already_stays_as_it_is(
     rows = load_classifier(path).predict_proba(images)
     drawn = np.random.default_rng(2).random((2000, 1))
     labels = np.minimum((rows.cumsum(axis=1) < drawn).sum(axis=1), 6)
-    assert recalibrate(path.read_bytes(), images, {"fer2013": labels}) == path.read_bytes()
+    assert recalibrate(*read_model(path), images, {"fer2013": labels}) == path.read_bytes()
 
 
 def test_a_head_without_labels_stays_as_it_is(tmp_path: Path, images: NDArray[np.uint8]) -> None:
@@ -64,7 +65,7 @@ def test_a_head_without_labels_stays_as_it_is(tmp_path: Path, images: NDArray[np
     answers = old.predict_proba(images).argmax(axis=1)
     right = np.random.default_rng(3).random(2000) < 0.2
     content = recalibrate(
-        path.read_bytes(), images, {"fer2013": np.where(right, answers, (answers + 1) % 7)}
+        *read_model(path), images, {"fer2013": np.where(right, answers, (answers + 1) % 7)}
     )
     (tmp_path / "new.onnx").write_bytes(content)
     new = load_classifier(tmp_path / "new.onnx")

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.calibration import Calibration, softmax
+from facial_expressions.calibration import Calibration, TopLabelMap, softmax
 from facial_expressions.errors import ExportError, ModelError
 from facial_expressions.evaluation.calibration import (
     choose_operating_point,
@@ -150,10 +150,17 @@ def _calibrated(head: Head, logits: NDArray[np.float32], labels: NDArray[np.int6
     biases = fit_class_bias(logits, labels).round(6)
     temperature = fit_temperature(logits + biases, labels)
     calibration = Calibration(tuple(biases.tolist()), temperature)
-    plain = calibration.apply(logits)
-    if len(labels) > 1 and pays_on_halves(plain, labels):
-        calibration = replace(calibration, top_label=fit_top_label_map(plain, labels))
+    calibration = replace(calibration, top_label=fitted_map(calibration.apply(logits), labels))
     return measured(replace(head, calibration=calibration), logits, labels)
+
+
+def fitted_map(logits: NDArray[np.floating], truth: NDArray[np.number]) -> TopLabelMap | None:
+    """Return the map of confidences where it pays on images that it was not fitted on, or None.
+
+    ``logits`` are after the temperature; ``truth`` are label ids or shares of votes.
+    """
+    pays = len(truth) > 1 and pays_on_halves(logits, truth)
+    return fit_top_label_map(logits, truth) if pays else None
 
 
 def measured(head: Head, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> Head:

@@ -44,7 +44,7 @@ def set_top_label_map(model: onnx.ModelProto, output: str, top_label: TopLabelMa
     for node in [*earlier, softmax]:
         nodes.remove(node)
     for constant in constants:
-        _remove_constant(model.graph, constant)
+        remove_constant(model.graph, constant)
     if top_label is not None:
         _add_steps(Graph(model.graph), top_label, logits, prefix)
     softmax.input[0] = logits if top_label is None else f"{prefix}mapped"
@@ -52,7 +52,7 @@ def set_top_label_map(model: onnx.ModelProto, output: str, top_label: TopLabelMa
     onnx.checker.check_model(model, full_check=True)
 
 
-def _remove_constant(graph: onnx.GraphProto, constant: onnx.TensorProto) -> None:
+def remove_constant(graph: onnx.GraphProto, constant: onnx.TensorProto) -> None:
     """Remove a constant of one head; other heads that share it keep it."""
     name, kept = constant.name, f"shared/{constant.name}"
     users = [node for node in graph.node if name in node.input]

@@ -27,17 +27,13 @@ from facial_expressions.calibration import Calibration, softmax
 from facial_expressions.data.dataset import Dataset, Split
 from facial_expressions.data.ferplus import strict_majority, vote_shares
 from facial_expressions.errors import DatasetError, ExportError
-from facial_expressions.evaluation.calibration import (
-    fit_temperature,
-    fit_top_label_map,
-    pays_on_halves,
-    scipy_optimize,
-)
+from facial_expressions.evaluation.calibration import fit_temperature, scipy_optimize
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.labels import FER2013, FERPLUS_COLUMNS, PEOPLE
 from facial_expressions.model_metadata import Head, ModelMetadata
+from facial_expressions.training.export import fitted_map
 from facial_expressions.training.model_files import Graph, model_bytes, read_model, run_content
-from facial_expressions.training.onnx_calibration import set_top_label_map
+from facial_expressions.training.onnx_calibration import remove_constant, set_top_label_map
 
 LABEL_SHARE: Final = 0.1
 """Share of the target that is FER-2013's label; the rest are the votes."""
@@ -182,9 +178,8 @@ def _calibrated(logits: Matrix, shares: NDArray[np.float32], majority: NDArray[n
     calibration = Calibration(
         temperature=fit_temperature(logits[voted], shares[voted]), uncertain_below=UNCERTAIN_BELOW
     )
-    plain = calibration.apply(logits[voted])
-    if voted.sum() > 1 and pays_on_halves(plain, shares[voted]):
-        calibration = replace(calibration, top_label=fit_top_label_map(plain, shares[voted]))
+    top_label = fitted_map(calibration.apply(logits[voted]), shares[voted])
+    calibration = replace(calibration, top_label=top_label)
     p = softmax(calibration.apply(logits))
     known, certain = majority >= 0, p.max(axis=1) >= UNCERTAIN_BELOW
     right = p.argmax(axis=1) == majority
@@ -200,9 +195,12 @@ def _calibrated(logits: Matrix, shares: NDArray[np.float32], majority: NDArray[n
 def _without_people(graph: onnx.ModelProto, metadata: ModelMetadata) -> ModelMetadata:
     """Take a head ``people`` out of a graph and of its metadata."""
     parts = graph.graph
-    for some in (parts.node, parts.initializer, parts.output):
+    for some in (parts.node, parts.output, parts.initializer):
         for one in [one for one in some if one.name.startswith(f"{PEOPLE.name}_")]:
-            some.remove(one)
+            if isinstance(one, onnx.TensorProto):
+                remove_constant(parts, one)
+            else:
+                some.remove(one)
     heads = tuple(head for head in metadata.heads if head.name != PEOPLE.name)
     return replace(metadata, heads=heads, default_head=heads[0].name)
 
