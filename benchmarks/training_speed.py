@@ -113,7 +113,7 @@ def train_plainly(steps: int) -> float:
     """
     import keras
 
-    from facial_expressions.architectures import build_architecture
+    from facial_expressions.architectures.registry import build_architecture
 
     images, labels = made_images((steps + WARM_UP) * BATCH)
     with tempfile.TemporaryDirectory() as folder:

@@ -15,12 +15,12 @@ import keras
 import numpy as np
 import pytest
 
-from facial_expressions.architectures import build_architecture
+from facial_expressions.architectures.registry import build_architecture
 
 _SCRIPT = """
 import sys
 import keras, numpy as np
-from facial_expressions.architectures import build_architecture
+from facial_expressions.architectures.registry import build_architecture
 from facial_expressions.training.devices import make_deterministic
 
 folder = sys.argv[1]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from facial_expressions.architectures.compact_resnet import compact_resnet, compact_resnet_wide
+from facial_expressions.architectures.compact_resnet import compact_resnet
 
 # Convolutions written out by hand: side of the result, kernel side, channels in, channels out.
 CONVOLUTIONS = [
@@ -56,7 +56,7 @@ def test_the_wide_network_takes_327_million_multiply_adds() -> None:
     by_hand += 4 * 2 * 256 * 32 + 256 * CLASSES
     counted = sum(
         int(np.prod(layer.output.shape[1:-1])) * int(np.prod(layer.kernel.shape))
-        for layer in compact_resnet_wide((48, 48, 1), CLASSES).layers
+        for layer in compact_resnet((48, 48, 1), CLASSES, wide=True).layers
         if hasattr(layer, "kernel")
     )
     assert counted == by_hand == 326_571_776

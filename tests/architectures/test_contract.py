@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from facial_expressions.architectures import (
+from facial_expressions.architectures.registry import (
     build_architecture,
     get_architecture,
     list_architectures,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facial_expressions.architectures import list_architectures, register_architecture
+from facial_expressions.architectures.registry import list_architectures, register_architecture
 from facial_expressions.data.dataset import Dataset, Split
 from facial_expressions.labels import FER2013, FERPLUS_COLUMNS
 from facial_expressions.training.recipe import Recipe

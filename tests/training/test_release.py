@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from facial_expressions.architectures import build_architecture
+from facial_expressions.architectures.registry import build_architecture
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.labels import FER2013, PEOPLE
 from facial_expressions.model_metadata import Head

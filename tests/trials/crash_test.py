@@ -193,7 +193,7 @@ def _train(folder: Path, die: str) -> None:
     """Train the tiny network in this process, which may have to die at a given point."""
     import keras
 
-    from facial_expressions.architectures import register_architecture
+    from facial_expressions.architectures.registry import register_architecture
     from facial_expressions.training.recipe import Recipe
     from facial_expressions.training.train import TrainingProgress, train
 
@@ -286,7 +286,7 @@ def _kill_saves(folder: Path) -> dict[str, Any]:
         number += 1
         run = Path(shutil.copytree(template, folder / str(number)))
         was_killed = kill_at_call(number, lambda run=run: save(run, example))  # type: ignore[misc]
-        loaded = load_latest(run, "run")
+        loaded = load_latest(run)
         whole = loaded is not None and all(
             np.array_equal(value, _example(loaded.epochs).arrays[name])
             for name, value in loaded.arrays.items()
@@ -310,7 +310,7 @@ def _spoil(folder: Path, count: int, seed: int) -> dict[str, Any]:
         whole, noticed = path.read_bytes(), 0
         for number in range(count):
             path.write_bytes(_spoilt(whole, number, random))
-            loaded = load_latest(folder, "run")
+            loaded = load_latest(folder)
             noticed += loaded is not None and loaded.epochs == 4
         path.write_bytes(whole)
         results[name] = {"spoilt": count, "noticed": noticed}

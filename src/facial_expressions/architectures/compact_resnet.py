@@ -15,6 +15,7 @@ activation maps: Zhou et al. 2016, arXiv:1512.04150.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import keras
@@ -78,7 +79,11 @@ def _block(
 
 @register_architecture("compact_resnet", channels=1)
 def compact_resnet(
-    input_shape: tuple[int | None, int | None, int], n_classes: int, *, dropout: float = 0.2
+    input_shape: tuple[int | None, int | None, int],
+    n_classes: int,
+    *,
+    dropout: float = 0.2,
+    wide: bool = False,
 ) -> keras.Model:
     """Build the compact network, untrained; it maps scaled grey crops to logits.
 
@@ -87,6 +92,9 @@ def compact_resnet(
             differ from call to call.
         n_classes: Length of the label set, K.
         dropout: Fraction of the pooled features dropped, 0 to 1.
+        wide: A third more channels and two blocks more: 327 million multiply-adds for a crop of 48
+            pixels, 5.4 million parameters. Trained weights of the compact one can start it: what it
+            has more then changes nothing at first.
 
     Returns:
         A functional model ``(N, H, W, 1) float32 -> (N, K) float32``.
@@ -94,43 +102,10 @@ def compact_resnet(
     Examples:
         >>> compact_resnet((48, 48, 1), 7).count_params() < 2_500_000
         True
-    """
-    return _build("compact_resnet", _STAGES, input_shape, n_classes, dropout)
-
-
-@register_architecture("compact_resnet_wide", channels=1)
-def compact_resnet_wide(
-    input_shape: tuple[int | None, int | None, int], n_classes: int, *, dropout: float = 0.2
-) -> keras.Model:
-    """Build the wide compact network, untrained; it maps scaled grey crops to logits.
-
-    The compact network with a third more channels and two blocks more: 327 million multiply-adds
-    for a crop of 48 pixels, 5.4 million parameters. Trained weights of the compact one can start
-    it: the channels and blocks that it has more then change nothing at first.
-
-    Args:
-        input_shape: ``(48, 48, 1)`` as shipped; any sides that 8 divides, or None for sides that
-            differ from call to call.
-        n_classes: Length of the label set, K.
-        dropout: Fraction of the pooled features dropped, 0 to 1.
-
-    Returns:
-        A functional model ``(N, H, W, 1) float32 -> (N, K) float32``.
-
-    Examples:
-        >>> compact_resnet_wide((48, 48, 1), 7).count_params() < 5_500_000
+        >>> compact_resnet((48, 48, 1), 7, wide=True).count_params() < 5_500_000
         True
     """
-    return _build("compact_resnet_wide", _WIDE_STAGES, input_shape, n_classes, dropout)
-
-
-def _build(
-    name: str,
-    stages: tuple[tuple[int, int, int, bool], ...],
-    input_shape: tuple[int | None, int | None, int],
-    n_classes: int,
-    dropout: float,
-) -> keras.Model:
+    stages = _WIDE_STAGES if wide else _STAGES
     inputs = layers.Input(input_shape, name="input_layer")
     x = layers.ReLU(name="stem_1_relu")(_conv_norm(inputs, _STEM_FILTERS, "stem_1"))
     x = layers.ReLU(name="stem_2_relu")(_conv_norm(x, stages[0][0], "stem_2", strides=2))
@@ -146,4 +121,7 @@ def _build(
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     logits = layers.Dense(n_classes, dtype="float32", name="logits")(x)
-    return keras.Model(inputs, logits, name=name)
+    return keras.Model(inputs, logits, name="compact_resnet_wide" if wide else "compact_resnet")
+
+
+register_architecture("compact_resnet_wide", channels=1)(partial(compact_resnet, wide=True))

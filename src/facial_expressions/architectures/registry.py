@@ -23,12 +23,10 @@ class Architecture:
     """One registered architecture.
 
     Attributes:
-        name: Key in recipes, file name in this folder.
         builder: Function that builds the untrained network.
         channels: Colour channels of its input crops: 1 grey, 3 grey repeated or RGB.
     """
 
-    name: str
     builder: Builder
     channels: int
 
@@ -37,7 +35,7 @@ _REGISTRY: dict[str, Architecture] = {}
 
 
 def register_architecture(name: str, *, channels: int) -> Callable[[Builder], Builder]:
-    """Register a builder under ``name``; used as a decorator.
+    """Register a builder; used as a decorator.
 
     Args:
         name: Key in recipes; must be new.
@@ -53,7 +51,7 @@ def register_architecture(name: str, *, channels: int) -> Callable[[Builder], Bu
                 f"architecture {name!r}: registered twice: {builder} after "
                 f"{_REGISTRY[name].builder}. Choose another name"
             )
-        _REGISTRY[name] = Architecture(name=name, builder=builder, channels=channels)
+        _REGISTRY[name] = Architecture(builder, channels)
         return builder
 
     return decorate

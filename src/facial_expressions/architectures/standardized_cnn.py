@@ -22,13 +22,16 @@ Weight standardisation: Qiao et al. 2019, https://arxiv.org/abs/1903.10520.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import keras
 from keras import layers, ops
 
-from facial_expressions.architectures.direct_layers import DirectConv2D, FusedBatchNormalization
+from facial_expressions.architectures.direct_layers import (
+    DirectConv2D,
+    FusedBatchNormalization,
+    same_padding,
+)
 from facial_expressions.architectures.registry import register_architecture
 
 
@@ -112,20 +115,15 @@ class SmallMapConv2D(DirectConv2D):
         height, width, channels = (int(n) for n in inputs.shape[1:])
         if height > 2 or width > 2 or self.padding != "same":
             return super().call(inputs)
-        out_height, taps_y = _taps(height, self.kernel_size[0], self.strides[0])
-        out_width, taps_x = _taps(width, self.kernel_size[1], self.strides[1])
+        rows, columns = map(_taps, (height, width), self.kernel_size, self.strides)
+        out_height, out_width = len(rows), len(columns)
         taps = [
-            [
-                taps_y[i][y] * self.kernel_size[1] + taps_x[j][x]
-                for i in range(out_height)
-                for j in range(out_width)
-            ]
+            [row[y] * self.kernel_size[1] + column[x] for row in rows for column in columns]
             for y in range(height)
             for x in range(width)
         ]
-        kernel = ops.reshape(
-            ops.cast(self.kernel, self.compute_dtype), (-1, channels * self.filters)
-        )
+        kernel = ops.cast(self.kernel, self.compute_dtype)
+        kernel = ops.reshape(kernel, (-1, channels * self.filters))
         matrix = ops.reshape(
             ops.take(kernel, taps, axis=0), (height * width, out_height * out_width, channels, -1)
         )
@@ -135,11 +133,10 @@ class SmallMapConv2D(DirectConv2D):
         return self.activation(outputs + ops.cast(self.bias, self.compute_dtype))
 
 
-def _taps(size: int, kernel: int, stride: int) -> tuple[int, list[list[int]]]:
-    """Return the output length, and which kernel tap joins output ``i`` and input ``p``."""
-    out = -(-size // stride)
-    before = max((out - 1) * stride + kernel - size, 0) // 2
-    return out, [[p - i * stride + before for p in range(size)] for i in range(out)]
+def _taps(size: int, kernel: int, stride: int) -> list[list[int]]:
+    """Return for each output ``i`` which kernel tap joins it and input ``p``."""
+    before, _ = same_padding(size, kernel, stride)
+    return [[p - i * stride + before for p in range(size)] for i in range(-(-size // stride))]
 
 
 def _small_uniform() -> keras.initializers.Initializer:
@@ -166,65 +163,31 @@ def _conv(
     return layer(x)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    """One stage: names of its layers, in the order of the published table."""
-
-    suffix: str
-    filters: int
-    main: tuple[str, ...]
-    shortcut: str | None
-    branch: tuple[str, str]
-    branch_filters: int
-    branch_norm: str | None
-
-    def apply(
-        self, x: keras.KerasTensor, arriving: keras.KerasTensor | None
-    ) -> tuple[keras.KerasTensor, keras.KerasTensor | None]:
-        """Add the stage to ``x``; return its output and the shortcut it sends one stage further."""
-        fork = x
-        for name in self.main:
-            fork, x = x, _conv(x, self.filters, name)
-        leaving = _conv(x, 32, self.shortcut, size=1, strides=4) if self.shortcut else None
-        side = _conv(fork, self.branch_filters, self.branch[0])
-        side = _conv(side, self.filters, self.branch[1], strides=2)
-        if self.branch_norm:
-            side = FusedBatchNormalization(name=self.branch_norm)(side)
-        x = layers.MaxPooling2D(2, name=f"max_pooling2d{self.suffix}")(x)
-        paths = [x, side] if arriving is None else [x, side, arriving]
-        return layers.Concatenate(name=f"concatenate{self.suffix}")(paths), leaving
-
-
 _STAGES: Final = (
-    _Stage("", 32, ("conv2d", "conv2d_1"), "conv2d_2", ("conv2d_3", "conv2d_4"), 32, None),
-    _Stage(
-        suffix="_1",
-        filters=64,
-        main=("conv2d_5", "conv2d_6", "BeforeFinal_Layer"),
-        shortcut="conv2d_7",
-        branch=("conv2d_8", "conv2d_9"),
-        branch_filters=64,
-        branch_norm=None,
-    ),
-    _Stage(
-        suffix="_2",
-        filters=128,
-        main=("conv2d_10", "conv2d_11", "conv2d_12"),
-        shortcut="conv2d_13",
-        branch=("conv2d_14", "conv2d_15"),
-        branch_filters=128,
-        branch_norm="batch_normalization_3",
-    ),
-    _Stage(
-        suffix="_3",
-        filters=256,
-        main=("conv2d_16", "conv2d_17", "conv2d_18"),
-        shortcut=None,
-        branch=("conv2d_19", "conv2d_20"),
-        branch_filters=64,
-        branch_norm="batch_normalization_4",
-    ),
+    (32, 32, ("conv2d", "conv2d_1"), "conv2d_2", ("conv2d_3", "conv2d_4")),
+    (64, 64, ("conv2d_5", "conv2d_6", "BeforeFinal_Layer"), "conv2d_7", ("conv2d_8", "conv2d_9")),
+    (128, 128, ("conv2d_10", "conv2d_11", "conv2d_12"), "conv2d_13", ("conv2d_14", "conv2d_15")),
+    (256, 64, ("conv2d_16", "conv2d_17", "conv2d_18"), "", ("conv2d_19", "conv2d_20")),
 )
+"""For each stage filters, those of the branch, and names: main path, shortcut, branch."""
+
+
+def _stage(
+    x: keras.KerasTensor, arriving: keras.KerasTensor | None, index: int
+) -> tuple[keras.KerasTensor, keras.KerasTensor | None]:
+    """Add a stage to ``x``; return its output and the shortcut it sends one stage further."""
+    filters, branch_filters, main, shortcut, (first, second) = _STAGES[index]
+    suffix, fork = f"_{index}" if index else "", x
+    for name in main:
+        fork, x = x, _conv(x, filters, name)
+    leaving = _conv(x, 32, shortcut, size=1, strides=4) if shortcut else None
+    side = _conv(fork, branch_filters, first)
+    side = _conv(side, filters, second, strides=2)
+    if index >= 2:
+        side = FusedBatchNormalization(name=f"batch_normalization_{index + 1}")(side)
+    x = layers.MaxPooling2D(2, name=f"max_pooling2d{suffix}")(x)
+    paths = [x, side] if arriving is None else [x, side, arriving]
+    return layers.Concatenate(name=f"concatenate{suffix}")(paths), leaving
 
 
 @register_architecture("standardized_cnn", channels=3)
@@ -258,10 +221,10 @@ def standardized_cnn(
     )(inputs)
     x = FusedBatchNormalization(name="batch_normalization")(x)
     shortcut = None
-    for index, stage in enumerate(_STAGES):
+    for index in range(len(_STAGES)):
         if index in (1, 2):
             x = FusedBatchNormalization(name=f"batch_normalization_{index}")(x)
-        x, shortcut = stage.apply(x, shortcut)
+        x, shortcut = _stage(x, shortcut, index)
     x = _conv(x, 512, "Final_Layer")
     x = FusedBatchNormalization(name="batch_normalization_5")(x)
     x = layers.Flatten(name="flatten")(x)

@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
-from facial_expressions.architectures import build_architecture, get_architecture
+from facial_expressions.architectures.registry import build_architecture, get_architecture
 from facial_expressions.errors import RecipeError
 from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing, to_batch
