@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Small sums in several threads, in several workers, mostly wait for one another: ten times as long.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Started in the background of a script, this process ignores Ctrl-C, and so would the programs that
 # the tests start and interrupt.

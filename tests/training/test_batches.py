@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.labels import FERPLUS
 from facial_expressions.preprocessing import Preprocessing
-from facial_expressions.training.batches import Batch, Teacher, TrainingBatches
+from facial_expressions.training.batches import Answer, Batch, TrainingBatches
 from facial_expressions.training.material import class_weights, gather
 from facial_expressions.training.recipe import Recipe
 from tests.training.still import STILL
@@ -31,16 +31,9 @@ def _targets(dataset: Dataset) -> NDArray[np.float32]:
     return np.eye(7, dtype=np.float32)[dataset.train.labels]
 
 
-def _batches(dataset: Dataset, recipe: Recipe, teacher: Teacher | None = None) -> TrainingBatches:
+def _batches(dataset: Dataset, recipe: Recipe, teacher: Answer | None = None) -> TrainingBatches:
     weights = np.ones(len(dataset.train), np.float32)
-    return TrainingBatches(
-        dataset.train,
-        [_targets(dataset)],
-        weights,
-        recipe=recipe,
-        preprocessing=GREY,
-        teacher=teacher,
-    )
+    return TrainingBatches(dataset.train, [_targets(dataset)], weights, recipe, GREY, teacher)
 
 
 def test_an_epoch_gives_its_steps_in_order(dataset: Dataset, recipe: Recipe) -> None:
@@ -187,7 +180,7 @@ def test_a_teacher_sees_the_very_images_and_its_answers_follow_the_targets(
     teacher = _Parrot()
     distillation = dataclasses.replace(recipe.distillation, weight=0.5, temperature=2.0)
     changed = dataclasses.replace(_with(recipe, brightness=0.5), distillation=distillation)
-    batch = _batches(dataset, changed, teacher).load(0, 0)
+    batch = _batches(dataset, changed, teacher.answer).load(0, 0)
     np.testing.assert_allclose(teacher.seen[0][..., None], batch.inputs, atol=1e-3)
     assert batch.targets[0].shape == (16, 14)
     roots = np.sqrt([0.4, *[0.1] * 6])
@@ -196,7 +189,7 @@ def test_a_teacher_sees_the_very_images_and_its_answers_follow_the_targets(
 
 def test_a_teacher_sees_full_size_and_unmixed_images(dataset: Dataset, recipe: Recipe) -> None:
     teacher = _Parrot()
-    batch = _batches(dataset, _with(recipe, sizes=(24,), mixup=0.5), teacher).load(0, 0)
+    batch = _batches(dataset, _with(recipe, sizes=(24,), mixup=0.5), teacher.answer).load(0, 0)
     assert batch.inputs.shape == (16, 24, 24, 1)
     order = np.random.default_rng([5, 0, 0]).permutation(70)[:16]
     np.testing.assert_allclose(teacher.seen[0], dataset.train.images[order], atol=1e-2)

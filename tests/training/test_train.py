@@ -117,12 +117,14 @@ def test_another_seed_gives_another_network(
     assert not np.array_equal(first[0], second[0])
 
 
-def test_a_folder_of_another_recipe_is_refused(
+def test_m17_a_folder_of_another_recipe_is_refused_and_the_difference_named(
     dataset: Dataset, recipe: Recipe, tmp_path: Path
 ) -> None:
     train(recipe, dataset, tmp_path / "run")
     other = dataclasses.replace(recipe, run=dataclasses.replace(recipe.run, seed=9))
-    with pytest.raises(CheckpointError, match="belongs to another recipe or other data"):
+    with pytest.raises(
+        CheckpointError, match=r"other data: recipe\.run\.seed is 5 there, 9 here\. Give another"
+    ):
         train(other, dataset, tmp_path / "run")
 
 

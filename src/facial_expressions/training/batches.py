@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,8 @@ from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.augmentation import augment, draw_epoch
 from facial_expressions.training.recipe import Recipe
 
-
-class Teacher(Protocol):
-    """Answers on the very images that the network sees."""
-
-    def answer(self, crops: NDArray[np.float32]) -> Mapping[int, NDArray[np.float32]]:
-        """Return probabilities for grey crops of 0 to 255, by the place of the head taught."""
-        ...
+Answer = Callable[[NDArray[np.float32]], Mapping[int, NDArray[np.float32]]]
+"""From grey crops of 0 to 255 to a teacher's probabilities, by the place of the head taught."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +44,11 @@ class Batch:
         return Batch(self.inputs[:kept], targets, self.weights[:kept])
 
 
+@dataclass(eq=False)
 class TrainingBatches:
     """The batches of every epoch of one run; any of them can be asked for, in any order.
 
-    Args:
+    Attributes:
         split: Training images.
         targets: For each head what it learns from each image, as in ``Batch``.
         weights: Weight of each image in the loss, ``float32 (N,)``.
@@ -62,40 +57,26 @@ class TrainingBatches:
         teacher: Answers on each batch before it is mixed, at the network's full size.
     """
 
-    def __init__(
-        self,
-        split: Split,
-        targets: Sequence[NDArray[np.float32]],
-        weights: NDArray[np.float32],
-        *,
-        recipe: Recipe,
-        preprocessing: Preprocessing,
-        teacher: Teacher | None = None,
-    ) -> None:
-        self._split = split
-        self._recipe = recipe
-        self._preprocessing = preprocessing
-        self._targets = targets
-        self._weights = weights
-        self._teacher = teacher
-        self._epoch = -1
+    split: Split
+    targets: Sequence[NDArray[np.float32]]
+    weights: NDArray[np.float32]
+    recipe: Recipe
+    preprocessing: Preprocessing
+    teacher: Answer | None = None
+    _epoch: int = field(default=-1, init=False)
 
     def __len__(self) -> int:
-        return math.ceil(len(self._split) / self._recipe.optimization.batch_size)
+        return math.ceil(len(self.split) / self.recipe.optimization.batch_size)
 
     def size_of(self, epoch: int) -> int:
         """Return the side of the images in one epoch, from 0."""
-        sizes = (*self._recipe.augmentation.sizes, self._preprocessing.size)
-        return sizes[epoch * len(sizes) // self._recipe.optimization.epochs]
+        sizes = (*self.recipe.augmentation.sizes, self.preprocessing.size)
+        return sizes[epoch * len(sizes) // self.recipe.optimization.epochs]
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield an epoch's batches, each made while the caller uses the one before.
-
-        Args:
-            epoch: Epoch, from 0.
-        """
+        """Yield the batches of an epoch, from 0, each made while the caller uses the one before."""
         steps = range(len(self))
-        if self._teacher is not None:
+        if self.teacher is not None:
             # The teacher is a network; two threads in one Keras backend are asking for trouble.
             yield from (self.load(epoch, step) for step in steps)
             return
@@ -108,35 +89,30 @@ class TrainingBatches:
                 yield batch
 
     def load(self, epoch: int, step: int) -> Batch:
-        """Return one batch.
-
-        Args:
-            epoch: Epoch, from 0.
-            step: Step in the epoch, from 0.
-        """
+        """Return the batch of one step of an epoch, both from 0."""
         self._begin(epoch)
-        batch_size = self._recipe.optimization.batch_size
+        batch_size = self.recipe.optimization.batch_size
         rows = self._order[step * batch_size : (step + 1) * batch_size]
         size = self.size_of(epoch)
         crops = self._augmented(rows, size)
-        targets = [one[rows] for one in self._targets]
-        if self._teacher is not None:
-            full = self._preprocessing.size
+        targets = [one[rows] for one in self.targets]
+        if self.teacher is not None:
+            full = self.preprocessing.size
             shown = crops if size == full else self._augmented(rows, full)
-            temperature = self._recipe.distillation.temperature
-            targets = add_answers(targets, self._teacher.answer(shown), temperature)
-        if self._recipe.augmentation.mixup > 0:
+            temperature = self.recipe.distillation.temperature
+            targets = add_answers(targets, self.teacher(shown), temperature)
+        if self.recipe.augmentation.mixup > 0:
             share = self._shares[rows]
             crops = _mixed(crops, share)
             targets = [_mixed(one, share) for one in targets]
-        inputs = to_batch(crops, self._preprocessing)
-        return Batch(inputs=inputs, targets=tuple(targets), weights=self._weights[rows])
+        inputs = to_batch(crops, self.preprocessing)
+        return Batch(inputs=inputs, targets=tuple(targets), weights=self.weights[rows])
 
     def _begin(self, epoch: int) -> None:
         """Draw an epoch's order, changes and shares of mixed images."""
         if epoch == self._epoch:
             return
-        n, seed, mixup = len(self._split), self._recipe.run.seed, self._recipe.augmentation.mixup
+        n, seed, mixup = len(self.split), self.recipe.run.seed, self.recipe.augmentation.mixup
         self._order = np.random.default_rng([seed, epoch, 0]).permutation(n)
         self._draws = draw_epoch(n, seed=seed, epoch=epoch)
         if mixup > 0:  # the larger share is kept: at least a half
@@ -145,8 +121,8 @@ class TrainingBatches:
         self._epoch = epoch
 
     def _augmented(self, rows: NDArray[np.int64], size: int) -> NDArray[np.float32]:
-        images, draws = self._split.images[rows], self._draws[rows]
-        return augment(images, draws, self._recipe.augmentation, size=size)
+        images, draws = self.split.images[rows], self._draws[rows]
+        return augment(images, draws, self.recipe.augmentation, size=size)
 
 
 def add_answers(
@@ -154,13 +130,7 @@ def add_answers(
     answers: Mapping[int, NDArray[np.float32]],
     temperature: float,
 ) -> list[NDArray[np.float32]]:
-    """Append the teachers' distributions to the targets of the heads that they teach.
-
-    Args:
-        targets: For each head ``(N, K)``.
-        answers: The teachers' probabilities, ``(N, K)``, by the place of the head.
-        temperature: That of the recipe's section ``[distillation]``.
-    """
+    """Append the teachers' probabilities, at a temperature, to the targets of the heads taught."""
     return [
         np.concatenate([one, soften(answers[head], temperature)], axis=1)
         if head in answers

@@ -14,7 +14,7 @@ import io
 import json
 import logging
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -42,15 +42,15 @@ class Checkpoint:
 
     Attributes:
         epochs: Epochs finished.
-        identity: Text that says which run this is; another run's checkpoint is refused.
+        identity: Text that says which run this is.
         arrays: Weights, optimiser and averages by name.
-        score: How good it is, more is better; the best is kept beside the newest. None: unknown.
+        score: How good it is, more is better; the best is kept beside the newest.
     """
 
     epochs: int
     identity: str
     arrays: Mapping[str, NDArray[np.generic]]
-    score: float | None = None
+    score: float
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -87,24 +87,13 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def load_latest(
-    folder: Path, identity: str, differences: Callable[[str, str], list[str]] | None = None
-) -> Checkpoint | None:
-    """Load the newest whole checkpoint of a run.
+def load_latest(folder: Path) -> Checkpoint | None:
+    """Load the newest whole checkpoint of a run's folder of checkpoints; None when there is none.
 
     A damaged one is passed over, with a warning, for the one before it; nothing is deleted.
 
-    Args:
-        folder: The run's folder of checkpoints.
-        identity: What the run is; see ``Checkpoint``.
-        differences: Says in words what differs between the identity found and this one; nothing
-            means the same run. None takes the texts as they are.
-
-    Returns:
-        None when there is no checkpoint.
-
     Raises:
-        CheckpointError: The checkpoints belong to another recipe or data, or all are damaged.
+        CheckpointError: All checkpoints are damaged.
     """
     manifests = sorted(folder.glob("epoch-*.json"), reverse=True)
     for manifest in manifests:
@@ -113,17 +102,11 @@ def load_latest(
             content = (folder / entry["file"]).read_bytes()
             if hashlib.sha256(content).hexdigest() != entry["sha256"]:
                 raise ValueError(f"{entry['file']} is cut or changed")
-            checkpoint = _load(content, entry)
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            return Checkpoint(entry["epochs"], entry["identity"], arrays, entry["score"])
         except _DAMAGED as error:
             _LOGGER.warning("checkpoint %s is damaged (%s): using an older one", manifest, error)
-            continue
-        other = (differences or _as_texts)(entry["identity"], identity)
-        if other:
-            raise CheckpointError(
-                f"{folder.parent}: belongs to another recipe or other data: {'; '.join(other)}. "
-                "Give another --out"
-            )
-        return checkpoint
     if manifests:
         raise CheckpointError(
             f"{folder}: no checkpoint is whole, {len(manifests)} damaged. Start again in another "
@@ -132,17 +115,8 @@ def load_latest(
     return None
 
 
-def _as_texts(found: str, expected: str) -> list[str]:
-    """Return what differs between two identities that nobody explains."""
-    return [] if found == expected else [f"{found}, expected {expected}"]
-
-
 def _read_manifest(path: Path) -> Entry:
-    """Return a manifest's entry.
-
-    Raises:
-        ValueError: It is not what was written.
-    """
+    """Return a manifest's entry; raise ValueError when it is not what was written."""
     entry = parsed(json.loads, path.read_text(encoding="utf-8"))
     is_whole = entry.pop(_CHECK, None) == _digest_of_entry(entry)
     if not is_whole or entry["file"] != f"epoch-{entry['epochs']:05d}.npz":
@@ -154,22 +128,14 @@ def _digest_of_entry(entry: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
 
 
-def _load(content: bytes, entry: Entry) -> Checkpoint:
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    return Checkpoint(entry["epochs"], entry["identity"], arrays, entry.get("score"))
-
-
 def _prune(folder: Path) -> None:
     """Delete what is neither among the newest nor the best, and what kills have left behind."""
     entries: dict[Path, Entry] = {}
     for manifest in sorted(folder.glob("epoch-*.json")):
         with contextlib.suppress(*_DAMAGED):  # a damaged one is left for its owner to look at
             entries[manifest] = _read_manifest(manifest)
-    kept = set(list(entries)[-KEPT:])
-    scored = [path for path, entry in entries.items() if entry.get("score") is not None]
-    if scored:
-        kept.add(max(scored, key=lambda path: float(entries[path]["score"])))
+    best = max(entries, key=lambda path: float(entries[path]["score"]), default=None)
+    kept = {*list(entries)[-KEPT:], best}
     with contextlib.suppress(OSError):  # the new one is whole: what cannot be deleted may stay
         for manifest in set(entries) - kept:
             (folder / entries[manifest]["file"]).unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +36,8 @@ def load_training_data(
 ) -> tuple[Dataset, Votes | None]:
     """Load what a recipe learns from: the data set, and the FER+ votes if it has such a head.
 
-    Args:
-        recipe: The recipe.
-        data: The data set's file or folder.
-        ferplus: The FER+ file.
-        competition: The competition file, which gives images of the Kaggle layout their votes.
-        allow_partial: Whether images of FER-2013 may be missing.
+    With ``competition``, the competition file, images of the Kaggle layout get their votes too;
+    ``allow_partial`` says whether images of FER-2013 may be missing.
     """
     dataset = load_dataset(
         data, protocol=recipe.data.protocol, seed=recipe.run.seed, allow_partial=allow_partial
@@ -90,20 +87,15 @@ class Material:
         """Return the run's training batches; teachers that answer once for each image do so now."""
         split, teachers, distillation = self.dataset.train, self.teachers, self.recipe.distillation
         targets = [head.targets(split, self.votes) for head in self.heads]
-        if self.recipe.data.average_duplicates:
-            groups = duplicate_groups(split.images)
-            targets = [_averaged(one, groups) for one in targets]
+        groups = duplicate_groups(split.images) if self.recipe.data.average_duplicates else ()
+        for rows, one in itertools.product(groups, targets):
+            one[rows] = one[rows].mean(axis=0)
         if teachers is not None and distillation.per_image:
             answers = teachers.answer_each(split.images)
             targets, teachers = add_answers(targets, answers, distillation.temperature), None
-        return TrainingBatches(
-            split,
-            targets,
-            self._weights(split),
-            recipe=self.recipe,
-            preprocessing=preprocessing_of(self.recipe),
-            teacher=teachers,
-        )
+        weights, teacher = self._weights(split), teachers.answer if teachers else None
+        preprocessing = preprocessing_of(self.recipe)
+        return TrainingBatches(split, targets, weights, self.recipe, preprocessing, teacher)
 
     def truths(self) -> dict[str, NDArray[np.int64]]:
         """Return by each head's name the label ids of the validation images, -1 for none."""
@@ -118,12 +110,8 @@ class Material:
 
     def origins(self) -> dict[str, object]:
         """Return what decides the run beside recipe and data, as plain values."""
-        parts: dict[str, object] = {}
-        if self.start is not None:
-            parts["start"] = self.start.describe()
-        if self.teachers is not None:
-            parts["teachers"] = self.teachers.describe()
-        return parts
+        parts = {"start": self.start, "teachers": self.teachers}
+        return {name: part.describe() for name, part in parts.items() if part is not None}
 
 
 def gather(
@@ -158,7 +146,8 @@ def gather(
     used: Votes = {}
     if any(head.needs_votes for head in heads):
         used = _checked_votes(dataset, votes)
-        facts["ferplus_digest"] = _digest(used)
+        content = b"".join(used[name].tobytes() for name in sorted(used))
+        facts["ferplus_digest"] = hashlib.sha256(content).hexdigest()
     earlier = earlier or EarlierWork()
     return Material(
         recipe,
@@ -198,14 +187,6 @@ def _open_teachers(
     return open_teachers(sources, label_sets, size=recipe.network.size)
 
 
-def _averaged(targets: NDArray[np.float32], groups: list[NDArray[np.int64]]) -> NDArray[np.float32]:
-    """Return targets in which the rows of each group have their common mean."""
-    out = targets.copy()
-    for rows in groups:
-        out[rows] = targets[rows].mean(axis=0)
-    return out
-
-
 def class_weights(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
     """Return N / (K * count) for each class, so that all classes weigh the same; ``float32 (K,)``.
 
@@ -215,11 +196,3 @@ def class_weights(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float
     """
     counts = np.bincount(labels, minlength=n_classes)
     return (len(labels) / (n_classes * np.maximum(counts, 1))).astype(np.float32)
-
-
-def _digest(votes: Votes) -> str:
-    """Return SHA-256 over the votes on all splits, in the order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(votes):
-        digest.update(np.ascontiguousarray(votes[name]).data)
-    return digest.hexdigest()

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from facial_expressions.data.dataset import Dataset
-from facial_expressions.errors import MissingExtraError
+from facial_expressions.errors import CheckpointError, MissingExtraError
 from facial_expressions.files import remove_leftovers, storage_errors, write_file
 from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.training import checkpoints
@@ -180,10 +180,10 @@ class _Trainer:
         with storage_errors(self.folder.path):
             self.folder.path.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder.path)
-        saved = checkpoints.load_latest(self.folder.checkpoints, identity, run_differences)
+        saved = checkpoints.load_latest(self.folder.checkpoints)
         start = saved.epochs if saved else 0
         if saved:
-            self._restore(saved)
+            self._restore(saved, identity)
         else:
             write_file(self.folder.recipe, self.recipe.to_toml())
             environment = describe_environment(precision=precision)
@@ -299,7 +299,13 @@ class _Trainer:
             epochs=row.epoch, identity=identity, arrays=arrays, score=row.val_accuracy
         )
 
-    def _restore(self, saved: checkpoints.Checkpoint) -> None:
+    def _restore(self, saved: checkpoints.Checkpoint, identity: str) -> None:
+        other = run_differences(saved.identity, identity)
+        if other:
+            raise CheckpointError(
+                f"{self.folder.path}: belongs to another recipe or other data: {'; '.join(other)}. "
+                "Give another --out"
+            )
         for name, variable in self._variables().items():
             variable.assign(saved.arrays[name])
 
