@@ -40,20 +40,10 @@ class FusedBatchNormalization(layers.BatchNormalization):
         mask: keras.KerasTensor | None = None,
     ) -> keras.KerasTensor:
         """Normalise ``inputs``; in training by the batch, which also moves the statistics."""
-        learns = bool(training) and self.trainable and self._is_fusable()
-        if not learns or mask is not None or isinstance(inputs, keras.KerasTensor):
+        known = self.compute_dtype in {"float32", "bfloat16"} and self.scale and self.center
+        fusable = known and keras.backend.backend() == "tensorflow" and mask is None
+        if not (training and self.trainable and fusable) or isinstance(inputs, keras.KerasTensor):
             return super().call(inputs, training=training, mask=mask)
-        outputs, mean, variance = self._in_tensorflow(inputs)
-        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving.value * self.momentum + now * (1 - self.momentum))
-        return outputs
-
-    def _is_fusable(self) -> bool:
-        known = self.compute_dtype in {"float32", "bfloat16"}
-        return keras.backend.backend() == "tensorflow" and known and self.scale and self.center
-
-    def _in_tensorflow(self, inputs: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 - untyped
-        """Return the outputs, and the batch's mean and variance."""
         import tensorflow as tf
 
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -66,7 +56,10 @@ class FusedBatchNormalization(layers.BatchNormalization):
             is_training=True,
         )
         n = tf.cast(tf.size(inputs), tf.float32) / inputs.shape[-1]
-        return outputs, mean, variance * (n - 1) / n  # TensorFlow divides by n - 1
+        variance = variance * (n - 1) / n  # TensorFlow divides by n - 1
+        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving.value * self.momentum + now * (1 - self.momentum))
+        return outputs
 
 
 @keras.saving.register_keras_serializable(package="facial_expressions")
@@ -88,27 +81,17 @@ class DirectConv2D(layers.Conv2D):
         self, inputs: keras.KerasTensor, kernel: keras.KerasTensor
     ) -> keras.KerasTensor:
         """Convolve ``inputs`` with ``kernel``."""
-        if self._is_slow_in_tensorflow(inputs):
-            return _convolve_in_tensorflow(inputs, kernel, self.strides)
-        return super().convolution_op(inputs, kernel)
-
-    def _is_slow_in_tensorflow(self, inputs: keras.KerasTensor) -> bool:
-        """Say whether TensorFlow's own weight gradient is slower than the one here."""
+        in_bfloat16 = self.compute_dtype == "bfloat16" and keras.backend.backend() == "tensorflow"
         plain = self.padding == "same" and self.groups == 1 and max(self.dilation_rate) == 1
-        if not plain or max(self.kernel_size) == 1 or isinstance(inputs, keras.KerasTensor):
-            return False
         small = all(side is not None and side <= _SMALL_MAP for side in inputs.shape[1:3])
-        in_bfloat16 = self.compute_dtype == "bfloat16"
-        return small and in_bfloat16 and keras.backend.backend() == "tensorflow"
+        slow = in_bfloat16 and plain and small and max(self.kernel_size) > 1
+        if not slow or isinstance(inputs, keras.KerasTensor):
+            return super().convolution_op(inputs, kernel)
+        return _convolve_in_tensorflow(inputs, kernel, self.strides)
 
 
 def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
     """Return how many pixels the padding ``same`` puts before and after one side.
-
-    Args:
-        side: Length of the side in pixels.
-        kernel: Length of the kernel along it.
-        stride: Step along it.
 
     Examples:
         >>> same_padding(48, 5, 4)

@@ -41,13 +41,8 @@ class StandardizedConv2D(layers.Conv2D):
 
     Each output channel's kernel is shifted to mean 0 and scaled to variance 1 over its height,
     width and input channels: ``w = (v - mean(v)) / sqrt(var(v) + epsilon)``. Differences from the
-    paper: no learned gain, and the small constant stands under the root.
-
-    Args:
-        filters: Number of output channels.
-        kernel_size: Side, or sides, of the kernel in pixels.
-        epsilon: Added to the variance.
-        **kwargs: Passed to ``keras.layers.Conv2D``.
+    paper: no learned gain, and the small constant stands under the root. Other arguments are those
+    of ``keras.layers.Conv2D``.
 
     Input shape: ``(N, H, W, C)``. Output shape: ``(N, H', W', filters)``.
 
@@ -77,13 +72,8 @@ class StandardizedConv2D(layers.Conv2D):
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         """Convolve with the standardised kernel, add the bias and apply the activation."""
-        outputs = ops.conv(
-            inputs,
-            ops.cast(self.standardized_kernel(), self.compute_dtype),
-            strides=list(self.strides),
-            padding=self.padding,
-            data_format=self.data_format,
-            dilation_rate=self.dilation_rate,
+        outputs = self.convolution_op(
+            inputs, ops.cast(self.standardized_kernel(), self.compute_dtype)
         )
         if self.use_bias:
             outputs = outputs + ops.cast(self.bias, self.compute_dtype)
