@@ -15,7 +15,7 @@ from facial_expressions.data.ferplus import labels_from_votes, strict_majority, 
 from facial_expressions.errors import CheckpointError, DatasetError, RecipeError
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.training.material import gather
-from facial_expressions.training.network import build_network, layer_of_head
+from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.train import TrainingProgress, TrainingRun, train
 from tests.training.still import STILL
@@ -124,7 +124,7 @@ def test_the_head_shares_the_features_and_leaves_the_first_head_as_it_was(recipe
     single = build_network(dataclasses.replace(recipe, optimization=alone), {"fer2013": FER2013})
     double = build_network(recipe, {"fer2013": FER2013, "ferplus": FERPLUS})
     assert [tuple(output.shape) for output in double.outputs] == [(None, 7), (None, 8)]
-    assert double.get_layer(layer_of_head("ferplus")).input is double.layers[-2].input
+    assert double.get_layer("ferplus_logits").input is double.layers[-2].input
     inputs = np.random.default_rng(1).normal(size=(3, 48, 48, 1)).astype(np.float32)
     first = keras.ops.convert_to_numpy(double.predict_on_batch(inputs)[0])
     np.testing.assert_allclose(first, single.predict_on_batch(inputs), atol=1e-6)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from facial_expressions.calibration import LEAD, TopLabelMap
 from facial_expressions.errors import ExportError
 from facial_expressions.inference.onnx_bytes import check_onnx_bytes
-from facial_expressions.training.onnx_calibration import set_top_label_map
+from facial_expressions.training.model_files import set_top_label_map
 
 MAP = TopLabelMap((0.6, 1.0, 1.4), (-0.2, 0.0, 0.3))
 

@@ -30,12 +30,7 @@ given back to the system and requested again at every step: two thirds of the ti
 
 
 def draw_epoch(n: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
-    """Draw the random numbers that decide what happens to each image in one epoch.
-
-    Args:
-        n: Number of training images.
-        seed: Seed of the run.
-        epoch: Epoch, from 0.
+    """Draw the random numbers that decide what happens to each of n images in an epoch, from 0.
 
     Returns:
         Uniform numbers in 0..1, ``float32 (n, N_DRAWS)``; row i belongs to image i.

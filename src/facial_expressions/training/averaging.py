@@ -121,8 +121,5 @@ def _essence(run: FinishedRun) -> dict[str, object]:
 
 
 def _mean_weights(runs: Sequence[FinishedRun]) -> list[NDArray[np.float32]]:
-    sums: list[NDArray[np.float64]] = []
-    for run in runs:
-        weights = [weight.astype(np.float64) for weight in run.build().get_weights()]
-        sums = [a + b for a, b in zip(sums, weights, strict=True)] if sums else weights
-    return [(total / len(runs)).astype(np.float32) for total in sums]
+    weights = zip(*(run.build().get_weights() for run in runs), strict=True)
+    return [np.asarray(np.mean(some, axis=0, dtype=np.float64), np.float32) for some in weights]

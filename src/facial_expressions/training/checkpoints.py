@@ -56,12 +56,7 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint, and delete those that are neither among the newest nor the best.
 
-    Args:
-        folder: The run's folder of checkpoints; made if absent.
-        checkpoint: The state.
-
-    Returns:
-        The file.
+    The run's folder of checkpoints is made if absent. Returns the file.
 
     Raises:
         StorageError: The folder cannot be written: full, read-only or gone.

@@ -30,14 +30,7 @@ _PER_CLASS: Final = ("logit_bias", "confidence_slope", "confidence_offset")
 
 
 def convert_model(old: Path, new: Path) -> ModelMetadata:
-    """Write a model file of format 1 as one of format 2.
-
-    Args:
-        old: The file of format 1.
-        new: The file to write; replaced only when all is well.
-
-    Returns:
-        What the new file says of itself.
+    """Write a model file of format 1 as one of format 2; return what the new one says of itself.
 
     Raises:
         ModelError: ``old`` is not a model file of format 1, or is damaged.
@@ -66,20 +59,18 @@ def _read_entries(entries: Mapping[str, str], *, source: str) -> ModelMetadata:
         heads = [
             _head(one) for one in (first, *parsed(json.loads, entries.get("other_heads", "[]")))
         ]
+        given = parsed(json.loads, entries["preprocessing"])
+        # The detector now decides how crops are framed.
+        scaling = {key: given[key] for key in given if key != "framing"}
         as_before = ("name", "architecture", "licence", "data", "data_digest", "created_with")
         return ModelMetadata(
             heads=tuple(heads),
             default_head=heads[0].name,
-            preprocessing=_preprocessing(parsed(json.loads, entries["preprocessing"])),
+            preprocessing=Preprocessing.from_dict(scaling),
             **{key: entries[key] for key in as_before},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{source}: damaged metadata: {error!r}. Get the file again") from error
-
-
-def _preprocessing(data: Mapping[str, Any]) -> Preprocessing:
-    """Return the scaling of crops; the detector now decides how they are framed."""
-    return Preprocessing.from_dict({key: data[key] for key in data if key != "framing"})
 
 
 def _head(data: Mapping[str, Any]) -> Head:

@@ -30,9 +30,6 @@ def has_fast_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
     True on a machine with an accelerator that Keras sees, and on processors with AVX-512-BF16 or
     AMX. Only Linux tells which instructions a processor has; elsewhere the answer is False.
-
-    Args:
-        cpuinfo: Where Linux lists the processor's features.
     """
     if not all(name.lower().startswith("cpu") for name in list_devices()):
         return True
@@ -43,14 +40,21 @@ def has_fast_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 
 def choose_precision(wanted: str) -> str:
-    """Return the Keras dtype policy for a recipe's ``precision``.
-
-    Args:
-        wanted: ``auto``, ``float32`` or ``mixed_bfloat16``.
-    """
+    """Return the Keras dtype policy for a recipe's ``precision``."""
     if wanted != "auto":
         return wanted
     return "mixed_bfloat16" if has_fast_bfloat16() else "float32"
+
+
+@contextlib.contextmanager
+def computing_in(policy: str) -> Iterator[None]:
+    """Have networks that are built inside compute in a Keras dtype policy."""
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(previous)
 
 
 @contextlib.contextmanager
@@ -58,9 +62,6 @@ def spread_over_devices(batch_size: int) -> Iterator[int]:
     """Hold a copy of every network made inside on each device, and part batches among them.
 
     Keras distributes on JAX alone: with another backend a run takes one device.
-
-    Args:
-        batch_size: Inputs in a step, at least one for each device.
 
     Yields:
         How many devices there are; inputs in a step have to be a multiple of it.

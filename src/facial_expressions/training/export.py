@@ -71,15 +71,6 @@ class Export:
     agreement: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Answers:
-    """One head's answers to the run's validation images: the network's own logits."""
-
-    head: Head
-    logits: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-
 def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = False) -> Export:
     """Write a run's network as a model file, calibrated on the run's validation images.
 
@@ -96,13 +87,13 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
             differ from those of Keras.
     """
     run = _read_run(Path(run_dir))
-    crops, answers = _read_validation(run)
+    crops, heads, logits = _read_validation(run)
     inputs = preprocessing_of(run.recipe)
     metadata = ModelMetadata(
         name=run.recipe.run.name,
         architecture=run.recipe.network.architecture,
-        heads=tuple(one.head for one in answers),
-        default_head=answers[0].head.name,
+        heads=heads,
+        default_head=heads[0].name,
         preprocessing=replace(inputs, channels=1),
         data=run.data,
         data_digest=run.data_digest,
@@ -113,7 +104,7 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
     expected = predict_logits(model, crops[:PARITY_IMAGES], inputs)
     difference = _check_parity(model_bytes(graph, metadata), metadata, crops, expected)
     content = model_bytes(to_half_weights(graph) if half_weights else graph, metadata)
-    agreement = _check_agreement(content, metadata, crops, answers)
+    agreement = _check_agreement(content, metadata, crops, logits)
     path = Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, content)
@@ -133,16 +124,18 @@ def _read_run(path: Path) -> FinishedRun:
     return run
 
 
-def _read_validation(run: FinishedRun) -> tuple[NDArray[np.uint8], list[_Answers]]:
-    """Return the validation crops and the answers of each head, which is calibrated on them."""
-    answers = []
+def _read_validation(
+    run: FinishedRun,
+) -> tuple[NDArray[np.uint8], tuple[Head, ...], list[NDArray[np.float32]]]:
+    """Return validation crops, the heads, calibrated on them, and each head's own logits."""
+    heads, answers = [], []
     with np.load(run.folder.validation, allow_pickle=False) as file:
         for name, labels in run.heads.items():
             logits, truth = file[f"{name}_logits"], file[f"{name}_labels"]
             known = truth >= 0  # not every image has a FER+ label
-            head = _calibrated(Head(name, labels), logits[known], truth[known])
-            answers.append(_Answers(head, logits, truth))
-        return file["crops"], answers
+            heads.append(_calibrated(Head(name, labels), logits[known], truth[known]))
+            answers.append(logits)
+        return file["crops"], tuple(heads), answers
 
 
 def _calibrated(head: Head, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Head:
@@ -166,10 +159,7 @@ def fitted_map(logits: NDArray[np.floating], truth: NDArray[np.number]) -> TopLa
 def measured(head: Head, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> Head:
     """Return a head with its figures on validation, and its threshold of ``uncertain``.
 
-    Args:
-        head: The head, with its calibration.
-        logits: Of the network on validation, without any calibration, ``(N, K)``.
-        labels: Label ids, ``(N,)``.
+    Its calibration is applied to the logits here, ``(N, K)``; labels are ids, ``(N,)``.
     """
     before = softmax(replace(head.calibration, temperature=1.0, top_label=None).apply(logits))
     after = softmax(head.calibration.apply(logits))
@@ -218,16 +208,13 @@ def _check_agreement(
     content: bytes,
     metadata: ModelMetadata,
     crops: NDArray[np.uint8],
-    answers: Sequence[_Answers],
+    expected: Sequence[NDArray[np.float32]],
 ) -> float:
     """Return the share of validation images with Keras' answer; raise when it is too small."""
+    actual = run_content(content, metadata, crops)
     agreement = min(
-        float((rows.argmax(axis=1) == one.head.calibration.apply(one.logits).argmax(axis=1)).mean())
-        for rows, one in zip(
-            run_content(content, metadata, crops),
-            answers,
-            strict=True,
-        )
+        float((rows.argmax(axis=1) == head.calibration.apply(logits).argmax(axis=1)).mean())
+        for rows, logits, head in zip(actual, expected, metadata.heads, strict=True)
     )
     if agreement < MIN_AGREEMENT:
         raise ExportError(

@@ -27,13 +27,9 @@ _GROWN_FROM: Final = {"compact_resnet_wide": "compact_resnet"}
 def copy_weights(
     source: TrainedNetwork, model: keras.Model, recipe: Recipe, labels: LabelSet
 ) -> None:
-    """Give a network the weights of a trained one; a further head that one lacks is left as it is.
+    """Give the network of a recipe, whose first head has ``labels``, the weights of a trained one.
 
-    Args:
-        source: The trained network.
-        model: The network of ``recipe``.
-        recipe: Its recipe.
-        labels: Label set of its first head.
+    A further head that the trained one lacks is left as it is.
 
     Raises:
         ModelError: The two differ in architecture, label set or scaling, or a layer has another
@@ -42,12 +38,11 @@ def copy_weights(
     wanted = recipe.network.architecture
     grows = _GROWN_FROM.get(wanted) == source.architecture
     there = wanted if grows else source.architecture
-    differences = describe_differences({"architecture": there}, {"architecture": wanted})
-    if not differences:
-        of_first = next(iter(source.heads.values()))
-        differences = describe_differences(
-            _essence(of_first, source.preprocessing), _essence(labels, preprocessing_of(recipe))
-        )
+    of_first = next(iter(source.heads.values()))
+    differences = describe_differences(
+        _essence(there, of_first, source.preprocessing),
+        _essence(wanted, labels, preprocessing_of(recipe)),
+    )
     copies = {}
     for old, new in _pairs(source.build(), model, grows=grows) if not differences else ():
         weights = old.get_weights() if old is not None else []
@@ -66,9 +61,12 @@ def copy_weights(
         model.get_layer(name).set_weights(weights)
 
 
-def _essence(labels: LabelSet, preprocessing: Preprocessing) -> dict[str, object]:
+def _essence(
+    architecture: str, labels: LabelSet, preprocessing: Preprocessing
+) -> dict[str, object]:
     """Return what two networks must have in common for weights to mean the same."""
     return {
+        "architecture": architecture,
         "label set": f"{labels.name} {list(labels.names)}",
         "mean": preprocessing.mean,
         "std": preprocessing.std,
@@ -103,10 +101,6 @@ def _grown(smaller: list[NDArray[np.float32]], layer: keras.Layer) -> list[NDArr
     What the smaller layer gave does not change: its outputs get nothing from inputs that it did not
     have. A layer that the smaller network lacks keeps its fresh weights; where it closes a block,
     its scale is zero, so that the block passes on what comes in.
-
-    Args:
-        smaller: Weights of the smaller network's layer of that name; empty when it has none.
-        layer: The layer of the larger network, with fresh weights.
     """
     grown = [np.array(value) for value in layer.get_weights()]
     for whole, part in zip(grown, smaller, strict=bool(smaller)):

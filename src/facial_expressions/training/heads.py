@@ -53,11 +53,8 @@ def heads_of(recipe: Recipe, labels: LabelSet) -> tuple[TrainingHead, ...]:
     """Return the heads of a recipe's network, the architecture's own first.
 
     The FER+ head learns the votes as they are: they are soft already, so nothing smooths them, and
-    an image without votes has an all-zero target, which has no say.
-
-    Args:
-        recipe: The recipe.
-        labels: The data set's label set, which gives the first head its name.
+    an image without votes has an all-zero target, which has no say. The data set's label set gives
+    the first head its name.
 
     Examples:
         >>> from facial_expressions.labels import FER2013
@@ -101,12 +98,7 @@ def heads_of(recipe: Recipe, labels: LabelSet) -> tuple[TrainingHead, ...]:
 
 
 def label_sets_of(recipe: Recipe, labels: LabelSet) -> dict[str, LabelSet]:
-    """Return the label set of each head of a recipe's network by the head's name, in order.
-
-    Args:
-        recipe: The recipe.
-        labels: The data set's label set.
-    """
+    """Return the label set of each head of a recipe's network by the head's name, in order."""
     return {head.name: head.labels for head in heads_of(recipe, labels)}
 
 

@@ -15,10 +15,8 @@ def identity_text(
 ) -> str:
     """Return the text that says which run this is.
 
-    Args:
-        recipe: The recipe.
-        facts: What the run's ``dataset.json`` says; ``digest`` and ``ferplus_digest`` count.
-        origins: What the run's ``origins.json`` says of weights and teachers.
+    Of the ``facts`` of its ``dataset.json``, ``digest`` and ``ferplus_digest`` count; ``origins``
+    are what ``origins.json`` says of weights and teachers.
     """
     parts: dict[str, object] = {"recipe": recipe.to_dict(), "data": facts["digest"]}
     if "ferplus_digest" in facts:
@@ -31,10 +29,6 @@ def run_differences(found: str, expected: str) -> list[str]:
 
     Recipe keys that did not exist when ``found`` was written have their defaults, which train as
     before.
-
-    Args:
-        found: Identity of the run in a folder.
-        expected: Identity of the run that is asked for.
 
     Examples:
         >>> first = identity_text(Recipe(), {"digest": "a1"})
@@ -53,10 +47,6 @@ def run_differences(found: str, expected: str) -> list[str]:
 
 def describe_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     """Return one text for each value that differs between two nested dictionaries.
-
-    Args:
-        there: Values found.
-        here: Values wanted.
 
     Examples:
         >>> describe_differences({"a": {"b": 1}}, {"a": {"b": 2}, "c": 3})

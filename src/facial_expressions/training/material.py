@@ -22,7 +22,7 @@ from facial_expressions.training.heads import TrainingHead, Votes, heads_of
 from facial_expressions.training.network import preprocessing_of
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import describe_dataset
-from facial_expressions.training.teachers import Teachers, open_teachers
+from facial_expressions.training.teachers import Teachers
 from facial_expressions.training.trained_networks import TrainedNetwork, open_network
 
 
@@ -65,14 +65,8 @@ class EarlierWork:
 class Material:
     """What a run learns from.
 
-    Attributes:
-        recipe: The recipe.
-        dataset: The images.
-        heads: What each head of the network learns.
-        votes: FER+ votes on the images; empty when no head needs them.
-        facts: What the run's ``dataset.json`` says.
-        start: Gives the first weights.
-        teachers: Give further distributions to learn from.
+    FER+ votes are empty when no head needs them; ``facts`` are what the run's ``dataset.json``
+    says; ``start`` gives the first weights.
     """
 
     recipe: Recipe
@@ -117,13 +111,7 @@ class Material:
 def gather(
     recipe: Recipe, dataset: Dataset, votes: Votes | None = None, earlier: EarlierWork | None = None
 ) -> Material:
-    """Check what a run is to learn from, and open it.
-
-    Args:
-        recipe: The recipe.
-        dataset: Needs train and validation images.
-        votes: FER+ votes; needed when a head learns them, ignored otherwise.
-        earlier: Weights and teachers of earlier runs.
+    """Check what a run is to learn from, and open it; votes that no head learns are ignored.
 
     Raises:
         DatasetError: There are no training or no validation images, or the FER+ votes that the
@@ -184,7 +172,7 @@ def _open_teachers(
     if not sources:
         return None
     label_sets = {head.name: head.labels for head in heads}
-    return open_teachers(sources, label_sets, size=recipe.network.size)
+    return Teachers(sources, label_sets, size=recipe.network.size)
 
 
 def class_weights(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:

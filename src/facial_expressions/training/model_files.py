@@ -1,4 +1,8 @@
-"""Model files as graphs: read with what they say of themselves, added to, sealed, opened."""
+"""Model files as graphs: read with what they say of themselves, added to, sealed, opened.
+
+The map of confidences is a step between a head's logits and its softmax: the same as
+``TopLabelMap.apply``, in operators that every ONNX Runtime has, on ``(N, K)`` numbers.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from facial_expressions.calibration import LEAD, LEAST_REST, TopLabelMap
+from facial_expressions.errors import ExportError
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.runtime import ModelSession, open_session
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
@@ -19,18 +25,14 @@ from facial_expressions.preprocessing import to_batch
 
 _AT_ONCE: Final = 256
 
+_FAR: Final = 1e4
+"""Puts the answer's own logit below all others when the next one is looked for."""
+
 Attribute = int | float | list[int]
 
 
 class Graph:
-    """A graph to which nodes are added, each named after its one output.
-
-    Args:
-        proto: The graph; None begins an empty one.
-
-    Attributes:
-        proto: The graph.
-    """
+    """A graph, at first an empty one, to which nodes are added, each named after its output."""
 
     def __init__(self, proto: onnx.GraphProto | None = None) -> None:
         self.proto = onnx.GraphProto() if proto is None else proto
@@ -56,13 +58,10 @@ class Graph:
         value = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
         self.proto.output.append(value)
 
-    def add_probabilities(self, head: Head, logits: str, n_classes: int) -> None:
+    def add_probabilities(self, head: Head, logits: str) -> None:
         """Add the output of a head: its logits with class biases and temperature, as softmax.
 
-        Args:
-            head: The head; its map of confidences is ``set_top_label_map``'s.
-            logits: Name of its logits.
-            n_classes: How many there are.
+        Its map of confidences is added by ``set_top_label_map``.
         """
         output, biases = head.output, np.array(head.calibration.biases, np.float32)
         if biases.any():
@@ -72,7 +71,7 @@ class Graph:
         temperature = self.constant(f"{output}/temperature", divisor)
         scaled = self.add("Div", [logits, temperature], f"{output}/scaled")
         self.add("Softmax", [scaled], output, axis=-1)
-        self.declare(output, ["N", n_classes])
+        self.declare(output, ["N", len(head.labels)])
 
     def add_maps(
         self,
@@ -83,11 +82,8 @@ class Graph:
     ) -> None:
         """Add the class activation maps of a head that is linear over the mean of the last map.
 
-        Args:
-            head: The head.
-            last_map: Name of the map.
-            layer: Kernel ``(D, K)`` and bias ``(K,)`` of the linear layer.
-            sides: Height and width of the map, where they are known.
+        ``layer`` is the kernel ``(D, K)`` and bias ``(K,)`` of the linear layer; ``sides`` are
+        height and width of the map, where they are known.
         """
         maps, calibration, (kernel, bias) = head.maps, head.calibration, layer
         biases = np.array(calibration.biases, np.float32) if calibration.biases else 0
@@ -100,39 +96,20 @@ class Graph:
 
 
 def read_model(path: Path) -> tuple[onnx.ModelProto, ModelMetadata]:
-    """Return a model file's graph and metadata.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ModelError: It is not one of ours.
-    """
+    """Return a model file's graph and metadata; raise ModelError when it is not one of ours."""
     model = onnx.load(path)
     entries = {entry.key: entry.value for entry in model.metadata_props}
     return model, ModelMetadata.from_entries(entries, source=path.name)
 
 
 def model_bytes(model: onnx.ModelProto, metadata: ModelMetadata) -> bytes:
-    """Return the content of a model file, sealed.
-
-    Args:
-        model: The graph; its own metadata are replaced.
-        metadata: What the file says of itself.
-    """
-    onnx.helper.set_model_props(model, metadata.to_entries())
+    """Return the content of a model file, sealed; the graph's own metadata are replaced."""
+    helper.set_model_props(model, metadata.to_entries())
     return seal_model(model.SerializeToString(deterministic=True))
 
 
 def open_content(content: bytes) -> ModelSession:
-    """Open the content of a model file as users open the file.
-
-    Args:
-        content: What ``model_bytes`` returned.
-
-    Raises:
-        ModelError: It is not a model, or cannot be opened.
-    """
+    """Open what ``model_bytes`` returned as users open the file, or raise ModelError."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(content)
@@ -162,3 +139,86 @@ def run_content(
         for i in range(0, len(crops), _AT_ONCE)
     ]
     return [np.concatenate(part) for part in zip(*chunks, strict=True)]
+
+
+def set_top_label_map(model: onnx.ModelProto, output: str, top_label: TopLabelMap | None) -> None:
+    """Put a map of confidences before the softmax of one head, in place of one that is there.
+
+    The head is named by its output; None takes a map out.
+
+    Raises:
+        ExportError: The graph has no softmax of this name.
+    """
+    nodes = model.graph.node
+    prefix = f"{output}/confidence/"
+    softmax = next((node for node in nodes if [*node.output] == [output]), None)
+    if softmax is None or softmax.op_type != "Softmax":
+        raise ExportError(
+            f"{output}: does not come from a softmax, before which confidences are mapped, but "
+            f"from {'nothing' if softmax is None else softmax.op_type}. Export the run again"
+        )
+    earlier = [node for node in nodes if node.output[0].startswith(prefix)]
+    logits = earlier[0].input[0] if earlier else softmax.input[0]
+    constants = [one for one in model.graph.initializer if one.name.startswith(prefix)]
+    for node in [*earlier, softmax]:
+        nodes.remove(node)
+    for constant in constants:
+        remove_constant(model.graph, constant)
+    if top_label is not None:
+        _add_steps(Graph(model.graph), top_label, logits, prefix)
+    softmax.input[0] = logits if top_label is None else f"{prefix}mapped"
+    nodes.append(softmax)
+    onnx.checker.check_model(model, full_check=True)
+
+
+def remove_constant(graph: onnx.GraphProto, constant: onnx.TensorProto) -> None:
+    """Remove a constant of one head; other heads that share it keep it."""
+    name, kept = constant.name, f"shared/{constant.name}"
+    users = [node for node in graph.node if name in node.input]
+    for node in users:
+        inputs = [kept if given == name else given for given in node.input]
+        node.input[:] = inputs
+    if users:
+        constant.name = kept
+    else:
+        graph.initializer.remove(constant)
+
+
+def _add_steps(graph: Graph, top_label: TopLabelMap, logits: str, prefix: str) -> None:
+    """Add the nodes from ``logits`` to ``mapped``, and the numbers that they need."""
+
+    def step(kind: str, inputs: str, output: str, **attributes: Attribute) -> None:
+        names = [logits if name == "logits" else f"{prefix}{name}" for name in inputs.split()]
+        graph.add(kind, names, f"{prefix}{output}", **attributes)
+
+    for name, value in {
+        "minus_slopes": 1 - np.array(top_label.slopes, np.float32),
+        "offsets": np.array(top_label.offsets, np.float32),
+        "one": np.array(1.0),
+        "least_rest": np.array(LEAST_REST),
+        "far": np.array(_FAR),
+        "lead": np.array(LEAD),
+        "classes": np.array([1]),
+    }.items():
+        graph.constant(f"{prefix}{name}", value)
+    # The answer's log-odds against all others: -log(sum of exp(z - z_top), less its own 1).
+    step("ReduceMax", "logits", "top", axes=[1], keepdims=1)
+    step("Sub", "logits top", "apart")
+    step("Exp", "apart", "shares")
+    step("ReduceSum", "shares classes", "sum", keepdims=1)
+    step("Sub", "sum one", "rest")
+    step("Max", "rest least_rest", "some_rest")
+    step("Log", "some_rest", "minus_odds")
+    # What the answer's class adds to its logit: (slope - 1) * odds + offset.
+    step("Mul", "minus_odds minus_slopes", "turned")
+    step("Add", "turned offsets", "change")
+    # It stays above the next class.
+    step("Equal", "logits top", "is_answer")
+    step("Cast", "is_answer", "answer", to=TensorProto.FLOAT)
+    step("Mul", "answer far", "removed")
+    step("Sub", "apart removed", "others")
+    step("ReduceMax", "others", "next", axes=[1], keepdims=1)
+    step("Add", "next lead", "least_change")
+    step("Max", "change least_change", "kept_change")
+    step("Mul", "kept_change answer", "moved")
+    step("Add", "logits moved", "mapped")

@@ -19,16 +19,6 @@ from facial_expressions.training.recipe import Recipe
 _AT_ONCE: Final = 256
 
 
-def layer_of_head(name: str) -> str:
-    """Return the name of the layer that gives a further head's logits, in weights and model files.
-
-    Examples:
-        >>> layer_of_head("ferplus")
-        'ferplus_logits'
-    """
-    return f"{name}_logits"
-
-
 def preprocessing_of(recipe: Recipe) -> Preprocessing:
     """Return how the recipe's network wants its input."""
     channels = get_architecture(recipe.network.architecture).channels
@@ -40,13 +30,9 @@ def build_network(
 ) -> keras.Model:
     """Return the recipe's network, untrained, with its initial weights drawn from the seed.
 
-    Each further head is one linear layer over the features that the first one has.
-
-    Args:
-        recipe: The recipe.
-        heads: Label set of each head by its name, as ``heads.label_sets_of`` returns them.
-        any_size: Leave the sides of the input open, for images of ``augmentation.sizes``; only
-            networks that pool over the map can.
+    Each further head is one linear layer over the features that the first one has. With
+    ``any_size`` the sides of the input are open, for images of ``augmentation.sizes``, which only
+    networks that pool over the map can take.
 
     Raises:
         RecipeError: The architecture cannot take images of the sizes asked for.
@@ -73,7 +59,7 @@ def build_network(
         return model
     features = model.layers[-1].input
     logits = [
-        layers.Dense(len(heads[name]), dtype="float32", name=layer_of_head(name))(features)
+        layers.Dense(len(heads[name]), dtype="float32", name=f"{name}_logits")(features)
         for name in further
     ]
     return keras.Model(model.inputs[0], [model.outputs[0], *logits], name=model.name)
@@ -84,16 +70,7 @@ def predict_logits(
     crops: NDArray[np.uint8] | NDArray[np.float32],
     preprocessing: Preprocessing,
 ) -> list[NDArray[np.float32]]:
-    """Return the logits of each of the network's heads.
-
-    Args:
-        model: The network.
-        crops: Grey values 0 to 255, ``(N, S, S)``.
-        preprocessing: How crops become input.
-
-    Returns:
-        For each head ``float32 (N, K)``.
-    """
+    """Return each head's logits, ``float32 (N, K)``, for grey crops of 0 to 255, ``(N, S, S)``."""
     chunks = []
     for start in range(0, len(crops), _AT_ONCE):
         inputs = to_batch(crops[start : start + _AT_ONCE], preprocessing)

@@ -22,8 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from facial_expressions.architectures.direct_layers import same_padding
 from facial_expressions.errors import ExportError
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
-from facial_expressions.training.model_files import Graph
-from facial_expressions.training.onnx_calibration import set_top_label_map
+from facial_expressions.training.model_files import Graph, set_top_label_map
 
 OPSET = 17
 """ONNX operator set of the files; read by every ONNX Runtime since 1.12."""
@@ -93,7 +92,7 @@ def build_onnx(model: keras.Model, metadata: ModelMetadata) -> onnx.ModelProto:
 
 def _add_head(graph: _Graph, tensor: keras.KerasTensor, head: Head) -> None:
     """Add the probabilities of one head, and its maps where it has them."""
-    graph.add_probabilities(head, graph.names[id(tensor)], tensor.shape[-1])
+    graph.add_probabilities(head, graph.names[id(tensor)])
     dense = tensor._keras_history.operation
     features = _pooled_map(dense)
     if features is not None:
@@ -115,9 +114,6 @@ def to_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy whose weights are stored in 16 bits and widened when the file is opened.
 
     ONNX Runtime folds the widening at load: speed and memory stay those of 32 bits.
-
-    Args:
-        model: What ``build_onnx`` returned.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -168,12 +164,15 @@ def _activate(graph: _Graph, layer: layers.Layer, value: str) -> str:
     return graph.add(kind, [value], f"{layer.name}/{name}")
 
 
-def kept_taps(layer: layers.Conv2D, axis: int) -> range:
+def kept_taps(layer: layers.Conv2D, axis: int) -> tuple[range, tuple[int, int]]:
     """Return which taps of a kernel are in the file; the others only ever meet padding.
 
     Args:
         layer: A convolution of a network whose input has a fixed size.
         axis: 0 for the kernel's rows, 1 for its columns.
+
+    Returns:
+        The taps, and the padding that is left before and after.
     """
     size, length = layer.input.shape[1 + axis], layer.kernel_size[axis]
     stride = layer.strides[axis]
@@ -181,18 +180,7 @@ def kept_taps(layer: layers.Conv2D, axis: int) -> range:
     last_start = (size + before + after - length) // stride * stride
     first = next(t for t in range(length) if last_start + t >= before)
     stop = next(t for t in range(length, 0, -1) if t - 1 < before + size)
-    return range(first, stop)
-
-
-def _trim(
-    kernel: NDArray[np.float32], axis: int, layer: layers.Conv2D
-) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """Cut off the taps along one axis that only meet padding; return the rest and its padding."""
-    kept = kept_taps(layer, axis)
-    size, length, stride = layer.input.shape[1 + axis], kernel.shape[axis], layer.strides[axis]
-    before, after = same_padding(size, length, stride) if layer.padding == "same" else (0, 0)
-    trimmed = np.take(kernel, kept, axis=axis)
-    return trimmed, (before - kept.start, after - (length - kept.stop))
+    return range(first, stop), (before - first, after - (length - stop))
 
 
 def _conv(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
@@ -200,8 +188,9 @@ def _conv(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
     kernel = _array(standardized() if standardized else layer.kernel)
     if graph.grey_repeated and inputs == ["channels_first"]:
         kernel = kernel.sum(axis=2, keepdims=True)
-    kernel, (top, bottom) = _trim(kernel, 0, layer)
-    kernel, (left, right) = _trim(kernel, 1, layer)
+    rows, (top, bottom) = kept_taps(layer, 0)
+    columns, (left, right) = kept_taps(layer, 1)
+    kernel = kernel[np.ix_(rows, columns)]
     weights = [graph.constant(f"{layer.name}/kernel", kernel.transpose(3, 2, 0, 1))]
     if layer.use_bias:
         weights.append(graph.constant(f"{layer.name}/bias", _array(layer.bias)))
@@ -230,17 +219,17 @@ def _batch_normalization(graph: _Graph, layer: layers.Layer, inputs: list[str]) 
 
 def _pool(kind: str) -> _Converter:
     def convert(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
-        pads = [(0, 0), (0, 0)]
-        if layer.padding == "same":
-            sizes = zip(layer.input.shape[1:3], layer.pool_size, layer.strides, strict=True)
-            pads = [same_padding(*one) for one in sizes]
+        sides, pool, strides = layer.input.shape[1:3], layer.pool_size, layer.strides
+        (top, bottom), (left, right) = (
+            map(same_padding, sides, pool, strides) if layer.padding == "same" else ((0, 0), (0, 0))
+        )
         return graph.add(
             kind,
             inputs,
             layer.name,
-            kernel_shape=list(layer.pool_size),
-            strides=list(layer.strides),
-            pads=[pads[0][0], pads[1][0], pads[0][1], pads[1][1]],
+            kernel_shape=list(pool),
+            strides=list(strides),
+            pads=[top, left, bottom, right],
         )
 
     return convert

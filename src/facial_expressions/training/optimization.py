@@ -13,12 +13,7 @@ from facial_expressions.training.recipe import OptimizationRecipe
 def cosine_schedule(
     recipe: OptimizationRecipe, steps_per_epoch: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return linear warm-up from 0, then a cosine that reaches 0 at the last step.
-
-    Args:
-        recipe: Peak, epochs and warm-up.
-        steps_per_epoch: Steps in one epoch.
-    """
+    """Return linear warm-up from 0, then a cosine that reaches 0 at the last step."""
     total = recipe.epochs * steps_per_epoch
     warmup = min(round(recipe.warmup_epochs * steps_per_epoch), total - 1)
     if warmup == 0:
@@ -31,13 +26,7 @@ def cosine_schedule(
 def build_optimizer(
     recipe: OptimizationRecipe, model: keras.Model, steps_per_epoch: int
 ) -> keras.optimizers.Optimizer:
-    """Return the optimiser, built for the model's variables; only kernels decay.
-
-    Args:
-        recipe: Kind, schedule, decay and averaging.
-        model: The network to train.
-        steps_per_epoch: Steps in one epoch.
-    """
+    """Return the optimiser, built for the model's variables; only kernels decay."""
     rate = cosine_schedule(recipe, steps_per_epoch)
     average = {"use_ema": recipe.ema > 0, "ema_momentum": recipe.ema or 0.99}
     if recipe.optimizer == "sgd":

@@ -14,7 +14,7 @@ votes and against the label, with a recall of neutral of at least 0.8 (docs/expe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +32,14 @@ from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.labels import FER2013, FERPLUS_COLUMNS, PEOPLE
 from facial_expressions.model_metadata import Head, ModelMetadata
 from facial_expressions.training.export import fitted_map
-from facial_expressions.training.model_files import Graph, model_bytes, read_model, run_content
-from facial_expressions.training.onnx_calibration import remove_constant, set_top_label_map
+from facial_expressions.training.model_files import (
+    Graph,
+    model_bytes,
+    read_model,
+    remove_constant,
+    run_content,
+    set_top_label_map,
+)
 
 LABEL_SHARE: Final = 0.1
 """Share of the target that is FER-2013's label; the rest are the votes."""
@@ -48,14 +54,6 @@ UNCERTAIN_BELOW: Final = 0.5
 """Below this confidence most people would say something else."""
 
 Matrix = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where in a graph a head is added: a linear layer, and the map whose mean it sees, if any."""
-
-    layer: onnx.NodeProto
-    last_map: str
 
 
 def add_people_head(
@@ -75,11 +73,12 @@ def add_people_head(
     """
     graph, metadata = read_model(load_classifier(model).path)
     metadata = _without_people(graph, metadata)
-    place = _place_of(graph, metadata.heads[0])
+    layer, last_map = _place_of(graph, metadata.heads[0])
     train, validation = dataset.train, dataset.validation
     shares = {split.name: _checked_shares(split, votes) for split in (train, validation)}
     features = {
-        split.name: _features(graph, metadata, place, split.images) for split in (train, validation)
+        split.name: _features(graph, metadata, layer.input[0], split.images)
+        for split in (train, validation)
     }
     labels = np.eye(len(FER2013), dtype=np.float64)[train.labels]
     targets, weights = people_targets(shares[train.name], labels)
@@ -89,7 +88,7 @@ def add_people_head(
         shares[validation.name],
         strict_majority(votes[validation.name], PEOPLE),
     )
-    _add_to_graph(graph, place, head, kernel, bias)
+    _add_to_graph(graph, (layer, last_map), head, (kernel, bias))
     described = replace(metadata, heads=(*metadata.heads, head), default_head=head.name)
     return model_bytes(graph, described)
 
@@ -205,8 +204,8 @@ def _without_people(graph: onnx.ModelProto, metadata: ModelMetadata) -> ModelMet
     return replace(metadata, heads=heads, default_head=heads[0].name)
 
 
-def _place_of(graph: onnx.ModelProto, head: Head) -> _Place:
-    """Return the linear layer that gives a head's logits."""
+def _place_of(graph: onnx.ModelProto, head: Head) -> tuple[onnx.NodeProto, str]:
+    """Return the linear layer that gives a head's logits, and the map whose mean it sees or ''."""
     made_by = {name: node for node in graph.graph.node for name in node.output}
     node = made_by.get(head.output)
     while node is not None and node.op_type != "Gemm":
@@ -217,14 +216,13 @@ def _place_of(graph: onnx.ModelProto, head: Head) -> _Place:
             "Choose a model that 'facial-expressions export' made"
         )
     maps = made_by.get(head.maps)
-    return _Place(node, maps.input[0] if maps is not None else "")
+    return node, maps.input[0] if maps is not None else ""
 
 
 def _features(
-    graph: onnx.ModelProto, metadata: ModelMetadata, place: _Place, images: NDArray[np.uint8]
+    graph: onnx.ModelProto, metadata: ModelMetadata, name: str, images: NDArray[np.uint8]
 ) -> Matrix:
-    """Return what the linear layer sees of each image, ``float64 (N, D)``."""
-    name = place.layer.input[0]
+    """Return a value inside the graph for each image, ``float64 (N, D)``."""
     probe = onnx.ModelProto()
     probe.CopyFrom(graph)
     if name not in {output.name for output in probe.graph.output}:
@@ -235,21 +233,21 @@ def _features(
 
 def _add_to_graph(
     graph: onnx.ModelProto,
-    place: _Place,
+    place: tuple[onnx.NodeProto, str],
     head: Head,
-    kernel: Matrix,
-    bias: NDArray[np.float64],
+    weights: tuple[Matrix, NDArray[np.float64]],
 ) -> None:
     """Add layer, temperature, softmax, maps and the map of confidences of the head."""
-    logits, parts = f"{head.name}_logits", Graph(graph.graph)
-    weights = parts.constant(f"{logits}/kernel", kernel), parts.constant(f"{logits}/bias", bias)
+    logits, parts, (like, last_map) = f"{head.name}_logits", Graph(graph.graph), place
     layer = onnx.NodeProto()
-    layer.CopyFrom(place.layer)
-    layer.input[1:], layer.output[:], layer.name = weights, [logits], logits
+    layer.CopyFrom(like)
+    names = (f"{logits}/kernel", f"{logits}/bias")
+    layer.input[1:] = list(map(parts.constant, names, weights))
+    layer.output[:], layer.name = [logits], logits
     parts.proto.node.append(layer)
-    parts.add_probabilities(head, logits, len(bias))
-    if place.last_map:
-        parts.add_maps(head, place.last_map, (kernel, bias))
+    parts.add_probabilities(head, logits)
+    if last_map:
+        parts.add_maps(head, last_map, weights)
     if head.calibration.top_label is not None:
         set_top_label_map(graph, head.output, head.calibration.top_label)
     onnx.checker.check_model(graph, full_check=True)

@@ -42,8 +42,13 @@ from facial_expressions.labels import FERPLUS
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
 from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.export import fitted_map, measured
-from facial_expressions.training.model_files import Graph, model_bytes, open_content, read_model
-from facial_expressions.training.onnx_calibration import set_top_label_map
+from facial_expressions.training.model_files import (
+    Graph,
+    model_bytes,
+    open_content,
+    read_model,
+    set_top_label_map,
+)
 
 CALIBRATION: Final = 512
 """Training images whose activations decide the ranges."""
@@ -164,12 +169,9 @@ def quantize(
     images: NDArray[np.uint8],
     folder: Path,
 ) -> bytes:
-    """Return a model file that computes in 8 bits.
+    """Return a model file that computes in 8 bits, with ranges that grey images decide.
 
-    Args:
-        classifier: The open model.
-        images: Decide the ranges of activations, grey ``uint8 (N, S, S)``.
-        folder: For files in between.
+    They are ``uint8 (N, S, S)``; ``folder`` is for files in between.
     """
     tools = quantization_tools()
     prepared, made = folder / "prepared.onnx", folder / "made.onnx"
@@ -203,10 +205,7 @@ def merge_pools(model: onnx.ModelProto) -> onnx.ModelProto:
 
     The mean over a window and then a weighted sum over channels is one convolution of that window,
     with the same weights at each place, divided by the places. Pools that overlap, have a border or
-    parts of a window, or feed anything else stay.
-
-    Args:
-        model: Weights of convolutions are initializers; it is changed in place.
+    parts of a window, or feed anything else stay. The model is changed in place.
     """
     graph = model.graph
     weights = {one.name: one for one in graph.initializer}
@@ -302,14 +301,7 @@ def judge(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
 ) -> Verdict:
-    """Compare two classifiers.
-
-    Args:
-        original: The one with floating-point numbers.
-        int8: The other.
-        images: Validation images.
-        labels: What they show.
-    """
+    """Compare a classifier with that in 8 bits, on validation images."""
     before, after = (each.predict_proba(images) for each in (original, int8))
     one, other = before.argmax(axis=1), after.argmax(axis=1)
     speed = {n: _times_as_fast(int8, original, images[:n]) for n in (1, 256)}

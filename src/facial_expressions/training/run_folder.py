@@ -20,7 +20,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import platform
 import shlex
 import sys
@@ -76,26 +75,13 @@ class EpochRow:
         epoch = int(numbers.pop("epoch"))
         own = {one.name: numbers.pop(one.name) for one in fields(cls) if one.name in numbers}
         further = {name.removeprefix("val_"): value for name, value in numbers.items()}
-        known = {name: value for name, value in further.items() if not math.isnan(value)}
-        return cls(epoch, **own, further=known)
+        return cls(epoch, **own, further=further)
 
 
 class RunFolder:
-    """Names and files of one run.
+    """Names and files of one run, whose folder need not be there.
 
-    Args:
-        path: The folder; it need not be there.
-
-    Attributes:
-        path: The folder.
-        recipe: The resolved recipe.
-        dataset: What the run learnt from.
-        environment: Where and with what the run was made.
-        origins: Weights and teachers of earlier runs; there only where the run had any.
-        history: One row an epoch.
-        checkpoints: State to resume from.
-        weights: Final weights; there only when the run is finished.
-        validation: Crops, labels and logits of the validation split.
+    Final weights are there only when the run is finished.
     """
 
     def __init__(self, path: Path) -> None:
@@ -142,11 +128,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
 
 
 def describe_environment(*, precision: str) -> dict[str, Any]:
-    """Return what a run was made with: versions, commit, backend, device.
-
-    Args:
-        precision: Dtype policy of the run.
-    """
+    """Return what a run was made with: versions, commit, backend, device, dtype policy."""
     packages = ("facial-expressions", "keras", "numpy", keras.backend.backend(), "pillow")
     return {
         "backend": keras.backend.backend(),
@@ -154,11 +136,10 @@ def describe_environment(*, precision: str) -> dict[str, Any]:
         "precision": precision,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: _version(name) for name in packages},
+        "versions": {
+            name: installed_version(name) or installed_version(f"{name}-cpu") or "unknown"
+            for name in packages
+        },
         "commit": source_commit(),
         "command": shlex.join(["facial-expressions", *sys.argv[1:]]),
     }
-
-
-def _version(package: str) -> str:
-    return installed_version(package) or installed_version(f"{package}-cpu") or "unknown"

@@ -33,23 +33,29 @@ class Teachers:
     teach, and with bfloat16 an answer takes a third of the time.
 
     Args:
-        networks: Finished runs and model files.
+        sources: Folders of finished runs, model files, and names of shipped models.
         heads: Label set of each head of the student, by the head's name.
+        size: Side of the student's crops in pixels.
 
     Raises:
-        ModelError: The weights of a network are damaged, or not of this version's architecture.
+        ModelError: A teacher is damaged or unfinished, takes crops of another size, or has no head
+            in common with the student.
 
     Attributes:
         taught: Heads of the student that a network teaches, by their place among all.
     """
 
-    def __init__(self, networks: Sequence[TrainedNetwork], heads: Mapping[str, LabelSet]) -> None:
-        self._networks = networks
-        self._models = [network.build() for network in networks]
+    def __init__(
+        self, sources: Sequence[str | Path], heads: Mapping[str, LabelSet], *, size: int
+    ) -> None:
+        self._networks = [open_network(source) for source in sources]
+        for network in self._networks:
+            _check_fit(network, heads, size)
+        self._models = [network.build() for network in self._networks]
         self._able = [  # for each head the networks that teach it, and by which output
             [
                 (index, list(network.heads).index(name))
-                for index, network in enumerate(networks)
+                for index, network in enumerate(self._networks)
                 if network.heads.get(name) == labels
             ]
             for name, labels in heads.items()
@@ -61,13 +67,9 @@ class Teachers:
         return [network.describe() for network in self._networks]
 
     def answer(self, crops: NDArray[np.float32]) -> dict[int, NDArray[np.float32]]:
-        """Return for each taught head the mean of the networks that teach it.
+        """Return for each taught head, by its place, the mean of the networks that teach it.
 
-        Args:
-            crops: Grey values 0 to 255, ``float32 (N, S, S)``.
-
-        Returns:
-            Probabilities by the head's place, ``float32 (N, K)``.
+        From grey crops of 0 to 255, ``float32 (N, S, S)``, to probabilities, ``float32 (N, K)``.
         """
         answers = [
             _answers(network, model, crops)
@@ -79,11 +81,7 @@ class Teachers:
         }
 
     def answer_each(self, images: NDArray[np.uint8]) -> dict[int, NDArray[np.float32]]:
-        """Return the same for whole images, as the mean over the test-time views.
-
-        Args:
-            images: ``uint8 (N, S, S)``.
-        """
+        """Return the same for whole images, ``uint8``, as the mean over the test-time views."""
         parts = []
         for start in range(0, len(images), _AT_ONCE):
             some = images[start : start + _AT_ONCE]
@@ -92,24 +90,6 @@ class Teachers:
             ]
             parts.append({head: _mean([one[head] for one in views]) for head in self.taught})
         return {head: np.concatenate([part[head] for part in parts]) for head in self.taught}
-
-
-def open_teachers(sources: Sequence[Path], heads: Mapping[str, LabelSet], *, size: int) -> Teachers:
-    """Open the networks that teach another one.
-
-    Args:
-        sources: Folders of finished runs, model files, and names of shipped models.
-        heads: Label set of each head of the student, by the head's name.
-        size: Side of the student's crops in pixels.
-
-    Raises:
-        ModelError: A teacher is damaged or unfinished, takes crops of another size, or has no head
-            in common with the student.
-    """
-    networks = [open_network(source) for source in sources]
-    for network in networks:
-        _check_fit(network, heads, size)
-    return Teachers(networks, heads)
 
 
 def _check_fit(network: TrainedNetwork, heads: Mapping[str, LabelSet], size: int) -> None:

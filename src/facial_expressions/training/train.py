@@ -21,7 +21,7 @@ from facial_expressions.files import remove_leftovers, storage_errors, write_fil
 from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.training import checkpoints
 from facial_expressions.training.batches import Batch
-from facial_expressions.training.devices import choose_precision, spread_over_devices
+from facial_expressions.training.devices import choose_precision, computing_in, spread_over_devices
 from facial_expressions.training.first_weights import copy_weights
 from facial_expressions.training.heads import Votes
 from facial_expressions.training.identity import identity_text, run_differences
@@ -44,7 +44,6 @@ class TrainingProgress:
         step: Steps done in this epoch.
         steps: Steps in an epoch.
         loss: Mean training loss of this epoch so far.
-        accuracy: Training accuracy of this epoch so far.
         last: The last finished epoch, if any.
     """
 
@@ -53,18 +52,12 @@ class TrainingProgress:
     step: int
     steps: int
     loss: float
-    accuracy: float
     last: EpochRow | None
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """A finished run.
-
-    Attributes:
-        folder: Its files.
-        history: One row an epoch.
-    """
+    """A finished run: its files, and one row an epoch."""
 
     folder: RunFolder
     history: Sequence[EpochRow]
@@ -104,23 +97,16 @@ def train(
         ModelError: First weights or a teacher do not fit; it says what differs.
         CheckpointError: The folder cannot be written, or belongs to another run.
     """
-    precision = choose_precision(recipe.optimization.precision)
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        with spread_over_devices(recipe.optimization.batch_size) as n_devices:
-            material = gather(recipe, dataset, votes, earlier)
-            trainer = _Trainer(material, RunFolder(Path(run_dir)), callbacks, n_devices)
-            return trainer.run(precision, on_progress or (lambda progress: None))
-    finally:
-        keras.config.set_dtype_policy(previous)
+    optimization = recipe.optimization
+    precision = choose_precision(optimization.precision)
+    with computing_in(precision), spread_over_devices(optimization.batch_size) as n_devices:
+        material = gather(recipe, dataset, votes, earlier)
+        trainer = _Trainer(material, RunFolder(Path(run_dir)), callbacks, n_devices)
+        return trainer.run(precision, on_progress or (lambda progress: None))
 
 
 def tensorboard_callback(folder: str | Path) -> keras.callbacks.Callback:
-    """Return the callback that writes a run's event files for TensorBoard.
-
-    Args:
-        folder: Where they go; made if absent.
+    """Return the callback that writes a run's event files for TensorBoard to a folder.
 
     Raises:
         MissingExtraError: TensorBoard is not installed, or TensorFlow, whose writer Keras uses.
@@ -208,6 +194,7 @@ class _Trainer:
         started = time.perf_counter()
         self.callbacks.on_epoch_begin(epoch)
         self._seed_dropout(epoch)
+        epochs, steps = self.recipe.optimization.epochs, len(self.batches)
         seen, loss, accuracy = 0, 0.0, 0.0
         for step, whole in enumerate(self.batches.epoch(epoch)):
             batch = whole.cut_to_multiple(self.n_devices)
@@ -219,17 +206,7 @@ class _Trainer:
             loss += (float(logs["loss"]) - loss) * share
             accuracy += (_accuracy_of(logs) - accuracy) * share
             seen += len(batch.inputs)
-            on_progress(
-                TrainingProgress(
-                    epoch=epoch + 1,
-                    epochs=self.recipe.optimization.epochs,
-                    step=step + 1,
-                    steps=len(self.batches),
-                    loss=loss,
-                    accuracy=accuracy,
-                    last=last,
-                )
-            )
+            on_progress(TrainingProgress(epoch + 1, epochs, step + 1, steps, loss, last))
         val_loss, val_accuracy, further = self._validate()
         row = EpochRow(
             epoch=epoch + 1,

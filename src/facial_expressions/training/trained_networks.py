@@ -29,6 +29,7 @@ from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.runtime import file_sha256
 from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing
+from facial_expressions.training.devices import computing_in
 from facial_expressions.training.heads import label_sets_of
 from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
 from facial_expressions.training.onnx_graph import HALF, kept_taps
@@ -103,9 +104,6 @@ class FinishedRun:
 def read_finished_run(path: str | Path) -> FinishedRun:
     """Read a finished run's folder.
 
-    Args:
-        path: The folder.
-
     Raises:
         ModelError: It is not a run's folder, the run is not finished, or a file is damaged.
     """
@@ -146,7 +144,7 @@ def save_final_weights(
         truths: By each head's name the label ids of these images, -1 where there is none.
 
     Returns:
-        For each head the logits on validation, ``float32 (N, K)``.
+        For each head the logits, ``float32 (N, K)``.
     """
     with tempfile.TemporaryDirectory() as name:  # Keras writes to nothing but a path
         temporary = Path(name) / folder.weights.name
@@ -154,7 +152,8 @@ def save_final_weights(
         write_file(folder.weights, temporary.read_bytes())
     run = read_finished_run(folder.path)
     is_exact = keras.config.dtype_policy().compute_dtype == "float32"
-    network = model if is_exact else _in_float32(run)
+    with computing_in("float32"):
+        network = model if is_exact else run.build()
     logits = predict_logits(network, split.images, run.preprocessing)
     arrays: dict[str, NDArray[Any]] = {"crops": split.images}
     for (name, truth), answers in zip(truths.items(), logits, strict=True):
@@ -162,16 +161,6 @@ def save_final_weights(
     with atomic_write(folder.validation) as file:
         np.savez(file, allow_pickle=False, **arrays)
     return logits
-
-
-def _in_float32(run: FinishedRun) -> keras.Model:
-    """Return a run's network, computing in float32."""
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        return run.build()
-    finally:
-        keras.config.set_dtype_policy(previous)
 
 
 class ModelFile:
@@ -229,10 +218,7 @@ TrainedNetwork = FinishedRun | ModelFile
 
 
 def open_network(source: str | Path) -> TrainedNetwork:
-    """Open a trained network.
-
-    Args:
-        source: Folder of a finished run, path of a model file, or name of a shipped model.
+    """Open the folder of a finished run, a model file, or a shipped model by its name.
 
     Raises:
         ModelError: There is no such thing, it is damaged, or the run is not finished.
@@ -261,7 +247,7 @@ def _whole_kernel(kernel: NDArray[np.float32], layer: keras.layers.Conv2D) -> ND
     kernel = kernel.transpose(2, 3, 1, 0)
     if kernel.shape[:2] != layer.kernel_size:
         whole = np.zeros((*layer.kernel_size, *kernel.shape[2:]), np.float32)
-        kept = kept_taps(layer, 0), kept_taps(layer, 1)
+        kept = [kept_taps(layer, axis)[0] for axis in (0, 1)]
         if kernel.shape[:2] != tuple(map(len, kept)):
             return kernel
         whole[np.ix_(*kept)] = kernel
@@ -277,10 +263,6 @@ def _spread_over_channels(total: NDArray[np.float32], channels: int) -> NDArray[
     Each channel gets an equal part, and the first two what is missing to the variance, with
     opposite signs, so that the sum stays. That can be done because adding up channels of a kernel
     of variance 1 gives at most ``channels`` times what an equal part is.
-
-    Args:
-        total: ``(kh, kw, 1, F)``, of mean 0 a filter.
-        channels: Number of channels C, at least 2.
     """
     part = total / channels
     power = np.mean(np.square(part), axis=(0, 1, 2), keepdims=True)
