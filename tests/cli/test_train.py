@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from facial_expressions.cli.main import main
 from tests.builders import make_rows, write_competition_csv
+from tests.training import stoppable
 
 
 @pytest.fixture(scope="module")
@@ -27,26 +25,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.train
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="Windows ends a process without a signal")
-def test_c12_sigterm_is_143_and_leaves_a_checkpoint(
-    data: Path, repository: Path, tmp_path: Path
-) -> None:
-    words = ["train", str(repository / "recipes" / "seed.toml"), "--data", str(data)]
-    words += ["--out", "run", "--allow-partial", "--set", "optimization.epochs=1000"]
-    words += ["--set", "data.protocol=competition"]
-    command = [sys.executable, "-m", "facial_expressions", *words]
-    first = tmp_path / "run" / "checkpoints" / "epoch-00001.json"
-    with subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8"
-    ) as process:
-        deadline = time.monotonic() + 240
-        while not first.exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+def test_c12_sigterm_is_143_and_leaves_a_checkpoint(data: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[network]\narchitecture = 'tiny_for_tests'\n[optimization]\nepochs = 1000\n")
+    words = ("train", str(recipe), "--data", str(data), "--out", str(tmp_path / "run"))
+    with stoppable.start(*words, "--allow-partial") as process:
+        assert process.stdin
+        process.stdin.close()  # it goes on
         process.send_signal(signal.SIGTERM)
-        error = process.communicate(timeout=60)[1]
+        assert process.stderr
+        error = process.stderr.read()
     assert process.returncode == 143, error
     assert error.splitlines()[-1] == "stopped by SIGTERM"
     assert "Traceback" not in error
-    assert first.exists()
+    assert (tmp_path / "run" / "checkpoints" / "epoch-00001.json").exists()
 
 
 def test_a_misspelt_setting_is_a_usage_error(

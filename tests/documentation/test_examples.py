@@ -8,7 +8,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from PIL import Image
 from facial_expressions.cli.main import main
 from tests import builders
 from tests.documentation.pages import ROOT, blocks, chains, link, pages
+from tests.eager import steps_without_a_graph
 from tests.media.videos import even_times, face_image, scene, write_video
 
 PYTHON_PAGES = [page for page in pages() if blocks(page, "python")]
@@ -84,21 +84,6 @@ def test_python_blocks_run(page: Path, workplace: Path) -> None:
     for block in blocks(page, "python"):
         code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
         exec(code, names)
-
-
-@contextlib.contextmanager
-def steps_without_a_graph() -> Iterator[None]:
-    """Train without making a graph of a step: a page's runs take too few of them to pay for it.
-
-    Runs as a user has them are in ``tests/test_end_to_end.py``.
-    """
-    import tensorflow
-
-    tensorflow.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tensorflow.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

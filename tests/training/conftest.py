@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from facial_expressions.architectures.registry import list_architectures, register_architecture
 from facial_expressions.data.dataset import Dataset, Split
 from facial_expressions.labels import FER2013, FERPLUS_COLUMNS
+from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.training.recipe import Recipe
 from tests.builders import draw_face
 
@@ -27,6 +30,23 @@ def _tiny(shape: tuple[int, int, int], n_classes: int, *, dropout: float = 0.2) 
 
 if TINY not in list_architectures():
     register_architecture(TINY, channels=1)(_tiny)
+
+
+_PAGE = "facial_expressions.training.train.write_run_page"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_pages() -> Iterator[None]:
+    """Leave the page of a run, which takes seconds, to the tests that look at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_PAGE, lambda folder: None)
+        yield
+
+
+@pytest.fixture
+def _with_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the page of a run as a user has it."""
+    monkeypatch.setattr(_PAGE, write_run_page)
 
 
 def _split(name: str, per_class: int, seed: int) -> Split:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -21,11 +22,12 @@ from facial_expressions.training.averaging import average_runs
 from facial_expressions.training.export import export_run
 from facial_expressions.training.first_weights import copy_weights
 from facial_expressions.training.material import EarlierWork, gather
-from facial_expressions.training.network import build_network, layer_of_head
+from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.teachers import Teachers, open_teachers
+from facial_expressions.training.teachers import Teachers
 from facial_expressions.training.train import train
 from facial_expressions.training.trained_networks import open_network, read_finished_run
+from tests.eager import steps_without_a_graph
 from tests.training.still import STILL
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -54,6 +56,12 @@ def _recipe(**sections: dict[str, object]) -> Recipe:
     return Recipe.from_dict(values)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _quick_steps() -> Iterator[None]:
+    with steps_without_a_graph():
+        yield
+
+
 @pytest.fixture(scope="module")
 def runs(dataset: Dataset, votes: Votes, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``one``, ``other`` (another seed), ``again`` (from ``one``) and ``votes``, two heads."""
@@ -68,7 +76,7 @@ def runs(dataset: Dataset, votes: Votes, tmp_path_factory: pytest.TempPathFactor
 
 
 def _teachers(*sources: Path, votes: bool = False, size: int = 48) -> Teachers:
-    return open_teachers(
+    return Teachers(
         sources,
         {"fer2013": FER2013, "ferplus": FERPLUS} if votes else {"fer2013": FER2013},
         size=size,
@@ -136,7 +144,7 @@ def test_weights_of_another_network_are_refused_with_what_differs(runs: Path) ->
 def test_a_second_head_is_taken_over_where_both_have_one_and_else_left(runs: Path) -> None:
     with_votes = _recipe(optimization={"ferplus_weight": 0.1}, run={"seed": 9})
     model = build_network(with_votes, {"fer2013": FER2013, "ferplus": FERPLUS})
-    head = model.get_layer(layer_of_head("ferplus"))
+    head = model.get_layer("ferplus_logits")
     fresh = head.get_weights()[0].copy()
     copy_weights(open_network(runs / "one"), model, with_votes, FER2013)
     np.testing.assert_array_equal(head.get_weights()[0], fresh)
@@ -245,7 +253,7 @@ def test_a_teacher_that_does_not_fit_is_refused_with_what_differs(runs: Path) ->
     with pytest.raises(
         ModelError, match=r"has the label sets \['fer2013'\], the network learns \['ferplus'"
     ):
-        open_teachers([runs / "one"], {"ferplus": FERPLUS}, size=48)
+        Teachers([runs / "one"], {"ferplus": FERPLUS}, size=48)
 
 
 def test_a_file_in_8_bits_cannot_teach() -> None:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from facial_expressions.cli.main import main
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import CheckpointError, DatasetError
 from facial_expressions.labels import FER2013
@@ -25,6 +22,8 @@ from facial_expressions.training.network import build_network, preprocessing_of
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.train import TrainingProgress, TrainingRun, train
 from tests.builders import make_rows, write_competition_csv
+from tests.eager import steps_without_a_graph
+from tests.training import stoppable
 
 pytestmark = pytest.mark.train
 
@@ -35,11 +34,6 @@ def _weights(run: TrainingRun, recipe: Recipe) -> list[np.ndarray]:
     return [np.asarray(weight) for weight in network.get_weights()]
 
 
-@pytest.fixture(scope="module")
-def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("finished")
-
-
 def test_it_learns_drawn_faces(dataset: Dataset, recipe: Recipe, tmp_path: Path) -> None:
     longer = dataclasses.replace(recipe.optimization, epochs=25)
     run = train(dataclasses.replace(recipe, optimization=longer), dataset, tmp_path / "run")
@@ -47,6 +41,7 @@ def test_it_learns_drawn_faces(dataset: Dataset, recipe: Recipe, tmp_path: Path)
     assert run.history[-1].loss < run.history[0].loss
 
 
+@pytest.mark.usefixtures("_with_pages")
 def test_the_run_folder_is_enough_to_repeat_the_run(
     dataset: Dataset, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -83,6 +78,7 @@ def test_a_run_in_bfloat16_keeps_the_validation_logits_of_float32(
     assert keras.config.dtype_policy().name == "float32"
 
 
+@pytest.mark.usefixtures("_with_pages")
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_to_the_bit(
     dataset: Dataset, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -156,34 +152,21 @@ def test_bfloat16_is_chosen_where_the_processor_has_it(
 
 
 @pytest.mark.slow
-def test_a_killed_command_resumes_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_command_resumes_where_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = write_competition_csv(tmp_path / "fer2013.csv", make_rows(train=2, public=1, private=1))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[network]\narchitecture = 'tiny_for_tests'\n[optimization]\nepochs = 3\n")
     out = tmp_path / "run"
-    command = [
-        *(sys.executable, "-m", "facial_expressions", "train", "recipes/seed.toml"),
-        *("--data", str(data), "--out", str(out), "--allow-partial", "--deterministic"),
-        *("--set", "data.protocol=competition", "--set", "optimization.epochs=3"),
-    ]
-    repository = Path(__file__).resolve().parents[2]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    process = subprocess.Popen(
-        command,
-        cwd=repository,
-        env=environment,
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    first = out / "checkpoints" / "epoch-00001.json"
-    deadline = time.monotonic() + 240
-    while not first.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert first.exists()
-    done = subprocess.run(
-        command, cwd=repository, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "after 3 epochs" in done.stdout
+    words = ("train", str(recipe), "--data", str(data), "--out", str(out), "--allow-partial")
+    with stoppable.start(*words) as process:
+        process.kill()
+    first = (out / "history.csv").read_text().splitlines()
+    assert len(first) == 2
+    with steps_without_a_graph():
+        assert main(words) == 0, capsys.readouterr().err
+    assert "after 3 epochs" in capsys.readouterr().out
     rows = (out / "history.csv").read_text().splitlines()
+    assert rows[:2] == first, "the first epoch is not trained again"
     assert len(rows) == 4

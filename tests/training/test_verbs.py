@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.builders import (
     write_ferplus_csv,
     write_folder,
 )
+from tests.eager import steps_without_a_graph
 from tests.trials.crash_points import failing_call
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -33,6 +35,12 @@ epochs = 1
 batch_size = 7
 ferplus_weight = 0.3
 """
+
+
+@pytest.fixture(autouse=True)
+def _quick_steps() -> Iterator[None]:
+    with steps_without_a_graph():
+        yield
 
 
 def test_runs_teach_and_average_from_the_command_line(
@@ -72,6 +80,7 @@ def test_runs_teach_and_average_from_the_command_line(
     assert "distillation.weight: 0 with the teachers" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("_with_pages")
 @pytest.mark.parametrize("number", [1, 2, 3, 5, 8])
 def test_e16_train_and_export_on_a_disk_that_fills_up(
     number: int,
@@ -101,15 +110,22 @@ def test_e16_train_and_export_on_a_disk_that_fills_up(
         capsys.readouterr()
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("run")
+    data = write_competition_csv(folder / "fer2013.csv", make_rows(train=2, public=1, private=1))
+    (folder / "recipe.toml").write_text(RECIPE.replace("ferplus_weight = 0.3", ""))
+    words = ["train", str(folder / "recipe.toml"), "--data", str(data), "--allow-partial"]
+    with steps_without_a_graph():
+        assert main([*words, "--out", str(folder / "run")]) == 0
+    return folder / "run"
+
+
 @pytest.mark.parametrize("kind", ["link to a file", "link to nothing", "folder"])
 def test_e17_export_goes_through_no_link(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kind: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_competition_csv(tmp_path / "fer2013.csv", make_rows(train=2, public=1, private=1))
-    (tmp_path / "recipe.toml").write_text(RECIPE.replace("ferplus_weight = 0.3", ""))
-    monkeypatch.chdir(tmp_path)
-    data = ("--data", "fer2013.csv", "--allow-partial")
-    assert main(["train", "recipe.toml", *data, "--out", "run"]) == 0
     planted, target = tmp_path / "out.onnx", tmp_path / "target"
     if kind == "folder":
         planted.mkdir()
@@ -117,8 +133,7 @@ def test_e17_export_goes_through_no_link(
         planted.symlink_to(target)
     if kind == "link to a file":
         target.write_bytes(b"precious")
-    capsys.readouterr()
-    assert main(["export", "run", "--out", "out.onnx"]) == 4
+    assert main(["export", str(run), "--out", str(planted)]) == 4
     assert "out.onnx: cannot be written: the name is" in capsys.readouterr().err
     assert target.read_bytes() == b"precious" if kind == "link to a file" else not target.exists()
 
