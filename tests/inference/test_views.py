@@ -13,9 +13,14 @@ import scipy.special
 import scipy.stats
 
 from facial_expressions.calibration import Calibration, TopLabelMap
-from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
+from facial_expressions.inference.classifier import (
+    TEST_TIME_VIEWS,
+    ExpressionClassifier,
+    View,
+    apply_view,
+    load_classifier,
+)
 from facial_expressions.inference.recognizer import load_recognizer
-from facial_expressions.inference.views import TEST_TIME_VIEWS, View, apply_view
 from tests.tiny_model import HEAD, metadata_of, tiny_graph, write_mapped_model, write_tiny_model
 
 CROP = np.array([[[1, 2, 3], [4, 5, 6], [7, 8, 9]]], np.uint8)

@@ -24,6 +24,10 @@ DEFAULT: Final = "default"
 """Stands for the index's default model."""
 
 
+def _option(default: object, text: str, *, low: int | None = None, high: int | None = None) -> Any:  # noqa: ANN401 - a field of any type
+    return field(default=default, metadata={"help": text, "min": low, "max": high})
+
+
 @dataclass(frozen=True, slots=True)
 class RecognizerOptions:
     """Options of a recognizer. Can be pickled; ``to_dict`` gives plain values for JSON.
@@ -62,49 +66,25 @@ class RecognizerOptions:
         default=DEFAULT, metadata={"help": "Name of a shipped model, or path of a model file."}
     )
     _: KW_ONLY
-    labels: str | None = field(
-        default=None,
-        metadata={
-            "help": "Label set to answer in: people, fer2013 or ferplus, if the model has it."
-        },
+    labels: str | None = _option(
+        None, "Label set to answer in: people, fer2013 or ferplus, if the model has it."
     )
-    tta: bool = field(
-        default=False,
-        metadata={"help": "Average ten views of each face: slightly more accurate, slower."},
+    tta: bool = _option(False, "Average ten views of each face: slightly more accurate, slower.")
+    threads: int | None = _option(None, "Threads per network; default: all cores.", low=1)
+    device: str = _option(
+        "cpu", "Where networks run: cpu, auto, cuda, directml, coreml or openvino."
     )
-    threads: int | None = field(
-        default=None, metadata={"help": "Threads per network; default: all cores.", "min": 1}
+    small_faces: bool = _option(False, "Find faces half as wide; takes about four times as long.")
+    min_confidence: float | None = _option(
+        None, "Confidence below which an answer is uncertain.", low=0, high=1
     )
-    device: str = field(
-        default="cpu",
-        metadata={"help": "Where networks run: cpu, auto, cuda, directml, coreml or openvino."},
+    min_score: float | None = _option(
+        None, "Ignore faces with a lower detection score.", low=0, high=1
     )
-    small_faces: bool = field(
-        default=False,
-        metadata={"help": "Find faces half as wide; takes about four times as long."},
-    )
-    min_confidence: float | None = field(
-        default=None,
-        metadata={
-            "help": "Confidence below which an answer is uncertain.",
-            "min": 0,
-            "max": 1,
-        },
-    )
-    min_score: float | None = field(
-        default=None,
-        metadata={"help": "Ignore faces with a lower detection score.", "min": 0, "max": 1},
-    )
-    largest: bool = field(
-        default=False, metadata={"help": "Keep only the largest face of each image."}
-    )
-    crops: bool = field(
-        default=False,
-        metadata={"help": "Each image is one cropped face: classify it without detection."},
-    )
-    max_pixels: int = field(
-        default=MAX_PIXELS,
-        metadata={"help": "Reject larger images and video frames before decoding.", "min": 1},
+    largest: bool = _option(False, "Keep only the largest face of each image.")
+    crops: bool = _option(False, "Each image is one cropped face: classify it without detection.")
+    max_pixels: int = _option(
+        MAX_PIXELS, "Reject larger images and video frames before decoding.", low=1
     )
     detector: str | FaceDetector = field(
         default="centerface", metadata={"help": "Name of the face detector."}

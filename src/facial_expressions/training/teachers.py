@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.calibration import softmax
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.views import TEST_TIME_VIEWS, apply_view
+from facial_expressions.inference.classifier import TEST_TIME_VIEWS, apply_view
 from facial_expressions.labels import LabelSet
 from facial_expressions.training.network import predict_logits
 from facial_expressions.training.trained_networks import TrainedNetwork, open_network
