@@ -124,10 +124,6 @@ class GrowingFile(io.FileIO):
 
     What one call writes is in the file whole or not at all.
 
-    Args:
-        path: The file; its folder must exist.
-        overwrite: Whether a file of this name is replaced.
-
     Raises:
         StorageError: The file cannot be made or written; the message says why in words.
     """

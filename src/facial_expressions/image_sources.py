@@ -48,9 +48,6 @@ def plain_source(source: ImageSource) -> PlainSource:
 
     A file object is read from its beginning, or from where it stands when it cannot go back.
 
-    Args:
-        source: Any ``ImageSource``.
-
     Raises:
         ImageError: It is none, it is a data URI, or its pixels or bytes cannot be had.
 

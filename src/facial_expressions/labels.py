@@ -96,11 +96,7 @@ _SYNONYMS: Final = {
 
 
 def canonical_label(text: str) -> str | None:
-    """Return the standard name of an expression in another spelling, or None for other words.
-
-    Args:
-        text: A folder or class name in any case; ``Anger``, ``happiness`` and ``03_Sad`` are
-            understood.
+    """Return the standard name of an expression in another spelling or case, None for other words.
 
     Examples:
         >>> canonical_label("Anger"), canonical_label("03_happiness"), canonical_label("smirk")

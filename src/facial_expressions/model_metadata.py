@@ -1,15 +1,9 @@
 """What a model file says of itself: the text entries in an ONNX file's metadata.
 
-A file holds one graph from ``crops``, ``float32 (N, S, S, C)``, to one output for each of its
-heads, and these entries. ``export`` writes them, the classifier reads them; nothing about a model
-is guessed from its name or its shapes.
-
-A head answers in a label set of its own; its output is named after the head:
-``fer2013_probabilities``, ``float32 (N, K)``. Where the network pools over its last map, the head
-also gives its class activation maps, ``fer2013_maps``, ``float32 (N, K, H, W)``: their means over H
-and W are the head's logits after class biases and temperature, so they say exactly what each place
-adds to each class. The probabilities are the softmax of these, after the map of confidences that
-the head's calibration may have.
+Its graph goes from ``crops``, ``float32 (N, S, S, C)``, to ``NAME_probabilities``, ``float32
+(N, K)``, of each head, and where the network pools over its last map to ``NAME_maps``, ``float32
+(N, K, H, W)``, whose means over H and W are the head's logits after biases and temperature. The
+probabilities are the softmax of these, after the map of confidences that a head may have.
 """
 
 from __future__ import annotations

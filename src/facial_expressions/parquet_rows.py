@@ -33,12 +33,6 @@ def import_pyarrow(extra: str) -> Any:  # noqa: ANN401 - pyarrow publishes no ty
 class ParquetRows:
     """Rows in a Parquet file, which is readable once it is closed; they are written in groups.
 
-    Args:
-        file: A path, or a file that is open for writing.
-        columns: Columns of the rows.
-        labels: Names of the expressions.
-        extra: The extra that installs pyarrow, for the error.
-
     Raises:
         MissingExtraError: pyarrow is not installed.
         OSError: The file cannot be written.
@@ -57,11 +51,7 @@ class ParquetRows:
         self._waiting: list[dict[str, Any]] = []
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Add a row.
-
-        Args:
-            row: Values by column; a column that it lacks is null, a list of rows empty.
-        """
+        """Add a row; a column that it lacks is null, a list of rows empty."""
         self._waiting.append({**self._empty, **{name: _utf8(row[name]) for name in row}})
         if len(self._waiting) >= _GROUP_ROWS:
             self._write_group()
@@ -85,12 +75,6 @@ class ParquetParts:
     Such a file has its index at its end. Until then the rows lie in small files of their own, whole
     ones, in a folder beside it: that is what a run that is killed leaves.
 
-    Args:
-        path: The file; the folder is called like it, with ``.parts``.
-        columns: Columns of the rows.
-        labels: Names of the expressions.
-        overwrite: Whether a file of this name, and parts of a run that was killed, are replaced.
-
     Raises:
         MissingExtraError: pyarrow is not installed.
         StorageError: The folder cannot be made, or a file cannot be written.
@@ -112,11 +96,7 @@ class ParquetParts:
         self._written_s = time.monotonic()
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add rows; they are on the disk within seconds.
-
-        Args:
-            rows: As for ``ParquetRows``.
-        """
+        """Add rows; they are on the disk within seconds."""
         self._waiting += rows
         is_due = time.monotonic() - self._written_s >= _PART_S
         if is_due or len(self._waiting) >= _GROUP_ROWS:

@@ -299,10 +299,6 @@ def _shapes(specs: Sequence[TensorSpec]) -> str:
 def apply_view(crops: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """Return crops as one view shows them.
 
-    Args:
-        crops: ``uint8 (N, S, S)`` or ``(N, S, S, 3)``.
-        view: What to do.
-
     Returns:
         Crops of the same shape; pixels that move in repeat the border.
 

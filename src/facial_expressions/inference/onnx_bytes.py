@@ -1,10 +1,7 @@
 """Look at an ONNX file's bytes before any parser runs: whether it is whole, and what it holds.
 
-An ONNX file is a protocol-buffers message. This module walks its wire format, so that a file can be
-refused (tensors kept in other files, endless loops, operators that no network needs, cut short)
-before ONNX Runtime sees it.
-Field numbers are those of ``onnx.proto``
-(https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+It is a protocol-buffers message, whose wire format is walked; field numbers are those of
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
 from __future__ import annotations

@@ -101,10 +101,6 @@ class ModelSession:
     ) -> list[NDArray[np.float32]]:
         """Run the graph once.
 
-        Args:
-            feeds: Value of each input by name.
-            outputs: Names of the outputs wanted.
-
         Returns:
             The outputs, in that order.
 
@@ -213,10 +209,6 @@ def available_providers() -> tuple[str, ...]:
 
 def choose_providers(device: str, offered: Sequence[str]) -> tuple[str, ...]:
     """Choose ONNX Runtime's execution providers for a device, first choice first.
-
-    Args:
-        device: ``cpu``, ``auto``, or a name in ``DEVICES``.
-        offered: Providers of the installed ONNX Runtime.
 
     Raises:
         ModelError: There is no such device, or the installed ONNX Runtime does not offer it.

@@ -129,9 +129,6 @@ def find_stream(address: str) -> CameraDevice:
 def camera_position(number: str) -> int:
     """Read a camera's number.
 
-    Args:
-        number: What stands after ``webcam:``; nothing is the first camera.
-
     Raises:
         CameraError: It is not a number of up to three digits.
 

@@ -31,11 +31,7 @@ _COLORS: Final = np.array(HEAT_COLORS, dtype=np.float32)
 
 
 def blend_heat(image: NDArray[np.uint8], explanations: Sequence[Explanation]) -> NDArray[np.uint8]:
-    """Colour each face's warm places.
-
-    Args:
-        image: RGB ``uint8 (H, W, 3)``.
-        explanations: What to show; each face is scaled by its own hottest place.
+    """Colour each face's warm places, scaled by its own hottest one, in an RGB image.
 
     Returns:
         A new image of the same shape.

@@ -53,11 +53,6 @@ def image_kind(source: str | Path) -> str:
 class NumberedImages(FrameSource):
     """A folder's images, or those whose names fit a pattern, in the order of their numbers.
 
-    Args:
-        source: The folder or pattern.
-        fps: Images a second; None takes 25.
-        max_pixels: Larger images are left out.
-
     Raises:
         VideoError: There are none.
     """

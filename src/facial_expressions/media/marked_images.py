@@ -36,9 +36,6 @@ def is_file_name(target: Path) -> bool:
 class MarkedImages:
     """Where marked images go: one file, or a folder in which no file is ever overwritten.
 
-    Args:
-        target: A file's name, which the image gets; or a folder, made with its parents.
-
     Raises:
         StorageError: The folder cannot be made.
 
@@ -65,11 +62,7 @@ class MarkedImages:
     ) -> Path:
         """Draw the faces and save the image; in a folder as JPEG what was one, the rest as PNG.
 
-        Args:
-            image: The image.
-            faces: What was found in it.
-            explanations: Where in the faces it was found; may be empty.
-            name: Name of the original, with the folders below which it lay: they are mirrored.
+        The name is that of the original, with the folders below which it lay: they are mirrored.
 
         Returns:
             Where the image was written.

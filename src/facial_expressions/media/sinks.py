@@ -1,14 +1,9 @@
 """Where results go: rows as JSON Lines, CSV or Parquet, or a marked video.
 
-Sinks are context managers with ``write``; any number of them can stand in one ``with`` block or an
-``ExitStack``. Leaving the block closes the file, also after Ctrl-C, so that what was written until
-then is valid.
-
-JSON Lines has one line per frame. CSV and Parquet have one row per face, and one row with those
-columns empty for a frame without a face. A line is on the disk as soon as its frame is done. A
-Parquet file has its index at its end; until then the rows lie beside it, in a folder of small
-Parquet files. A sink that took no frame leaves no file. What is no UTF-8 in a video's name is
-escaped.
+JSON Lines has one line per frame; CSV and Parquet one row per face, or one with those columns
+empty. A line is on the disk as soon as its frame is done; a Parquet file has its index at its end,
+and until then small ones lie beside it. Without a frame there is no file. Leaving the ``with``
+block, also by Ctrl-C, closes it: what was written until then is valid.
 """
 
 from __future__ import annotations
@@ -79,9 +74,6 @@ def open_sink(
 
 class Sinks(AbstractContextManager["Sinks"]):
     """Several sinks as one: one that fails is closed, the others continue.
-
-    Args:
-        sinks: Sinks by what messages call them; entered and left with this one.
 
     Attributes:
         errors: Of each sink that failed, by its name, what went wrong.

@@ -50,10 +50,6 @@ class Sound(ClosedAtExit):
     A packet that does not come after the one before is dropped; a gap stays one. Where the sound
     cannot continue, the video does without, and a warning says from when.
 
-    Args:
-        path: The file that it comes from.
-        output: The MP4 that it goes into; it gets a stream if there is sound.
-
     Raises:
         VideoError: The file cannot be read.
     """

@@ -1,11 +1,9 @@
 """Sum up a video per track: how long, which share of the time each expression, longest stretches.
 
-A frame counts for the time until the next one, the last frame for as long as the one before. A
-stretch is a run of frames of one track with the same expression, all certain or all uncertain; it
-continues over short gaps of the track, whose time counts for neither the track nor the stretch.
-
-Uncertain time is counted apart: shares and longest stretches are those of the certain time. Tracks
-that were seen for a moment only are counted and not listed.
+A frame counts for the time until the next one, the last for as long as the one before. A stretch
+is a run of frames of a track with one expression, all certain or all uncertain; it continues over
+short gaps, whose time counts for nothing. Uncertain time is counted apart from shares and
+stretches.
 """
 
 from __future__ import annotations
@@ -160,9 +158,7 @@ class Summary:
 class VideoSummary:
     r"""Collects results; memory grows with changes of expression, not with frames.
 
-    Args:
-        source: What rows call the video.
-        min_track_s: Seconds; tracks that were seen for a shorter time are counted, not listed.
+    Tracks that were seen for less than ``min_track_s`` are counted, not listed.
 
     Examples:
         >>> VideoSummary("clip.mp4").finish().to_text()
@@ -193,12 +189,7 @@ class VideoSummary:
         self._cuts += [result.time_s] * result.is_cut
 
     def finish(self, *, status: str = "ok", errors: Sequence[str] = ()) -> Summary:
-        """Return the summary; nothing may be added after this.
-
-        Args:
-            status: ``ok``, ``truncated`` or ``interrupted``.
-            errors: Outputs that could not be written to their end, each with its reason.
-        """
+        """Return the summary; nothing may be added after this."""
         if self._pending is not None:
             self._end_s = self._pending.time_s + self._last_step_s
             self._count(self._pending, self._end_s)

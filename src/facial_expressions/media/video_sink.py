@@ -39,12 +39,8 @@ class VideoSink:
     """An MP4 with the faces drawn in; on leaving the ``with`` block it becomes a plain one.
 
     A side of odd length grows by one pixel, as the format asks; if the size changes in the middle,
-    frames are brought to that of the first. Without a frame there is no file.
-
-    Args:
-        path: The file.
-        sound_from: The video file whose sound is kept; None writes no sound.
-        overwrite: Whether a file of this name is replaced.
+    frames are brought to that of the first. Without a frame there is no file, and no sound where
+    no file is named whose sound is kept.
 
     Raises:
         MissingExtraError: PyAV is not installed.
