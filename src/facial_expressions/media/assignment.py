@@ -1,13 +1,15 @@
 """Match the rows of a cost matrix with its columns at the least total cost.
 
 The shortest augmenting path method for the assignment problem (Jonker and Volgenant, Computing 38,
-1987), in plain Python: an image has few faces, and SciPy is not a dependency.
+1987): SciPy, which has it too, is no dependency of videos.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def assign(costs: Sequence[Sequence[float]], limit: float) -> list[tuple[int, int]]:
@@ -24,58 +26,34 @@ def assign(costs: Sequence[Sequence[float]], limit: float) -> list[tuple[int, in
         >>> assign([[1.0, 2.0], [0.5, 9.0]], limit=3.0)
         [(0, 1), (1, 0)]
     """
-    if not costs:
+    n = len(costs)
+    if not n or not len(costs[0]):
         return []
     # Each row has a further column of its own, at no gain: it stands for no pair.
-    gains = [[min(cost - limit, 0.0) for cost in row] + [0.0] * len(costs) for row in costs]
-    pairs = enumerate(_solve(gains))
-    return [(row, column) for row, column in pairs if gains[row][column] < 0]
+    gains = np.hstack([np.minimum(np.array(costs) - limit, 0.0), np.zeros((n, n))])
+    return [(row, column) for row, column in enumerate(_solve(gains)) if gains[row, column] < 0]
 
 
-def _solve(costs: list[list[float]]) -> list[int]:
+def _solve(costs: NDArray[np.float64]) -> list[int]:
     """Return the column of each row; there are at least as many columns as rows."""
-    n_columns = len(costs[0])
-    row_price = [0.0] * len(costs)
-    column_price = [0.0] * (n_columns + 1)
-    owner = [-1] * (n_columns + 1)  # row of each column; the last column is a start only
-    for row in range(len(costs)):
-        owner[n_columns] = row
-        _augment(costs, owner, row_price, column_price)
-    chosen = [0] * len(costs)
-    for column in range(n_columns):
-        if owner[column] >= 0:
-            chosen[owner[column]] = column
-    return chosen
-
-
-def _augment(
-    costs: list[list[float]], owner: list[int], row_price: list[float], column_price: list[float]
-) -> None:
-    """Give the row that stands in the last place a column, moving others where that is cheaper."""
-    n_columns = len(owner) - 1
-    distance = [inf] * n_columns
-    came_from = [n_columns] * n_columns
-    visited = [False] * (n_columns + 1)
-    column = n_columns
-    while owner[column] >= 0:
-        visited[column] = True
-        row = owner[column]
-        for other in range(n_columns):
-            if not visited[other]:
-                slack = costs[row][other] - row_price[row] - column_price[other]
-                if slack < distance[other]:
-                    distance[other], came_from[other] = slack, column
-        free = [other for other in range(n_columns) if not visited[other]]
-        nearest = min(free, key=lambda other: distance[other])
-        step = distance[nearest]
-        for other in range(n_columns + 1):
-            if visited[other]:
-                row_price[owner[other]] += step
-                column_price[other] -= step
-            elif other < n_columns:
-                distance[other] -= step
-        column = nearest
-    while column != n_columns:
-        owner[column] = owner[came_from[column]]
-        column = came_from[column]
-    owner[n_columns] = -1
+    n_rows, start = costs.shape
+    row_price, column_price = np.zeros(n_rows), np.zeros(start + 1)
+    owner = np.full(start + 1, -1)  # row of each column; the last column is a start only
+    for row in range(n_rows):
+        owner[start], column = row, start
+        distance, came_from = np.full(start + 1, np.inf), np.full(start + 1, start)
+        visited = np.zeros(start + 1, bool)
+        while owner[column] >= 0:
+            visited[column] = True
+            slack = costs[owner[column]] - row_price[owner[column]] - column_price[:start]
+            is_closer = np.append(~visited[:start] & (slack < distance[:start]), False)
+            distance[is_closer], came_from[is_closer] = slack[is_closer[:start]], column
+            column = int(np.where(visited, np.inf, distance).argmin())
+            step = distance[column]
+            row_price[owner[visited]] += step
+            column_price[visited] -= step
+            distance[~visited] -= step
+        while column != start:  # others move where that is cheaper
+            owner[column], column = owner[came_from[column]], int(came_from[column])
+        owner[start] = -1
+    return [int(np.flatnonzero(owner == row)[0]) for row in range(n_rows)]
