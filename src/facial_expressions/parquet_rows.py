@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -30,43 +30,37 @@ def import_pyarrow(extra: str) -> Any:  # noqa: ANN401 - pyarrow publishes no ty
     return pyarrow
 
 
-class ParquetRows:
-    """Rows in a Parquet file, which is readable once it is closed; they are written in groups.
+@contextmanager
+def parquet_writer(
+    file: Path | BinaryIO, columns: Sequence[Column], labels: Sequence[str], *, extra: str
+) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Begin a Parquet file, which is readable when the block has ended; rows go there in groups.
+
+    Yields:
+        A function that takes a row; a column that it lacks is null, a list of rows empty.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
         OSError: The file cannot be written.
     """
+    arrow = import_pyarrow(extra)
+    schema = arrow.schema(_fields(arrow, columns, labels))
+    empty: dict[str, Any] = {one.name: [] for one in columns if one.columns and one.shape}
+    waiting: list[dict[str, Any]] = []
+    with arrow.parquet.ParquetWriter(file, schema) as writer:
 
-    def __init__(
-        self, file: Path | BinaryIO, columns: Sequence[Column], labels: Sequence[str], *, extra: str
-    ) -> None:
-        arrow = import_pyarrow(extra)
-        self._schema = arrow.schema(_fields(arrow, columns, labels))
-        self._build_table = arrow.Table.from_pylist
-        self._writer = arrow.parquet.ParquetWriter(file, self._schema)
-        self._empty: dict[str, Any] = {
-            column.name: [] for column in columns if column.columns and column.shape
-        }
-        self._waiting: list[dict[str, Any]] = []
+        def write_group() -> None:
+            writer.write_table(arrow.Table.from_pylist(waiting, schema=schema))
+            waiting.clear()
 
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Add a row; a column that it lacks is null, a list of rows empty."""
-        self._waiting.append({**self._empty, **{name: _utf8(row[name]) for name in row}})
-        if len(self._waiting) >= _GROUP_ROWS:
-            self._write_group()
+        def write(row: Mapping[str, Any]) -> None:
+            waiting.append({**empty, **{name: _utf8(row[name]) for name in row}})
+            if len(waiting) >= _GROUP_ROWS:
+                write_group()
 
-    def close(self) -> None:
-        """Write what still waits, and end the file."""
-        try:
-            if self._waiting:
-                self._write_group()
-        finally:
-            self._writer.close()
-
-    def _write_group(self) -> None:
-        rows, self._waiting = self._waiting, []
-        self._writer.write_table(self._build_table(rows, schema=self._schema))
+        yield write
+        if waiting:
+            write_group()
 
 
 class ParquetParts:
@@ -84,7 +78,7 @@ class ParquetParts:
         self, path: Path, columns: Sequence[Column], labels: Sequence[str], *, overwrite: bool
     ) -> None:
         self._arrow = import_pyarrow("video")
-        self._open = functools.partial(ParquetRows, columns=columns, labels=labels, extra="video")
+        self._begin = partial(parquet_writer, columns=columns, labels=labels, extra="video")
         self._path, self._folder = path, path.with_name(f"{path.name}.parts")
         check_name(path, overwrite=overwrite)
         with storage_errors(self._folder):
@@ -119,11 +113,10 @@ class ParquetParts:
 
     def _write_part(self) -> None:
         rows, self._waiting = self._waiting, []
-        with atomic_write(self._folder / f"{self._n_parts:06}.parquet") as file:
-            part = self._open(file)
+        part = self._folder / f"{self._n_parts:06}.parquet"
+        with atomic_write(part) as file, self._begin(file) as write:
             for row in rows:
-                part.write(row)
-            part.close()
+                write(row)
         self._n_parts += 1
         self._written_s = time.monotonic()
 

@@ -36,7 +36,7 @@ from facial_expressions.files import (
     storage_errors,
     write_file,
 )
-from facial_expressions.parquet_rows import ParquetRows
+from facial_expressions.parquet_rows import parquet_writer
 from facial_expressions.plain_text import shown
 from facial_expressions.rows import IMAGE
 
@@ -237,9 +237,8 @@ def open_shard(path: Path, file_format: ShardFormat, labels: Sequence[str]) -> I
     """
     with atomic_write(path) as file:
         if file_format == "parquet":
-            rows = ParquetRows(file, IMAGE, labels, extra="parquet")
-            with contextlib.closing(rows):
-                yield lambda line: rows.write(json.loads(line))
+            with parquet_writer(file, IMAGE, labels, extra="parquet") as write:
+                yield lambda line: write(json.loads(line))
         else:  # a name that is no UTF-8 becomes JSON's own escape of it
             yield lambda line: file.write(line.encode("utf-8", "backslashreplace") + b"\n")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import re
 from collections.abc import Generator, Iterator
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -108,7 +108,7 @@ class Animation(FrameSource):
         self.name = str(source)
         self._images = _animation(Path(source), max_pixels)
         try:
-            self._first = list(itertools.islice(self._images, 2))
+            self._first = list(islice(self._images, 2))
         except ImageError as error:
             raise VideoError(str(error)) from error
         if len(self._first) < 2:
@@ -123,17 +123,13 @@ class Animation(FrameSource):
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the images; a file that breaks off ends with its last whole one."""
-        time_s, images = 0.0, itertools.chain(self._first, self._images)
-        for index in itertools.count():
-            try:
-                image, length_s = next(images)
-            except StopIteration:
-                return
-            except ImageError as error:
-                self._problem = str(error)
-                return
-            yield Frame(index, time_s, image)
-            time_s += _shown_s(length_s)
+        time_s = 0.0
+        try:
+            for index, (image, length_s) in enumerate(chain(self._first, self._images)):
+                yield Frame(index, time_s, image)
+                time_s += _shown_s(length_s)
+        except ImageError as error:
+            self._problem = str(error)
 
     def close(self) -> None:
         """Close the file."""
@@ -148,7 +144,7 @@ def not_a_video(source: str | Path) -> VideoError:
 def _animation(path: Path, max_pixels: int) -> Generator[tuple[NDArray[np.uint8], float]]:
     """Yield the images of a file, and for how many seconds each asks to be shown."""
     with path.open("rb") as file, opened_image(file, str(path), max_pixels) as image:
-        for number in itertools.count():
+        for number in count():
             try:
                 image.seek(number)
             except EOFError:
