@@ -12,7 +12,7 @@ from facial_expressions.cli.options import CompetitionOption, PartialOption
 
 
 def command(
-    runs: Annotated[list[Path], Argument(help="Folders of two or more finished runs.")],
+    runs: Annotated[list[Path], Argument(metavar="RUN", help="Two or more finished runs.")],
     *,
     data: Annotated[Path, Option(help="Data set that the runs were trained on.")],
     out: Annotated[Path, Option(help="Folder to write; export reads it.")],

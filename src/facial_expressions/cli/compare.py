@@ -13,7 +13,7 @@ from facial_expressions.plain_text import shown
 
 def command(
     reports: Annotated[
-        list[Path], Argument(help="Two or more folders written by 'evaluate --out'.")
+        list[Path], Argument(metavar="REPORT", help="Two or more folders of 'evaluate --out'.")
     ],
     out: Annotated[
         list[Path] | None, Option(help="Also write the comparison (.md, .html); may be repeated.")

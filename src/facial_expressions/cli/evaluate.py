@@ -37,7 +37,7 @@ LabelsName = Literal["fer2013", "ferplus", "people"]
 )
 def command(  # noqa: PLR0913 - one argument per option
     context: typer.Context,
-    model: Annotated[str, Argument(help="Name of a shipped model, or path of an .onnx file.")],
+    model: Annotated[str, Argument(metavar="MODEL", help="Name of a shipped model, or a file.")],
     *,
     data: Annotated[
         Path, Option(help="FER-2013 as csv, zip, tar.gz or folder, or any folder of class folders.")

@@ -13,7 +13,8 @@ def command(
     run: Annotated[
         str,
         Argument(
-            help="Folder of a finished run; with --int8 or --people also a model's name or file."
+            metavar="RUN",
+            help="Folder of a finished run; with --int8 or --people also a model's name or file.",
         ),
     ],
     *,

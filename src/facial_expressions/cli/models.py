@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, describe, locate, verify and convert models.", no_args_is_help=True)
 
-ModelArgument = Annotated[str, Argument(help="Name of a shipped model, or path of a model file.")]
+ModelArgument = Annotated[str, Argument(metavar="MODEL", help="Name of a shipped model, or file.")]
 JsonOption = Annotated[bool, Option("--json", help="Print JSON for programs.")]
 
 
@@ -67,9 +67,7 @@ def path(model: ModelArgument = "default") -> None:
 
 @app.command(epilog="Example: facial-expressions models verify")
 def verify(
-    model: Annotated[
-        str | None, Argument(help="Name or file; default: every shipped model.")
-    ] = None,
+    model: Annotated[str | None, Argument(metavar="MODEL", help="Default: all of them.")] = None,
 ) -> None:
     """Check that models are intact and run.
 
@@ -92,8 +90,8 @@ def verify(
 
 @app.command(epilog="Example: facial-expressions models convert old.onnx new.onnx")
 def convert(
-    old: Annotated[Path, Argument(help="Model file of format 1.")],
-    new: Annotated[Path, Argument(help="Model file to write, in the current format.")],
+    old: Annotated[Path, Argument(metavar="OLD", help="Model file of format 1.")],
+    new: Annotated[Path, Argument(metavar="NEW", help="Model file to write, in format 2.")],
 ) -> None:
     """Convert a model file of format 1, which is no longer read, to format 2.
 

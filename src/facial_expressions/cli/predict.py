@@ -35,7 +35,7 @@ OutputFormat = Literal["text", "json", "csv"]
 @takes_recognizer_options()
 def command(
     images: Annotated[
-        list[str], Argument(metavar="IMAGE...", help="Images, folders, or - for stdin.")
+        list[str], Argument(metavar="IMAGE", help="Images, folders, or - for stdin.")
     ],
     *,
     output: Annotated[

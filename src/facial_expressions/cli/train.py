@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def command(  # noqa: PLR0913 - one argument an option
     recipe: Annotated[
-        Path, Argument(help="Recipe (.toml), such as recipes/standardized-cnn.toml.")
+        Path, Argument(metavar="RECIPE", help="Recipe (.toml), e.g. recipes/standardized-cnn.toml.")
     ],
     *,
     data: Annotated[Path, Option(help="FER-2013 as csv, zip, tar.gz or folder, or class folders.")],
