@@ -76,7 +76,7 @@ class Quality:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """What speaks against an answer about this face; what is not known is not a reason."""
+        """Why an answer about this face is uncertain; what is not known is not a reason."""
         found: dict[Reason, bool] = {
             "small": self.width_px < SMALLEST_WIDTH_PX,
             "blurred": self.sharpness < LEAST_SHARPNESS,

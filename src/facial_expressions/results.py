@@ -260,7 +260,7 @@ class ImageResult(Shown):
         height: Height of the upright image in pixels, 0 when it was not read.
         faces: The faces, from left to right; empty when there is none.
         error: One sentence for ``rejected``, ``failed`` and ``skipped``; empty for ``ok``.
-        explanations: One for each face when they were asked for; otherwise empty.
+        explanations: One for each face if they were asked for; otherwise empty.
         drawn: File with the faces marked; empty where none was saved.
     """
 
@@ -301,12 +301,12 @@ class Faces(list[Face], Shown):
 
     Args:
         faces: From left to right.
-        image: What they were found in, as it was given; kept, not copied.
-        result: The same answer with the image's name and size.
+        image: The image as it was given; kept, not copied.
+        result: The faces with the image's name and size.
 
     Attributes:
-        image: The same.
-        result: The same.
+        image: The image as it was given.
+        result: The faces with the image's name and size.
 
     Examples:
         >>> import numpy as np

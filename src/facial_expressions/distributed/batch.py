@@ -36,7 +36,7 @@ _TASK_IMAGES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """What decides the rows; a batch can only be resumed with the same.
+    """Options that affect the rows; a batch can only be resumed with the same.
 
     Attributes:
         recognizer: How each worker opens its recognizer. Its ``threads`` may change when a batch is
@@ -61,7 +61,7 @@ class BatchOptions:
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """Who does the work; this may change when a batch is resumed.
+    """Workers, and where they run; this may change when a batch is resumed.
 
     Attributes:
         engine: ``local`` for processes of this machine, ``ray`` for actors.
@@ -120,8 +120,8 @@ def run_batch(
     Args:
         source: A folder, a glob, a list of paths, a tar archive or an image; see ``InputListing``.
         output: A new or empty folder; with ``resume`` also that of an unfinished batch.
-        options: What decides the rows.
-        workers: Who does the work.
+        options: Options that affect the rows.
+        workers: Workers, and where they run.
         resume: Whether to continue with the batch in ``output``, if there is one.
         on_progress: Called after every input; see ``OnProgress``.
         factory: Opens a worker's recognizer instead of ``options``; must pickle, and be defined in

@@ -52,8 +52,8 @@ TEST_TIME_VIEWS: Final = tuple(
 class ExpressionClassifier:
     """Classifies face crops: a probability for each expression.
 
-    Made by ``load_classifier``. It never changes, may be shared between threads, and pickles as its
-    path and options.
+    Made by ``load_classifier``. Immutable, safe to share between threads, and pickled as its path
+    and options.
 
     With several views of each crop, it averages their logits, not their probabilities: when views
     disagree, a mean of probabilities is underconfident (experiment 16). A head's map of confidences
@@ -62,10 +62,10 @@ class ExpressionClassifier:
     Args:
         session: The open model file.
         labels: Name of the head that answers; None takes the file's default.
-        views: What it is shown of each crop; one view or more.
+        views: Views of each crop to average; one or more.
 
     Attributes:
-        session: The same.
+        session: The open model file.
         path: The model file.
         metadata: The metadata of the model file.
         head: The head that answers.
@@ -73,7 +73,7 @@ class ExpressionClassifier:
         n_views: Views of a crop that are averaged.
 
     Raises:
-        ModelError: The file is not one of ours, or has no such head.
+        ModelError: The file was not exported by this package, or has no such head.
 
     Examples:
         >>> classifier = load_classifier("standardized-cnn")
@@ -246,7 +246,7 @@ def load_classifier(options: RecognizerOptions) -> ExpressionClassifier:
             Options for whole images, such as ``small_faces``, have no effect here.
 
     Raises:
-        ModelError: The model is missing, changed, damaged or not one of ours, has no such head, or
+        ModelError: The model is missing, changed, damaged or of another kind, has no such head, or
             does not run on the device.
         ValueError: An option is out of its range.
 

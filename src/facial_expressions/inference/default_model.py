@@ -19,7 +19,7 @@ def recognize(image: ImageSource) -> Faces:
             see ``images.load_image``.
 
     Returns:
-        The faces from left to right, an empty list when there is none; with ``show()``, ``save()``
+        The faces from left to right, an empty list if there is none; with ``show()``, ``save()``
         and ``to_dataframe()``.
 
     Raises:
@@ -40,7 +40,7 @@ def recognize_folder(folder: str | Path) -> Iterator[ImageResult]:
         folder: The folder; hidden files and files of other kinds are left out.
 
     Returns:
-        One result per image, sorted by path, whatever the images are; read as they are taken.
+        One result per image, sorted by path; each image is read when its result is due.
 
     Raises:
         ImageError: There is no such folder.

@@ -34,8 +34,8 @@ class RecognizerOptions:
 
     Attributes:
         model: A shipped model's name, ``default``, or the path of a model file; kept as text.
-        labels: Name of the label set to answer in, ``fer2013`` or ``ferplus``; None uses the
-            model's default.
+        labels: Name of the label set to answer in, ``people``, ``fer2013`` or ``ferplus``; None
+            uses the model's default.
         tta: Whether each face is classified in ten views, mirrored and shifted by a pixel, which
             are averaged: slightly more accurate, at ten times the cost after detection.
         threads: Threads for one run of a network; None leaves it to ONNX Runtime.
@@ -46,7 +46,7 @@ class RecognizerOptions:
             model's own threshold.
         min_score: Faces whose detection score is lower are left out, 0 to 1; None keeps all.
         largest: Whether only the largest face of an image is kept.
-        crops: Whether each image is a face crop already, so that no detection runs.
+        crops: Whether each image is one cropped face, to be classified without detection.
         max_pixels: Images with more pixels are refused before they are decoded.
         detector: Name of a face detector, or one of your own, which is used as it is.
 

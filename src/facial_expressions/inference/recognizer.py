@@ -39,18 +39,18 @@ _SAFE: Final = (str, os.PathLike, bytes, np.ndarray)
 class ExpressionRecognizer:
     """Finds the faces in an image and recognises their expressions.
 
-    Made by ``load_recognizer``. It never changes, may be shared between threads, and pickles as the
-    model's path and its options.
+    Made by ``load_recognizer``. Immutable, safe to share between threads, and pickled as its path
+    and options.
 
     Args:
-        classifier: What names a crop's expression.
-        detector: What finds the faces.
-        options: Those that count after both are open, such as ``min_confidence``; None takes the
-            defaults.
+        classifier: Names the expression of a crop.
+        detector: Finds the faces.
+        options: Options that apply after both are loaded, such as ``min_confidence``; None takes
+            the defaults.
 
     Attributes:
-        options: The same.
-        classifier: The same.
+        options: The options given, or the defaults.
+        classifier: The classifier given.
         uncertain_below: Confidence below which an answer is uncertain, 0 to 1.
         can_search_regions: Whether the detector can look near boxes instead of at a whole image.
 
@@ -79,10 +79,10 @@ class ExpressionRecognizer:
         """Find the faces in one image and recognise their expressions.
 
         Args:
-            image: Whatever ``images.load_image`` reads.
+            image: A path, bytes, open file, array, tensor or Pillow image; see ``load_image``.
 
         Returns:
-            The faces from left to right; an empty list when there is none.
+            The faces from left to right; an empty list if there is none.
 
         Raises:
             ImageError: The image cannot be read.
@@ -103,7 +103,7 @@ class ExpressionRecognizer:
                 that cannot look near boxes.
 
         Returns:
-            The faces from left to right; an empty list when there is none.
+            The faces from left to right; an empty list if there is none.
         """
         return self._finder.detect(image, near)
 
@@ -136,10 +136,10 @@ class ExpressionRecognizer:
         """Find the faces in one image, each with a heat map of its answer.
 
         Args:
-            image: A path, bytes, RGB ``uint8 (H, W, 3)`` array or Pillow image.
+            image: As for ``recognize``.
 
         Returns:
-            Each face, from left to right, with what explains it.
+            Each face, from left to right, with its heat map.
 
         Raises:
             ImageError: The image cannot be read.
@@ -155,7 +155,7 @@ class ExpressionRecognizer:
         """Find the faces in many images, all faces of a batch in one forward pass.
 
         Args:
-            sources: Paths, bytes, arrays or Pillow images; read as the results are taken.
+            sources: Images as for ``recognize``; each is read when its result is due.
             batch_size: Images per batch.
 
         Yields:
@@ -183,13 +183,13 @@ class ExpressionRecognizer:
         """Find the faces in many images: one result each, also for bad images.
 
         Args:
-            sources: Paths, bytes, arrays or Pillow images; read as the results are taken.
+            sources: Images as for ``recognize``; each is read when its result is due.
             batch_size: Images per batch.
-            explain: Whether each face gets an explanation; needs a model with maps.
+            explain: Whether each face gets a heat map; needs a model that has them.
 
         Yields:
-            One result per source, in the order given: ``ok``; ``rejected`` when the image cannot
-            be read; or ``failed`` when it was read but a network could not be run.
+            One result per source, in the order given: ``ok``; ``rejected`` if the image cannot
+            be read; or ``failed`` if it was read but a network could not be run.
         """
         for chunk in _chunks(self._each(self._try_find, sources), batch_size):
             yield from self._finish(*zip(*chunk, strict=True), explain=explain)
@@ -346,7 +346,7 @@ def load_recognizer(options: RecognizerOptions) -> ExpressionRecognizer:
         options: One value, or its keywords: ``load_recognizer("compact", threads=2)``.
 
     Raises:
-        ModelError: The model or the detector is missing, changed, damaged or not one of ours, or
+        ModelError: The model or the detector is missing, changed, damaged or of another kind, or
             does not run on the device.
         ValueError: An option is out of its range.
 

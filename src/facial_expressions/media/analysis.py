@@ -59,13 +59,13 @@ def analyze_video(
 
     Args:
         source: A video file, images, a camera or a live stream, as for ``open_source``.
-        recognizer: What finds and names the faces; None opens the default model by
+        recognizer: Finds the faces and names their expressions; None opens the default model by
             ``load_video_recognizer``.
-        every: The detector runs on every so many frames, and boxes are carried on in between;
-            ``auto`` holds real time.
-        smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
-        full_search_s: Seconds from one search of a whole frame to the next; between, faces are
-            searched for where they were. 0 searches all frames as a whole, which takes longer.
+        every: Detect faces on every Nth frame; boxes are carried on in between. ``auto`` keeps up
+            with real time.
+        smooth_s: Time constant in seconds of the smoothing of probabilities; 0: none.
+        full_search_s: Seconds between searches of the whole frame; in between, faces are searched
+            for where they were. 0 searches every frame as a whole, which is slower.
         reconnect: Whether a camera or stream that gives no more images is retried for up
             to 30 s.
         fps: Frames a second of numbered images (25 if None) and of raw streams.

@@ -67,14 +67,13 @@ def draw_faces(
     Labels keep clear of all faces; in a crowd they are numbers, with a legend where no face is.
 
     Args:
-        image: The image that the faces were found in: a path, bytes, RGB ``uint8 (H, W, 3)``
-            array or Pillow image.
+        image: The image that the faces were found in, as given to ``recognize``.
         faces: What ``recognize`` returned for it.
-        explanations: What ``explain`` returned for it: warm colours lie where the faces support
-            their answers.
+        explanations: The heat maps that ``explain`` returned for it; they are drawn in warm
+            colours.
 
     Returns:
-        A new RGB image of the same size, made from pixels alone: no metadata of the original.
+        A new RGB image of the same size, without the metadata of the original.
 
     Raises:
         ImageError: The image cannot be read.

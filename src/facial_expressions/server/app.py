@@ -76,9 +76,9 @@ def create_app(
     """Build the application.
 
     Args:
-        recognizer: What finds faces and names their expressions; shared by all requests.
-        limits: What a request may cost; None takes the defaults.
-        hosts: The names the server may be asked for; None takes those of loopback.
+        recognizer: Finds faces and names their expressions; shared by all requests.
+        limits: Bounds of a request; None takes the defaults.
+        hosts: Host names that the server answers to; None takes those of loopback.
         root_path: Path prefix under which a proxy serves it, as ``/faces``; the proxy may strip it
             or not.
 

@@ -27,10 +27,10 @@ _OPENERS: dict[str, Opener] = {}
 
 
 def register_detector(name: str) -> Callable[[AnyOpener], AnyOpener]:
-    """Register a detector's class, or what else opens one, under ``name``; used as a decorator.
+    """Register a detector's class, or a function that opens one; used as a decorator.
 
     Args:
-        name: What it is asked for by; must be new.
+        name: The name that selects it; must be new.
 
     Raises:
         ValueError: ``name`` is taken.

@@ -157,7 +157,7 @@ class CenterFaceDetector:
                 where ``image`` is no copy.
 
         Returns:
-            The faces, best score first, at most ``MAX_FACES``; an empty list when there is none.
+            The faces, best score first, at most ``MAX_FACES``; an empty list if there is none.
         """
         size = size or (image.shape[1], image.shape[0])
         longest = max(size)
