@@ -65,6 +65,8 @@ def _detector_facts() -> dict[str, Any]:
         "tiny_face": centerface.TINY_FACE,
         "large_face": centerface.LARGE_FACE,
         "tile_face": centerface.TILE_FACE,
+        "half_face": centerface.HALF_FACE,
+        "off_grid": centerface._OFF_GRID,
         "tile_margin": tiles._MARGIN,
         "tile_around": tiles._AROUND,
         "tile_start": tiles._START,

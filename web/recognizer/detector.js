@@ -42,11 +42,18 @@ export function createDetector(facts, limits, run) {
       while (Math.max(box[2] - box[0], box[3] - box[1]) * factor > facts.tile_face) factor /= 2;
       groups.set(factor, [...(groups.get(factor) || []), box]);
     }
-    const tiles = [...groups].flatMap(([factor, group]) => tilesAround(group, size, factor));
+    const tiles = [...groups].flatMap(([factor, group]) => {
+      const off = f32(facts.off_grid / factor);
+      const grown = group.map((box) => box.map((side, i) => f32(f32(side) + (i < 2 ? -off : off))));
+      return tilesAround(grown, size, factor).map((tile) => ({ ...tile, factor }));
+    });
     if (!tiles.length) return [];
     if (areaOf(tiles) > most ** 2 * size[0] * size[1]) return detect(image);
     const found = [];
-    for (const tile of tiles) found.push(...await search(image, tile, facts.min_score));
+    for (const tile of tiles) {
+      const isOwn = (row) => tile.factor === most || f32(lengthOf(row) * f32(most)) > facts.half_face;
+      found.push(...(await search(image, tile, facts.min_score)).filter(isOwn));
+    }
     return detections(found, image);
   }
 

@@ -12,15 +12,12 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from facial_expressions.media.tracking import shared
+from facial_expressions.media.tracking import is_inside, shared
 
 if TYPE_CHECKING:
     from facial_expressions.inference.contracts import Detection
     from facial_expressions.inference.recognizer import ExpressionRecognizer
     from facial_expressions.media.frames import Frame
-    from facial_expressions.results import Box
-
-__all__ = ["FULL_SEARCH_S", "RegionSearch", "check_interval"]
 
 FULL_SEARCH_S: Final = 0.5
 """Seconds of video from one search of a whole frame to the next."""
@@ -85,8 +82,9 @@ class RegionSearch:
         Returns:
             The faces, from left to right.
         """
-        present = [one.box for one in expected if _has_inside(frame, one.box)]
-        lately = [one.box for one in hidden if _has_inside(frame, one.box)]
+        size = (frame.width, frame.height)
+        present = [one.box for one in expected if is_inside(one.box, size)]
+        lately = [one.box for one in hidden if is_inside(one.box, size)]
         found = self._recognizer.detect(frame.image, near=[*present, *lately])
         boxes = [one.box for one in found]
         self._is_lost |= any(all(shared(one, box) < _SAME_FACE for box in boxes) for one in present)
@@ -104,9 +102,3 @@ def check_interval(interval_s: float) -> None:
     """
     if not 0 <= interval_s < inf:
         raise ValueError(f"full_search_s: must be 0 seconds or more, not {interval_s}")
-
-
-def _has_inside(frame: Frame, box: Box) -> bool:
-    """Say whether the middle of a box lies in the frame."""
-    x, y = box.center
-    return 0 <= x < frame.width and 0 <= y < frame.height

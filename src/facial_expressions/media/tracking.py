@@ -21,8 +21,6 @@ from facial_expressions.inference.contracts import Detection
 from facial_expressions.media.assignment import assign
 from facial_expressions.results import Box, Point
 
-__all__ = ["Tracker", "shared"]
-
 _REACH: Final = 1.0
 """A detection may lie this many face sizes from where it was foreseen, and for each second ..."""
 _REACH_PER_SECOND: Final = 1.0
@@ -168,7 +166,7 @@ class Tracker:
         """
         seen = [track for track in self._tracks if track.time_s == self._last_time_s]
         carried = [(track.number, track.foresee(time_s)) for track in seen]
-        inside = [one for one in carried if _is_inside(one[1].box, size)]
+        inside = [one for one in carried if is_inside(one[1].box, size)]
         return sorted(inside, key=lambda one: (one[1].box.left, one[1].box.top))
 
     def _longest_gap_s(self, time_s: float) -> float:
@@ -207,6 +205,7 @@ def _moved(detection: Detection, x: float, y: float) -> Detection:
     )
 
 
-def _is_inside(box: Box, size: tuple[int, int]) -> bool:
+def is_inside(box: Box, size: tuple[int, int]) -> bool:
+    """Say whether the middle of a box lies in a frame of this width and height."""
     x, y = box.center
     return 0 <= x < size[0] and 0 <= y < size[1]

@@ -24,13 +24,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.detectors import register_detector
-from facial_expressions.inference.detectors.tiles import (
-    MULTIPLE,
-    Tile,
-    cut,
-    tiles_around,
-    whole,
-)
+from facial_expressions.inference.detectors.tiles import MULTIPLE, Tile, cut, tiles_around, whole
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.runtime import CPU, open_session
 from facial_expressions.preprocessing import Framing
@@ -55,6 +49,9 @@ TILE_FACE: Final = 144
 """... and in videos, where it is searched for again and again, one that is longer than this. Where
 nothing as long seems to be, an image is not searched for faces that fill it."""
 
+HALF_FACE: Final = 100
+"""In half the size, a video takes no face that is shorter: the whole size decides about those."""
+
 TINY_FACE: Final = 14
 """A face that is narrower than this is searched for in twice the size: of those of 12 to 14 pixels
 one in twenty is missed, of those of 8 to 10 most."""
@@ -62,6 +59,10 @@ one in twenty is missed, of those of 8 to 10 most."""
 FAINT: Final = 0.02
 """The score from which on it is worth to look closer: in half the size all faces of 14 pixels have
 it in photographs; of those of 40 pixels in a pasted benchmark, 0.03 loses one in eight."""
+
+_OFF_GRID: Final = MULTIPLE / 4
+"""On the grid, a tile's middle lies so many pixels off that of the face on average, and leaves so
+much less around it. In a photo the tiles of many candidates make up for that; a video has one."""
 
 _STEP: Final = 4
 """Pixels per cell of the network's grid."""
@@ -141,9 +142,7 @@ class CenterFaceDetector:
             device=options.device,
             sha256=CENTERFACE_SHA256,
         )
-        if (
-            options.device != CPU
-        ):  # one that cannot run it shows at the first run; better now than then
+        if options.device != CPU:  # one that cannot run it shows at the first run: better now
             self._run(np.zeros((1, MULTIPLE, MULTIPLE, 3), np.uint8))
 
     def detect(
@@ -200,18 +199,19 @@ class CenterFaceDetector:
             while max(face.width, face.height) * factor > TILE_FACE:
                 factor /= 2
             groups.setdefault(factor, []).append(face)
-        tiles = [
-            tile
-            for factor, group in groups.items()
-            for tile in tiles_around(
-                np.array([[*face.xyxy] for face in group], np.float32), (width, height), factor
-            )
-        ]
+        tiles = []
+        for factor, group in groups.items():
+            boxes = np.array([face.xyxy for face in group], np.float32)
+            boxes += np.array([-1, -1, 1, 1], np.float32) * np.float32(_OFF_GRID / factor)
+            tiles += [(factor, tile) for tile in tiles_around(boxes, (width, height), factor)]
         if not tiles:
             return []
-        if sum(tile.area for tile in tiles) > largest**2 * width * height:
+        if sum(tile.area for _, tile in tiles) > largest**2 * width * height:
             return self.detect(image)
-        found = [self._search(image, tile, self._min_score) for tile in tiles]
+        found = []
+        for factor, tile in tiles:
+            rows = self._search(image, tile, self._min_score)
+            found.append(rows[(factor == largest) | (_lengths(rows) * largest > HALF_FACE)])
         return _detections(found, width, height)
 
     def needed_side(self, longest: int) -> int:
