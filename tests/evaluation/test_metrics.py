@@ -18,14 +18,13 @@ from hypothesis import strategies as st
 from facial_expressions.errors import MissingExtraError
 from facial_expressions.evaluation.calibration import fit_class_bias
 from facial_expressions.evaluation.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
     classification_scores,
     confusion_matrix,
     mcnemar_test,
     wilson_interval,
 )
-from tests.evaluation.fakes import random_case
+from facial_expressions.labels import LabelSet
+from tests.evaluation.fakes import predictions_of, random_case
 
 CASES: dict[str, tuple[list[int], list[int], int]] = {
     "random": (*(a.tolist() for a in random_case(400, 7, 1)[::2]), 7),
@@ -44,9 +43,10 @@ def case(request: pytest.FixtureRequest) -> tuple[list[int], list[int], int]:
 
 
 def test_accuracy_is_scikit_learns(case: tuple[list[int], list[int], int]) -> None:
-    truth, answers, _ = case
-    expected = sklearn.metrics.accuracy_score(truth, answers)
-    assert accuracy_score(truth, answers) == pytest.approx(expected)
+    truth, answers, n_classes = case
+    labels = LabelSet("some", tuple("abcdefg"[:n_classes]))
+    received = predictions_of(labels, truth, np.eye(n_classes)[answers].tolist()).accuracy
+    assert received == pytest.approx(sklearn.metrics.accuracy_score(truth, answers))
 
 
 @pytest.mark.filterwarnings("ignore:.*y_pred contains classes not in y_true")
@@ -54,8 +54,8 @@ def test_accuracy_is_scikit_learns(case: tuple[list[int], list[int], int]) -> No
 def test_balanced_accuracy_is_scikit_learns(case: tuple[list[int], list[int], int]) -> None:
     truth, answers, n_classes = case
     expected = sklearn.metrics.balanced_accuracy_score(truth, answers)
-    received = balanced_accuracy_score(truth, answers, n_classes=n_classes)
-    assert received == pytest.approx(expected)
+    scores = classification_scores(truth, answers, n_classes=n_classes)
+    assert scores.balanced_accuracy == pytest.approx(expected)
 
 
 def test_confusion_matrix_counts_truth_by_row(case: tuple[list[int], list[int], int]) -> None:
@@ -94,20 +94,17 @@ def test_no_answer_is_wrong_and_harms_no_other_class_precision() -> None:
     assert [row.recall for row in scores.per_class] == [0.5, 1.0]
     assert [row.precision for row in scores.per_class] == [1.0, 1.0]
     assert confusion_matrix([0, 0, 1], [0, -1, 1], n_classes=2).tolist() == [[1, 0], [0, 1]]
-    assert balanced_accuracy_score([0, 0, 1], [0, -1, 1], n_classes=2) == 0.75
+    assert scores.balanced_accuracy == 0.75
 
 
 @pytest.mark.parametrize(
     ("n_right", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (7, 9), (3291, 7178)]
 )
-@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
-def test_interval_ends_where_the_score_test_rejects(
-    n_right: int, n: int, confidence: float
-) -> None:
+def test_interval_ends_where_the_score_test_rejects(n_right: int, n: int) -> None:
     """Wilson's bounds are the shares p with n (n_right / n - p)^2 = z^2 p (1 - p)."""
-    z2, share = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2, n_right / n
+    z2, share = NormalDist().inv_cdf(0.975) ** 2, n_right / n
     expected = np.sort(np.roots([n + z2, -(2 * n * share + z2), n * share**2]).real)
-    received = wilson_interval(n_right, n, confidence=confidence)
+    received = wilson_interval(n_right, n)
     assert received == pytest.approx(tuple(expected), abs=1e-9)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation import EvaluationSettings, evaluate
-from facial_expressions.evaluation.people import majority_split
+from facial_expressions.evaluation.figures import majority_split
 from facial_expressions.evaluation.report import Report
 from facial_expressions.labels import FER2013, FERPLUS, FERPLUS_COLUMNS, LabelSet
 from tests.evaluation.fakes import TRIO, PixelClassifier, pixel_split
@@ -59,7 +59,7 @@ def test_the_strict_majority_is_the_truth_of_the_report() -> None:
     report = measured()
     assert report.n == 3
     assert report.accuracy == pytest.approx(2 / 3)
-    assert report.balanced_accuracy == pytest.approx((1 + 1 + 0) / 3)
+    assert report.scores.balanced_accuracy == pytest.approx((1 + 1 + 0) / 3)
     assert [s.support for s in report.scores.per_class] == [0, 0, 0, 1, 1, 1, 0]
     assert report.predictions is not None
     assert report.predictions.sources == ("image 0", "image 1", "image 4")

@@ -45,7 +45,7 @@ def test_figures_of_known_answers() -> None:
     assert report.confusion == ((1, 1, 0), (1, 1, 0), (0, 0, 1))
     assert [s.recall for s in report.scores.per_class] == [0.5, 0.5, 1.0]
     assert report.macro_f1 == pytest.approx((0.5 + 0.5 + 1) / 3)
-    assert report.balanced_accuracy == pytest.approx((0.5 + 0.5 + 1) / 3)
+    assert report.scores.balanced_accuracy == pytest.approx((0.5 + 0.5 + 1) / 3)
     assert report.probabilities is not None
     nll = -np.mean(np.log([0.7, 0.8, 0.4, 0.2, 0.1]))
     assert report.probabilities.nll == pytest.approx(nll, rel=1e-6)
@@ -113,7 +113,7 @@ def test_without_training_images_no_copies_are_looked_for() -> None:
 def test_coverage_ends_with_all_answers_and_uncertain_is_the_models_own() -> None:
     """Of the confidences 0.7, 0.8, 0.4, 0.5, 0.6 three reach 0.55, two of them right."""
     predictions = predictions_of(TRIO, TRUTH, ROWS)
-    figures = build_report(predictions, uncertain_below=0.55).probabilities
+    figures = build_report(predictions, calibration=Calibration(uncertain_below=0.55)).probabilities
     assert figures is not None
     assert figures.coverage[-1].coverage == 1
     assert figures.coverage[-1].accuracy == 0.6
@@ -132,7 +132,9 @@ def test_the_coverage_curve_is_thinned_to_a_hundred_points() -> None:
 
 
 def test_a_threshold_that_nothing_reaches_covers_nothing() -> None:
-    figures = build_report(predictions_of(TRIO, TRUTH, ROWS), uncertain_below=0.99).probabilities
+    figures = build_report(
+        predictions_of(TRIO, TRUTH, ROWS), calibration=Calibration(uncertain_below=0.99)
+    ).probabilities
     assert figures is not None
     assert (figures.uncertain.coverage, figures.uncertain.accuracy) == (0, 0)
 

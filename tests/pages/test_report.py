@@ -13,9 +13,10 @@ import pytest
 from matplotlib.patches import Rectangle  # noqa: TID253 - what charts are made of
 from PIL import Image
 
+from facial_expressions.calibration import Calibration
 from facial_expressions.errors import MissingExtraError
+from facial_expressions.evaluation.figures import LabelFigures, VoteFigures
 from facial_expressions.evaluation.metrics import Averages, ClassificationScores, ClassScores
-from facial_expressions.evaluation.people import LabelFigures, VoteFigures
 from facial_expressions.evaluation.predictions import read_predictions
 from facial_expressions.evaluation.probability_metrics import ReliabilityBin
 from facial_expressions.evaluation.provenance import Provenance
@@ -43,7 +44,7 @@ def seven_classes(n: int = 140) -> Report:
     return build_report(
         predictions_of(FER2013, truth.tolist(), rows.tolist()),
         subsets={"public": half, "no_train_duplicate": ~half},
-        uncertain_below=0.4,
+        calibration=Calibration(uncertain_below=0.4),
         provenance=Provenance(
             model="mine", dataset="fer2013", protocol="kaggle", command="facial-expressions x"
         ),
@@ -61,11 +62,12 @@ def with_votes() -> Report:
     """The report above as one of majorities, with figures that are set by hand."""
     bins = (ReliabilityBin(0, 0.5, 1, 0.4, 0.3), ReliabilityBin(0.5, 1, 3, 0.75, 0.65))
     report = seven_classes()
+    per_class = tuple(replace(row, recall=0.625) for row in report.scores.per_class)
     return replace(
         report,
         provenance=replace(report.provenance, head="other"),
+        scores=replace(report.scores, per_class=per_class),
         headline=replace(report.headline, accuracy=0.75),
-        balanced_accuracy=0.625,
         votes=VoteFigures(1150, 1.25, 0.5, 0.1, 0.0625, bins),
         against_labels=LabelFigures(1200, 0.5, 0.375),
     )
@@ -102,7 +104,6 @@ def test_classification_report_has_the_seeds_rows() -> None:
         split_digest="",
         labels=FER2013,
         headline=report.headline,
-        balanced_accuracy=0.468,
         scores=scores,
         confusion=report.confusion,
         probabilities=report.probabilities,

@@ -80,8 +80,7 @@ def match_images(images: NDArray[np.uint8], rows: NDArray[np.uint8]) -> Rows:
     match = np.full(len(images), -1, np.int64)
     left, right = np.arange(len(images)), np.arange(len(rows))
     while len(left) and len(right):
-        pairs = _close_pairs(images[left], rows[right])
-        chosen = _closest_first(*pairs)
+        chosen = _closest_first(*_close_pairs(images[left], rows[right]))
         if not chosen:
             break
         for image, row in chosen:

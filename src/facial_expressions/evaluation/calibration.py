@@ -60,7 +60,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
         >>> round(fit_temperature([[4.0, 0.0]] * 4, [0, 0, 0, 1]), 3)  # 75% right: 4 / T = log 3
         3.641
     """
-    z, truth = checked_logits(logits, y_true, for_what="temperature")
+    z, truth = _checked_logits(logits, y_true, for_what="temperature")
     true_logit = (truth * z).sum(axis=1)
 
     def slope(inverse: float) -> float:
@@ -72,7 +72,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
         return MAX_TEMPERATURE
     if slope(high) <= 0:
         return MIN_TEMPERATURE
-    return float(1 / scipy_optimize().brentq(slope, low, high, xtol=1e-14))
+    return float(1 / _scipy_optimize().brentq(slope, low, high, xtol=1e-14))
 
 
 def fit_class_bias(
@@ -104,7 +104,7 @@ def fit_class_bias(
         >>> round(float(np.exp(scaled[0] - scaled[1])), 2)
         4.0
     """
-    z, target = checked_logits(logits, y_true, for_what="class biases")
+    z, target = _checked_logits(logits, y_true, for_what="class biases")
     n, k = z.shape
     penalty = np.concatenate([[0.0], np.full(k, 1 / (n * prior_std**2))])  # on a, then on b
 
@@ -115,7 +115,7 @@ def fit_class_bias(
         gradient = np.concatenate([[((p - target) * z).sum() / n], (p - target).mean(axis=0)])
         return nll + (penalty * weights**2).sum() / 2, gradient + penalty * weights
 
-    weights = minimum_of(loss, [1.0, *[0.0] * k])
+    weights = _minimum_of(loss, [1.0, *[0.0] * k])
     bias = weights[1:] / max(weights[0], 1 / MAX_TEMPERATURE)
     return np.asarray(bias - bias.mean(), np.float64)
 
@@ -141,7 +141,7 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike) -> TopLabelMap:
         >>> round(float(np.exp(odds)), 1)  # three of four are right
         3.0
     """
-    z, truth = checked_logits(logits, y_true, for_what="confidence map")
+    z, truth = _checked_logits(logits, y_true, for_what="confidence map")
     answers, (odds, _) = z.argmax(axis=1), log_odds(z)
     right = truth[np.arange(len(z)), answers]
     nothing = np.array([1.0, 0.0])
@@ -172,7 +172,7 @@ def pays_on_halves(logits: ArrayLike, y_true: ArrayLike) -> bool:
         >>> pays_on_halves(honest, [1] * 800 + [0] * 200)
         False
     """
-    z, truth = checked_logits(logits, y_true, for_what="gain")
+    z, truth = _checked_logits(logits, y_true, for_what="gain")
     found = []
     for seed in range(_ROUNDS):
         order = np.random.default_rng(seed).permutation(len(truth))
@@ -240,23 +240,10 @@ def choose_operating_point(
     return CoveragePoint(threshold, curve[chosen].coverage, curve[chosen].accuracy)
 
 
-def checked_logits(
+def _checked_logits(
     logits: ArrayLike, y_true: ArrayLike, *, for_what: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return logits and the share of the truth that each class has, after checking both.
-
-    Args:
-        logits: ``(N, K)``.
-        y_true: Label ids, ``(N,)``; or the share of votes that each class got, ``(N, K)``.
-        for_what: What is fitted on them, for the message.
-
-    Returns:
-        Logits and shares, ``float64 (N, K)``; a label's share is 1.
-
-    Raises:
-        ValueError: Shapes do not fit, a logit or share is not finite, or an id is outside the label
-            set.
-    """
+    """Return logits and the share of the truth that each class has; a label's is 1."""
     z, truth = np.asarray(logits, dtype=np.float64), np.asarray(y_true)
     fits = z.ndim == 2 and len(z) > 0 and truth.shape in ((len(z),), z.shape)
     if not fits or not np.all(np.isfinite(z)) or not np.all(np.isfinite(truth)):
@@ -270,30 +257,13 @@ def checked_logits(
     return z, np.eye(z.shape[1])[truth.astype(np.int64)]
 
 
-def minimum_of(loss: Loss, start: ArrayLike) -> NDArray[np.float64]:
-    """Return where a convex function is smallest.
-
-    Args:
-        loss: The function, with its gradient.
-        start: Where the search begins.
-
-    Raises:
-        MissingExtraError: SciPy is not installed.
-
-    Examples:
-        >>> minimum_of(lambda x: (float((x[0] - 3) ** 2), 2 * (x - 3)), [0.0]).round(6).tolist()
-        [3.0]
-    """
-    found = scipy_optimize().minimize(loss, start, jac=True, options={"gtol": _GRADIENT_IS_ZERO})
+def _minimum_of(loss: Loss, start: ArrayLike) -> NDArray[np.float64]:
+    """Return where a convex function, given with its gradient, is smallest."""
+    found = _scipy_optimize().minimize(loss, start, jac=True, options={"gtol": _GRADIENT_IS_ZERO})
     return np.asarray(found.x, np.float64)
 
 
-def scipy_optimize() -> ModuleType:
-    """Import ``scipy.optimize``.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
+def _scipy_optimize() -> ModuleType:
     with needs_extra("evaluate"):
         import scipy.optimize
     return scipy.optimize  # type: ignore[no-any-return]
@@ -324,5 +294,5 @@ def _fit_line(
         gradient = features.T @ (np.exp(-np.logaddexp(0, -said)) - right) + tie * off
         return nll * scale, gradient * scale
 
-    slope, offset = minimum_of(loss, towards)
+    slope, offset = _minimum_of(loss, towards)
     return np.array([max(slope, _LEAST_SLOPE), offset])

@@ -1,20 +1,25 @@
-"""Figures of a set of predictions: the headline, and what its probabilities are worth."""
+"""Figures of a set of predictions: the headline, and what its probabilities are worth.
+
+Against what people see, the report's own figures are those of images on which a strict majority of
+ten votes agrees. Besides them stand the figures against the vote shares of all images, and those
+against FER-2013's label, which the same images got from an image search in 2013: an answer that
+gains on one side may lose on the other.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from facial_expressions.calibration import Calibration
+from facial_expressions.data.dataset import Split
+from facial_expressions.data.ferplus import strict_majority, vote_shares
+from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.calibration import without_calibration
-from facial_expressions.evaluation.metrics import (
-    accuracy_score,
-    classification_scores,
-    wilson_interval,
-)
+from facial_expressions.evaluation.metrics import classification_scores, wilson_interval
 from facial_expressions.evaluation.predictions import Predictions
 from facial_expressions.evaluation.probability_metrics import (
     CoveragePoint,
@@ -22,9 +27,11 @@ from facial_expressions.evaluation.probability_metrics import (
     brier_error,
     calibration_error,
     coverage_curve,
+    kl_divergence,
     negative_log_likelihood,
     reliability_bins,
 )
+from facial_expressions.labels import PEOPLE, LabelSet
 
 _COVERAGE_STEPS: Final = 100
 
@@ -87,62 +94,159 @@ class ProbabilityFigures:
     uncalibrated: Uncalibrated | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class VoteFigures:
+    """The probabilities against the shares of the votes for the seven expressions.
+
+    Attributes:
+        n: Images that have such a vote.
+        nll: Mean of ``-sum(share * log p)``, nats.
+        brier: Mean of ``sum((p - share) ** 2)``, 0 to 2.
+        ece: Expected calibration error, 15 bins, 0 to 1, where an answer is as right as the share
+            of votes that it got: with 0 a confidence of 0.8 means that eight in ten would say so.
+        kl: Mean Kullback-Leibler divergence of the probabilities from the votes, nats.
+        reliability: The bins of the calibration error.
+    """
+
+    n: int
+    nll: float
+    brier: float
+    ece: float
+    kl: float
+    reliability: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFigures:
+    """The same answers against FER-2013's label.
+
+    Attributes:
+        n: Images: all of the split.
+        accuracy: Share of right answers, 0 to 1.
+        balanced_accuracy: Mean recall over the classes that have images.
+    """
+
+    n: int
+    accuracy: float
+    balanced_accuracy: float
+
+
 def headline_of(predictions: Predictions) -> Headline:
     """Return accuracy with its interval and macro F1; no answer counts as wrong."""
-    right, n = int(predictions.right.sum()), len(predictions)
-    scores = classification_scores(
-        predictions.truth, predictions.predicted, n_classes=len(predictions.labels)
-    )
+    n_classes = len(predictions.labels)
+    scores = classification_scores(predictions.truth, predictions.predicted, n_classes=n_classes)
     return Headline(
-        n=n,
-        accuracy=accuracy_score(predictions.truth, predictions.predicted),
-        accuracy_ci95=wilson_interval(right, n),
+        n=len(predictions),
+        accuracy=predictions.accuracy,
+        accuracy_ci95=wilson_interval(int(predictions.right.sum()), len(predictions)),
         macro_f1=scores.macro.f1,
     )
 
 
 def probability_figures_of(
-    predictions: Predictions, *, uncertain_below: float, calibration: Calibration | None = None
+    predictions: Predictions, calibration: Calibration
 ) -> ProbabilityFigures | None:
     """Return the figures of the images that have an answer, or None when none has.
 
     Args:
         predictions: Truth and answers.
-        uncertain_below: The model's threshold of ``uncertain``, 0 to 1.
-        calibration: What was done to the logits behind these probabilities; where it did something
-            the figures without it are worked out as well.
+        calibration: What was done to the logits behind these probabilities, and the threshold of
+            ``uncertain``; where it did something the figures without it are worked out as well.
     """
     answered = predictions.answered
     if not answered.any():
         return None
     truth, rows = predictions.truth[answered], predictions.probabilities[answered]
     curve = coverage_curve(truth, rows)
-    certain = [point for point in curve if point.threshold >= uncertain_below]
+    threshold = calibration.uncertain_below
+    certain = [point for point in curve if point.threshold >= threshold]
     coverage, accuracy = (certain[-1].coverage, certain[-1].accuracy) if certain else (0.0, 0.0)
+    uncalibrated = None
+    if calibration.temperature != 1 or calibration.top_label is not None:
+        before = without_calibration(rows, calibration)
+        uncalibrated = Uncalibrated(calibration.temperature, **_errors(truth, before))
     return ProbabilityFigures(
-        nll=negative_log_likelihood(truth, rows),
-        brier=brier_error(truth, rows),
-        ece=calibration_error(truth, rows),
+        **_errors(truth, rows),
         reliability=reliability_bins(truth, rows),
         coverage=_thinned(curve),
-        uncertain=CoveragePoint(uncertain_below, coverage, accuracy),
-        uncalibrated=_uncalibrated(truth, rows, calibration) if calibration else None,
+        uncertain=CoveragePoint(threshold, coverage, accuracy),
+        uncalibrated=uncalibrated,
     )
 
 
-def _uncalibrated(
-    truth: NDArray[np.int64], rows: NDArray[np.float32], calibration: Calibration
-) -> Uncalibrated | None:
-    """Return the figures of the network's own softmax; None when that is what the rows are."""
-    if calibration.temperature == 1 and calibration.top_label is None:
-        return None
-    before = without_calibration(rows, calibration)
-    return Uncalibrated(
-        temperature=calibration.temperature,
-        nll=negative_log_likelihood(truth, before),
-        brier=brier_error(truth, before),
-        ece=calibration_error(truth, before),
+def vote_figures_of(predictions: Predictions, votes: NDArray[np.uint8]) -> VoteFigures:
+    """Return the figures of the images that have a vote for one of the seven expressions.
+
+    Args:
+        predictions: Answers on all images, in FER-2013's seven expressions, in any order.
+        votes: The votes on them, ``uint8 (N, 10)``; one or more for the seven.
+    """
+    columns = [PEOPLE.id_of(name) for name in predictions.labels]
+    every = vote_shares(votes, PEOPLE)[:, columns]
+    has_votes = every.any(axis=1)
+    shares, rows = every[has_votes], predictions.probabilities[has_votes]
+    return VoteFigures(
+        n=len(rows),
+        **_errors(shares, rows),
+        kl=kl_divergence(shares, rows),
+        reliability=reliability_bins(shares, rows),
     )
+
+
+def label_figures_of(predictions: Predictions) -> LabelFigures:
+    """Return the figures against the labels that the images came with."""
+    n_classes = len(predictions.labels)
+    scores = classification_scores(predictions.truth, predictions.predicted, n_classes=n_classes)
+    return LabelFigures(len(predictions), predictions.accuracy, scores.balanced_accuracy)
+
+
+def majority_split(split: Split, votes: NDArray[np.uint8], labels: LabelSet) -> Split:
+    """Return the images on which a strict majority agrees, with what it says as their label.
+
+    Args:
+        split: Images.
+        votes: The votes on them, ``uint8 (N, 10)``, as ``ferplus_votes`` returns them.
+        labels: The classifier's label set: FER-2013's seven expressions, in any order.
+
+    Raises:
+        DatasetError: The classifier has other labels, there are more or fewer votes than images,
+            or no image has a strict majority.
+    """
+    if set(labels) != set(PEOPLE):
+        raise DatasetError(
+            f"labels {list(labels)}: votes need a classifier of the seven expressions "
+            f"{list(PEOPLE)}. Choose another model or head"
+        )
+    if len(votes) != len(split):
+        raise DatasetError(
+            f"votes: {len(votes):,} rows for the {len(split):,} images of split {split.name!r}. "
+            "Give what ferplus_votes returns for it"
+        )
+    majority = strict_majority(votes, PEOPLE)
+    kept = majority >= 0
+    if not kept.any():
+        raise DatasetError(
+            f"split {split.name!r}: no image has a strict majority for one of the seven "
+            f"expressions, in {int(votes.sum()):,} votes on {len(split):,} images. Give "
+            "fer2013new.csv"
+        )
+    id_in_labels = np.array([labels.id_of(name) for name in PEOPLE], np.int64)
+    return replace(split.take(kept), labels=id_in_labels[majority[kept]])
+
+
+def majority_answers(
+    answers: Predictions, votes: NDArray[np.uint8], truth: NDArray[np.int64]
+) -> Predictions:
+    """Return the answers on the images of ``majority_split``, whose labels are the truth."""
+    return replace(answers.take(strict_majority(votes, PEOPLE) >= 0), truth=truth)
+
+
+def _errors(y_true: ArrayLike, rows: ArrayLike) -> dict[str, float]:
+    return {
+        "nll": negative_log_likelihood(y_true, rows),
+        "brier": brier_error(y_true, rows),
+        "ece": calibration_error(y_true, rows),
+    }
 
 
 def _thinned(curve: tuple[CoveragePoint, ...]) -> tuple[CoveragePoint, ...]:

@@ -57,6 +57,11 @@ class ClassificationScores:
     macro: Averages
     weighted: Averages
 
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall over the classes that have images, 0 to 1."""
+        return float(np.mean([row.recall for row in self.per_class if row.support > 0]))
+
 
 @dataclass(frozen=True, slots=True)
 class McNemarResult:
@@ -74,27 +79,12 @@ class McNemarResult:
     p_value: float
 
 
-def accuracy_score(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
-    """Return the share of right answers, 0 to 1.
-
-    Raises:
-        ValueError: Lengths differ or there are not images.
-
-    Examples:
-        >>> accuracy_score([0, 1, 1, 2], [0, 1, 2, 2])
-        0.75
-    """
-    truth, predicted = _paired(y_true, y_predicted)
-    return float(np.mean(truth == predicted))
-
-
-def wilson_interval(n_right: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of a share.
+def wilson_interval(n_right: int, n: int) -> tuple[float, float]:
+    """Return Wilson's 95% score interval of a share.
 
     Args:
         n_right: Right answers.
         n: Answers.
-        confidence: Coverage of the interval, between 0 and 1.
 
     Raises:
         ValueError: ``n`` is not positive or ``n_right`` lies outside ``0..n``.
@@ -104,12 +94,11 @@ def wilson_interval(n_right: int, n: int, *, confidence: float = 0.95) -> tuple[
         >>> [round(bound, 4) for bound in wilson_interval(8, 10)]
         [0.4902, 0.9433]
     """
-    if n <= 0 or not 0 <= n_right <= n or not 0 < confidence < 1:
+    if n <= 0 or not 0 <= n_right <= n:
         raise ValueError(
-            f"interval: n_right={n_right}, n={n}, confidence={confidence} are out of range. Give "
-            "0 <= n_right <= n, n > 0 and a confidence between 0 and 1"
+            f"interval: n_right={n_right}, n={n} are out of range. Give 0 <= n_right <= n, n > 0"
         )
-    interval = _binomial_test(n_right, n).proportion_ci(confidence, method="wilson")
+    interval = _binomial_test(n_right, n).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -123,20 +112,8 @@ def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: in
         [[1, 1], [0, 1]]
     """
     truth, predicted = _paired(y_true, y_predicted, n_classes=n_classes)
-    metrics = sklearn_metrics()
-    counts = metrics.confusion_matrix(truth, predicted, labels=list(range(n_classes)))
+    counts = _sklearn_metrics().confusion_matrix(truth, predicted, labels=list(range(n_classes)))
     return np.asarray(counts, dtype=np.int64)
-
-
-def balanced_accuracy_score(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int) -> float:
-    """Return the mean recall over the classes that have images, 0 to 1.
-
-    Examples:
-        >>> balanced_accuracy_score([0, 0, 0, 1], [0, 0, 0, 0], n_classes=3)
-        0.5
-    """
-    scores = classification_scores(y_true, y_predicted, n_classes=n_classes)
-    return float(np.mean([row.recall for row in scores.per_class if row.support > 0]))
 
 
 def classification_scores(
@@ -158,7 +135,7 @@ def classification_scores(
         0.5
     """
     truth, predicted = _paired(y_true, y_predicted, n_classes=n_classes)
-    score = sklearn_metrics().precision_recall_fscore_support
+    score = _sklearn_metrics().precision_recall_fscore_support
     ids = list(range(n_classes))
     columns = score(truth, predicted, labels=ids, zero_division=0)
     macro, weighted = (
@@ -225,9 +202,7 @@ def _binomial_test(k: int, n: int) -> Any:  # noqa: ANN401 - SciPy publishes no 
     return binomtest(k, n)
 
 
-def _paired(
-    y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int | None = None
-) -> tuple[Ids, Ids]:
+def _paired(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int) -> tuple[Ids, Ids]:
     """Return both as arrays of ids after checking lengths and ranges."""
     truth = np.asarray(y_true, dtype=np.int64)
     predicted = np.asarray(y_predicted, dtype=np.int64)
@@ -236,9 +211,8 @@ def _paired(
             f"truth and answers: shapes {truth.shape} and {predicted.shape} instead of twice (N,) "
             "with N >= 1"
         )
-    if n_classes is not None:
-        check_ids("truth", truth, lowest=0, n_classes=n_classes)
-        check_ids("answers", predicted, lowest=-1, n_classes=n_classes)
+    check_ids("truth", truth, lowest=0, n_classes=n_classes)
+    check_ids("answers", predicted, lowest=-1, n_classes=n_classes)
     return truth, predicted
 
 
@@ -251,12 +225,7 @@ def check_ids(name: str, ids: Ids, *, lowest: int, n_classes: int) -> None:
         )
 
 
-def sklearn_metrics() -> ModuleType:
-    """Import ``sklearn.metrics``.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
+def _sklearn_metrics() -> ModuleType:
     with needs_extra("evaluate"):
         import sklearn.metrics
     return sklearn.metrics  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from facial_expressions.calibration import Calibration
 from facial_expressions.data.class_folders import Photo
 from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.predictions import OnProgress, Predictions
@@ -75,7 +76,8 @@ def evaluate_photos(
         if progress is not None:
             progress(len(rows) + len(unreadable), 0)
     predictions = _predictions(rows, labels)
-    report = build_report(predictions, uncertain_below=uncertain_below, provenance=provenance)
+    calibration = Calibration(uncertain_below=uncertain_below)
+    report = build_report(predictions, calibration=calibration, provenance=provenance)
     notes = _notes(predictions, unknown, unreadable)
     return replace(report, notes=notes, split_digest=sha.hexdigest())
 

@@ -84,8 +84,13 @@ class Predictions:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether each answer is the truth, ``bool (N,)``."""
+        """Whether each answer is the truth, ``bool (N,)``; no answer is not."""
         return np.equal(self.predicted, self.truth)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers, 0 to 1."""
+        return float(self.right.mean())
 
     def take(self, mask: NDArray[np.bool_]) -> Predictions:
         """Return the rows of a mask, ``bool (N,)``."""

@@ -20,24 +20,21 @@ from facial_expressions.calibration import Calibration
 from facial_expressions.data.dataset import Split
 from facial_expressions.evaluation.figures import (
     Headline,
+    LabelFigures,
     ProbabilityFigures,
     Uncalibrated,
-    headline_of,
-    probability_figures_of,
-)
-from facial_expressions.evaluation.metrics import (
-    ClassificationScores,
-    balanced_accuracy_score,
-    classification_scores,
-    confusion_matrix,
-)
-from facial_expressions.evaluation.people import (
-    LabelFigures,
     VoteFigures,
+    headline_of,
     label_figures_of,
     majority_answers,
     majority_split,
+    probability_figures_of,
     vote_figures_of,
+)
+from facial_expressions.evaluation.metrics import (
+    ClassificationScores,
+    classification_scores,
+    confusion_matrix,
 )
 from facial_expressions.evaluation.predictions import (
     Latency,
@@ -90,7 +87,6 @@ class Report:
         split_digest: SHA-256 of its images and labels.
         labels: Label set of rows, columns and per-class scores.
         headline: The figures of all images.
-        balanced_accuracy: Mean recall over the classes that have images.
         scores: Per-class scores and averages.
         confusion: Counts, rows are the truth, columns the answer, ``K`` tuples of ``K``.
         probabilities: The figures of the probabilities; None when no image has an answer.
@@ -112,7 +108,6 @@ class Report:
     split_digest: str
     labels: LabelSet
     headline: Headline
-    balanced_accuracy: float
     scores: ClassificationScores
     confusion: tuple[tuple[int, ...], ...]
     probabilities: ProbabilityFigures | None
@@ -149,8 +144,8 @@ class Report:
         labels = self.against_labels
         if labels is None:
             return None
-        figures = (self.accuracy, self.balanced_accuracy, labels.accuracy, labels.balanced_accuracy)
-        return sum(figures) / len(figures)
+        own = self.accuracy + self.scores.balanced_accuracy
+        return (own + labels.accuracy + labels.balanced_accuracy) / 4
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object of ``report.json``, figures rounded to six decimals."""
@@ -184,7 +179,7 @@ class Report:
         figures = self.probabilities
         return {
             **asdict(self.headline),
-            "balanced_accuracy": self.balanced_accuracy,
+            "balanced_accuracy": self.scores.balanced_accuracy,
             "weighted_f1": self.scores.weighted.f1,
             "nll": figures.nll if figures else None,
             "brier": figures.brier if figures else None,
@@ -258,9 +253,10 @@ def evaluate(
     report = build_report(
         answers if votes is None else majority_answers(answers, votes, measured.labels),
         subsets=fer2013_subsets(measured, train),
-        uncertain_below=calibration.uncertain_below,
         # A mean over views does not give its logits back.
-        calibration=calibration if n_views == 1 else None,
+        calibration=calibration
+        if n_views == 1
+        else Calibration(uncertain_below=calibration.uncertain_below),
         provenance=provenance or _origin_of(classifier),
     )
     latency = None
@@ -295,7 +291,6 @@ def build_report(
     predictions: Predictions,
     *,
     subsets: Mapping[str, NDArray[np.bool_]] | None = None,
-    uncertain_below: float = 0.0,
     calibration: Calibration | None = None,
     provenance: Provenance | None = None,
 ) -> Report:
@@ -304,9 +299,8 @@ def build_report(
     Args:
         predictions: Truth and answers.
         subsets: Masks ``bool (N,)`` by name; an empty subset is left out.
-        uncertain_below: The model's threshold of ``uncertain``.
-        calibration: What the model did to its logits; where it did something the report also has
-            the figures without it.
+        calibration: What the model did to its logits, and its threshold of ``uncertain``; where it
+            did something the report also has the figures without it.
         provenance: What the report says of its origin.
     """
     n_classes, predicted = len(predictions.labels), predictions.predicted
@@ -317,14 +311,9 @@ def build_report(
         split_digest="",
         labels=predictions.labels,
         headline=headline_of(predictions),
-        balanced_accuracy=balanced_accuracy_score(
-            predictions.truth, predicted, n_classes=n_classes
-        ),
         scores=classification_scores(predictions.truth, predicted, n_classes=n_classes),
         confusion=tuple(tuple(row) for row in counts.tolist()),
-        probabilities=probability_figures_of(
-            predictions, uncertain_below=uncertain_below, calibration=calibration
-        ),
+        probabilities=probability_figures_of(predictions, calibration or Calibration()),
         subsets={
             name: headline_of(predictions.take(mask))
             for name, mask in (subsets or {}).items()

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.evaluation.metrics import accuracy_score
 from facial_expressions.evaluation.predictions import OnProgress, predict_split
 from facial_expressions.inference.contracts import Classifier
 
@@ -300,8 +299,7 @@ def measure_robustness(
         accuracies = []
         for severity in SEVERITIES:
             crops = replace(split, images=corrupt(split.images, kind, severity=severity, seed=seed))
-            answers = predict_split(classifier, crops, batch_size=batch_size)
-            accuracies.append(accuracy_score(answers.truth, answers.predicted))
+            accuracies.append(predict_split(classifier, crops, batch_size=batch_size).accuracy)
             n_done += 1
             if progress is not None:
                 progress(n_done * len(split), n_runs * len(split))

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.evaluation.figures import ProbabilityFigures
-from facial_expressions.evaluation.people import VoteFigures
+from facial_expressions.evaluation.figures import ProbabilityFigures, VoteFigures
 from facial_expressions.evaluation.report import Report
 from facial_expressions.evaluation.robustness import SEVERITIES, Robustness
 from facial_expressions.evaluation.samples import Sample

@@ -112,7 +112,11 @@ def figure_table(report: Report) -> Table:
     """Return the figures of the whole set: name, value and how to read it."""
     rows: list[Row] = [
         ("Accuracy", f"{report.accuracy:.4f}", f"95% interval {interval_text(report.headline)}"),
-        ("Balanced accuracy", f"{report.balanced_accuracy:.4f}", "mean recall of the classes"),
+        (
+            "Balanced accuracy",
+            f"{report.scores.balanced_accuracy:.4f}",
+            "mean recall of the classes",
+        ),
         ("Macro F1", f"{report.macro_f1:.4f}", "mean F1 of the classes"),
         ("Weighted F1", f"{report.scores.weighted.f1:.4f}", "F1 weighted by support"),
     ]
@@ -174,7 +178,13 @@ def people_table(report: Report) -> Table:
         (
             "Strict majority",
             report.n,
-            (report.accuracy, report.balanced_accuracy, figures.nll, figures.brier, figures.ece),
+            (
+                report.accuracy,
+                report.scores.balanced_accuracy,
+                figures.nll,
+                figures.brier,
+                figures.ece,
+            ),
         ),
         ("Shares of votes", votes.n, (None, None, votes.nll, votes.brier, votes.ece, votes.kl)),
         ("FER-2013's label", labels.n, (labels.accuracy, labels.balanced_accuracy)),

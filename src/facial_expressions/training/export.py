@@ -28,7 +28,6 @@ from facial_expressions.evaluation.calibration import (
     fit_top_label_map,
     pays_on_halves,
 )
-from facial_expressions.evaluation.metrics import accuracy_score
 from facial_expressions.evaluation.probability_metrics import (
     calibration_error,
     negative_log_likelihood,
@@ -164,7 +163,7 @@ def measured(head: Head, logits: NDArray[np.floating], labels: NDArray[np.int64]
     before = softmax(replace(head.calibration, temperature=1.0, top_label=None).apply(logits))
     after = softmax(head.calibration.apply(logits))
     figures = {
-        "validation_accuracy": accuracy_score(labels, after.argmax(axis=1)),
+        "validation_accuracy": float(np.mean(after.argmax(axis=1) == labels)),
         "validation_nll_uncalibrated": negative_log_likelihood(labels, before),
         "validation_nll": negative_log_likelihood(labels, after),
         "validation_ece_uncalibrated": calibration_error(labels, before),
