@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -30,33 +29,6 @@ _CROWD: Final = 6
 """More faces of an image are summed up."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A frame over a thumbnail, in hundredths of its sides."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-    color: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Thumb:
-    name: str
-    uri: str
-    marks: tuple[_Mark, ...]
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Sure:
-    confidence: float
-    name: str
-    uri: str
-
-
 class ContactSheet:
     """Collects images with what was found in them; only small copies are kept.
 
@@ -78,10 +50,10 @@ class ContactSheet:
         environment()  # says before the work that something is not installed
         self._title = title
         self._labels = tuple(labels)
-        self._thumbs: list[_Thumb] = []
+        self._thumbs: list[tuple[str, str, list[tuple[str, str]], str]] = []
         self._problems: list[tuple[str, str]] = []
         self._faces: Counter[str] = Counter()
-        self._surest: dict[str, list[_Sure]] = {label: [] for label in labels}
+        self._surest: dict[str, list[tuple[float, str, str]]] = {label: [] for label in labels}
 
     def add(self, name: str, result: ImageResult, image: NDArray[np.uint8] | None = None) -> None:
         """Add an image.
@@ -97,34 +69,30 @@ class ContactSheet:
         self._faces.update(face.expression for face in result.faces)
         for face in result.faces:
             self._keep_if_sure(name, face, image)
-        marks = tuple(_mark(face, result.width, result.height) for face in result.faces)
+        marks = [
+            (_style(face, result.width, result.height), _answer(face)) for face in result.faces
+        ]
         thumb = Image.fromarray(image)
         thumb.thumbnail((_THUMB_PX, _THUMB_PX), reducing_gap=2.0)
-        self._thumbs.append(_Thumb(name, jpeg_uri(thumb), marks, _describe(result.faces)))
+        self._thumbs.append((name, jpeg_uri(thumb), marks, _describe(result.faces)))
 
     def to_html(self) -> str:
         """Return the page: shares, the most confident of each expression, every image."""
         n_faces = self._faces.total()
         n_images = len(self._thumbs) + len(self._problems)
+        colors = {label: css_color(label) for label in self._labels}
         return render(
             "contact_sheet.html",
             title=self._title,
             summary=f"{counted(n_images, 'image')}, {counted(n_faces, 'face')}",
             n_images=n_images,
             n_faces=n_faces,
-            n_without=sum(not thumb.marks for thumb in self._thumbs),
+            n_without=sum(not marks for _, _, marks, _ in self._thumbs),
             shares=[
-                (
-                    label,
-                    css_color(label),
-                    self._faces[label],
-                    100 * self._faces[label] / (n_faces or 1),
-                )
-                for label in self._labels
+                (label, color, self._faces[label], 100 * self._faces[label] / (n_faces or 1))
+                for label, color in colors.items()
             ],
-            best=[
-                (label, css_color(label), found) for label, found in self._surest.items() if found
-            ],
+            best=[(label, colors[label], found) for label, found in self._surest.items() if found],
             thumbs=self._thumbs,
             problems=self._problems,
         )
@@ -132,10 +100,10 @@ class ContactSheet:
     def _keep_if_sure(self, name: str, face: Face, image: NDArray[np.uint8]) -> None:
         """Keep the face if its answer is certain and among the most confident of its expression."""
         kept = self._surest[face.expression]
-        is_among = len(kept) < _SUREST or face.confidence > kept[-1].confidence
+        is_among = len(kept) < _SUREST or face.confidence > kept[-1][0]
         if not face.uncertain and is_among:
-            kept.append(_Sure(face.confidence, name, jpeg_uri(face_thumbnail(image, face.box))))
-            kept.sort(key=lambda one: -one.confidence)
+            kept.append((face.confidence, name, jpeg_uri(face_thumbnail(image, face.box))))
+            kept.sort(key=lambda one: -one[0])
             del kept[_SUREST:]
 
 
@@ -150,13 +118,11 @@ def _answer(face: Face) -> str:
     return f"{face.expression}{'?' if face.uncertain else ''} {face.confidence:.0%}"
 
 
-def _mark(face: Face, width: int, height: int) -> _Mark:
+def _style(face: Face, width: int, height: int) -> str:
+    """Return where a frame over a thumbnail is, in hundredths of its sides, and its color."""
     box = face.box
-    return _Mark(
-        100 * box.left / width,
-        100 * box.top / height,
-        100 * box.width / width,
-        100 * box.height / height,
-        css_color(face.expression),
-        _answer(face),
+    return (
+        f"left:{100 * box.left / width:.2f}%;top:{100 * box.top / height:.2f}%;"
+        f"width:{100 * box.width / width:.2f}%;height:{100 * box.height / height:.2f}%;"
+        f"border-color:{css_color(face.expression)}"
     )

@@ -100,10 +100,8 @@ class TrackCurve:
             self._points = [a.joined(b) for a, b in pairs] + points[len(points) // 2 * 2 :]
         area = face.box.area
         if (not face.uncertain, area) > (self._best[0], self._best[1] * _LARGER):
-            self._best, self.face = (
-                (not face.uncertain, area),
-                face_thumbnail(frame.image, face.box),
-            )
+            self._best = (not face.uncertain, area)
+            self.face = face_thumbnail(frame.image, face.box)
 
     def spans(self, step_s: float) -> Iterator[Span]:
         """Yield the points in order.
@@ -123,10 +121,14 @@ class TrackCurve:
 
 
 class TrackCurves:
-    """The curves of all tracks that may be among the longest seen: the others are let go."""
+    """The curves of all tracks that may be among the longest seen: the others are let go.
+
+    Attributes:
+        kept: The curves by the numbers of their tracks.
+    """
 
     def __init__(self) -> None:
-        self._curves: dict[int, TrackCurve] = {}
+        self.kept: dict[int, TrackCurve] = {}
 
     def add(self, frame: Frame, result: FrameResult) -> None:
         """Take the next frame.
@@ -136,18 +138,10 @@ class TrackCurves:
             result: What was found in it.
         """
         for face in result.faces:
-            self._curves.setdefault(face.track_id, TrackCurve()).add(frame, face)
-        if len(self._curves) > 2 * MOST_TRACKS + len(result.faces):
+            self.kept.setdefault(face.track_id, TrackCurve()).add(frame, face)
+        if len(self.kept) > 2 * MOST_TRACKS + len(result.faces):
             present = {face.track_id for face in result.faces}
-            ended = [number for number in self._curves if number not in present]
-            ended.sort(key=lambda number: (self._curves[number].n_frames, -number))
+            ended = [number for number in self.kept if number not in present]
+            ended.sort(key=lambda number: (self.kept[number].n_frames, -number))
             for number in ended[:-MOST_TRACKS]:
-                del self._curves[number]
-
-    def get(self, number: int) -> TrackCurve | None:
-        """Return a track's curve; None where it was too short to be kept.
-
-        Args:
-            number: The track's number.
-        """
-        return self._curves.get(number)
+                del self.kept[number]

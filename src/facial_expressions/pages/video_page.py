@@ -55,21 +55,6 @@ class _Axis:
         return [(time_s, 100 * self.x(time_s) / _WIDTH) for time_s in times]
 
 
-@dataclass(frozen=True, slots=True)
-class _ShownTrack:
-    """What the template shows of a track: charts as paths, and the values for the pointer."""
-
-    summary: TrackSummary
-    face: str
-    axis: _Axis
-    bars: dict[tuple[str, bool], str]
-    curves: tuple[tuple[str, str], ...]
-    unsure: str
-    means: tuple[float, ...]
-    n_per_point: int
-    values: dict[str, list[object]]
-
-
 class VideoPage:
     """Collects frames for the page of a video; what is kept does not grow with its length.
 
@@ -103,11 +88,11 @@ class VideoPage:
         """
         whole = _axis(summary.start_s, summary.start_s + summary.duration_s)
         step_s = summary.duration_s / max(summary.n_frames, 1)
-        kept = [track for track in summary.tracks if self._curves.get(track.track_id)]
+        curves = self._curves.kept
+        known = [track for track in summary.tracks if track.track_id in curves]
         shown = [
-            self._shown(track, curve, step_s, whole)
-            for track in _longest_seen(kept)
-            if (curve := self._curves.get(track.track_id))
+            self._shown(track, curves[track.track_id], step_s, whole)
+            for track in _longest_seen(known)
         ]
         return render(
             "video.html",
@@ -127,36 +112,37 @@ class VideoPage:
 
     def _shown(
         self, track: TrackSummary, curve: TrackCurve, step_s: float, whole: _Axis
-    ) -> _ShownTrack:
+    ) -> dict[str, object]:
+        """Return what the template shows of a track: paths, and the values for the pointer."""
         spans, axis = list(curve.spans(step_s)), _axis(track.start_s, track.end_s)
         weights = [one.end_s - one.start_s for one in spans]
         columns = list(zip(*(one.values for one in spans), strict=True))
-        return _ShownTrack(
-            summary=track,
-            face=jpeg_uri(curve.face) if curve.face else "",
-            axis=axis,
-            bars=self._bars(spans, whole),
-            curves=tuple(
+        return {
+            "summary": track,
+            "face": jpeg_uri(curve.face) if curve.face else "",
+            "axis": axis,
+            "bars": self._bars(spans, whole),
+            "curves": [
                 (css_color(label), _line(spans, column, axis))
                 for label, column in zip(self._labels, columns, strict=True)
-            ),
-            unsure="".join(
+            ],
+            "unsure": "".join(
                 _bar(axis, list(run), _HEIGHT)
                 for is_uncertain, run in itertools.groupby(spans, lambda one: one.uncertain)
                 if is_uncertain
             ),
-            means=tuple(
+            "means": [
                 sum(map(math.prod, zip(column, weights, strict=True))) / max(sum(weights), 1e-9)
                 for column in columns
-            ),
-            n_per_point=curve.n_per_point,
-            values={
+            ],
+            "n_per_point": curve.n_per_point,
+            "points": {
                 "from": [round(one.start_s, 3) for one in spans],
                 "to": [round(one.end_s, 3) for one in spans],
                 "percent": [[round(100 * value) for value in one.values] for one in spans],
                 "uncertain": [int(one.uncertain) for one in spans],
             },
-        )
+        }
 
     def _bars(self, spans: Sequence[Span], whole: _Axis) -> dict[tuple[str, bool], str]:
         """Return the track's row of the timeline: a path for each color, certain and pale."""
