@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -121,18 +120,6 @@ def test_e16_a_video_that_is_full_before_it_can_be_played_leaves_nothing(place: 
     before = names(place)
     code, said = run(place, ["video", "images", "--out", "out.mp4"], limit=2)
     assert (code, TOO_LARGE in said) == (1, True)
-    assert names(place) == before
-
-
-@needs_posix
-def test_e16_a_comparison_that_does_not_fit_leaves_nothing(place: Path) -> None:
-    assert run(place, WRITES["evaluate"][0])[0] == 0
-    shutil.copytree(place / "report", place / "other")
-    before = names(place)
-    words = ["compare", "report", "other", "--out", "both.html"]
-    code, said = run(place, words, limit=0)
-    assert code == 4, said
-    assert TOO_LARGE in said
     assert names(place) == before
 
 

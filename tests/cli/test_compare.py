@@ -27,16 +27,6 @@ def test_two_reports_stand_side_by_side(
     assert "tiny (plain)" in text
     assert "tiny (views) against tiny (plain): right where the other is wrong in" in text
     assert "McNemar p =" in text
-    page, table = tmp_path / "new" / "both.html", tmp_path / "both.md"
-    words = [str(tmp_path / "plain"), str(tmp_path / "views"), "--out", str(page)]
-    assert main(["compare", *words, "--out", str(table)]) == 0
-    assert "<h1>Comparison of tiny (plain), tiny (views)</h1>" in page.read_text("utf-8")
-    assert "| Figure | tiny (plain) | tiny (views) |" in table.read_text("utf-8")
-
-
-def test_another_form_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", str(tmp_path), str(tmp_path), "--out", "both.pdf"]) == 2
-    assert ".md or .html" in capsys.readouterr().err
 
 
 def test_one_report_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,8 +70,7 @@ def test_a_part_of_a_report_that_is_none_is_left_out(
     other = stored_report.parent / "other"
     other.mkdir()
     (other / "report.json").write_text(json.dumps(figures | {part: value}))
-    out = str(stored_report.parent / "both.html")
-    assert main(["compare", str(stored_report), str(other), "--out", out]) == 0
+    assert main(["compare", str(stored_report), str(other)]) == 0
     assert "Traceback" not in capsys.readouterr().err
 
 

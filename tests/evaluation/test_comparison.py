@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from facial_expressions.errors import DatasetError
-from facial_expressions.evaluation.comparison import compare_reports, read_report
+from facial_expressions.evaluation.comparison import compare_reports, comparison_text, read_report
 from facial_expressions.evaluation.predictions import Predictions
 from tests.evaluation.fakes import PAIR, predictions_of, store_report
 
@@ -19,7 +19,6 @@ def test_difference_and_paired_test_by_hand(tmp_path: Path) -> None:
     first = store_report(tmp_path / "a", predictions_of(PAIR, [0] * 10, [RIGHT] * 2 + [WRONG] * 8))
     second = store_report(tmp_path / "b", predictions_of(PAIR, [0] * 10, [WRONG] * 2 + [RIGHT] * 8))
     (comparison,) = compare_reports([read_report(first), read_report(second)])
-    assert comparison.differences["accuracy"] == pytest.approx(0.6)
     assert comparison.test is not None
     assert (comparison.test.only_first, comparison.test.only_second) == (2, 8)
     assert comparison.test.p_value == pytest.approx(2 * (1 + 10 + 45) / 1024)
@@ -60,7 +59,7 @@ def test_every_two_are_compared_and_p_is_adjusted_for_three_tests(tmp_path: Path
         for name, n in rights.items()
     ]
     comparisons = compare_reports(reports)
-    assert [(one.first, one.second) for one in comparisons] == [
+    assert [(one.first.name, one.second.name) for one in comparisons] == [
         ("m (a)", "m (b)"), ("m (a)", "m (c)"), ("m (b)", "m (c)"),
     ]  # fmt: skip
     adjusted = [one.p_adjusted for one in comparisons]
@@ -84,3 +83,38 @@ def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_report_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not a report"):
         read_report(tmp_path)
+
+
+def test_the_text_says_what_is_chance(tmp_path: Path) -> None:
+    first = store_report(tmp_path / "a", predictions_of(PAIR, [0] * 9, [WRONG] * 9))
+    second = store_report(tmp_path / "b", predictions_of(PAIR, [0] * 9, [RIGHT] * 9))
+    third = store_report(tmp_path / "c", predictions_of(PAIR, [0] * 9, [RIGHT] + [WRONG] * 8))
+    text = comparison_text([read_report(path) for path in (first, second, third)])
+    _, better, chance = (text.split("against")[i].splitlines()[0] for i in range(3))
+    assert "more than chance" in better
+    assert "within chance" in chance
+    assert "1.0000 (+1.0000)" in text
+
+
+def test_the_text_says_that_p_was_adjusted(tmp_path: Path) -> None:
+    """Right in 0, 9 and 8 of 9: p of the last with the first is 2/256, adjusted to twice that."""
+    reports = [
+        read_report(
+            store_report(
+                tmp_path / str(n), predictions_of(PAIR, [0] * 9, [RIGHT] * n + [WRONG] * (9 - n))
+            )
+        )
+        for n in (0, 9, 8)
+    ]
+    text = comparison_text(reports)
+    assert "McNemar p = 0.0039 (adjusted 0.012), more than chance" in text
+    assert "McNemar p = 0.0078 (adjusted 0.016), more than chance" in text
+
+
+def test_the_text_says_why_nothing_was_tested(tmp_path: Path) -> None:
+    predictions = predictions_of(PAIR, [0, 1], [RIGHT, WRONG])
+    reports = [
+        read_report(store_report(tmp_path / name, predictions, with_rows=name == "a"))
+        for name in ("a", "b")
+    ]
+    assert "no paired test" in comparison_text(reports)

@@ -54,24 +54,22 @@ class Comparison:
     """One report against an earlier one of the same comparison.
 
     Attributes:
-        first: Name of the earlier report.
-        second: Name of the later one.
-        differences: The later one's figures less the earlier one's.
+        first: The earlier report.
+        second: The later one.
         test: Paired test on the same images; None when the images differ or predictions are
             missing.
-        p_adjusted: The test's p value, adjusted for the number of tests; None without a test.
+        p_adjusted: The test's p value, adjusted for the number of tests; 1 without a test.
     """
 
-    first: str
-    second: str
-    differences: dict[str, float]
+    first: StoredReport
+    second: StoredReport
     test: McNemarResult | None
-    p_adjusted: float | None
+    p_adjusted: float
 
     @property
     def is_more_than_chance(self) -> bool:
-        """Whether there is a test and its adjusted p value is below ``LEVEL``."""
-        return self.p_adjusted is not None and self.p_adjusted < LEVEL
+        """Whether the adjusted p value is below ``LEVEL``."""
+        return self.p_adjusted < LEVEL
 
 
 def read_report(path: Path) -> StoredReport:
@@ -117,23 +115,51 @@ def compare_reports(reports: Sequence[StoredReport]) -> list[Comparison]:
     tests = [_paired_test(one.predictions, other.predictions) for one, other in pairs]
     adjusted = iter(holm_adjusted([test.p_value for test in tests if test is not None]))
     return [
-        Comparison(
-            one.name,
-            other.name,
-            _differences(one.figures, other.figures),
-            test,
-            None if test is None else next(adjusted),
-        )
+        Comparison(one, other, test, 1.0 if test is None else next(adjusted))
         for (one, other), test in zip(pairs, tests, strict=True)
     ]
 
 
-def _differences(first: dict[str, Any], second: dict[str, Any]) -> dict[str, float]:
-    return {
-        key: second[key] - first[key]
-        for key in FIGURES
-        if first[key] is not None and second[key] is not None
-    }
+def comparison_text(reports: Sequence[StoredReport]) -> str:
+    """Return the figures of reports side by side, then one sentence per pair.
+
+    Args:
+        reports: Two or more; differences are to the first.
+
+    Raises:
+        ValueError: There are fewer than two.
+    """
+    comparisons = compare_reports(reports)
+    width = max(len(report.name) for report in reports)
+    lines = ["  ".join([" " * width, f"{'images':>8}", *(f"{key:>17}" for key in FIGURES)])]
+    for report in reports:
+        cells = [f"{report.name:{width}}", f"{report.figures['n']:8,}"]
+        for key in FIGURES:
+            value, other = report.figures[key], reports[0].figures[key]
+            text = "-" if value is None else f"{value:.4f}"
+            if report is not reports[0] and value is not None and other is not None:
+                text += f" ({value - other:+.4f})"
+            cells.append(f"{text:>17}")
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join([*lines, "", *map(_sentence, comparisons)]) + "\n"
+
+
+def _sentence(comparison: Comparison) -> str:
+    names, test = f"{comparison.second.name} against {comparison.first.name}", comparison.test
+    if test is None:
+        return (
+            f"{names}: no paired test, for the images or labels are "
+            "not the same or a predictions.csv is missing"
+        )
+    adjusted = ""
+    if comparison.p_adjusted != test.p_value:
+        adjusted = f" (adjusted {comparison.p_adjusted:.2g})"
+    verdict = "more than chance" if comparison.is_more_than_chance else "within chance"
+    return (
+        f"{names}: right where the other is wrong in "
+        f"{test.only_second:,} images, wrong where it is right in {test.only_first:,}; "
+        f"McNemar p = {test.p_value:.2g}{adjusted}, {verdict}"
+    )
 
 
 def _paired_test(first: Predictions | None, second: Predictions | None) -> McNemarResult | None:
