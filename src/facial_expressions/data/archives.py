@@ -24,18 +24,10 @@ from typing import IO, Final, Self
 from facial_expressions.errors import DatasetError, first_line
 from facial_expressions.plain_text import shown
 
-MAX_MEMBERS: Final = 1_000_000
-"""Most members an archive may have."""
-
-MAX_IMAGE_BYTES: Final = 64 * 1024**2
-"""Largest image file that is read."""
-
-MAX_CSV_BYTES: Final = 1024**3
-"""Largest table that is read; FER-2013 has 301 MB."""
-
-MAX_TAR_BYTES: Final = 4 * 1024**3
-"""Largest tar archive, unpacked."""
-
+_MAX_MEMBERS: Final = 1_000_000
+_MAX_IMAGE_BYTES: Final = 64 * 1024**2
+_MAX_CSV_BYTES: Final = 1024**3  # FER-2013 has 301 MB
+_MAX_TAR_BYTES: Final = 4 * 1024**3  # unpacked
 _MAX_HEADER_BYTES: Final = 16 * 1024**2
 _MAX_TAIL_BYTES: Final = 16 * 1024**2
 _TAR_HEADS: Final = {b"\x1f\x8b": "r:gz", b"BZh": "r:bz2", b"\xfd7z": "r:xz"}
@@ -71,12 +63,12 @@ class FileTree:
         """
         try:
             with self._openers[name]() as stream:
-                data = stream.read(MAX_IMAGE_BYTES + 1)
+                data = stream.read(_MAX_IMAGE_BYTES + 1)
         except (*_DAMAGED, OSError) as error:
             raise DatasetError(
                 f"{shown(name)}: cannot be read: {first_line(error)}. Check it and its permissions"
             ) from error
-        _check_size(name, len(data), MAX_IMAGE_BYTES)
+        _check_size(name, len(data), _MAX_IMAGE_BYTES)
         return data
 
 
@@ -85,8 +77,7 @@ def is_zip(path: Path) -> bool:
     return _head(path).startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 
-def is_tar(path: Path) -> bool:
-    """Return whether a file is a tar archive, compressed or not, judged by its first bytes."""
+def _is_tar(path: Path) -> bool:
     head = _head(path)
     return head.startswith(tuple(_TAR_HEADS)) or head[257:] == b"ustar"
 
@@ -142,7 +133,7 @@ def open_csv(path: Path, columns: Sequence[str]) -> Iterator[IO[bytes]]:
                 files = ((name, one.file_size, partial(archive.open, one)) for name, one in members)
                 with _find_table(path, files, columns) as stream:
                     yield stream
-        elif is_tar(path):
+        elif _is_tar(path):
             head = _head(path)
             mode = next((_TAR_HEADS[one] for one in _TAR_HEADS if head.startswith(one)), "r:")
             with tarfile.open(path, mode, tarinfo=_TarHeader) as tar:  # type: ignore[call-overload]
@@ -217,7 +208,7 @@ def _find_table(
         names.append(name)
         if not name.lower().endswith(".csv"):
             continue
-        _check_size(name, size, MAX_CSV_BYTES)
+        _check_size(name, size, _MAX_CSV_BYTES)
         stream = opener()
         if stream is None:
             continue
@@ -237,7 +228,7 @@ class _TarHeader(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         header = super().frombuf(buf, encoding, errors)
-        if not 0 <= header.size <= (MAX_TAR_BYTES if header.isreg() else _MAX_HEADER_BYTES):
+        if not 0 <= header.size <= (_MAX_TAR_BYTES if header.isreg() else _MAX_HEADER_BYTES):
             raise tarfile.ReadError(f"a header that claims {header.size:,} bytes")
         return header
 
@@ -246,8 +237,8 @@ def _tar_members(path: Path, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     for count, member in enumerate(tar):
         is_link = member.issym() or member.islnk() or member.isdev()
         _check_member(path, member.name, count, is_link=is_link)
-        if member.offset_data + member.size > MAX_TAR_BYTES:
-            raise _unsafe(path, f"over {MAX_TAR_BYTES / 1e9:.0f} GB", member.name)
+        if member.offset_data + member.size > _MAX_TAR_BYTES:
+            raise _unsafe(path, f"over {_MAX_TAR_BYTES / 1e9:.0f} GB", member.name)
         yield member
 
 
@@ -267,11 +258,7 @@ def _likely_table_first(item: tuple[str, object]) -> tuple[bool, str]:
 
 
 def column_names(first_line: bytes) -> list[str]:
-    """Return the columns that a table's first line names, in lower case.
-
-    Args:
-        first_line: As it stands in the file, also with a byte-order mark and quotes.
-    """
+    """Return the columns that a table's first line names, in lower case."""
     words = first_line.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"").lower().split(b",")
     return [word.strip().decode("latin-1") for word in words]
 
@@ -286,8 +273,8 @@ def _check_member(path: Path, name: str, count: int, *, is_link: bool) -> None:
         raise _unsafe(path, "a link or device", name)
     if parts[0] == "" or ".." in parts or ":" in parts[0] or "\0" in name:
         raise _unsafe(path, "a name that leads out of the archive", name)
-    if count >= MAX_MEMBERS:
-        raise _unsafe(path, f"over {MAX_MEMBERS:,} members", name)
+    if count >= _MAX_MEMBERS:
+        raise _unsafe(path, f"over {_MAX_MEMBERS:,} members", name)
 
 
 def _check_size(name: str, size: int, limit: int) -> None:

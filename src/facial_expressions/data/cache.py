@@ -55,23 +55,16 @@ def cache_folder() -> Path:
 
 
 def path_state(path: Path) -> str:
-    """Return a text that changes when a file, or any file of a folder, does.
-
-    Args:
-        path: An existing file or folder.
-    """
+    """Return a text that changes when a file, or any file of a folder, does."""
     sha = hashlib.sha256()
     for name, file in sorted(walk_files(path)) if path.is_dir() else [("", path)]:
-        sha.update(f"{name}\0{_state(file)}\n".encode("utf-8", "surrogateescape"))
+        try:
+            status = file.stat()
+            state = f"{status.st_size} {status.st_mtime_ns}"
+        except OSError as error:  # a link that leads nowhere: the reader will name it
+            state = str(error.errno)
+        sha.update(f"{name}\0{state}\n".encode("utf-8", "surrogateescape"))
     return sha.hexdigest()
-
-
-def _state(file: Path) -> str:
-    try:
-        state = file.stat()
-    except OSError as error:  # a link that leads nowhere: the reader will name it
-        return str(error.errno)
-    return f"{state.st_size} {state.st_mtime_ns}"
 
 
 def cached_reading(path: Path, read: Callable[[Path], Reading]) -> Reading:

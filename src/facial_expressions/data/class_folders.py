@@ -12,6 +12,7 @@ the competition's split: ``Training_``, ``PublicTest_`` or ``PrivateTest_``.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,23 +25,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.data.archives import FileTree, open_tree
-from facial_expressions.data.dataset import (
-    PART_OF_USAGE,
-    SIDE_PX,
-    USAGES,
-    Reading,
-    make_reading,
-)
+from facial_expressions.data.dataset import PART_OF_USAGE, SIDE_PX, USAGES, Reading, make_reading
 from facial_expressions.data.folder_places import PARTS, Place, check_places, part_of, place_of
 from facial_expressions.errors import DatasetError, ImageError
 from facial_expressions.images import IMAGE_SUFFIXES, load_image
-from facial_expressions.labels import (
-    FER2013,
-    FERPLUS,
-    LabelSet,
-    canonical_label,
-    nearest_label,
-)
+from facial_expressions.labels import FER2013, FERPLUS, LabelSet, canonical_label, nearest_label
 from facial_expressions.plain_text import counted, shown
 
 _log = logging.getLogger(__name__)
@@ -54,18 +43,20 @@ _RAF_DB: Final = dict(
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """One image file.
+class Photo:
+    """One image file of class folders.
 
     Attributes:
         source: Its path below the folder, or in the archive.
         part: ``train``, ``validation``, ``test`` or an empty text.
         label: Our name of its class.
+        data: The file's bytes, where it was read.
     """
 
     source: str
     part: str
     label: str
+    data: bytes = b""
 
     @property
     def usage(self) -> str:
@@ -87,7 +78,7 @@ class ClassFolders:
         is_one_part: Whether the tree itself is named after a part, and all of it belongs there.
     """
 
-    entries: tuple[_Entry, ...]
+    entries: tuple[Photo, ...]
     label_set: LabelSet
     left_out: tuple[str, ...]
     is_one_part: bool
@@ -100,17 +91,6 @@ class ClassFolders:
             and {entry.part for entry in self.entries} <= {"train", "test"}
             and sum(bool(entry.usage) for entry in self.entries) * 2 > len(self.entries)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Photo(_Entry):
-    """One image file of class folders, undecoded: for those who need it whole.
-
-    Attributes:
-        data: The file's bytes.
-    """
-
-    data: bytes
 
 
 def find_class_folders(tree: FileTree) -> ClassFolders:
@@ -139,7 +119,7 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
         said.append(f"{counted(len(names) - len(images), 'file')} of other kinds left out")
     parts = {place.part for place in known}
     root = part_of(tree.name) if parts == {""} else ""
-    entries = [_Entry(one.source, one.part or root, label_of[one.folder]) for one in known]
+    entries = [Photo(one.source, one.part or root, label_of[one.folder]) for one in known]
     if parts == {""} and not root and all(entry.usage for entry in entries):  # names say it
         entries = [replace(one, part=PART_OF_USAGE[one.usage]) for one in entries]
     order = (*PARTS, "")
@@ -150,7 +130,8 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
 def _labels_of(places: Sequence[Place], name: str) -> tuple[dict[str, str], LabelSet, list[str]]:
     """Return the label of each class folder by its name, the label set, and what to say of it."""
     folders = {place.folder for place in places} - {""}
-    if folders == _RAF_DB.keys() and all(_is_raf_db(place.source) for place in places):
+    files = [place.source.rpartition("/")[2].lower() for place in places]
+    if folders == _RAF_DB.keys() and all(name.startswith(("train_", "test_")) for name in files):
         meaning = ", ".join(f"{number} {label}" for number, label in _RAF_DB.items())
         return _RAF_DB, FER2013, [f"class folders 1 to 7: taken as RAF-DB's, {meaning}"]
     found = {folder: label for folder in folders if (label := canonical_label(folder))}
@@ -168,10 +149,6 @@ def _labels_of(places: Sequence[Place], name: str) -> tuple[dict[str, str], Labe
         )
     labels = LabelSet("own", tuple(sorted(set(own.values()))))
     return own, labels, [f"class folders are labels of their own: {', '.join(labels)[:200]}"]
-
-
-def _is_raf_db(source: str) -> bool:
-    return source.rpartition("/")[2].lower().startswith(("train_", "test_"))
 
 
 def _near_label(folder: str) -> str | None:
@@ -251,7 +228,7 @@ def iter_photos(path: Path) -> Iterator[Photo]:
     """
     with open_tree(path) as tree:
         for entry in find_class_folders(tree).entries:
-            yield Photo(entry.source, entry.part, entry.label, tree.read(entry.source))
+            yield replace(entry, data=tree.read(entry.source))
 
 
 def _read_grey(data: bytes) -> NDArray[np.uint8]:
@@ -262,14 +239,10 @@ def _read_grey(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(grey, np.uint8)
 
 
-def _check_classes(name: str, entries: Iterable[_Entry]) -> None:
+def _check_classes(name: str, entries: Iterable[Photo]) -> None:
     present = {(entry.part, entry.label) for entry in entries}
-    missing = [
-        f"{part}/{label}"
-        for part in ("train", "test")
-        for label in FER2013
-        if (part, label) not in present
-    ]
+    needed = itertools.product(("train", "test"), FER2013)
+    missing = [f"{part}/{label}" for part, label in needed if (part, label) not in present]
     if missing:
         raise DatasetError(
             f"{name}: FER-2013 needs images in every train/<class> and test/<class>; there are "

@@ -77,13 +77,9 @@ class Split:
             name: Name of the new split; None keeps this one's.
         """
         index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        return Split(
-            name=name or self.name,
-            images=self.images[index],
-            labels=self.labels[index],
-            usages=self.usages[index],
-            sources=tuple(self.sources[i] for i in index),
-        )
+        sources = tuple(self.sources[i] for i in index)
+        columns = self.images[index], self.labels[index], self.usages[index]
+        return Split(name or self.name, *columns, sources)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,31 +171,11 @@ def make_reading(
     rows: Sequence[tuple[int, str, str, str]],
     left_out: Sequence[str] = (),
 ) -> Reading:
-    """Put a reading together from its images and one ``(label, usage, source, part)`` for each.
-
-    Args:
-        kind: Which reader made it.
-        name: Name of the data set.
-        label_set: What the labels are ids of.
-        images: Grey images, ``uint8 (N, 48, 48)``.
-        rows: For each image its label id, usage, source and part.
-        left_out: One sentence for each thing that could not be used.
-    """
+    """Put a reading together; ``rows`` has each image's label id, usage, source and part."""
     labels, usages, sources, parts = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return Reading(
-        kind=kind,
-        name=name,
-        label_set=label_set,
-        rows=Split(
-            name="all",
-            images=images,
-            labels=np.array(labels, np.int64),
-            usages=np.array(usages, np.str_),
-            sources=tuple(sources),
-        ),
-        parts=np.array(parts, np.str_),
-        left_out=tuple(left_out),
-    )
+    ids, usage_of = np.array(labels, np.int64), np.array(usages, np.str_)
+    split = Split("all", images, ids, usage_of, tuple(sources))
+    return Reading(kind, name, label_set, split, np.array(parts, np.str_), tuple(left_out))
 
 
 def check_fer2013_counts(reading: Reading) -> None:

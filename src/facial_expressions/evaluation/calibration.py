@@ -72,7 +72,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
         return MAX_TEMPERATURE
     if slope(high) <= 0:
         return MIN_TEMPERATURE
-    return float(1 / _scipy_optimize().brentq(slope, low, high, xtol=1e-14))
+    return float(1 / scipy_optimize().brentq(slope, low, high, xtol=1e-14))
 
 
 def fit_class_bias(
@@ -259,11 +259,16 @@ def _checked_logits(
 
 def _minimum_of(loss: Loss, start: ArrayLike) -> NDArray[np.float64]:
     """Return where a convex function, given with its gradient, is smallest."""
-    found = _scipy_optimize().minimize(loss, start, jac=True, options={"gtol": _GRADIENT_IS_ZERO})
+    found = scipy_optimize().minimize(loss, start, jac=True, options={"gtol": _GRADIENT_IS_ZERO})
     return np.asarray(found.x, np.float64)
 
 
-def _scipy_optimize() -> ModuleType:
+def scipy_optimize() -> ModuleType:
+    """Import ``scipy.optimize``.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
     with needs_extra("evaluate"):
         import scipy.optimize
     return scipy.optimize  # type: ignore[no-any-return]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
-import shutil
 import subprocess
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -71,19 +69,11 @@ def split_digest(split: Split) -> str:
     return sha.hexdigest()
 
 
-def describe_machine() -> str:
-    """Return system, processor type and Python version, for latency figures."""
-    return f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-
-
 def _git(root: Path, *arguments: str) -> str:
     """Return what a git command prints, or an empty text when git or the checkout fails."""
-    program = shutil.which("git")
-    if program is None:
-        return ""
     try:
         done = subprocess.run(
-            [program, "--no-optional-locks", "-C", str(root), *arguments],
+            ["git", "--no-optional-locks", "-C", str(root), *arguments],
             capture_output=True,
             text=True,
             timeout=10,

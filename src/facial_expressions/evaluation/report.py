@@ -8,6 +8,7 @@ image without an answer as wrong; figures of probabilities leave it out.
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,7 +23,6 @@ from facial_expressions.evaluation.figures import (
     Headline,
     LabelFigures,
     ProbabilityFigures,
-    Uncalibrated,
     VoteFigures,
     headline_of,
     label_figures_of,
@@ -43,18 +43,11 @@ from facial_expressions.evaluation.predictions import (
     measure_latency,
     predict_split,
 )
-from facial_expressions.evaluation.provenance import (
-    Provenance,
-    describe_machine,
-    split_digest,
-)
+from facial_expressions.evaluation.provenance import Provenance, split_digest
 from facial_expressions.evaluation.robustness import Robustness, measure_robustness
 from facial_expressions.evaluation.splits import fer2013_subsets
 from facial_expressions.inference.contracts import Classifier
 from facial_expressions.labels import LabelSet
-
-REPORT_SCHEMA: Final = 1
-"""Version of ``report.json``; raised when a field changes its meaning."""
 
 _DIGITS: Final = 6
 """Decimals of figures in ``to_dict``: what differs below comes from the order of additions."""
@@ -151,7 +144,7 @@ class Report:
         """Return the object of ``report.json``, figures rounded to six decimals."""
         measured = {name: _rounded(value) for name, value in self._figures().items()}
         return {
-            "schema": REPORT_SCHEMA,
+            "schema": 1,  # raised when a field changes its meaning
             **asdict(self.provenance),
             "split": self.split,
             "split_digest": self.split_digest,
@@ -177,6 +170,7 @@ class Report:
     def _figures(self) -> dict[str, object]:
         """Return the measured part of ``to_dict``, not rounded."""
         figures = self.probabilities
+        raw = figures.uncalibrated if figures else None
         return {
             **asdict(self.headline),
             "balanced_accuracy": self.scores.balanced_accuracy,
@@ -193,12 +187,12 @@ class Report:
             "reliability": [asdict(row) for row in figures.reliability] if figures else [],
             "coverage": [asdict(point) for point in figures.coverage] if figures else [],
             "uncertain": asdict(figures.uncertain) if figures else None,
-            "uncalibrated": _plain(figures.uncalibrated) if figures else None,
-            "votes": _plain(self.votes),
-            "against_labels": _plain(self.against_labels),
+            "uncalibrated": asdict(raw) if raw else None,
+            "votes": asdict(self.votes) if self.votes else None,
+            "against_labels": asdict(self.against_labels) if self.against_labels else None,
             "people_criterion": self.people_criterion,
             "robustness": self.robustness.to_dict() if self.robustness else None,
-            "latency_ms": _plain(self.latency),
+            "latency_ms": asdict(self.latency) if self.latency else None,
         }
 
 
@@ -324,12 +318,6 @@ def build_report(
     )
 
 
-def _plain(
-    value: Latency | Uncalibrated | VoteFigures | LabelFigures | None,
-) -> dict[str, Any] | None:
-    return None if value is None else asdict(value)
-
-
 def _rounded(value: object) -> object:
     """Round every float inside plain values."""
     if isinstance(value, float):
@@ -360,5 +348,5 @@ def _run_facts(started: datetime) -> dict[str, str]:
     return {
         "started": started.isoformat(timespec="seconds"),
         "seconds": f"{seconds:.1f}",
-        "machine": describe_machine(),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }
