@@ -13,14 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -28,14 +24,13 @@ from typing import Any, Final
 from benchmarks.batch_scaling import PHOTOS
 from benchmarks.images import write_photos, write_video
 from benchmarks.record import write_results
+from benchmarks.server_process import ask, serving
 from facial_expressions.distributed.batch import WorkerOptions, run_batch
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
 from facial_expressions.media.analysis import analyze_video
 from facial_expressions.media.sources import open_source
 from facial_expressions.results import Face
 
-READY: Final = "serving on "
-_BUSY: Final = 503
 _TRIES: Final = 30
 Answers = list[list[tuple[str, float]]]
 """For each image its faces from left to right: label and its probability."""
@@ -60,7 +55,9 @@ def main() -> None:
     }
     if find_spec("ray"):
         modes["ray"] = lambda: ask_batch(folder, WorkerOptions("ray", n_workers=2))
-    figures: dict[str, Any] = {name: compare(ask(), expected) for name, ask in modes.items()}
+    figures: dict[str, Any] = {
+        name: compare(answers(), expected) for name, answers in modes.items()
+    }
     figures["video"] = compare_video(recognizer, n)
     figures["same"] = all(one["same"] == one["faces"] for one in figures.values())
     write_results("same_labels", {"photos": n, **figures}, keep=not options.quick)
@@ -104,11 +101,8 @@ def ask_server(photos: Sequence[Path]) -> Answers:
     Args:
         photos: Files.
     """
-    answers = []
-    with _server() as url:
-        for path in photos:
-            answers.append(_answers_of_row(_post(f"{url}/v1/recognize", path.read_bytes())))
-    return answers
+    with serving() as (_, port):
+        return [_answers_of_row(_post(port, path.read_bytes())) for path in photos]
 
 
 def compare_video(recognizer: ExpressionRecognizer, n_frames: int) -> dict[str, float]:
@@ -127,18 +121,16 @@ def compare_video(recognizer: ExpressionRecognizer, n_frames: int) -> dict[str, 
     return compare(shown, expected)
 
 
-def _post(url: str, content: bytes) -> dict[str, Any]:
+def _post(port: int, content: bytes) -> dict[str, Any]:
     """Return a server's answer; one that is too busy at the moment is asked again."""
-    request = urllib.request.Request(url, content, {"Content-Type": "image/jpeg"})
-    for left in reversed(range(_TRIES)):
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                row: dict[str, Any] = json.load(response)
-                break
-        except urllib.error.HTTPError as error:
-            if error.code != _BUSY or not left:
-                raise
-            time.sleep(1)
+    for _ in range(_TRIES):
+        status, body = ask(port, "POST", "/v1/recognize", content, "image/jpeg")
+        if status != HTTPStatus.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(1)
+    if status != HTTPStatus.OK:
+        raise SystemExit(f"the server answered with {status}: {body.decode()}")
+    row: dict[str, Any] = json.loads(body)
     return row
 
 
@@ -150,21 +142,6 @@ def _answers(faces: Sequence[Face]) -> list[tuple[str, float]]:
 def _answers_of_row(row: dict[str, Any]) -> list[tuple[str, float]]:
     faces = sorted(row["faces"], key=lambda face: tuple(face["box"][:2]))
     return [(face["expression"], face["confidence"]) for face in faces]
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    """Start a server on a free port and yield its address."""
-    command = [sys.executable, "-m", "facial_expressions", "serve", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:
-        assert process.stderr
-        line = next((line for line in process.stderr if READY in line), "")
-        if not line:
-            raise SystemExit("the server did not start; run: facial-expressions serve")
-        try:
-            yield line.partition(READY)[2].split()[0].rstrip("/")
-        finally:
-            process.terminate()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from benchmarks.clips import frame_times, write_crossing_clip, write_noisy_clip
 from benchmarks.record import write_results
+from benchmarks.server_process import resident_mb
 
 _EARLY_S: Final = 10.0
 """Memory is compared with that after so many seconds of the video."""
@@ -93,7 +94,7 @@ def run_video(path: Path, options: Sequence[str]) -> Run:
             first = last if not run.rows else first
             run.rows.append(json.loads(line))
             if len(run.rows) % _PROBE_ROWS == 0:
-                run.memory_mb.append((run.rows[-1]["time_s"], _resident_mb(process.pid)))
+                run.memory_mb.append((run.rows[-1]["time_s"], round(resident_mb(process.pid), 1)))
     if process.returncode != 0:
         raise SystemExit(f"video ended with code {process.returncode}")
     run.seconds, run.total_s = last - first, time.perf_counter() - start
@@ -153,16 +154,6 @@ def _are_near(one: Sequence[float], other: Sequence[float]) -> bool:
     return len(one) == len(other) and all(
         abs(a - b) < 1e-6 for a, b in zip(one, other, strict=True)
     )
-
-
-def _resident_mb(pid: int) -> float:
-    """Return a process's resident memory; 0 where the system does not say."""
-    status = Path(f"/proc/{pid}/status")
-    if status.is_file():
-        for line in status.read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmRSS"):
-                return round(int(line.split()[1]) / 1024, 1)
-    return 0.0
 
 
 if __name__ == "__main__":
