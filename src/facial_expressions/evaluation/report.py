@@ -241,16 +241,12 @@ def evaluate(
     chosen = settings or EvaluationSettings()
     started = datetime.now(UTC)
     n_views = int(getattr(classifier, "n_views", 1))
-    calibration = _calibration_of(classifier)
     measured = split if votes is None else majority_split(split, votes, classifier.labels)
     answers = predict_split(classifier, split, batch_size=chosen.batch_size, progress=progress)
     report = build_report(
         answers if votes is None else majority_answers(answers, votes, measured.labels),
         subsets=fer2013_subsets(measured, train),
-        # A mean over views does not give its logits back.
-        calibration=calibration
-        if n_views == 1
-        else Calibration(uncertain_below=calibration.uncertain_below),
+        calibration=_calibration_of(classifier, n_views),
         provenance=provenance or _origin_of(classifier),
     )
     latency = None
@@ -337,10 +333,14 @@ def _origin_of(classifier: Classifier) -> Provenance:
     return Provenance(model=model or type(classifier).__name__, head=head)
 
 
-def _calibration_of(classifier: Classifier) -> Calibration:
+def _calibration_of(classifier: Classifier, n_views: int) -> Calibration:
     """Return what a model file says it does to its logits; nothing for other classifiers."""
     calibration = getattr(getattr(classifier, "head", None), "calibration", None)
-    return calibration if isinstance(calibration, Calibration) else Calibration()
+    if not isinstance(calibration, Calibration):
+        return Calibration()
+    if n_views > 1:  # a mean over views does not give its logits back
+        return Calibration(uncertain_below=calibration.uncertain_below)
+    return calibration
 
 
 def _run_facts(started: datetime) -> dict[str, str]:
