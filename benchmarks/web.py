@@ -10,8 +10,6 @@ Then the camera runs on the page as ``make web`` builds it. The last lines are t
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import statistics
 import tempfile
 import time
@@ -23,15 +21,13 @@ from PIL import Image
 from benchmarks.page import browser, film_images, wait_for, write_film
 from benchmarks.record import astronaut, write_results
 from facial_expressions.images import load_image
-from facial_expressions.inference.model_store import resolve
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.media.regions import FULL_SEARCH_S
 from facial_expressions.server.answers import recognize_image
-from tests.web.engine_page import call, packed
+from tests.web.engine_page import call, packed, put_model
 from tests.web.pictures import encoded, made_pictures
 from tests.web.static_host import StaticHost, static_host
 from web.build import build
-from web.export_facts import facts
 
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
@@ -101,7 +97,7 @@ def _open(page: WebDriver, host: StaticHost) -> None:
 def _agreement(page: WebDriver, host: StaticHost, model: str) -> dict[str, float]:
     """Compare every face of the made pictures."""
     whole = {name: (host.folder / name).read_bytes() for name in ("classifier.bin", "model.json")}
-    _put(host.folder, model)
+    put_model(host.folder, model)
     _open(page, host)
     recognizer = load_recognizer(model, threads=1)
     found = {"faces": 0, "same": 0, "probability": 0.0, "box_px": 0.0}
@@ -118,13 +114,6 @@ def _agreement(page: WebDriver, host: StaticHost, model: str) -> dict[str, float
     for name, content in whole.items():
         (host.folder / name).write_bytes(content)
     return {name: round(value, 6) for name, value in found.items()}
-
-
-def _put(folder: Path, model: str) -> None:
-    """Let the page of a folder answer by another model."""
-    (folder / "classifier.bin").write_bytes(gzip.compress(resolve(model)[0].read_bytes(), 1))
-    known = json.loads((folder / "model.json").read_bytes())
-    (folder / "model.json").write_text(json.dumps(known | facts(model)), "utf-8")
 
 
 def _times(page: WebDriver, host: StaticHost) -> dict[str, dict[str, float]]:

@@ -112,6 +112,25 @@ def eyes(center: Point, degrees: float) -> list[Point]:
     return [(center[0] - x, center[1] - y), (center[0] + x, center[1] + y)]
 
 
+def test_last_bits_of_a_box_and_its_eyes_change_no_crop() -> None:
+    """Every value is moved to its neighbours in the detector's 32 bits, as other processors do."""
+    image = waves()
+    for degrees in range(-60, 60, 7):
+        box = [120.3 + degrees / 9, 80.7, 210.9 + degrees / 7, 190.4]
+        points = eyes((165.1, 120.2), degrees)
+        crops = []
+        for way in (-np.inf, 0, np.inf):
+            toward = np.float32(way)
+            moved = [float(np.nextafter(np.float32(v), toward)) if way else v for v in box]
+            marks = [
+                (float(np.nextafter(np.float32(x), toward)), y) if way else (x, y)
+                for x, y in points
+            ]
+            crops.append(crop(image, Box(*moved), points=marks))
+        assert np.array_equal(crops[0], crops[1])
+        assert np.array_equal(crops[1], crops[2])
+
+
 @pytest.mark.parametrize("degrees", [-19.9, -7, 0, 12, 19.9])
 def test_a_small_tilt_is_left_alone(degrees: float) -> None:
     image, box = waves(), Box(150, 100, 246, 196)

@@ -18,7 +18,7 @@ from facial_expressions.inference.recognizer import ExpressionRecognizer, load_r
 from facial_expressions.media import regions, tracking
 from facial_expressions.media.analysis import FrameAnalyzer
 from facial_expressions.model_metadata import INPUT_NAME
-from facial_expressions.preprocessing import _FINEST, _LARGEST_OVERHANG
+from facial_expressions.preprocessing import _FINEST, _GRID, _LARGEST_OVERHANG
 from facial_expressions.rows import IMAGE, Column
 from facial_expressions.server import answers, cameras
 
@@ -78,6 +78,7 @@ def _detector_facts() -> dict[str, Any]:
         "max_contained": centerface._MAX_CONTAINED,
         "framing": asdict(centerface.CenterFaceDetector.framing),
         "finest": _FINEST,
+        "grid": _GRID,
         "largest_overhang": _LARGEST_OVERHANG,
     }
 

@@ -29,6 +29,11 @@ _FINEST: Final = 4
 _LARGEST_OVERHANG: Final = 4.0
 """A crop's side may be this many times the image's longest side."""
 
+_GRID: Final = 256
+"""A crop's side and middle are rounded to this part of the power of two below its side, its turn to
+this part of a radian. The last bits of a detector's numbers differ between processors; rounded so,
+they change one crop in ten thousand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Framing:
@@ -311,10 +316,11 @@ def _turn(landmarks: Sequence[Point], framing: Framing) -> float:
 
 def _crop_matrix(box: Box, landmarks: Sequence[Point], framing: Framing, size: int) -> Matrix:
     """Return the map of a face's crop, whose side is ``size`` pixels."""
-    step, turn = _crop_side(box, framing) / size, _turn(landmarks, framing)
-    cos, sin = math.cos(turn) * step, math.sin(turn) * step
+    side, turn = _crop_side(box, framing), round(_turn(landmarks, framing) * _GRID) / _GRID
+    cell = 2.0 ** (math.frexp(side)[1] - 1) / _GRID
+    side, x, y = (round(value / cell) * cell for value in (side, *box.center))
+    cos, sin = math.cos(turn) * side / size, math.sin(turn) * side / size
     u, v = framing.center_x * size, framing.center_y * size
-    x, y = box.center
     return ((cos, -sin, x - cos * u + sin * v), (sin, cos, y - sin * u - cos * v))
 
 
@@ -342,7 +348,7 @@ def _sample(window: NDArray[np.uint8], matrix: Matrix, size: int) -> NDArray[np.
     (a, b, c), (d, e, f) = matrix
     step = math.hypot(a, d)  # window pixels per crop pixel
     image = Image.fromarray(window)
-    reduction = max(1, int(step / _FINEST))
+    reduction = max(1, int(step / _FINEST + 1e-9))
     if reduction > 1:
         image = image.reduce(reduction)
         a, b, c, d, e, f = (value / reduction for value in (a, b, c, d, e, f))

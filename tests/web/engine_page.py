@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facial_expressions.inference.model_store import resolve
 from tests.web.static_host import static_host
 from web.export_facts import facts
 
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
 
-__all__ = ["call", "image_of", "modules_page", "packed", "unpacked"]
+__all__ = ["call", "image_of", "modules_page", "packed", "put_model", "unpacked"]
 
 _RECOGNIZER = Path(__file__).parents[2] / "web" / "recognizer"
 _WAIT_S = 120
@@ -72,6 +74,13 @@ def call(page: WebDriver, script: str, given: object = None) -> Any:  # noqa: AN
     )
     assert "error" not in told, told["error"]
     return told["value"]
+
+
+def put_model(folder: Path, model: str) -> None:
+    """Let the page of a folder answer by another model."""
+    (folder / "classifier.bin").write_bytes(gzip.compress(resolve(model)[0].read_bytes(), 1))
+    known = json.loads((folder / "model.json").read_bytes())
+    (folder / "model.json").write_text(json.dumps(known | facts(model)), "utf-8")
 
 
 def packed(content: bytes) -> str:

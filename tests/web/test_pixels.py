@@ -53,7 +53,7 @@ return {
   tiles: given.tiles.map((tile) => told(cut(image, tile, facts.detector.gap))),
   faces: given.faces.map((face) => {
     const crop = cropFace(image, face, facts.detector, 48);
-    const corners = cropCorners(face, facts.detector.framing);
+    const corners = cropCorners(face, facts.detector);
     return { ...told(crop), corners, quality: measureQuality(face, crop, facts.quality) };
   }),
 };

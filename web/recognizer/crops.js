@@ -1,14 +1,16 @@
 // Faces to grey crops framed like FER-2013's images, as preprocessing.py.
 
-import { greyWindow, sample } from "./pixels.js";
+import { greyWindow, roundEven, sample } from "./pixels.js";
 
-// The affine map [a, b, c, d, e, f] from a face's crop, whose side is `size`, to the image.
-function cropMatrix({ box, landmarks }, framing, size) {
-  const step = cropSide(box, framing) / size;
-  const angle = turn(landmarks, framing);
-  const [cos, sin] = [Math.cos(angle) * step, Math.sin(angle) * step];
+// The affine map [a, b, c, d, e, f] from a face's crop, whose side is `size`, to the image; rounded to a grid, so that
+// the last bits of the detector's numbers, which differ from Python's, change no crop.
+function cropMatrix({ box, landmarks }, { framing, grid }, size) {
+  const exact = cropSide(box, framing);
+  const cell = 2 ** Math.floor(Math.log2(exact)) / grid;
+  const [side, x, y] = [exact, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2].map((one) => roundEven(one / cell) * cell);
+  const angle = roundEven(turn(landmarks, framing) * grid) / grid;
+  const [cos, sin] = [(Math.cos(angle) * side) / size, (Math.sin(angle) * side) / size];
   const [u, v] = [framing.center_x * size, framing.center_y * size];
-  const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
   return [cos, -sin, x - cos * u + sin * v, sin, cos, y - sin * u - cos * v];
 }
 
@@ -26,7 +28,7 @@ function turn([[rightX, rightY], [leftX, leftY]], framing) {
 // The grey crop of a face; null where it reaches too far outside the image to be one.
 export function cropFace(image, face, facts, size) {
   if (cropSide(face.box, facts.framing) > facts.largest_overhang * Math.max(image.width, image.height)) return null;
-  const [a, b, c, d, e, f] = cropMatrix(face, facts.framing, size);
+  const [a, b, c, d, e, f] = cropMatrix(face, facts, size);
   const corners = [[0, 0], [0, size], [size, 0], [size, size]];
   const xs = corners.map(([u, v]) => a * u + b * v + c);
   const ys = corners.map(([u, v]) => d * u + e * v + f);
@@ -37,8 +39,8 @@ export function cropFace(image, face, facts, size) {
 }
 
 // Where the corners of a face's crop lie in the image: top left, top right, bottom right, bottom left.
-export function cropCorners(face, framing) {
-  const [a, b, c, d, e, f] = cropMatrix(face, framing, 1);
+export function cropCorners(face, facts) {
+  const [a, b, c, d, e, f] = cropMatrix(face, facts, 1);
   return [[0, 0], [1, 0], [1, 1], [0, 1]].map(([u, v]) => [a * u + b * v + c, d * u + e * v + f]);
 }
 

@@ -68,7 +68,7 @@ export function createEngine(facts, networks, now) {
       return f32(maps[chosen * cells + i] - f32(sum / labels));
     });
     const grid = Array.from({ length: rows }, (_, y) => heat.slice(y * columns, (y + 1) * columns));
-    return { expression, heat: grid, corners: cropCorners(found, detecting.framing) };
+    return { expression, heat: grid, corners: cropCorners(found, detecting) };
   }
 
   return { recognize, classify };

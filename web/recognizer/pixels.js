@@ -200,7 +200,7 @@ function blend({ data }, from, step, weights, out, to, count) {
 // shrinks; `finest` is the fewest pixels per crop pixel that whole-number reduction leaves.
 export function sample(image, matrix, size, finest) {
   const step = Math.hypot(matrix[0], matrix[3]);
-  const reduction = Math.max(1, Math.trunc(step / finest));
+  const reduction = Math.max(1, Math.trunc(step / finest + 1e-9));
   const source = reduction > 1 ? reduce(image, reduction, reduction) : image;
   const [a, b, c, d, e, f] = reduction > 1 ? matrix.map((value) => value / reduction) : matrix;
   const fine = Math.max(1, Math.ceil(step / reduction - 1e-9));
