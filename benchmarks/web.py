@@ -3,8 +3,8 @@
 The made pictures of ``tests/web`` are recognised by both, with the default network and with the one
 of floats. Two photos of the astronaut and the frames of a camera are timed by the processor time of
 the one thread that works, in turns with Python with one thread: that holds on a busy machine too.
-Then the camera runs on the page as ``make web`` builds it. The last lines are the tables of
-``docs/web.md``.
+Then photos and the camera are shown on the page as ``make web`` builds it, and the trace tells how
+long its own thread was held up at a time. The last lines are the tables of ``docs/web.md``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from PIL import Image
 
 from benchmarks.page import browser, film_images, wait_for, write_film
 from benchmarks.record import astronaut, write_results
+from benchmarks.trace import longest_task_ms
 from facial_expressions.images import load_image
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.media.regions import FULL_SEARCH_S
@@ -83,6 +84,7 @@ def main() -> None:
                 name: _agreement(page, host, model) for name, model in MODELS.items()
             }
             figures["times"] = _times(page, host)
+            figures["held_up_ms"] = _held_up(page, host, Path(folder))
             figures["camera"] = _camera(page, host, n_seconds)
     figures["camera"]["affordable_per_s"] = _affordable(figures["times"])
     write_results("web", figures, keep=not options.quick)
@@ -166,15 +168,46 @@ def _photos() -> dict[str, Image.Image]:
     return {"photo of 512x512, one face": photo, "photo of 1920x1080, 15 faces": crowd}
 
 
-def _camera(page: WebDriver, host: StaticHost, n_seconds: int) -> dict[str, float]:
-    """Count the frames that the page says it reads a second, and what they cost its thread."""
+def _held_up(page: WebDriver, host: StaticHost, folder: Path) -> dict[str, float]:
+    """Return the longest task of the page's thread while it loads, and shows photos and camera."""
+    found = {"while it loads": longest_task_ms(page, lambda: _load(page, host))}
+    photos = _photos()
+    photos["photo of 4000x3000, one face"] = photos["photo of 512x512, one face"].resize(
+        (4000, 3000)
+    )
+    for name, image in photos.items():
+        image.save(folder / "photo.jpg", quality=90)
+        found[name] = longest_task_ms(page, lambda: _show(page, folder / "photo.jpg"))
+        page.find_element("id", "clear").click()
+    found["camera"] = longest_task_ms(page, lambda: _start_camera(page))
+    found["longest"] = max(found.values())
+    return {name: round(value, 1) for name, value in found.items()}
+
+
+def _load(page: WebDriver, host: StaticHost) -> None:
     page.get(host.url)
     wait_for(page, "return document.documentElement.dataset.ready && !document.querySelector"
              "('#load:not([hidden])')")  # fmt: skip
+    time.sleep(1)
+
+
+def _show(page: WebDriver, photo: Path) -> None:
+    page.find_element("id", "files").send_keys(str(photo))
+    wait_for(page, "return document.querySelector('.box')")
+    time.sleep(1)
+
+
+def _start_camera(page: WebDriver) -> None:
     page.find_element("id", "camera").click()
     page.find_element("id", "agree").click()
     wait_for(page, "return document.querySelectorAll('.box').length === 1")
     time.sleep(3)
+
+
+def _camera(page: WebDriver, host: StaticHost, n_seconds: int) -> dict[str, float]:
+    """Count the frames that the page says it reads a second, and what they cost its thread."""
+    _load(page, host)
+    _start_camera(page)
     page.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
     speeds, before_s = [], _spent_s(page)
     for _ in range(n_seconds):
@@ -198,7 +231,7 @@ def _table(figures: dict[str, Any]) -> list[str]:
     both = [figures[name] for name in MODELS]
     rows = {
         "same label": [f"{one['same']} of {one['faces']}" for one in both],
-        "largest difference of a probability": [f"{one['probability']:.4f}" for one in both],
+        "largest difference of a probability": [f"{one['probability']:.6f}" for one in both],
         "largest difference of a box": [f"{one['box_px']:.2f} px" for one in both],
     }
     lines = [f"| | {' | '.join(MODELS)} |", "| --- | ---: | ---: |"]
@@ -208,7 +241,10 @@ def _table(figures: dict[str, Any]) -> list[str]:
         python = f"{one['python_ms']:.0f} ms" if "python_ms" in one else ""
         lines.append(f"| {name} | {one['ms']:.0f} ms | {python} |")
     page_ms = figures["camera"]["page_ms_per_frame"]
-    return [*lines, f"| the page's own thread, for such a frame | {page_ms:.0f} ms | |"]
+    lines += [f"| the page's own thread, for such a frame | {page_ms:.0f} ms | |", ""]
+    lines += ["| page held up at a time, processor time | at most |", "| --- | ---: |"]
+    held_up = [one for one in figures["held_up_ms"].items() if one[0] != "longest"]
+    return [*lines, *(f"| {name} | {value:.0f} ms |" for name, value in held_up)]
 
 
 if __name__ == "__main__":

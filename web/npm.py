@@ -9,9 +9,11 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,12 +54,13 @@ class NpmPackage:
             PackageFetchError: No registry can be reached, or it has another package.
         """
         path = cache / self._file
-        content = path.read_bytes() if path.is_file() else b""
-        if not self._is_intact(content):
-            content = self._download()
-            cache.mkdir(parents=True, exist_ok=True)
-            with atomic_write(path) as file:
-                file.write(content)
+        cache.mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(cache / "lock"):
+            content = path.read_bytes() if path.is_file() else b""
+            if not self._is_intact(content):
+                content = self._download()
+                with atomic_write(path) as file:
+                    file.write(content)
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             members = {name: archive.extractfile(f"package/{name}") for name in names}
             return {name: file.read() for name, file in members.items() if file}
@@ -86,6 +89,17 @@ class NpmPackage:
                 "registry in npm_config_registry"
             )
         return content
+
+
+@contextmanager
+def _one_at_a_time(lock: Path) -> Iterator[None]:
+    """Let one process in after the other, so that one fetches for all; on Windows all at once."""
+    with lock.open("w") as file:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _registry() -> str:

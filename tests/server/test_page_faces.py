@@ -148,11 +148,11 @@ def test_a_card_shows_its_face(page: WebDriver, wide_photo: Path) -> None:
     answer_with(page, [Box(100, 100, 160, 175), Box(400, 100, 460, 175)])
     add(page, wide_photo)
     until(lambda: count(page, ".card") == 2)
-    middles = page.execute_script(
+    middles = (
         "return [...document.querySelectorAll('.thumbnail')].map((one) =>"
         " one.getContext('2d').getImageData(48, 48, 1, 1).data[0])"
     )
-    assert middles == [60, 200]
+    until(lambda: page.execute_script(middles) == [60, 200])
 
 
 def test_the_marked_image_is_saved_with_its_frames_and_a_legend(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 import facial_expressions as fx
+from benchmarks.trace import longest_task_ms
 from tests.media.videos import even_times, write_video
 from tests.server.browser import (
     NEEDS_BROWSER,
@@ -151,6 +153,20 @@ def test_two_tabs_answer_beside_each_other(page: WebDriver, photo: Path) -> None
         page.switch_to.window(first)
     add(page, photo)
     until(lambda: count(page, ".box") == 1)
+
+
+def test_a_large_photo_does_not_hold_up_the_page(
+    page: WebDriver, portrait: bytes, tmp_path: Path
+) -> None:
+    """Counted in processor time. Decoded on the page's own thread, this photo takes 70 ms."""
+    path = tmp_path / "large.jpg"
+    Image.open(io.BytesIO(portrait)).resize((4000, 4000)).save(path, quality=90)
+
+    def show() -> None:
+        add(page, path)
+        until(lambda: page.find_element("id", "marked").is_displayed())
+
+    assert longest_task_ms(page, show) < 50
 
 
 def test_no_request_leaves_the_origin(

@@ -8,6 +8,7 @@ import io
 import shutil
 import sys
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_a_registry_that_is_not_there_is_told_in_one_line(
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
     with pytest.raises(PackageFetchError, match=r"cannot be fetched from http://127\.0\.0\.1:9\."):
         runtime_files(tmp_path / "cache")
-    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "cache" / PACKAGE).exists()
 
 
 def test_a_registry_that_sends_another_package_is_refused(
@@ -38,7 +39,7 @@ def test_a_registry_that_sends_another_package_is_refused(
         monkeypatch.setenv("NPM_CONFIG_REGISTRY", registry.url)
         with pytest.raises(PackageFetchError, match="sent something else"):
             runtime_files(tmp_path / "cache")
-    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "cache" / PACKAGE).exists()
 
 
 def test_a_kept_package_that_was_changed_is_fetched_again(
@@ -64,7 +65,10 @@ def test_a_package_with_a_scope_is_fetched_once_and_read(
     package = NpmPackage("@some/thing", "1.2.0", digest)
     with static_host(tmp_path / "served", "/") as registry:
         monkeypatch.setenv("npm_config_registry", registry.url)
-        assert package.read(tmp_path / "cache", ["dist/b.bin"]) == {"dist/b.bin": b"bb"}
+        with ThreadPoolExecutor(4) as threads:  # each may stand for a process
+            found = threads.map(lambda _: package.read(tmp_path / "cache", ["dist/b.bin"]), "1234")
+        assert list(found) == [{"dist/b.bin": b"bb"}] * 4
+        assert len(registry.asked) == (1 if sys.platform != "win32" else 4)
     assert package.read(tmp_path / "cache", ["a.js"]) == {"a.js": b"a"}
 
 

@@ -28,15 +28,6 @@ if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame, FrameSource
     from facial_expressions.media.look_ahead import Plan
 
-__all__ = [
-    "Followed",
-    "FrameAnalyzer",
-    "analyze_frames",
-    "analyze_video",
-    "frames_ahead",
-    "load_video_recognizer",
-]
-
 MOST_AHEAD: Final = 8
 """Frames that are read ahead; each is held in memory until its turn."""
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
 
-__all__ = ["Plan", "look_ahead"]
-
 Found = TypeVar("Found")
 Followed = TypeVar("Followed")
 Plan = tuple[Callable[[], Found] | None, Callable[[Found | None], Followed]]

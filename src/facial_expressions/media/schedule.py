@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Final, Literal
 
-__all__ = ["EVERY_AUTO", "Every", "Schedule"]
-
 Every = int | Literal["auto"]
 """Every how many frames the detector runs; ``auto`` holds real time."""
 

@@ -25,6 +25,7 @@ const state = {
   live: null, // the camera's item while it runs
   explains: false, // whether the model has heat maps
   heat: false, // whether they are asked for and shown
+  pixels: null, // {item, bitmap} of the photo on the screen
   spoken: 0,
 };
 
@@ -144,7 +145,18 @@ function rowOf(item) {
 function sourceOf(item) {
   if (!item || item === state.live) return item?.canvas ?? null;
   if (item.kind === "video") return at("video").videoWidth ? at("video") : null;
-  return at("photo").complete && at("photo").naturalWidth ? at("photo") : null;
+  return state.pixels?.item === item ? state.pixels.bitmap : null;
+}
+
+// Drawn from the element, a photo would be decoded once more, on the page's own thread.
+async function takePixels() {
+  const item = current();
+  redraw();
+  const bitmap = await createImageBitmap(item?.original ?? item?.image).catch(() => null);
+  if (current() !== item) return;
+  state.pixels?.bitmap?.close();
+  state.pixels = { item, bitmap };
+  redraw();
 }
 
 function redraw() {
@@ -375,7 +387,7 @@ function listen() {
     if (item && !item.error) at("caption").textContent = `${item.name}. ${UNSHOWN}`;
     at("photo").hidden = true;
   });
-  at("photo").addEventListener("load", redraw);
+  at("photo").addEventListener("load", takePixels);
   window.addEventListener("resize", redraw);
   at("video").addEventListener("seeked", redraw);
   at("video").addEventListener("loadeddata", () => { // boxes lie on it only where it keeps its shape

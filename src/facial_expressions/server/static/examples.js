@@ -21,6 +21,9 @@ function drawCall(context, photo) {
     context.save();
     context.filter = `brightness(${75 + ((i * 11) % 6) * 8}%) sepia(${(i % 4) * 12}%)`;
     context.translate((i % 5) * 200 + 100, Math.floor(i / 5) * 200);
+    context.beginPath();
+    context.rect(-100, 0, 200, 200);
+    context.clip(); // or each filter would work on the whole canvas
     context.scale(i % 2 ? -1 : 1, 1);
     context.drawImage(photo, left + shift / 2, top, width - shift, height - shift, -96, 4, 192, 192);
     context.restore();

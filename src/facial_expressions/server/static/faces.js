@@ -108,7 +108,7 @@ function fillBox(box, face, i, row, isMirrored) {
 
 // ---- beside the image
 
-// `source` is an image, video or canvas that shows what the row is about; null shows no thumbnails.
+// `source` is a bitmap, video or canvas that shows what the row is about; null shows no thumbnails.
 export function drawCards(parent, row, source) {
   const faces = row?.faces ?? [];
   const isCrowd = faces.length > CROWD;
@@ -178,7 +178,7 @@ function makeBar() {
 function drawThumbnail(canvas, face, row, source) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
-  const width = source?.naturalWidth || source?.videoWidth || (source?.getContext ? source.width : 0);
+  const width = source?.videoWidth ?? source?.width;
   if (!width) return;
   const scale = width / row.width; // a large photo was sent smaller
   const [left, top, right, bottom] = face.box.map((value) => value * scale);
