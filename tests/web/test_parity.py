@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = NEEDS_BROWSER
 
 BY_8_BITS = 0.05
-BY_FLOATS = 1e-4
+BY_FLOATS = 1e-5
 """How far probabilities may lie apart; both networks are rounded by the processor."""
 BY_LOGITS = 1.5
 """The same of heat maps, whose values go up to 20."""
