@@ -38,6 +38,17 @@ def test_the_peer_finds_the_face_of_pixels_and_keeps_no_memory(
     assert first["tensors"] == second["tensors"]
 
 
+def test_times_are_those_of_all_images_together(them: PeerProcess, tmp_path: Path) -> None:
+    """Ten images take ten times as long as one, give or take; the benchmark divides them."""
+    least = {}
+    for n in (1, 10):
+        path = tmp_path / f"{n}.raw"
+        np.stack([photo(320, 240)] * n).tofile(path)
+        task = {"path": str(path), "width": 320, "height": 240, "detector": peer_web.DETECTORS[1]}
+        least[n] = min(them.ask("images", **task, repeats=4)["seconds"])
+    assert least[10] > 3 * least[1]
+
+
 def test_the_peer_classifies_a_crop_on_webassembly_with_one_thread(
     them: PeerProcess, tmp_path: Path
 ) -> None:
