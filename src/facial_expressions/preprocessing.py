@@ -273,8 +273,8 @@ def crop_corners(
 
     Examples:
         >>> corners = crop_corners(Box(20, 20, 60, 70), (), Framing(0.8, 0.9, 0.5, 0.5, 20))
-        >>> round(corners[1][0] - corners[0][0], 1)
-        52.7
+        >>> round(corners[1][0] - corners[0][0], 2)
+        52.75
     """
     (a, b, c), (d, e, f) = _crop_matrix(box, landmarks, framing, 1)
     top_left, top_right, bottom_right, bottom_left = (

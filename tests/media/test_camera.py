@@ -16,8 +16,15 @@ from facial_expressions.media.frames import Frame
 from tests.media.conftest import Clock
 
 
-def device(source: str, kind: str = "lavfi") -> Callable[[], CameraDevice]:
-    return lambda: CameraDevice("webcam:0", source, kind)
+def device(source: str, kind: str = "lavfi", name: str = "webcam:0") -> Callable[[], CameraDevice]:
+    return lambda: CameraDevice(name, source, kind)
+
+
+def wait_until_ended(name: str) -> None:
+    """Wait for the thread that reads a camera; other tests have cameras of other names."""
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join()
 
 
 def test_live_frames_come_in_order_and_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,10 +48,8 @@ def test_live_frames_come_in_order_and_on_time(monkeypatch: pytest.MonkeyPatch) 
 
 def test_slow_reader_gets_new_frames_not_a_queue() -> None:
     """The camera gives fifty frames before the first is asked for: the last three are there."""
-    with Camera(device("testsrc=size=64x48:rate=50:duration=1")) as camera:
-        for thread in threading.enumerate():
-            if thread.name == "webcam:0":
-                thread.join()
+    with Camera(device("testsrc=size=64x48:rate=50:duration=1", name="webcam:1")) as camera:
+        wait_until_ended("webcam:1")
         frames = list(itertools.islice(camera, 3))
         assert [frame.pts_s for frame in frames] == [47 / 50, 48 / 50, 49 / 50]
         with pytest.raises(CameraError, match="it ended"):
@@ -53,12 +58,10 @@ def test_slow_reader_gets_new_frames_not_a_queue() -> None:
 
 def test_last_frames_of_a_camera_that_ended_wait_for_a_slow_reader(clock: Clock) -> None:
     """A minute between two looks is the reader's fault, not a camera that is stuck."""
-    with Camera(device("testsrc=size=64x48:rate=50:duration=0.1")) as camera:
+    with Camera(device("testsrc=size=64x48:rate=50:duration=0.1", name="webcam:2")) as camera:
         frames = iter(camera)
         first = next(frames)
-        for thread in threading.enumerate():
-            if thread.name == "webcam:0":
-                thread.join()
+        wait_until_ended("webcam:2")
         clock.now_s += 60
         assert [frame.pts_s for frame in [first, *itertools.islice(frames, 4)]] == [
             index / 50 for index in range(5)
