@@ -11,6 +11,7 @@ import typer
 from typer import Argument, Option
 
 from facial_expressions.cli.options import CompetitionOption, PartialOption
+from facial_expressions.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from facial_expressions.data.audit import Audit
@@ -61,7 +62,6 @@ def audit(
     allow_partial: PartialOption = False,
 ) -> None:
     """Find duplicates, leaks between splits, blank images, class imbalance, doubtful labels."""
-    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data.audit import audit_dataset, audit_text
     from facial_expressions.data.ferplus import ferplus_votes
 
@@ -81,7 +81,6 @@ def audit(
 @app.command(epilog="Example: facial-expressions data fetch")
 def fetch() -> None:
     """Download FER-2013 from Kaggle and print its folder; needs the extra fetch."""
-    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data.fetch import fetch_fer2013
 
     os.environ |= {"TQDM_DISABLE": "1", "KAGGLEHUB_VERBOSITY": "error"}  # its bar, lines on stdout
@@ -91,7 +90,6 @@ def fetch() -> None:
 
 
 def _load(path: Path, protocol: str | None, *, allow_partial: bool) -> Dataset:
-    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data import load_dataset
 
     with progress_bar(f"reading {path.name}"):

@@ -16,6 +16,7 @@ from facial_expressions.cli.options import (
     PartialOption,
     takes_recognizer_options,
 )
+from facial_expressions.cli.progress import progress_bar
 from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
@@ -168,7 +169,6 @@ def _measure(
 
     With votes those images are asked as well that have no majority, and so no label.
     """
-    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.evaluation.report import evaluate
     from facial_expressions.evaluation.splits import align_labels, choose_split, training_images
 
@@ -205,7 +205,6 @@ def _refuse_photo_options(options: RecognizerOptions) -> None:
 def _evaluate_photos(
     options: RecognizerOptions, data: Path, split: SplitName, *, out: Path | None, command_line: str
 ) -> None:
-    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data.archives import open_tree
     from facial_expressions.data.class_folders import find_class_folders, iter_photos
     from facial_expressions.evaluation.photos import evaluate_photos

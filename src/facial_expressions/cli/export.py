@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from facial_expressions.cli.progress import progress_bar
+
 
 def command(
     run: Annotated[
@@ -51,7 +53,6 @@ def command(
         raise typer.BadParameter("--people needs --ferplus.")
     if ferplus is not None and data is None:
         raise typer.BadParameter("Only --int8 and --people use --ferplus.")
-    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.errors import needs_extra
 
     with needs_extra("train"):
@@ -76,7 +77,6 @@ def _export_with_data(
     """Write a model in 8 bits, with the head people, or both."""
     import tempfile
 
-    from facial_expressions.cli.progress import progress_bar
     from facial_expressions.data.ferplus import ferplus_votes
     from facial_expressions.data.load import load_dataset
     from facial_expressions.files import write_file

@@ -4,17 +4,7 @@ This is the one place where an error becomes text. A verb is a file beside this 
 either a function ``command`` or, when it has verbs of its own, a Typer application ``app``; at its
 top it imports Typer and the standard library only, so that ``--help`` stays quick.
 
-Results go to stdout, all else to stderr. Exit codes:
-
-====  ==========================================================================================
-0     everything done
-1     an input was rejected or failed, or this program has a bug (then with its traceback)
-2     wrong usage, inputs of which none is there, an impossible recipe, or a batch that cannot be
-      resumed so
-3     a model or a checkpoint is missing, damaged or of another kind
-4     the environment: an extra that is not installed, no camera, no permission, a full disk
-130   interrupted; 143 and 129 after SIGTERM and SIGHUP
-====  ==========================================================================================
+Results go to stdout, all else to stderr. The exit codes are listed in ``docs/cli.md``.
 """
 
 from __future__ import annotations

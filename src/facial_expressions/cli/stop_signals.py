@@ -13,11 +13,10 @@ from typing import Final, NoReturn
 _SHELL_BASE: Final = 128
 """Shells report a program that a signal ended by this and the signal's number."""
 
-_CODES: Final = {
-    _SHELL_BASE + getattr(signal, name): name
-    for name in ("SIGINT", "SIGTERM", "SIGHUP")
-    if hasattr(signal, name)
+_NAMES: Final[dict[int, str]] = {
+    getattr(signal, name): name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 }
+"""What stops a program; Windows has no SIGHUP."""
 
 
 @contextlib.contextmanager
@@ -29,9 +28,8 @@ def stop_in_order() -> Iterator[None]:
     """
     replaced = []
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+        for number in _NAMES:
+            if number != signal.SIGINT and signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, _stop)
                 replaced.append(number)
     try:
@@ -51,8 +49,7 @@ def hold_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    names = (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP"))
-    before = {number: signal.getsignal(number) for number in names if number is not None}
+    before = {number: signal.getsignal(number) for number in _NAMES}
 
     def release() -> None:
         for number, handler in before.items():
@@ -84,9 +81,8 @@ def explain_stop(code: int) -> int:
     """
     if code == signal.SIGTERM:
         code += _SHELL_BASE
-    if code in _CODES:
-        is_interrupted = _CODES[code] == "SIGINT"
-        print("interrupted" if is_interrupted else f"stopped by {_CODES[code]}", file=sys.stderr)
+    if name := _NAMES.get(code - _SHELL_BASE):
+        print("interrupted" if name == "SIGINT" else f"stopped by {name}", file=sys.stderr)
     return code
 
 

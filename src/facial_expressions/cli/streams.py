@@ -15,13 +15,6 @@ from facial_expressions.plain_text import visible
 _STANDARD_STREAMS: Final = 3
 
 
-class _Nowhere(io.BytesIO):
-    """Keeps nothing."""
-
-    def write(self, content: object) -> int:
-        return len(cast("bytes", content))
-
-
 class _Stream:
     """A stream of this process, which may be closed, with escapes for what would steer a terminal.
 
@@ -31,7 +24,9 @@ class _Stream:
     def __init__(self, stream: TextIO | None, *, is_needed: bool) -> None:
         self._is_open = stream is not None and not stream.closed
         self._is_needed = is_needed
-        self.whole = stream if stream and self._is_open else io.TextIOWrapper(_Nowhere())
+        if stream is None or stream.closed:
+            stream = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
+        self.whole = stream
         if isinstance(self.whole, io.TextIOWrapper):
             self.whole.reconfigure(encoding="utf-8", errors="backslashreplace")
 

@@ -228,9 +228,6 @@ def open_shard(path: Path, file_format: ShardFormat, labels: Sequence[str]) -> I
         file_format: ``jsonl`` or ``parquet``.
         labels: Names of the expressions.
 
-    Yields:
-        A function that takes one row after the other.
-
     Raises:
         StorageError: The file cannot be written.
         MissingExtraError: Parquet needs pyarrow, which is not installed.

@@ -30,13 +30,8 @@ from facial_expressions.processes import READY, own_streams
 REQUEST: Final = struct.Struct("<QQ")
 """Bytes of the file that follows, and pixels that it may have."""
 
-ANSWER: Final = struct.Struct("<BII")
-"""Outcome; then width and height of an image, or zeros."""
-
-IMAGE: Final = 0
-DAMAGED: Final = 1
-OTHER_FORMAT: Final = 2
-TOO_LARGE: Final = 3
+ANSWER: Final = struct.Struct("<HII")
+"""0, width and height of an image, or the status of a refusal and zeros."""
 
 HAS_CPU_LIMIT: Final = importlib.util.find_spec("resource") is not None
 """Whether the system ends a process that has used its processor time."""
@@ -68,13 +63,13 @@ def _answer(data: bytes, max_pixels: int, answers: BinaryIO) -> None:
     try:
         image = load_image(data, max_pixels=max_pixels)
     except ImageFormatError:
-        answers.write(ANSWER.pack(OTHER_FORMAT, 0, 0))
+        answers.write(ANSWER.pack(415, 0, 0))
     except ImageTooLargeError:
-        answers.write(ANSWER.pack(TOO_LARGE, 0, 0))
+        answers.write(ANSWER.pack(413, 0, 0))
     except (ImageError, MemoryError):
-        answers.write(ANSWER.pack(DAMAGED, 0, 0))
+        answers.write(ANSWER.pack(422, 0, 0))
     else:
-        answers.write(ANSWER.pack(IMAGE, image.shape[1], image.shape[0]))
+        answers.write(ANSWER.pack(0, image.shape[1], image.shape[0]))
         answers.write(image.data)
     answers.flush()
 

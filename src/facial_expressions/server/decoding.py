@@ -25,15 +25,7 @@ from numpy.typing import NDArray
 from facial_expressions.image_formats import supported
 from facial_expressions.images import MAX_SIDE
 from facial_expressions.processes import Child
-from facial_expressions.server.decoder_child import (
-    ANSWER,
-    DAMAGED,
-    HAS_CPU_LIMIT,
-    IMAGE,
-    OTHER_FORMAT,
-    REQUEST,
-    TOO_LARGE,
-)
+from facial_expressions.server.decoder_child import ANSWER, HAS_CPU_LIMIT, REQUEST
 from facial_expressions.server.failures import RequestError
 from facial_expressions.server.limits import MEBIBYTE, ServerLimits
 
@@ -56,12 +48,10 @@ _CLOCK_FACTOR: Final = 3.0
 
 _STOP_S: Final = 5.0
 _REFUSALS: Final = {
-    DAMAGED: (422, "damaged_image", "The image is empty, damaged or truncated."),
-    OTHER_FORMAT: (415, "unsupported_format", f"Format not supported. Supported: {supported()}."),
-    TOO_LARGE: (
-        413, "too_many_pixels", "The image is too large. The limit is {megapixels:g} megapixels "
-        "and 16,384 pixels a side.",
-    ),
+    413: ("too_many_pixels", "The image is too large. The limit is {megapixels:g} megapixels and "
+          "16,384 pixels a side."),
+    415: ("unsupported_format", f"Format not supported. Supported: {supported()}."),
+    422: ("damaged_image", "The image is empty, damaged or truncated."),
 }  # fmt: skip
 _MANY: Final = 5
 _WINDOW_S: Final = 60.0
@@ -180,13 +170,13 @@ def _ask(child: Child, data: bytes, limits: ServerLimits) -> NDArray[np.uint8]:
     child.wait_until_ready(_BOOT_S)
     with child.at_most(_CLOCK_FACTOR * limits.decode_s if HAS_CPU_LIMIT else limits.decode_s):
         child.send(REQUEST.pack(len(data), limits.pixels), data)
-        outcome, width, height = ANSWER.unpack(child.receive(ANSWER.size))
-        if outcome in _REFUSALS:
-            status, code, message = _REFUSALS[outcome]
+        status, width, height = ANSWER.unpack(child.receive(ANSWER.size))
+        if status in _REFUSALS:
+            code, message = _REFUSALS[status]
             raise RequestError(status, code, message.format(megapixels=limits.pixels / 1e6))
         is_possible = 0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE
-        if outcome != IMAGE or not is_possible or width * height > limits.pixels:
-            raise ValueError(f"the decoder answered {outcome}, {width}, {height}")
+        if status or not is_possible or width * height > limits.pixels:
+            raise ValueError(f"the decoder answered {status}, {width}, {height}")
         pixels = np.frombuffer(child.receive(width * height * 3), np.uint8)
         return pixels.reshape(height, width, 3)
 

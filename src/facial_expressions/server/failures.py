@@ -34,7 +34,6 @@ class RequestError(Exception):
         super().__init__(message)
         self.status = status
         self.code = code
-        self.message = message
         self.headers = dict(headers or (_BUSY if status == 503 else {}))
 
     def response(self, request_id: str) -> JSONResponse:
@@ -47,7 +46,7 @@ class RequestError(Exception):
             >>> RequestError(404, "not_found", "There is nothing here.").response("5f0c").body
             b'{"code":"not_found","message":"There is nothing here.","request_id":"5f0c"}'
         """
-        content = {"code": self.code, "message": self.message, "request_id": request_id}
+        content = {"code": self.code, "message": str(self), "request_id": request_id}
         return JSONResponse(content, self.status, self.headers)
 
 
