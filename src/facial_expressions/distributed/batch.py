@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from facial_expressions.distributed.crew import IMAGE_TIMEOUT_S, Crew, CrewBackend
+from facial_expressions.distributed.crew import IMAGE_TIMEOUT_S, Crew, Start
 from facial_expressions.distributed.inputs import BatchInput, InputListing
 from facial_expressions.distributed.output_folder import (
     SHARD_FORMATS,
@@ -152,11 +152,11 @@ def run_batch(
         manifest = _begin(folder, listing, described, resume=resume, on_progress=on_progress)
         before = manifest.n_rows
         if before < manifest.n_inputs:
-            with contextlib.closing(_open_backend(workers, factory, threads)) as backend:
-                n_workers = workers.n_workers or max(1, backend.n_cores // threads)
+            with _engine(workers, factory, threads) as (start, n_cores):
+                n_workers = workers.n_workers or max(1, n_cores // threads)
                 n_workers = min(n_workers, manifest.n_inputs - before)
-                crew = Crew(backend, n_workers, timeout_s=workers.timeout_s)
-                manifest = _write_shards(folder, manifest, labels, crew, on_progress)
+                with contextlib.closing(Crew(start, n_workers, workers.timeout_s)) as crew:
+                    manifest = _write_shards(folder, manifest, labels, crew, on_progress)
     counts = sum((Counter(one.counts) for one in manifest.shards.values()), Counter[str]())
     return BatchSummary(manifest.n_inputs, counts, manifest.n_left_out, before)
 
@@ -219,17 +219,16 @@ def _begin(
     return manifest
 
 
-def _open_backend(workers: WorkerOptions, factory: RecognizerFactory, threads: int) -> CrewBackend:
+def _engine(
+    workers: WorkerOptions, factory: RecognizerFactory, threads: int
+) -> contextlib.AbstractContextManager[tuple[Start, int]]:
     if workers.engine == "ray":
-        from facial_expressions.distributed.ray_workers import RayWorkers
+        from facial_expressions.distributed.ray_workers import ray_workers
 
-        return RayWorkers(
-            factory, Path.cwd(), threads=threads, n_workers=workers.n_workers,
-            address=workers.address,
-        )  # fmt: skip
-    from facial_expressions.distributed.local_workers import LocalWorkers
+        return ray_workers(factory, Path.cwd(), threads, workers.n_workers, workers.address)
+    from facial_expressions.distributed.local_workers import local_workers
 
-    return LocalWorkers(factory, Path.cwd())
+    return local_workers(factory, Path.cwd())
 
 
 def _write_shards(

@@ -1,23 +1,20 @@
 """The workers of a batch: hands out tasks, replaces workers that die, isolates what kills them.
 
-A worker has at most two tasks, so that it never waits. When one dies, the task that it was at is
-suspect: its inputs are tried again one by one, each alone in a task; an input that was being done
-at three crashes gets a row of status ``failed``. Tasks that merely waited there are handed out
-again.
+When a worker dies, its task is suspect: the inputs are tried again, each alone; an input that was
+being done at three deaths gets a row of status ``failed``.
 """
 
 from __future__ import annotations
 
 import itertools
-import time
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import queue
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final, Protocol
 
 from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.distributed.work import RowLine, row_line
-from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.results import ImageResult
 
 MAX_DEATHS: Final = 3
@@ -26,76 +23,51 @@ MAX_DEATHS: Final = 3
 IMAGE_TIMEOUT_S: Final = 120.0
 """A worker that needs longer for an image is ended."""
 
-_DEPTH: Final = 2
 _TASKS_AHEAD: Final = 8
 """Tasks per worker that may be ahead of the oldest row that is not done: this bounds memory."""
 
 _MAX_FAILED_STARTS: Final = 5
 _POLL_S: Final = 1.0
 
-Task = Sequence[tuple[int, BatchInput]]
-"""A few inputs that one worker does at once, each after its position in the batch."""
+_Rows = list[tuple[int, RowLine]]
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerEvent:
-    """What a worker says, or what became of it.
-
-    Attributes:
-        worker: Its number.
-        answer: At first None, when its recognizer is open, or why it cannot be opened; then the
-            rows of its tasks, in the order in which it was given them.
-        death: How it died; empty while it lives.
-    """
-
-    worker: int
-    answer: Sequence[RowLine] | FacialExpressionsError | None = None
-    death: str = ""
+class WorkerDiedError(Exception):
+    """Raised by a worker that died, or that was ended as it took too long; says how."""
 
 
-class CrewBackend(Protocol):
-    """Workers of one kind: processes of this machine, or actors of a cluster.
+class Worker(Protocol):
+    """A process of this machine, or an actor of a cluster, with a recognizer of its own."""
 
-    Each is called by a number that no other had before.
-    """
+    def open(self) -> None:
+        """Wait until its recognizer is open.
 
-    @property
-    def n_cores(self) -> int:
-        """Cores that there are for all workers."""
+        Raises:
+            WorkerDiedError: It died.
+            FacialExpressionsError: The recognizer cannot be opened.
+        """
+
+    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[RowLine]:
+        """Wait for the rows of a few inputs, in their order.
+
+        Raises:
+            WorkerDiedError: It died, or has been ended as it took longer.
+        """
         ...
 
-    def start(self, worker: int) -> None:
-        """Start a worker."""
-
-    def send(self, worker: int, inputs: Sequence[BatchInput]) -> None:
-        """Give a worker a task, which is done after those that it was given before."""
-
-    def wait(self, timeout_s: float) -> list[WorkerEvent]:
-        """Wait for something to happen, but not for longer; return what has happened since."""
-        ...
-
-    def stop(self, worker: int) -> None:
-        """End a worker at once; that it died is an event."""
-
-    def close(self) -> None:
-        """End all workers at once and give everything back."""
+    def end(self) -> None:
+        """End it at once, also while another thread waits for it."""
 
 
-@dataclass(slots=True)
-class _Member:
-    """A worker as the crew sees it; ``since`` is when it took up the first of its tasks."""
-
-    is_ready: bool = False
-    since: float = 0.0
-    end_reason: str = ""
-    tasks: deque[Task] = field(default_factory=deque)
+Start = Callable[[], Worker]
+"""Starts a worker, without waiting for it."""
 
 
 class Crew:
-    """A fixed number of workers that outlives any of them.
+    """A fixed number of workers that outlives any of them; for each task a thread waits.
 
     Args:
-        backend: Starts and ends workers.
+        start: Starts a worker.
         n_workers: How many there are at a time.
         timeout_s: A worker that needs longer for an image is ended.
 
@@ -103,19 +75,18 @@ class Crew:
         n_workers: As given.
     """
 
-    def __init__(
-        self, backend: CrewBackend, n_workers: int, *, timeout_s: float = IMAGE_TIMEOUT_S
-    ) -> None:
-        self._backend = backend
-        self._timeout_s = timeout_s
-        self._members: dict[int, _Member] = {}
-        self._waiting: deque[Task] = deque()
-        self._deaths: Counter[int] = Counter()
-        self._failed_starts = 0
-        self._n_started = 0
+    def __init__(self, start: Start, n_workers: int, timeout_s: float = IMAGE_TIMEOUT_S) -> None:
         self.n_workers = n_workers
+        self._start = start
+        self._timeout_s = timeout_s
+        self._askers = ThreadPoolExecutor(n_workers)
+        self._openers = ThreadPoolExecutor(n_workers)
+        self._living: set[Worker] = set()
+        self._idle: queue.SimpleQueue[Worker | Exception] = queue.SimpleQueue()
+        self._failed_starts = 0
+        self._is_closed = False
         for _ in range(n_workers):
-            self._start()
+            self._openers.submit(self._open_another)
 
     def rows_in_order(
         self, items: Iterator[tuple[int, BatchInput]], task_size: int
@@ -133,110 +104,96 @@ class Crew:
             FacialExpressionsError: A worker cannot open its recognizer.
             ChildProcessError: Workers keep dying while they start, and none does any work.
         """
-        order: deque[int] = deque()
-        done: dict[int, RowLine] = {}
-        most = max(_TASKS_AHEAD * self.n_workers * task_size, 64)
-        is_exhausted = False
-        while True:
-            while not is_exhausted and len(order) < most and len(self._waiting) < self.n_workers:
-                taken = list(itertools.islice(items, task_size))
-                is_exhausted = not taken
-                order.extend(index for index, _ in taken)
-                done.update((index, _known_row(one)) for index, one in taken if one.status)
-                if attempted := [(index, one) for index, one in taken if not one.status]:
-                    self._waiting.append(attempted)
-            while order and order[0] in done:
-                index = order.popleft()
-                yield index, done.pop(index)
-            if is_exhausted and not order:
-                return
-            self._hand_out()
-            for event in self._backend.wait(_POLL_S):
-                done.update(self._take(event))
-            self._end_the_stuck()
+        tasks: deque[Future[_Rows]] = deque()
+        most = max(_TASKS_AHEAD * self.n_workers, 64 // task_size)
+        for task in iter(lambda: list(itertools.islice(items, task_size)), []):
+            tasks.append(self._askers.submit(self._do, task))
+            if len(tasks) >= most:
+                yield from _result(tasks.popleft())
+        while tasks:
+            yield from _result(tasks.popleft())
 
-    def _start(self) -> None:
-        self._n_started += 1
-        self._members[self._n_started] = _Member()
-        self._backend.start(self._n_started)
+    def close(self) -> None:
+        """End all workers at once, and the threads that wait for them."""
+        self._is_closed = True
+        for worker in tuple(self._living):
+            worker.end()
+        self._idle.put(ChildProcessError("the batch has ended"))
+        for threads in (self._askers, self._openers):
+            threads.shutdown(cancel_futures=True)
 
-    def _hand_out(self) -> None:
-        """Give tasks to the workers that have fewest."""
-        while self._waiting:
-            able = [
-                (len(member.tasks), number)
-                for number, member in self._members.items()
-                if member.is_ready and len(member.tasks) < _DEPTH
-            ]
-            if not able:
-                return
-            _, number = min(able)
-            member, task = self._members[number], self._waiting.popleft()
-            if not member.tasks:
-                member.since = time.monotonic()
-            member.tasks.append(task)
-            self._backend.send(number, [one for _, one in task])
+    def _do(self, task: Sequence[tuple[int, BatchInput]]) -> _Rows:
+        inputs = [one for _, one in task]
+        try:
+            rows = self._ask(inputs)
+        except WorkerDiedError as death:
+            rows = [self._ask_alone(one, death) for one in inputs]
+        return [(index, row) for (index, _), row in zip(task, rows, strict=True)]
 
-    def _take(self, event: WorkerEvent) -> list[tuple[int, RowLine]]:
-        """Return the rows that an event brings, with their positions."""
-        if event.death:
-            return self._bury(event.worker, event.death)
-        if isinstance(event.answer, FacialExpressionsError):
-            raise event.answer
-        member = self._members[event.worker]
+    def _ask_alone(self, one: BatchInput, death: WorkerDiedError) -> RowLine:
+        """Try an input at which a worker has died again, until it is given up."""
+        for _ in range(MAX_DEATHS - 1):
+            try:
+                (row,) = self._ask([one])
+            except WorkerDiedError as another:
+                death = another
+            else:
+                return row
+        error = (
+            f"the image killed {MAX_DEATHS} workers, the last: {death}. Check it with another "
+            "program"
+        )
+        return row_line(ImageResult(one.source, "failed", error=error))
+
+    def _ask(self, inputs: Sequence[BatchInput]) -> Sequence[RowLine]:
+        """Have the worker that is idle for longest do some inputs; a dead one is replaced."""
+        worker = self._idle.get()
+        if isinstance(worker, Exception):
+            self._idle.put(worker)  # for the other threads
+            raise worker
+        try:
+            rows = worker.answer(inputs, self._timeout_s * len(inputs))
+        except WorkerDiedError:
+            self._living.discard(worker)
+            self._openers.submit(self._open_another)
+            raise
         self._failed_starts = 0  # somebody works: the others may start as often as needed
-        if event.answer is None:
-            member.is_ready = True
-            return []
-        indices = [index for index, _ in member.tasks.popleft()]
-        member.since = time.monotonic()
-        for index in indices:
-            del self._deaths[index]
-        return list(zip(indices, event.answer, strict=True))
+        self._idle.put(worker)
+        return rows
 
-    def _bury(self, number: int, reason: str) -> list[tuple[int, RowLine]]:
-        """Replace a dead worker; return the row of an input that is given up."""
-        member = self._members.pop(number)
-        reason = member.end_reason or reason
-        if not member.is_ready:
-            self._failed_starts += 1
-            if self._failed_starts >= _MAX_FAILED_STARTS:
-                raise ChildProcessError(
+    def _open_another(self) -> None:
+        """Add a worker to the idle ones, or in its place why there will be none."""
+        while not self._is_closed:
+            try:
+                self._idle.put(self._opened())
+            except WorkerDiedError as death:
+                self._failed_starts += 1
+                if self._failed_starts < _MAX_FAILED_STARTS:
+                    continue
+                problem = (
                     f"workers: {self._failed_starts} in a row died while starting, the last: "
-                    f"{reason}. Use fewer workers, or more memory"
+                    f"{death}. Use fewer workers, or more memory"
                 )
-        self._start()
-        suspects = member.tasks.popleft() if member.tasks else ()
-        self._waiting.extendleft(reversed(member.tasks))
-        return self._suspect(suspects, reason)
+                self._idle.put(ChildProcessError(problem))
+            except Exception as error:  # noqa: BLE001 - raised where the rows are waited for
+                self._idle.put(error)
+            return
 
-    def _suspect(self, task: Task, reason: str) -> list[tuple[int, RowLine]]:
-        """Try every input of a task again alone, or give up the one that was alone too often."""
-        again, given_up = [], []
-        for index, one in task:
-            self._deaths[index] += 1
-            if self._deaths[index] < MAX_DEATHS:
-                again.append([(index, one)])
-                continue
-            del self._deaths[index]
-            error = (
-                f"the image killed {MAX_DEATHS} workers, the last: {reason}. Check it with another "
-                "program"
-            )
-            given_up.append((index, row_line(ImageResult(one.source, "failed", error=error))))
-        self._waiting.extendleft(reversed(again))
-        return given_up
-
-    def _end_the_stuck(self) -> None:
-        now = time.monotonic()
-        for number, member in self._members.items():
-            if member.tasks and not member.end_reason:
-                allowed = self._timeout_s * len(member.tasks[0])
-                if now - member.since > allowed:
-                    member.end_reason = f"no answer in {allowed:.0f} seconds"
-                    self._backend.stop(number)
+    def _opened(self) -> Worker:
+        worker = self._start()
+        self._living.add(worker)
+        try:
+            if self._is_closed:  # which has not seen this one
+                worker.end()
+            worker.open()
+        except WorkerDiedError:
+            self._living.discard(worker)
+            raise
+        self._failed_starts = 0
+        return worker
 
 
-def _known_row(one: BatchInput) -> RowLine:
-    """Return the row of an input whose fate was known when it was listed."""
-    return row_line(ImageResult(one.source, one.status or "failed", error=one.error))
+def _result(task: Future[_Rows]) -> _Rows:
+    while not task.done():
+        wait([task], _POLL_S)  # Windows hears no Ctrl-C while it waits without an end
+    return task.result()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pickle
-import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from facial_expressions.distributed.crew import WorkerEvent
+from facial_expressions.distributed.crew import Start, WorkerDiedError
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import RecognizerFactory, answer, open_recognizer
+from facial_expressions.distributed.work import (
+    RecognizerFactory,
+    RowLine,
+    answer,
+    open_recognizer,
+)
 from facial_expressions.errors import BatchError, FacialExpressionsError
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.processes import Child, own_streams
@@ -21,11 +26,12 @@ from facial_expressions.processes import Child, own_streams
 _GRACE_S = 5.0
 
 
-class LocalWorkers:
-    """A ``CrewBackend`` of processes that share no state with this one, nor with one another.
+@contextlib.contextmanager
+def local_workers(factory: RecognizerFactory, root: Path) -> Iterator[tuple[Start, int]]:
+    """Yield what starts a process as a worker, and for how many cores there are.
 
-    Each has pipes of its own: what one does while it dies cannot block another. A worker ends by
-    itself when this process is gone.
+    A worker shares no state with this process, nor with other workers, and ends by itself when this
+    process is gone.
 
     Args:
         factory: Opens a worker's recognizer.
@@ -34,64 +40,46 @@ class LocalWorkers:
     Raises:
         BatchError: The factory cannot be sent to another process.
     """
+    try:
+        opening = pickle.dumps((factory, root))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise BatchError(
+            "the factory cannot be sent to workers. Define it as a function at the top of a "
+            "module of its own, not inside another function or as a lambda"
+        ) from error
+    has_affinity = hasattr(os, "sched_getaffinity")
+    n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    yield functools.partial(_LocalWorker, opening), n_cores
 
-    def __init__(self, factory: RecognizerFactory, root: Path) -> None:
+
+class _LocalWorker(Child):
+    """A ``Worker`` that is given pickled tasks."""
+
+    def __init__(self, opening: bytes) -> None:
+        super().__init__(__name__)
+        self._opening = opening
+
+    def open(self) -> None:
+        self._ask(self._opening)
+
+    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[RowLine]:
+        rows: Sequence[RowLine] = self._ask(pickle.dumps(inputs), within_s)
+        return rows
+
+    def _ask(self, message: bytes, within_s: float = threading.TIMEOUT_MAX) -> Any:  # noqa: ANN401
         try:
-            self._opening = pickle.dumps((factory, root))
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise BatchError(
-                "the factory cannot be sent to workers. Define it as a function at the top of a "
-                "module of its own, not inside another function or as a lambda"
+            with self.at_most(within_s):
+                self.send(message)
+                said = pickle.load(self.answers)
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+            self.end(within_s=_GRACE_S)
+            late = f"no answer in {within_s:.0f} seconds"
+            raise WorkerDiedError(
+                late if self.is_late else f"exit code {self.returncode}"
             ) from error
-        self._workers: dict[int, Child] = {}
-        self._events: queue.SimpleQueue[WorkerEvent] = queue.SimpleQueue()
-
-    @property
-    def n_cores(self) -> int:
-        """The cores that this process may use."""
-        has_affinity = hasattr(os, "sched_getaffinity")
-        return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-
-    def start(self, worker: int) -> None:
-        """Start a process, and a thread that passes on what it says."""
-        child = self._workers[worker] = Child(__name__)
-        threading.Thread(target=self._listen, args=(worker, child), daemon=True).start()
-        self._write(worker, self._opening)
-
-    def send(self, worker: int, inputs: Sequence[BatchInput]) -> None:
-        """Give a process a task."""
-        self._write(worker, pickle.dumps(inputs))
-
-    def wait(self, timeout_s: float) -> list[WorkerEvent]:
-        """Return what has happened since."""
-        events: list[WorkerEvent] = []
-        with contextlib.suppress(queue.Empty):
-            events.append(self._events.get(timeout=timeout_s))
-            while True:
-                events.append(self._events.get_nowait())
-        return events
-
-    def stop(self, worker: int) -> None:
-        """Kill a process."""
-        self._workers[worker].kill()
-
-    def close(self) -> None:
-        """Kill all processes."""
-        for child in self._workers.values():
-            child.end()
-        self._workers = {}
-
-    def _write(self, worker: int, message: bytes) -> None:
-        with contextlib.suppress(OSError, ValueError):  # it is dead; the event says so
-            self._workers[worker].send(message)
-
-    def _listen(self, number: int, child: Child) -> None:
-        """Pass a worker's messages on; the last of a dead one is that it died."""
-        with contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
-            while True:
-                self._events.put(WorkerEvent(number, pickle.load(child.answers)))
-        child.end(within_s=_GRACE_S)
-        self._events.put(WorkerEvent(number, death=f"exit code {child.returncode}"))
+        if isinstance(said, FacialExpressionsError):
+            raise said
+        return said
 
 
 def _serve() -> None:

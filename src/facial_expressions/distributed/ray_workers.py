@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from facial_expressions.distributed.crew import WorkerEvent
+from facial_expressions.distributed.crew import Start, WorkerDiedError
 from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.distributed.work import (
     RecognizerFactory,
@@ -25,19 +24,18 @@ _TRIES: Final = 2
 """Ray gives its own processes 30 seconds to start, which a busy machine may not make at first."""
 
 
-@dataclass(slots=True)
-class _Handle:
-    """An actor and what it is to answer, oldest first."""
+@contextlib.contextmanager
+def ray_workers(
+    factory: RecognizerFactory,
+    root: Path,
+    threads: int,
+    n_workers: int | None,
+    address: str | None,
+) -> Iterator[tuple[Start, int]]:
+    """Yield what starts an actor as a worker, and for how many cores of the cluster there are.
 
-    actor: Any
-    awaited: deque[Any]
-
-
-class RayWorkers:
-    """A ``CrewBackend`` of actors with a recognizer each; Ray never restarts one, the crew does.
-
-    Without an address Ray is started on this machine, reachable from it alone, without dashboard
-    and without reports of use.
+    Ray never restarts an actor, the crew does. Without an address Ray is started on this machine,
+    reachable from it alone, without dashboard and without reports of use, and ended again.
 
     Args:
         factory: Opens an actor's recognizer.
@@ -50,86 +48,63 @@ class RayWorkers:
         MissingExtraError: Ray is not installed.
         ChildProcessError: Ray cannot be started or reached.
     """
-
-    def __init__(
-        self,
-        factory: RecognizerFactory,
-        root: Path,
-        *,
-        threads: int = 1,
-        n_workers: int | None = None,
-        address: str | None = None,
-    ) -> None:
-        self._ray = _import_ray()
-        self._factory = factory
-        self._root = root
-        self._handles: dict[int, _Handle] = {}
-        where: dict[str, Any] = {"address": address}
-        if not address:
-            where = {
-                "address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"
-            }  # fmt: skip
-            if n_workers is not None:
-                where["num_cpus"] = n_workers * threads
-        _start_ray(self._ray, where, tries=1 if address else _TRIES)
+    ray = _import_ray()
+    where: dict[str, Any] = {"address": address}
+    if not address:
+        where = {
+            "address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"
+        }  # fmt: skip
+        if n_workers is not None:
+            where["num_cpus"] = n_workers * threads
+    _start_ray(ray, where, tries=1 if address else _TRIES)
+    try:
         options = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
-        self._actor_class = self._ray.remote(**options)(_RecognizerActor)
+        actors = ray.remote(**options)(_RecognizerActor)
+        n_cores = int(ray.cluster_resources().get("CPU", 1))
+        yield functools.partial(_RayWorker, ray, actors, factory, root), n_cores
+    finally:
+        ray.shutdown()
 
-    @property
-    def n_cores(self) -> int:
-        """The cluster's cores."""
-        return int(self._ray.cluster_resources().get("CPU", 1))
 
-    def start(self, worker: int) -> None:
-        """Ask for an actor; it starts when the cluster has room."""
-        actor = self._actor_class.remote(self._factory, self._root)
-        self._handles[worker] = _Handle(actor, deque([actor.open.remote()]))
+class _RayWorker:
+    """A ``Worker`` that is an actor; it starts when the cluster has room."""
 
-    def send(self, worker: int, inputs: Sequence[BatchInput]) -> None:
-        """Give an actor a task."""
-        handle = self._handles[worker]
-        handle.awaited.append(handle.actor.answer.remote(inputs))
+    def __init__(self, ray: Any, actors: Any, factory: RecognizerFactory, root: Path) -> None:  # noqa: ANN401
+        self._ray = ray
+        self._actor = actors.remote(factory, root)
 
-    def wait(self, timeout_s: float) -> list[WorkerEvent]:
-        """Return what has happened since.
+    def open(self) -> None:
+        error = self._get(self._actor.open.remote())
+        if isinstance(error, FacialExpressionsError):
+            raise error
+
+    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[RowLine]:
+        rows: Sequence[RowLine] = self._get(self._actor.answer.remote(inputs), within_s)
+        return rows
+
+    def end(self) -> None:
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.kill(self._actor)
+
+    def _get(self, awaited: Any, within_s: float | None = None) -> Any:  # noqa: ANN401
+        """Return what an actor answers.
 
         Raises:
             ChildProcessError: Ray itself is gone.
         """
-        first = {one.awaited[0]: number for number, one in self._handles.items() if one.awaited}
         try:
-            self._ray.wait([*first], num_returns=1, timeout=timeout_s)
-            ready, _ = self._ray.wait([*first], num_returns=len(first), timeout=0)
-        except self._ray.exceptions.RayError as error:
+            return self._ray.get(awaited, timeout=within_s)
+        except self._ray.exceptions.RaySystemError as error:
             raise ChildProcessError(
                 f"Ray: connection lost: {first_line(error)}. Start it, then run the same command "
                 "with --resume"
             ) from error
-        return [self._take(first[answer]) for answer in ready]
-
-    def stop(self, worker: int) -> None:
-        """Kill an actor."""
-        self._ray.kill(self._handles[worker].actor)
-
-    def close(self) -> None:
-        """End all actors, and Ray where it was started here."""
-        for handle in self._handles.values():
-            self._end(handle)
-        self._handles = {}
-        self._ray.shutdown()
-
-    def _take(self, number: int) -> WorkerEvent:
-        """Return the oldest answer of an actor, or its death."""
-        handle = self._handles[number]
-        try:
-            return WorkerEvent(number, self._ray.get(handle.awaited.popleft()))
+        except self._ray.exceptions.GetTimeoutError as error:
+            self.end()
+            raise WorkerDiedError(f"no answer in {within_s:.0f} seconds") from error
         except self._ray.exceptions.RayError as error:
-            self._end(self._handles.pop(number))  # after an exception in a task it still lives
-            return WorkerEvent(number, death=first_line(error))
-
-    def _end(self, handle: _Handle) -> None:
-        with contextlib.suppress(self._ray.exceptions.RayError):
-            self._ray.kill(handle.actor)
+            self.end()  # after an exception in a task it still lives
+            raise WorkerDiedError(first_line(error)) from error
 
 
 class _RecognizerActor:

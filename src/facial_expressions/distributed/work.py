@@ -77,6 +77,8 @@ def answer(recognizer: RowRecognizer, inputs: Sequence[BatchInput], root: Path) 
 
 def _read(one: BatchInput, root: Path) -> Path | bytes | ImageResult:
     """Return what the recognizer reads, or the result when that cannot be read at all."""
+    if one.status:
+        return ImageResult(one.source, one.status, error=one.error)
     path = root / (one.archive or one.source)
     if one.n_bytes > MAX_MEMBER_BYTES:
         reason = (
