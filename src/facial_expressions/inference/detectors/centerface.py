@@ -30,7 +30,7 @@ from facial_expressions.inference.runtime import CPU, open_session
 from facial_expressions.preprocessing import Framing
 from facial_expressions.results import MAX_FACES, Box
 
-CENTERFACE_SHA256: Final = "b58f594f7fb3fad4a5202be56703ae83c23510c36134dc71b33dd9fa634f6417"
+CENTERFACE_SHA256: Final = "64696610381b65853ed0757488e46944c79486e76767c6373f2dbb700f48a5a1"
 """Digest of ``centerface.onnx``."""
 
 SMALL_SIDE: Final = 192
