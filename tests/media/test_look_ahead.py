@@ -18,7 +18,7 @@ from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.media import analysis
 from facial_expressions.media.analysis import frames_ahead, load_video_recognizer
 from facial_expressions.media.frames import Frame
-from facial_expressions.media.look_ahead import Plan, look_ahead
+from facial_expressions.media.schedule import Plan, look_ahead
 from facial_expressions.results import Box
 from tests.media.videos import even_times, scene, write_video
 

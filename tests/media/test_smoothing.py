@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from math import exp
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from facial_expressions.media.smoothing import ExponentialSmoother
+from facial_expressions.media.analysis import analyze_video, smooth
+
+
+def smoothed(
+    values: Sequence[Sequence[float]] | NDArray[np.float64], times_s: Sequence[float], tau_s: float
+) -> NDArray[np.float64]:
+    """Smooth a series of rows; the first is as measured."""
+    rows = [np.asarray(values[0], np.float64)]
+    for value, (before_s, time_s) in zip(values[1:], pairwise(times_s), strict=True):
+        rows.append(smooth(rows[-1], value, passed_s=time_s - before_s, tau_s=tau_s))
+    return np.array(rows)
 
 
 @pytest.mark.parametrize("rate", [5, 25, 120])
 def test_step_answer_is_the_closed_form(rate: int) -> None:
     """A step from 0 to 1 comes through as 1 - exp(-t / tau)."""
-    smoother = ExponentialSmoother(0.5)
-    smoother.update([0.0], time_s=-1 / rate)
-    values = [smoother.update([1.0], time_s=index / rate)[0] for index in range(2 * rate)]
-    expected = [1 - exp(-(index + 1) / rate / 0.5) for index in range(2 * rate)]
-    assert values == pytest.approx(expected, abs=1e-12)
+    times = [index / rate for index in range(2 * rate + 1)]
+    values = smoothed([[0.0]] + [[1.0]] * (2 * rate), times, 0.5)
+    assert values[:, 0].tolist() == pytest.approx([1 - exp(-t / 0.5) for t in times], abs=1e-12)
 
 
 def test_uneven_times_give_the_sum_of_weights() -> None:
     """Worked out by hand: each value weighs what is left of it after the later steps."""
-    times, values = [0.0, 0.1, 0.5, 0.55], [0.2, 0.9, 0.4, 0.7]
-    smoother = ExponentialSmoother(0.3)
-    got = [smoother.update([v], time_s=t)[0] for t, v in zip(times, values, strict=True)][-1]
+    got = smoothed([[0.2], [0.9], [0.4], [0.7]], [0.0, 0.1, 0.5, 0.55], 0.3)[-1, 0]
     keep = [exp(-0.1 / 0.3), exp(-0.4 / 0.3), exp(-0.05 / 0.3)]
     expected = (
         0.2 * keep[0] * keep[1] * keep[2]
@@ -35,27 +44,23 @@ def test_uneven_times_give_the_sum_of_weights() -> None:
     assert got == pytest.approx(expected)
 
 
-def test_zero_smooths_nothing_and_rows_keep_their_sum() -> None:
+def test_rows_keep_their_sum() -> None:
     rows = np.random.default_rng(0).dirichlet(np.ones(7), size=50)
-    plain, smooth = ExponentialSmoother(0), ExponentialSmoother(0.4)
-    for index, row in enumerate(rows):
-        assert plain.update(row, time_s=index / 25).tolist() == row.tolist()
-        assert smooth.update(row, time_s=index / 25).sum() == pytest.approx(1)
+    assert smoothed(rows, [index / 25 for index in range(50)], 0.4).sum(1) == pytest.approx(1)
 
 
 def test_noisy_label_switches_at_least_five_times_less() -> None:
     """A steady face that leans to one of two expressions, 60 s at 25 frames a second."""
     random = np.random.default_rng(1)
-    noisy = 0.55 + 0.15 * random.standard_normal(1500)
-    smoother = ExponentialSmoother(0.5)
-    smooth = [smoother.update([p], time_s=index / 25)[0] for index, p in enumerate(noisy)]
-    before = np.count_nonzero(np.diff(noisy > 0.5))
-    after = np.count_nonzero(np.diff(np.array(smooth) > 0.5))
+    noisy = 0.55 + 0.15 * random.standard_normal((1500, 1))
+    even = smoothed(noisy, [index / 25 for index in range(1500)], 0.5)
+    before = np.count_nonzero(np.diff(noisy > 0.5, axis=0))
+    after = np.count_nonzero(np.diff(even > 0.5, axis=0))
     assert before > 500
     assert after * 5 <= before
 
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_impossible_time_constant_is_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="time_constant_s: must be"):
-        ExponentialSmoother(value)
+    with pytest.raises(ValueError, match="smooth_s: must be 0 seconds or more"):
+        analyze_video("clip.mp4", smooth_s=value)

@@ -5,28 +5,30 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import exp, inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.media.cuts import mark_cuts
-from facial_expressions.media.look_ahead import look_ahead
-from facial_expressions.media.regions import FULL_SEARCH_S, RegionSearch, check_interval
-from facial_expressions.media.schedule import EVERY_AUTO, Every, Schedule
-from facial_expressions.media.smoothing import ExponentialSmoother
+from facial_expressions.media.regions import FULL_SEARCH_S, RegionSearch
+from facial_expressions.media.schedule import EVERY_AUTO, Every, Schedule, look_ahead
 from facial_expressions.media.sources import is_live, open_source
 from facial_expressions.media.tracking import Tracker
 from facial_expressions.results import FrameResult, Prediction, TrackedFace
 
 if TYPE_CHECKING:
     from facial_expressions.inference.contracts import Detection
-    from facial_expressions.media.frames import Frame, FrameSource
-    from facial_expressions.media.look_ahead import Plan
+    from facial_expressions.media.frames import Frame
+    from facial_expressions.media.schedule import Plan
 
 MOST_AHEAD: Final = 8
 """Frames that are read ahead; each is held in memory until its turn."""
@@ -76,29 +78,26 @@ def analyze_video(
         ...     print(frame.time_s, [(face.track_id, face.expression) for face in frame.faces])
     """
     Schedule(every, interval_s=1.0)
-    ExponentialSmoother(smooth_s)
-    check_interval(full_search_s)
-    opened = functools.partial(open_source, source, reconnect=reconnect, fps=fps)
-    analyzer_of = functools.partial(
-        FrameAnalyzer, every=every, smooth_s=smooth_s, full_search_s=full_search_s
-    )
-    return _analyze_source(opened, recognizer, analyzer_of, ahead=frames_ahead(source, every))
+    _check_seconds(smooth_s=smooth_s, full_search_s=full_search_s)
+    ahead = frames_ahead(source, every)
 
+    def results() -> Iterator[FrameResult]:
+        opened = recognizer or load_video_recognizer(RecognizerOptions(), ahead=ahead)
+        most = opened.options.max_pixels
+        with open_source(source, reconnect=reconnect, max_pixels=most, fps=fps) as frames:
+            analyzer = FrameAnalyzer(
+                opened,
+                every=every,
+                smooth_s=smooth_s,
+                interval_s=frames.frame_interval_s,
+                full_search_s=full_search_s,
+            )
+            for _, result in analyze_frames(frames, analyzer, ahead=ahead):
+                yield result
+            if frames.note:
+                _LOGGER.warning("%s", frames.note)
 
-def _analyze_source(
-    opened: Callable[..., FrameSource],
-    recognizer: ExpressionRecognizer | None,
-    analyzer_of: Callable[..., FrameAnalyzer],
-    *,
-    ahead: int,
-) -> Iterator[FrameResult]:
-    recognizer = recognizer or load_video_recognizer(RecognizerOptions(), ahead=ahead)
-    with opened(max_pixels=recognizer.options.max_pixels) as frames:
-        analyzer = analyzer_of(recognizer, interval_s=frames.frame_interval_s)
-        for _, result in analyze_frames(frames, analyzer, ahead=ahead):
-            yield result
-        if frames.note:
-            _LOGGER.warning("%s", frames.note)
+    return results()
 
 
 def analyze_frames(
@@ -211,12 +210,12 @@ class FrameAnalyzer:
     ) -> None:
         self._recognizer = recognizer
         self._schedule = Schedule(every, interval_s=interval_s)
-        ExponentialSmoother(smooth_s)  # checks the option
+        _check_seconds(smooth_s=smooth_s, full_search_s=full_search_s)
         self._smooth_s = smooth_s
         step = 1 if every == EVERY_AUTO else every
         self._tracker = Tracker(interval_s=step * interval_s)
         self._regions = RegionSearch(recognizer, interval_s=full_search_s)
-        self._smoothers: dict[int, ExponentialSmoother] = {}
+        self._smoothed: dict[int, tuple[float, NDArray[np.float64]]] = {}  # time, probabilities
 
     @property
     def threads(self) -> int:
@@ -264,14 +263,14 @@ class FrameAnalyzer:
             ModelError: The network cannot be run.
         """
         live = followed.numbers
-        self._smoothers = {n: one for n, one in self._smoothers.items() if n in live}
+        self._smoothed = {n: one for n, one in self._smoothed.items() if n in live}
         named = self._recognizer.classify(frame.image, [one for _, one in followed.faces])
         faces = tuple(
             TrackedFace(
                 face.box,
                 face.detection_score,
                 face.landmarks,
-                self._smoothed(number, face.prediction, frame.time_s),
+                self._smooth(number, face.prediction, frame.time_s),
                 number,
                 followed.is_detected,
                 quality=face.quality,
@@ -309,7 +308,39 @@ class FrameAnalyzer:
         faces = self._tracker.carry(time_s=frame.time_s, size=(frame.width, frame.height))
         return Followed(faces, self._tracker.numbers, is_detected=False)
 
-    def _smoothed(self, number: int, prediction: Prediction, time_s: float) -> Prediction:
-        smoother = self._smoothers.setdefault(number, ExponentialSmoother(self._smooth_s))
-        values = smoother.update(prediction.values, time_s=time_s)
+    def _smooth(self, number: int, prediction: Prediction, time_s: float) -> Prediction:
+        values = np.array(prediction.values)
+        if number in self._smoothed and self._smooth_s:
+            before_s, before = self._smoothed[number]
+            values = smooth(before, values, passed_s=time_s - before_s, tau_s=self._smooth_s)
+        self._smoothed[number] = time_s, values
         return Prediction(prediction.labels, tuple(values.tolist()), prediction.uncertain_below)
+
+
+def smooth(
+    before: ArrayLike, new: ArrayLike, *, passed_s: float, tau_s: float
+) -> NDArray[np.float64]:
+    """Smooth probabilities over time, by the times of frames, not their number.
+
+    This is the first-order low-pass ``ds/dt = (p - s) / tau`` with the measurement ``p`` held since
+    the frame before, solved exactly. After ``tau`` a change has come through to 63%, after three of
+    them to 95%. Rows that sum to 1 still do.
+
+    Args:
+        before: The smoothed values of the frame before.
+        new: Those of this one, as measured.
+        passed_s: Seconds between the two.
+        tau_s: Time constant in seconds, more than 0.
+
+    Examples:
+        >>> smooth([1.0, 0.0], [0.0, 1.0], passed_s=0.5, tau_s=0.5).round(3)
+        array([0.368, 0.632])
+    """
+    old = np.asarray(before, np.float64)
+    return old + (1 - exp(-max(passed_s, 0.0) / tau_s)) * (np.asarray(new, np.float64) - old)
+
+
+def _check_seconds(**options: float) -> None:
+    for name, value in options.items():
+        if not 0 <= value < inf:
+            raise ValueError(f"{name}: must be 0 seconds or more, not {value}")

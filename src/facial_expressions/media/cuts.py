@@ -13,7 +13,6 @@ is compared with. Dissolves are not cuts.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.media.frames import Frame
+from facial_expressions.media.frames import Frame, ReadAhead
 
 _WIDTH: Final = 72
 _HEIGHT: Final = 48
@@ -74,7 +73,7 @@ def mark_cuts(frames: Iterable[Frame]) -> Iterator[Frame]:
         >>> [frame.frame for frame in mark_cuts(frames) if frame.is_cut]
         [10]
     """
-    views = _Views(frames)
+    views = ReadAhead(_View(frame, _shrunk(frame.image)) for frame in frames)
     reference: _View | None = None
     usual = 1.0
     while views.fill(1):
@@ -122,35 +121,6 @@ class _View:
     def is_blank(self) -> bool:
         """Whether there is nothing in it to compare."""
         return not self.blocks[1].any()
-
-
-class _Views:
-    """Reads frames ahead.
-
-    Attributes:
-        waiting: What was read and not yet taken.
-    """
-
-    def __init__(self, frames: Iterable[Frame]) -> None:
-        self._reader = iter(frames)
-        self._end: Exception | None = None
-        self.waiting: deque[_View] = deque()
-
-    def fill(self, n: int) -> bool:
-        """Read until ``n`` frames wait or there are no more; say whether any waits."""
-        while self._end is None and len(self.waiting) < n:
-            try:
-                frame = next(self._reader)
-            except Exception as error:  # noqa: BLE001 - comes after the frames before it
-                self._end = error
-            else:
-                self.waiting.append(_View(frame, _shrunk(frame.image)))
-        if not (self.waiting or isinstance(self._end, StopIteration | None)):
-            raise self._end
-        return bool(self.waiting)
-
-    def take(self) -> _View:
-        return self.waiting.popleft()
 
 
 def _shrunk(image: NDArray[np.uint8]) -> _Floats:

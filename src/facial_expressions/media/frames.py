@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,3 +78,31 @@ class FrameSource(ClosedAtExit):
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames, in order."""
+
+
+class ReadAhead(Generic[Item]):
+    """Reads items before they are taken; what reading one raises comes when it is its turn.
+
+    Attributes:
+        waiting: What was read and not yet taken.
+    """
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._reader = iter(items)
+        self._end: Exception | None = None
+        self.waiting: deque[Item] = deque()
+
+    def fill(self, n: int) -> bool:
+        """Read until ``n`` items wait or there are no more; say whether any waits."""
+        while self._end is None and len(self.waiting) < n:
+            try:
+                self.waiting.append(next(self._reader))
+            except Exception as error:  # noqa: BLE001 - comes after the items before it
+                self._end = error
+        if not (self.waiting or isinstance(self._end, StopIteration | None)):
+            raise self._end
+        return bool(self.waiting)
+
+    def take(self) -> Item:
+        """Return the first that waits."""
+        return self.waiting.popleft()

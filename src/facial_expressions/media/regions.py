@@ -36,15 +36,9 @@ class RegionSearch:
             searched as a whole.
         interval_s: Seconds of video from one search of a whole frame to the next; 0 searches all
             frames as a whole.
-
-    Raises:
-        ValueError: The interval is negative.
     """
 
-    def __init__(
-        self, recognizer: ExpressionRecognizer, *, interval_s: float = FULL_SEARCH_S
-    ) -> None:
-        check_interval(interval_s)
+    def __init__(self, recognizer: ExpressionRecognizer, *, interval_s: float) -> None:
         self._recognizer = recognizer
         self._interval_s = interval_s if recognizer.can_search_regions else 0.0
         self._size: tuple[int, int] | None = None
@@ -92,13 +86,3 @@ class RegionSearch:
             self.note_full(frame.time_s)
             return self._recognizer.detect(frame.image)
         return found
-
-
-def check_interval(interval_s: float) -> None:
-    """Raise when an interval of full searches is negative or not finite.
-
-    Raises:
-        ValueError: It is.
-    """
-    if not 0 <= interval_s < inf:
-        raise ValueError(f"full_search_s: must be 0 seconds or more, not {interval_s}")

@@ -1,10 +1,21 @@
-"""Decide on which frames of a video the detector runs."""
+"""When the frames of a video are searched: on which the detector runs, and how many at a time."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Final, Literal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+from facial_expressions.media.frames import ReadAhead
+
+if TYPE_CHECKING:
+    from facial_expressions.media.frames import Frame
+
+Found = TypeVar("Found")
+Followed = TypeVar("Followed")
+Plan = tuple[Callable[[], Found] | None, Callable[[Found | None], Followed]]
+"""What is to be done with a frame: a search, in any thread; then what follows, in order."""
 
 Every = int | Literal["auto"]
 """Every how many frames the detector runs; ``auto`` holds real time."""
@@ -69,3 +80,50 @@ class Schedule:
         if is_due:
             self._last_run_s = time_s
         return is_due
+
+
+def look_ahead(
+    frames: Iterable[Frame],
+    plan: Callable[[Frame], Plan[Found, Followed]],
+    ahead: int,
+    *,
+    threads: int,
+) -> Iterator[tuple[Frame, Followed]]:
+    """Give each frame with what its plan gave, while the next frames are being worked on.
+
+    Frames are read in the caller's thread and come out in order. What follows a search runs in one
+    thread, frame by frame.
+
+    Args:
+        frames: In order; read by whoever takes the results, at most ``ahead`` in advance.
+        plan: Asked once for each frame, in order; its search is None where there is nothing to be
+            searched, and the answer is then None.
+        ahead: Frames in advance.
+        threads: Searches at once.
+
+    Yields:
+        Frame and what followed, in order.
+
+    Raises:
+        ValueError: ``ahead`` is under 1.
+        Exception: What reading or searching a frame raises comes when it is that frame's turn.
+    """
+    if ahead < 1:
+        raise ValueError(f"ahead: must be 1 or more, not {ahead}")
+    searching = ThreadPoolExecutor(threads, thread_name_prefix="detect")
+    following = ThreadPoolExecutor(1, thread_name_prefix="detect-in-order")
+
+    def begin(frame: Frame) -> tuple[Frame, Future[Followed]]:
+        search, follow = plan(frame)
+        found = searching.submit(search) if search else None
+        return frame, following.submit(lambda: follow(found.result() if found else None))
+
+    begun = ReadAhead(map(begin, frames))
+    try:
+        while begun.fill(ahead + 1):
+            frame, followed = begun.take()
+            yield frame, followed.result()
+    finally:
+        searching.shutdown(wait=False, cancel_futures=True)
+        following.shutdown(wait=True, cancel_futures=True)
+        searching.shutdown(wait=True)
