@@ -96,8 +96,8 @@ def test_uncertain_time_is_counted_apart_and_shares_are_of_the_certain() -> None
         ("happy", 0.0),
         ("sad", 2.0),
     ]
-    assert (third.track_id, third.certain_s, third.shares, third.longest) == (3, 0.0, {}, ())
-    assert third.n_by_reason == {"unsure": 4}
+    assert (third.track_id, third.certain_s, third.shares, third.longest) == (3, 0.0, {}, [])
+    assert third.reasons == {"unsure": 4}
     assert mixed().finish().to_text().splitlines()[2] == (
         "  track 3: seen 1.00 s between 2.00 and 3.00 s, 0.00 s of it certain; "
         "frames uncertain: unsure 4"
@@ -107,7 +107,7 @@ def test_uncertain_time_is_counted_apart_and_shares_are_of_the_certain() -> None
 def test_short_tracks_are_counted_and_cuts_named() -> None:
     whole = mixed().finish()
     assert [track.track_id for track in whole.tracks] == [1, 3]
-    assert (whole.n_short_tracks, whole.n_faces, whole.cuts) == (1, 17, (1.0, 2.0))
+    assert (whole.n_short_tracks, whole.n_faces, whole.cuts) == (1, 17, [1.0, 2.0])
     assert whole.headline == (
         "clip.mp4: 3.00 s, 12 frames, 0 without a face, 17 faces in "
         "2 tracks and 1 under 0.3 s, 2 cuts"

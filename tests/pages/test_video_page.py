@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,17 +19,22 @@ from PIL import Image
 
 from facial_expressions.errors import MissingExtraError
 from facial_expressions.media.frames import Frame
-from facial_expressions.media.summary import Stretch, Summary, TrackSummary, VideoSummary
+from facial_expressions.media.summary import Stretch, TrackSummary, VideoSummary
 from facial_expressions.pages.drawing import png_of
 from facial_expressions.pages.video_page import VideoPage, timeline_chart
 from facial_expressions.results import Box, FrameResult, Prediction, TrackedFace
 from tests.pages.page_checker import Checker, look_at
 
 LABELS = ("happy", "sad")
-TRACK = TrackSummary(
-    3, 10.0, 14.0, 100, 4.0, (Stretch("happy", 10.0, 13.0, 3.0), Stretch("sad", 13.0, 14.0, 1.0))
+TRACK = TrackSummary(3, 100, [Stretch("happy", 10.0, 13.0, 3.0), Stretch("sad", 13.0, 14.0, 1.0)])
+SUMMARY = VideoSummary(
+    "videos/<clip>.mp4",
+    n_frames=100,
+    n_frames_without_face=25,
+    start_s=10.0,
+    end_s=14.0,
+    by_number={3: TRACK},
 )
-SUMMARY = Summary("videos/<clip>.mp4", "ok", 100, 25, 10.0, 4.0, (TRACK,))
 
 
 Faces = dict[int, tuple[float, int]]
@@ -182,23 +188,23 @@ def test_a_video_without_a_face_has_a_page() -> None:
 
 UNSURE = replace(
     TRACK,
-    stretches=(Stretch("happy", 10.0, 13.0, 3.0, uncertain=True), TRACK.stretches[1]),
-    n_by_reason={"blurred": 70, "dark": 5},
+    stretches=[Stretch("happy", 10.0, 13.0, 3.0, uncertain=True), TRACK.stretches[1]],
+    reasons=Counter(blurred=70, dark=5),
 )
 
 
 def test_uncertain_time_is_pale_in_the_chart() -> None:
-    (axes,) = timeline_chart(replace(SUMMARY, tracks=(UNSURE,)), LABELS).axes
+    (axes,) = timeline_chart(replace(SUMMARY, by_number={3: UNSURE}), LABELS).axes
     (bars,) = [one for one in axes.collections if isinstance(one, PolyCollection)]
     assert np.asarray(bars.get_facecolor())[:, 3].tolist() == [0.3, 1.0]
 
 
 def test_cuts_are_lines_in_the_chart() -> None:
-    (axes,) = timeline_chart(replace(SUMMARY, cuts=(11.0,)), LABELS).axes
+    (axes,) = timeline_chart(replace(SUMMARY, cuts=[11.0]), LABELS).axes
     assert [float(np.asarray(line.get_xdata())[0]) for line in axes.lines] == [11.0]
 
 
-def bars_of(summary: Summary) -> list[list[tuple[float, float]]]:
+def bars_of(summary: VideoSummary) -> list[list[tuple[float, float]]]:
     """Return start and end of each bar in each row of the chart."""
     (axes,) = timeline_chart(summary, LABELS).axes
     rows = [one for one in axes.collections if isinstance(one, PolyCollection)]
@@ -216,17 +222,15 @@ def test_the_chart_has_a_bar_for_each_stretch() -> None:
 
 def test_of_many_tracks_the_chart_has_the_longest() -> None:
     """Track n is n seconds long; of forty the first ten are left out."""
-    tracks = tuple(
-        TrackSummary(n, 0.0, n, n, n, (Stretch("happy", 0.0, n, n),)) for n in range(1, 41)
-    )
-    (axes,) = timeline_chart(replace(SUMMARY, tracks=tracks), LABELS).axes
+    tracks = {n: TrackSummary(n, n, [Stretch("happy", 0.0, n, n)]) for n in range(1, 41)}
+    (axes,) = timeline_chart(replace(SUMMARY, by_number=tracks), LABELS).axes
     names = [tick.get_text() for tick in axes.get_yticklabels()]
     assert names == [f"track {n}" for n in range(11, 41)]
     assert "the 30 longest of 40 tracks" in axes.get_title(loc="left")
 
 
 def test_a_video_without_a_face_has_a_chart() -> None:
-    figure = timeline_chart(replace(SUMMARY, tracks=(), duration_s=0.0), LABELS)
+    figure = timeline_chart(replace(SUMMARY, by_number={}, end_s=10.0), LABELS)
     assert [text.get_text() for text in figure.axes[0].texts] == ["no face"]
     assert png_of(figure).startswith(b"\x89PNG")
 

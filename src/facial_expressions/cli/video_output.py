@@ -19,7 +19,7 @@ from facial_expressions.cli.stop_signals import hold_signals
 
 if TYPE_CHECKING:
     from facial_expressions.media.frames import Frame
-    from facial_expressions.media.summary import Summary
+    from facial_expressions.media.summary import VideoSummary
     from facial_expressions.pages.video_page import VideoPage
     from facial_expressions.results import FrameResult
 
@@ -134,7 +134,7 @@ class VideoOutput:
         if told:
             print("; ".join(told), file=sys.stderr)
 
-    def _write_summaries(self, whole: Summary) -> None:
+    def _write_summaries(self, whole: VideoSummary) -> None:
         from facial_expressions.files import output_error, write_file
         from facial_expressions.pages.drawing import png_of
         from facial_expressions.pages.video_page import timeline_chart
@@ -152,7 +152,7 @@ class VideoOutput:
                 self.errors[str(file)] = output_error(str(file), error)
                 _LOGGER.error("%s", self.errors[str(file)])  # noqa: TRY400 - one line for people
 
-    def _page_html(self, whole: Summary, file: Path) -> str:
+    def _page_html(self, whole: VideoSummary, file: Path) -> str:
         """Return the page, with the marked video beside it as its player."""
         marked = [one for one in self._of_kind((".mp4",)) if str(one) not in self.errors]
         beside = [os.fsencode(os.path.relpath(one, file.parent)) for one in marked[:1]]

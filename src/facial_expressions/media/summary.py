@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from facial_expressions.plain_text import counted, one_line, visible
 from facial_expressions.results import SCHEMA
 from facial_expressions.rows import DECIMALS, Column, as_row, rounded
 
 if TYPE_CHECKING:
-    from facial_expressions.results import FrameResult
+    from facial_expressions.results import FrameResult, TrackedFace
 
 MIN_TRACK_S: Final = 0.3
 """Tracks that were seen for a shorter time are not listed."""
@@ -27,7 +27,7 @@ MIN_TRACK_S: Final = 0.3
 _N_STRETCHES: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stretch:
     """A run of frames of one track with one expression.
 
@@ -46,33 +46,52 @@ class Stretch:
     uncertain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TrackSummary:
     """One face over the whole video.
 
     Attributes:
         track_id: The track's number.
-        start_s: Time of its first frame in seconds.
-        end_s: Time of its end in seconds.
         n_frames: Frames in which it was seen.
-        seen_s: Seconds in which it was seen.
-        stretches: Its runs of one expression, in order, the uncertain ones too.
-        n_by_reason: Frames in which its answer was uncertain, by reason, the most frequent first; a
-            frame may have several reasons.
+        stretches: Its runs of one expression, in order, the uncertain ones too; one or more.
+        reasons: Reasons for which its answer was uncertain; a frame may have several.
     """
 
     track_id: int
-    start_s: float
-    end_s: float
-    n_frames: int
-    seen_s: float
-    stretches: tuple[Stretch, ...]
-    n_by_reason: Mapping[str, int] = field(default_factory=dict)
+    n_frames: int = 0
+    stretches: list[Stretch] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, face: TrackedFace, time_s: float, end_s: float) -> None:
+        """Take the face of a frame that lasts from one time to another."""
+        self.n_frames += 1
+        self.reasons.update(face.reasons)
+        last = self.stretches[-1] if self.stretches else None
+        if last and (last.expression, last.uncertain) == (face.expression, face.uncertain):
+            last.end_s, last.seen_s = end_s, last.seen_s + (end_s - time_s)
+        else:
+            new = Stretch(face.expression, time_s, end_s, end_s - time_s, uncertain=face.uncertain)
+            self.stretches.append(new)
 
     @property
-    def certain(self) -> tuple[Stretch, ...]:
+    def start_s(self) -> float:
+        """Time of its first frame in seconds."""
+        return self.stretches[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        """Time of its end in seconds."""
+        return self.stretches[-1].end_s
+
+    @property
+    def certain(self) -> list[Stretch]:
         """Its stretches of certain answers, in order."""
-        return tuple(stretch for stretch in self.stretches if not stretch.uncertain)
+        return [stretch for stretch in self.stretches if not stretch.uncertain]
+
+    @property
+    def seen_s(self) -> float:
+        """Seconds in which it was seen."""
+        return sum(stretch.seen_s for stretch in self.stretches)
 
     @property
     def certain_s(self) -> float:
@@ -94,42 +113,94 @@ class TrackSummary:
         return {name: totals[name] / whole for name in sorted(totals, key=lambda n: -totals[n])}
 
     @property
-    def longest(self) -> tuple[Stretch, ...]:
+    def n_by_reason(self) -> dict[str, int]:
+        """Frames in which its answer was uncertain, by reason, the most frequent first."""
+        return dict(self.reasons.most_common())
+
+    @property
+    def longest(self) -> list[Stretch]:
         """The three longest certain stretches, the longest first."""
-        return tuple(sorted(self.certain, key=lambda one: -one.seen_s)[:_N_STRETCHES])
+        return sorted(self.certain, key=lambda one: -one.seen_s)[:_N_STRETCHES]
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """One video, summed up.
+@dataclass
+class VideoSummary:
+    r"""One video, summed up frame by frame; memory grows with changes of expression, not frames.
 
     Attributes:
         source: What rows call the video.
+        min_track_s: Seconds that a track has to be seen, to be among ``tracks``.
         status: ``ok``, ``truncated`` (the file is cut or damaged) or ``interrupted``.
+        errors: Outputs that could not be written to their end, each with its reason.
         n_frames: Frames in all.
         n_frames_without_face: Frames in which no face was seen.
-        start_s: Time of the first frame in seconds.
-        duration_s: Seconds from there to the end of the last frame.
-        tracks: The faces that were seen for long enough, in order of their numbers.
         n_faces: Faces in all frames.
         cuts: Times in seconds of the frames with which a new shot begins.
-        min_track_s: Seconds that a track was seen at least, to be among ``tracks``.
-        n_short_tracks: Tracks that were not.
-        errors: Outputs that could not be written to their end, each with its reason.
+        start_s: Time of the first frame in seconds.
+        end_s: Time of the last one's end.
+        by_number: Every track, also those that were seen for less than ``min_track_s``.
+
+    Examples:
+        >>> VideoSummary("clip.mp4").finish().to_text()
+        'clip.mp4: 0.00 s, 0 frames, 0 without a face, 0 faces in 0 tracks, 0 cuts\n'
     """
 
     source: str
-    status: str
-    n_frames: int
-    n_frames_without_face: int
-    start_s: float
-    duration_s: float
-    tracks: tuple[TrackSummary, ...]
-    n_faces: int = 0
-    cuts: tuple[float, ...] = ()
     min_track_s: float = MIN_TRACK_S
-    n_short_tracks: int = 0
-    errors: tuple[str, ...] = ()
+    status: str = "ok"
+    errors: Sequence[str] = ()
+    n_frames: int = 0
+    n_frames_without_face: int = 0
+    n_faces: int = 0
+    cuts: list[float] = field(default_factory=list)
+    start_s: float = 0.0
+    end_s: float = 0.0
+    by_number: dict[int, TrackSummary] = field(default_factory=dict)
+    _last: FrameResult | None = None
+    _step_s: float = 0.0
+
+    def add(self, result: FrameResult) -> None:
+        """Take the next frame's result, no earlier than the one before."""
+        if self._last is None:
+            self.start_s = self.end_s = result.time_s
+        self._end_last(result.time_s)
+        self._last = result
+        self.n_frames += 1
+        self.n_frames_without_face += not result.faces
+        self.n_faces += len(result.faces)
+        self.cuts += [result.time_s] * result.is_cut
+
+    def finish(self, *, status: str = "ok", errors: Sequence[str] = ()) -> Self:
+        """Count the last frame too, and return this summary; nothing may be added after this."""
+        if self._last is not None:
+            self._end_last(self._last.time_s + self._step_s)
+        self._last, self.status, self.errors = None, status, errors
+        return self
+
+    def _end_last(self, end_s: float) -> None:
+        """Count the frame before, now that its end is known."""
+        if self._last is None:
+            return
+        for face in self._last.faces:
+            track = self.by_number.setdefault(face.track_id, TrackSummary(face.track_id))
+            track.add(face, self._last.time_s, end_s)
+        self._step_s, self.end_s = end_s - self._last.time_s, end_s
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first frame to the end of the last."""
+        return self.end_s - self.start_s
+
+    @property
+    def tracks(self) -> list[TrackSummary]:
+        """The faces that were seen for long enough, in order of their numbers."""
+        tracks = [self.by_number[number] for number in sorted(self.by_number)]
+        return [track for track in tracks if track.seen_s >= self.min_track_s - 1e-6]
+
+    @property
+    def n_short_tracks(self) -> int:
+        """Tracks that were not."""
+        return len(self.by_number) - len(self.tracks)
 
     @property
     def headline(self) -> str:
@@ -153,94 +224,6 @@ class Summary:
         """Return a few lines for people."""
         errors = [f"  error: {one_line(one)}" for one in self.errors]
         return "\n".join([self.headline, *errors, *map(_track_line, self.tracks)]) + "\n"
-
-
-class VideoSummary:
-    r"""Collects results; memory grows with changes of expression, not with frames.
-
-    Tracks that were seen for less than ``min_track_s`` are counted, not listed.
-
-    Examples:
-        >>> VideoSummary("clip.mp4").finish().to_text()
-        'clip.mp4: 0.00 s, 0 frames, 0 without a face, 0 faces in 0 tracks, 0 cuts\n'
-    """
-
-    def __init__(self, source: str, *, min_track_s: float = MIN_TRACK_S) -> None:
-        self._source, self._min_track_s = source, min_track_s
-        self._pending: FrameResult | None = None
-        self._n_frames = self._n_without = self._n_faces = 0
-        self._cuts: list[float] = []
-        self._start_s = self._end_s = self._last_step_s = 0.0
-        self._n_seen: dict[int, int] = {}
-        self._reasons: dict[int, Counter[str]] = {}
-        self._stretches: dict[int, list[Stretch]] = {}
-
-    def add(self, result: FrameResult) -> None:
-        """Take the next frame's result, no earlier than the one before."""
-        if self._pending is None:
-            self._start_s = result.time_s
-        else:
-            self._count(self._pending, result.time_s)
-        self._pending = result
-        self._end_s = result.time_s
-        self._n_frames += 1
-        self._n_without += not result.faces
-        self._n_faces += len(result.faces)
-        self._cuts += [result.time_s] * result.is_cut
-
-    def finish(self, *, status: str = "ok", errors: Sequence[str] = ()) -> Summary:
-        """Return the summary; nothing may be added after this."""
-        if self._pending is not None:
-            self._end_s = self._pending.time_s + self._last_step_s
-            self._count(self._pending, self._end_s)
-            self._pending = None
-        tracks = tuple(self._track(number) for number in sorted(self._stretches))
-        return Summary(
-            self._source,
-            status,
-            self._n_frames,
-            self._n_without,
-            self._start_s,
-            self._end_s - self._start_s,
-            tuple(track for track in tracks if self._is_listed(track)),
-            self._n_faces,
-            tuple(self._cuts),
-            self._min_track_s,
-            sum(not self._is_listed(track) for track in tracks),
-            tuple(errors),
-        )
-
-    def _is_listed(self, track: TrackSummary) -> bool:
-        return track.seen_s >= self._min_track_s - 1e-6
-
-    def _count(self, result: FrameResult, end_s: float) -> None:
-        """Count a frame that lasts until ``end_s``."""
-        step_s = self._last_step_s = end_s - result.time_s
-        for face in result.faces:
-            stretches = self._stretches.setdefault(face.track_id, [])
-            self._n_seen[face.track_id] = self._n_seen.get(face.track_id, 0) + 1
-            self._reasons.setdefault(face.track_id, Counter()).update(face.reasons)
-            kind = (face.expression, face.uncertain)
-            if stretches and (stretches[-1].expression, stretches[-1].uncertain) == kind:
-                last = stretches.pop()
-                start_s, seen_s = last.start_s, last.seen_s + step_s
-            else:
-                start_s, seen_s = result.time_s, step_s
-            stretches.append(
-                Stretch(face.expression, start_s, end_s, seen_s, uncertain=face.uncertain)
-            )
-
-    def _track(self, number: int) -> TrackSummary:
-        stretches = tuple(self._stretches[number])
-        return TrackSummary(
-            number,
-            stretches[0].start_s,
-            stretches[-1].end_s,
-            self._n_seen[number],
-            sum(stretch.seen_s for stretch in stretches),
-            stretches,
-            dict(self._reasons[number].most_common()),
-        )
 
 
 def _track_line(track: TrackSummary) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facial_expressions.media.summary import Summary, TrackSummary
+from facial_expressions.media.summary import TrackSummary, VideoSummary
 from facial_expressions.pages.drawing import GRID, MUTED, new_figure, style_axes
 from facial_expressions.pages.templating import css_color, environment, jpeg_uri, render
 from facial_expressions.pages.track_curves import MOST_TRACKS, Span, TrackCurve, TrackCurves
@@ -79,7 +79,7 @@ class VideoPage:
         """
         self._curves.add(frame, result)
 
-    def to_html(self, summary: Summary, *, player: str = "") -> str:
+    def to_html(self, summary: VideoSummary, *, player: str = "") -> str:
         """Return the page: who is seen when, and of each track face, shares and curves.
 
         Args:
@@ -181,7 +181,7 @@ def _axis(start_s: float, end_s: float) -> _Axis:
     return _Axis(start_s, max(end_s, start_s + 1e-3))
 
 
-def timeline_chart(summary: Summary, labels: Sequence[str]) -> Figure:
+def timeline_chart(summary: VideoSummary, labels: Sequence[str]) -> Figure:
     """Draw a row per track, time to the right, and a bar for each stretch of one expression.
 
     Uncertain stretches are pale, cuts dashed lines.
