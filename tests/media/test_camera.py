@@ -11,7 +11,7 @@ import pytest
 
 from facial_expressions.errors import CameraError
 from facial_expressions.media import camera as cameras
-from facial_expressions.media.camera import Camera, CameraDevice, find_camera
+from facial_expressions.media.camera import Camera, CameraDevice, find_camera, live_finder
 from facial_expressions.media.frames import Frame
 from tests.media.conftest import Clock
 
@@ -104,10 +104,10 @@ def test_camera_that_ends_or_cannot_be_opened_says_why() -> None:
 @pytest.mark.parametrize("number", ["x", "-1", "1.5", "²"])
 def test_number_that_is_none_is_refused(number: str) -> None:
     with pytest.raises(CameraError, match="not a camera"):
-        find_camera(number)
+        live_finder(f"webcam:{number}")
 
 
 def test_missing_camera_is_said_and_devices_are_named_by_the_system() -> None:
     with pytest.raises(CameraError, match="webcam:999: no such camera"):
-        find_camera("999", platform="linux")
-    assert find_camera("1", platform="darwin").file == "1:none"
+        find_camera(999, platform="linux")
+    assert find_camera(1, platform="darwin").file == "1:none"

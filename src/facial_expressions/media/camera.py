@@ -18,6 +18,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -70,17 +71,31 @@ class CameraDevice:
     options: dict[str, str] = field(default_factory=dict)
 
 
-def find_camera(number: str = "", *, platform: str = sys.platform) -> CameraDevice:
-    """Find a camera of this machine.
-
-    Args:
-        number: ``""`` or ``0`` for the first, ``1`` for the second, and so on.
-        platform: The operating system, as ``sys.platform`` calls it.
+def live_finder(source: str) -> Callable[[], CameraDevice]:
+    """Return what finds the camera of a name, or the stream of an address; asks nobody yet.
 
     Raises:
-        CameraError: There is no such camera, or the number is none.
+        CameraError: It is the name of no camera, or no address of a stream.
+
+    Examples:
+        >>> live_finder("rtsp://me:secret@camera.local/1")().name
+        'rtsp://camera.local/1'
     """
-    position = camera_position(number)
+    if "://" in source:
+        stream = find_stream(source)
+        return lambda: stream
+    number = source.partition(":")[2]
+    if number and not (number.isascii() and number.isdigit() and len(number) <= 3):
+        raise CameraError(f"webcam:{shown(number)}: not a camera. Give webcam, webcam:1 and so on")
+    return partial(find_camera, int(number or 0))
+
+
+def find_camera(position: int, *, platform: str = sys.platform) -> CameraDevice:
+    """Find a camera of this machine, the first at position 0.
+
+    Raises:
+        CameraError: There is no such camera.
+    """
     name = f"webcam:{position}"
     if platform == "darwin":
         return CameraDevice(name, f"{position}:none", "avfoundation", {"framerate": "30"})
@@ -101,16 +116,12 @@ def find_camera(number: str = "", *, platform: str = sys.platform) -> CameraDevi
 
 
 def find_stream(address: str) -> CameraDevice:
-    """Describe a live stream; nobody is asked yet.
+    """Describe a live stream.
 
     Only protocols and formats of cameras are allowed, none that names other files or addresses.
 
     Raises:
         CameraError: It begins with something else, or names no host.
-
-    Examples:
-        >>> find_stream("rtsp://me:secret@camera.local/1").name
-        'rtsp://camera.local/1'
     """
     kind, _, rest = address.partition("://")
     place, slash, path = rest.partition("/")
@@ -124,21 +135,6 @@ def find_stream(address: str) -> CameraDevice:
     if kind.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"
     return CameraDevice(name, address, None, options)
-
-
-def camera_position(number: str) -> int:
-    """Read a camera's number.
-
-    Raises:
-        CameraError: It is not a number of up to three digits.
-
-    Examples:
-        >>> camera_position(""), camera_position("1")
-        (0, 1)
-    """
-    if number and not (number.isascii() and number.isdigit() and len(number) <= 3):
-        raise CameraError(f"webcam:{shown(number)}: not a camera. Give webcam, webcam:1 and so on")
-    return int(number or 0)
 
 
 def _no_camera(name: str, found: list[str]) -> CameraError:

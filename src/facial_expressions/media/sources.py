@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +10,6 @@ from facial_expressions.errors import VideoError
 from facial_expressions.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
-    from facial_expressions.media.camera import CameraDevice
     from facial_expressions.media.frames import FrameSource
 
 _WEBCAM: Final = "webcam"
@@ -48,7 +46,9 @@ def check_source(source: str | Path) -> None:
         facial_expressions.errors.VideoError: 0: file not found. For a camera, give webcam
     """
     if is_live(source):
-        _live_finder(str(source))
+        from facial_expressions.media.camera import live_finder
+
+        live_finder(str(source))
         return
     text = str(source)
     number = _DEVICE.fullmatch(text)
@@ -86,13 +86,13 @@ def open_source(
         CameraError: There is no such camera.
         MissingExtraError: PyAV is not installed.
     """
-    check_source(source)
     if is_live(source):
-        from facial_expressions.media.camera import STUCK_S, Camera
+        from facial_expressions.media.camera import STUCK_S, Camera, live_finder
 
         stuck_s = _STREAM_STUCK_S if "://" in str(source) else STUCK_S
         patience_s = _PATIENCE_S if reconnect else 0.0
-        return Camera(_live_finder(str(source)), patience_s=patience_s, stuck_s=stuck_s)
+        return Camera(live_finder(str(source)), patience_s=patience_s, stuck_s=stuck_s)
+    check_source(source)
     from facial_expressions.media import image_frames
 
     if Path(source).is_dir() or image_frames.is_pattern(source):
@@ -108,14 +108,3 @@ def open_source(
         return VideoFile(source, max_pixels=max_pixels, fps=fps)
     except VideoError as error:
         raise image_frames.not_a_video(source) if kind else error from error
-
-
-def _live_finder(source: str) -> functools.partial[CameraDevice]:
-    from facial_expressions.media.camera import camera_position, find_camera, find_stream
-
-    if "://" in source:
-        find_stream(source)  # checks it
-        return functools.partial(find_stream, source)
-    number = source.partition(":")[2]
-    camera_position(number)  # checks it
-    return functools.partial(find_camera, number)
