@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from facial_expressions.results import Box
 
-__all__ = ["CROWDS", "SIZE"]
+__all__ = ["CROWDS", "SIZE", "overlap"]
 
 SIZE = (640, 600)
 
@@ -32,3 +32,10 @@ CROWDS = {
     ),
 }
 """Boxes by what is hard about them."""
+
+
+def overlap(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return the pixels that two rectangles (left, top, right, bottom) share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(width, 0) * max(height, 0)

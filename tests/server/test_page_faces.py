@@ -15,9 +15,8 @@ from PIL import Image
 
 from facial_expressions.colors import EXPRESSION_COLORS, HEAT_COLORS
 from facial_expressions.labels import FER2013
-from facial_expressions.media.placement import overlap
 from facial_expressions.results import Box
-from tests.crowds import CROWDS, SIZE
+from tests.crowds import CROWDS, SIZE, overlap
 from tests.server.browser import (
     NEEDS_BROWSER,
     add,

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from facial_expressions.colors import Color, expression_color
 from facial_expressions.images import ImageSource, load_image
 from facial_expressions.media.heat import blend_heat
-from facial_expressions.media.placement import Rect, Room, overlap, panel_spots
+from facial_expressions.media.placement import Rect, Room
 from facial_expressions.results import Box, Explanation, Face, Prediction, TrackedFace
 
 Plane = NDArray[np.float64]
@@ -188,13 +188,12 @@ def _draw_panels(
     frames = [_rect(face.box) for face in faces]
     heads = [_grown(frame, _HEAD_MARGIN) for frame in frames]
     for face, style, frame, head in zip(faces, styles, frames, heads, strict=True):
-        blocked = [*taken, frame, *(other for other in heads if other is not head)]
+        others = (other for other in heads if other is not head)
+        room = Room(image.size, [*taken, frame, *others])
         preferred = max(_SMALLEST_PANEL_TEXT, round(style.font_px * 0.78))
         for size in range(preferred, _SMALLEST_PANEL_TEXT - 1, -1):
             panel = _panel_tile(face.prediction, size)
-            spots = panel_spots(panel.size, frame, image.size, 2 * style.gap_px)
-            free = (spot for spot in spots if not any(overlap(spot, other) for other in blocked))
-            spot = next(free, None)
+            spot = room.aside(panel.size, frame, 2 * style.gap_px)
             if spot is not None:
                 image.paste(panel, spot[:2], panel)
                 taken.append(spot)

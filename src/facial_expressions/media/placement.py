@@ -15,18 +15,6 @@ _GRID: Final = 24
 """Places along each side of the image where a legend is tried."""
 
 
-def overlap(one: Rect, other: Rect) -> int:
-    """Return the pixels that two rectangles share.
-
-    Examples:
-        >>> overlap((0, 0, 4, 4), (2, 3, 9, 9)), overlap((0, 0, 4, 4), (4, 0, 8, 4))
-        (2, 0)
-    """
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return max(width, 0) * max(height, 0)
-
-
 class Room:
     """What is still free of an image with faces: labels are put into it one after the other.
 
@@ -87,6 +75,33 @@ class Room:
         inwards = np.minimum(corners - gap, (width, height) - corners).min(axis=1)
         return self._take(corners[np.argsort(inwards, kind="stable")], size)
 
+    def aside(self, size: tuple[int, int], frame: Rect, gap: int) -> Rect | None:
+        """Put a panel next to a frame: at its right, left, below or above.
+
+        Args:
+            size: Width and height of the panel.
+            frame: The face that it belongs to.
+            gap: Distance to the frame and to the image's border.
+
+        Returns:
+            The place, which is taken from now on; None where there is no room.
+
+        Examples:
+            >>> Room((100, 60), [(10, 10, 40, 40)]).aside((20, 10), (10, 10, 40, 40), 2)
+            (42, 10, 62, 20)
+        """
+        (width, height), (left, top, right, bottom) = size, frame
+        beside = max(min(top, self._image[1] - height - gap), gap)
+        along = max(min(left, self._image[0] - width - gap), gap)
+        corners = np.array([
+            (right + gap, beside),
+            (left - gap - width, beside),
+            (along, bottom + gap),
+            (along, top - gap - height),
+        ])  # fmt: skip
+        is_inside = (corners >= 0) & (corners + size <= self._image)
+        return self._take(corners[is_inside.all(axis=1)], size)
+
     @property
     def taken(self) -> list[Rect]:
         """Where labels lie."""
@@ -104,36 +119,6 @@ class Room:
         self._labels = np.vstack([self._labels, spots[best]])
         left, top, right, bottom = spots[best].tolist()
         return (left, top, right, bottom)
-
-
-def panel_spots(
-    size: tuple[int, int], frame: Rect, image: tuple[int, int], gap: int
-) -> Iterator[Rect]:
-    """Yield places for a panel that lie inside the image, the best first.
-
-    Args:
-        size: Width and height of the panel.
-        frame: The face that it belongs to.
-        image: Width and height of the image.
-        gap: Distance to the frame and to the image's border.
-
-    Examples:
-        >>> list(panel_spots((20, 10), (10, 10, 40, 40), (100, 60), 2))
-        [(42, 10, 62, 20), (10, 42, 30, 52)]
-    """
-    width, height = size
-    left, top, right, bottom = frame
-    beside = max(min(top, image[1] - height - gap), gap)
-    along = max(min(left, image[0] - width - gap), gap)
-    corners = (
-        (right + gap, beside),
-        (left - gap - width, beside),
-        (along, bottom + gap),
-        (along, top - gap - height),
-    )
-    for x, y in corners:
-        if x >= 0 and y >= 0 and x + width <= image[0] and y + height <= image[1]:
-            yield (x, y, x + width, y + height)
 
 
 def _shared(spots: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
