@@ -180,21 +180,15 @@ def infer_shapes(data: bytes) -> list[tuple[int | None, ...]]:
     """Return the shapes of a model's outputs, in order; nothing of its graph is computed.
 
     Raises:
-        ValueError: ONNX Runtime cannot read it.
+        ModelError: ONNX Runtime cannot read it.
     """
     runtime = _runtime()
     options = runtime.SessionOptions()
-    options.log_severity_level = _QUIET
     options.intra_op_num_threads = 1
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.disable_prepacking", "1")
-    try:
-        session = runtime.InferenceSession(
-            data, options, providers=[_CPU_PROVIDER], enable_fallback=False
-        )
-        return [_spec(node).shape for node in session.get_outputs()]
-    except _runtime_errors() as error:
-        raise ValueError(_not_opened(error, "update onnxruntime")) from error
+    session = _session(data, options, (_CPU_PROVIDER,))
+    return [_spec(node).shape for node in session.get_outputs()]
 
 
 def available_providers() -> tuple[str, ...]:
@@ -277,7 +271,6 @@ def _start(
     runtime = _runtime()
     providers = choose_providers(device, runtime.get_available_providers())
     options = runtime.SessionOptions()
-    options.log_severity_level = _QUIET
     options.intra_op_num_threads = min(threads, os.cpu_count() or 1) if threads else 0
     options.inter_op_num_threads = 1
     # Threads that wait by spinning take the cores from the other network: a video's detector and
@@ -285,23 +278,28 @@ def _start(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry(*_FOLDING)
     options.enable_mem_pattern = False  # a block for every size of photo that came would be kept
-    try:
-        session = runtime.InferenceSession(
-            data, options, providers=list(providers), enable_fallback=False
-        )
-    except _runtime_errors() as error:
-        other = "use --device cpu" if providers[0] != _CPU_PROVIDER else "update onnxruntime"
-        raise ModelError(f"{shown(path.name)}: {_not_opened(error, other)}") from error
+    session = _session(data, options, providers, f"{shown(path.name)}: ")
     _check_started(session, providers[0], device)
     return session
 
 
-def _not_opened(error: Exception, other: str) -> str:
-    _LOGGER.debug("%s", first_line(error))
-    return (
-        "cannot be opened: the network has errors, or needs what ONNX Runtime "
-        f"{_runtime().__version__} does not have. Export it again, or {other}"
-    )
+def _session(
+    data: bytes, options: onnxruntime.SessionOptions, providers: Sequence[str], name: str = ""
+) -> onnxruntime.InferenceSession:
+    """Open a model, of which a message begins with the name."""
+    runtime = _runtime()
+    options.log_severity_level = _QUIET
+    try:
+        return runtime.InferenceSession(
+            data, options, providers=list(providers), enable_fallback=False
+        )
+    except _runtime_errors() as error:
+        _LOGGER.debug("%s", first_line(error))
+        other = "use --device cpu" if providers[0] != _CPU_PROVIDER else "update onnxruntime"
+        raise ModelError(
+            f"{name}cannot be opened: the network has errors, or needs what ONNX Runtime "
+            f"{runtime.__version__} does not have. Export it again, or {other}"
+        ) from error
 
 
 def _check_started(session: onnxruntime.InferenceSession, provider: str, device: str) -> None:

@@ -66,7 +66,7 @@ _FORMAT: Final = 8
 
 Shape = tuple[int, ...]
 InferShapes = Callable[[bytes], Sequence[tuple[int | None, ...]]]
-"""Returns the shapes of a model's outputs, in order; ValueError says why it cannot be opened."""
+"""Returns the shapes of a model's outputs, in order; ModelError says why it cannot be opened."""
 
 
 def check_tensor_sizes(data: bytes, infer: InferShapes, *, source: str) -> int:
@@ -180,10 +180,7 @@ class _Walk(WireReader):
                 entries.append(written(1, node))
                 made += filter(None, outputs)
         entries += chain.from_iterable(_as_outputs(name, i) for i, name in enumerate(made))
-        try:
-            shapes = infer(self._head + written(7, b"".join(entries)))
-        except ValueError as error:
-            raise ModelError(str(error)) from error
+        shapes = infer(self._head + written(7, b"".join(entries)))
         for name, shape, rank in zip(made, shapes[::2], shapes[1::2], strict=True):
             known = tuple(side for side in shape if side is not None and side >= 0)
             if rank == (len(known),):  # where not even the rank is known, the shape is empty too
