@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facial_expressions.inference.contracts import Detection
-from facial_expressions.media.assignment import assign
-from facial_expressions.media.tracking import Tracker
+from facial_expressions.media.tracking import Tracker, assign
 from facial_expressions.results import Box
 
 COSTS = st.one_of(st.integers(0, 12).map(float), st.just(inf))

@@ -51,9 +51,6 @@ class FaceFinder:
         A large JPEG is decoded in a fraction of its size, if that is all that the detector and
         the crops need.
 
-        Args:
-            source: Whatever ``images.load_image`` reads.
-
         Raises:
             ImageError: The image cannot be read.
             ModelError: The network cannot be run.
@@ -75,15 +72,7 @@ class FaceFinder:
     def detect(
         self, image: NDArray[np.uint8], near: Sequence[Box] | None = None
     ) -> list[Detection]:
-        """Find the faces in one image.
-
-        Args:
-            image: RGB ``uint8 (H, W, 3)``, upright.
-            near: Only around these boxes, if the detector can do so.
-
-        Returns:
-            The faces from left to right.
-        """
+        """Find an image's faces, from left to right; only near boxes, if the detector can do so."""
         if near is not None and isinstance(self._detector, RegionDetector):
             return self._kept(self._detector.detect_near(image, near))
         return self._kept(self._detector.detect(image))
@@ -94,12 +83,7 @@ class FaceFinder:
         detections: Sequence[Detection],
         size: tuple[int, int] | None = None,
     ) -> Found:
-        """Cut out the faces of an image.
-
-        Args:
-            image: RGB ``uint8 (H, W, 3)``, upright; may be a smaller copy.
-            detections: The faces, in pixels of the image in full.
-            size: Its width and height; None where ``image`` is no copy.
+        """Cut out the faces of an image, or of a smaller copy of one of this width and height.
 
         Raises:
             ImageError: A box lies outside the image.

@@ -223,10 +223,7 @@ class FrameAnalyzer:
         return self._recognizer.options.threads or os.cpu_count() or 1
 
     def analyze(self, frame: Frame) -> FrameResult:
-        """Take the next frame.
-
-        Args:
-            frame: No earlier than the one before.
+        """Take the next frame, no earlier than the one before.
 
         Raises:
             ModelError: The network cannot be run.
@@ -235,10 +232,7 @@ class FrameAnalyzer:
         return self.name(frame, follow(search() if search else None))
 
     def plan(self, frame: Frame) -> Plan[list[Detection], Followed]:
-        """Say what is to be done to find and follow the faces of the next frame.
-
-        Args:
-            frame: No earlier than the one before; asked about once.
+        """Say what is to be done to find and follow the faces of the next frame; asked once each.
 
         Returns:
             The search of the whole frame, where there is one, which may be called in any thread;
@@ -253,11 +247,7 @@ class FrameAnalyzer:
         return search, functools.partial(self._take, frame)
 
     def name(self, frame: Frame, followed: Followed) -> FrameResult:
-        """Classify the faces of a frame and smooth each track's probabilities; called in order.
-
-        Args:
-            frame: No earlier than the one before.
-            followed: What its plan gave.
+        """Classify the faces that a frame's plan gave, and smooth; called in order.
 
         Raises:
             ModelError: The network cannot be run.

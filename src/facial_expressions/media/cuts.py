@@ -99,12 +99,7 @@ def mark_cuts(frames: Iterable[Frame]) -> Iterator[Frame]:
 
 @dataclass(frozen=True)
 class _View:
-    """A frame as it is compared.
-
-    Attributes:
-        frame: The frame.
-        small: Grey values ``(_HEIGHT, _WIDTH)``.
-    """
+    """A frame, and its grey values as they are compared, ``(_HEIGHT, _WIDTH)``."""
 
     frame: Frame
     small: _Floats

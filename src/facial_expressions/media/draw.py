@@ -100,8 +100,7 @@ def _draw_labels(
 ) -> Room | None:
     """Draw a label for each face; in a crowd, where they lack room, numbers and a legend.
 
-    Returns:
-        What is free beside the labels; None where some are missing or are numbers.
+    Returns what is free beside the labels; None where some are missing or are numbers.
     """
     frames = [_rect(face.box) for face in faces]
     placed: list[_Tile] = []

@@ -43,11 +43,6 @@ class Room:
     def beside(self, size: tuple[int, int], frame: Rect, gap: int) -> Rect | None:
         """Put a label to a frame: above, below, at its sides, at its corners, or inside.
 
-        Args:
-            size: Width and height of the label.
-            frame: The frame it belongs to.
-            gap: Distance between frame and label.
-
         Returns:
             The place, which is taken from now on; None where there is no room. Of the places with
             room it is the one that hides least of faces, the first of equals.
@@ -58,15 +53,7 @@ class Room:
         return self._take(np.clip(corners, 0, np.array(self._image) - size), size)
 
     def anywhere(self, size: tuple[int, int], gap: int) -> Rect | None:
-        """Put a legend or panel anywhere, rather at the image's border.
-
-        Args:
-            size: Its width and height.
-            gap: Distance to the border.
-
-        Returns:
-            The place, which is taken from now on; None where there is no room.
-        """
+        """Put a legend anywhere, rather at the image's border, as ``beside`` puts a label."""
         width, height = (whole - one - gap for whole, one in zip(self._image, size, strict=True))
         if width < gap or height < gap:
             return None
@@ -76,15 +63,7 @@ class Room:
         return self._take(corners[np.argsort(inwards, kind="stable")], size)
 
     def aside(self, size: tuple[int, int], frame: Rect, gap: int) -> Rect | None:
-        """Put a panel next to a frame: at its right, left, below or above.
-
-        Args:
-            size: Width and height of the panel.
-            frame: The face that it belongs to.
-            gap: Distance to the frame and to the image's border.
-
-        Returns:
-            The place, which is taken from now on; None where there is no room.
+        """Put a panel at a frame's right or left, below or above, as ``beside`` puts a label.
 
         Examples:
             >>> Room((100, 60), [(10, 10, 40, 40)]).aside((20, 10), (10, 10, 40, 40), 2)

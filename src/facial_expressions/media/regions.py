@@ -47,11 +47,7 @@ class RegionSearch:
         self._is_lost = False
 
     def is_full_due(self, frame: Frame) -> bool:
-        """Say whether a frame is to be searched as a whole; asked once for each, in order.
-
-        Args:
-            frame: No earlier than the one before.
-        """
+        """Say whether a frame is to be searched as a whole; asked once for each, in order."""
         size = (frame.width, frame.height)
         has_changed = frame.is_cut or size != self._size
         is_due = has_changed or frame.time_s - self._planned_s >= self._interval_s - 1e-6
@@ -72,9 +68,6 @@ class RegionSearch:
             frame: No earlier than the one before.
             expected: Where the faces of the frame before should be.
             hidden: The same of faces that were seen some frames ago.
-
-        Returns:
-            The faces, from left to right.
         """
         size = (frame.width, frame.height)
         present = [one.box for one in expected if is_inside(one.box, size)]

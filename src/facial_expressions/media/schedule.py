@@ -63,12 +63,7 @@ class Schedule:
         self._last_run_s = 0.0
 
     def is_due(self, index: int, time_s: float) -> bool:
-        """Return whether the detector is to run.
-
-        Args:
-            index: Number of the frame, counted from 0.
-            time_s: Its time in seconds.
-        """
+        """Return whether the detector is to run on a frame, by its number and its time."""
         if self._every is not None:
             return index % self._every == 0
         now_s = self._clock()

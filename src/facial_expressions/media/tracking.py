@@ -1,7 +1,7 @@
 """Follow faces from frame to frame: each keeps its number, through crossings and short gaps.
 
 A track foresees where its face will be by the speed of the box's middle; new detections are matched
-with what the tracks foresee, all at once and at the least total cost (see ``assignment``). The cost
+with what the tracks foresee, all at once and at the least total cost (see ``assign``). The cost
 of a pair is the distance of the middles in units of the face's size, plus what the boxes do not
 share, plus the logarithm of the ratio of their sizes. A track that finds no detection is kept for a
 while, its speed dying away; so a face that is hidden behind another one comes back under its own
@@ -17,8 +17,10 @@ from dataclasses import dataclass, replace
 from math import exp, hypot, inf, isfinite, log, sqrt
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from facial_expressions.inference.contracts import Detection
-from facial_expressions.media.assignment import assign
 from facial_expressions.results import Box, Point
 
 _REACH: Final = 1.0
@@ -44,15 +46,7 @@ _SPEED_DECAY_S: Final = 1.0
 
 @dataclass(slots=True)
 class _Track:
-    """One face: its last sighting and its speed.
-
-    Attributes:
-        number: The track's id.
-        detection: The last sighting.
-        time_s: When that was.
-        speed: Pixels per second, right and down.
-        n_sightings: How often it was seen.
-    """
+    """One face: its last sighting, when that was, and its speed in pixels a second."""
 
     number: int
     detection: Detection
@@ -109,15 +103,7 @@ class Tracker:
     def update(
         self, detections: Sequence[Detection], *, time_s: float
     ) -> list[tuple[int, Detection]]:
-        """Take what the detector found in a frame.
-
-        Args:
-            detections: The faces, in any order.
-            time_s: The frame's time in seconds, no earlier than the one before.
-
-        Returns:
-            The detections in the order given, each with its track's number.
-        """
+        """Take what the detector found in the next frame; return each with its track's number."""
         oldest_s = time_s - self._longest_gap_s(time_s)
         self._tracks = [track for track in self._tracks if track.time_s >= oldest_s]
         if isfinite(self._last_time_s):
@@ -136,13 +122,9 @@ class Tracker:
         return [(numbers[column], found) for column, found in enumerate(detections)]
 
     def expect(self, *, time_s: float) -> tuple[list[Detection], list[Detection]]:
-        """Say where the faces should be now.
+        """Say where faces should be now: those of the last ``update``, and earlier ones.
 
-        Args:
-            time_s: The frame's time in seconds.
-
-        Returns:
-            Those of the last ``update``, and those that were seen before it and may come back.
+        The second are those that were seen before it and may come back.
         """
         expected: tuple[list[Detection], list[Detection]] = ([], [])
         for track in self._tracks:
@@ -157,12 +139,9 @@ class Tracker:
     def carry(self, *, time_s: float, size: tuple[int, int]) -> list[tuple[int, Detection]]:
         """Say where the faces of the last ``update`` are now, without a detector.
 
-        Args:
-            time_s: The frame's time in seconds.
-            size: Width and height of the frame in pixels.
-
         Returns:
-            The faces whose middle is still in the frame, from left to right, with their numbers.
+            The faces whose middle is still in the frame, of this width and height, from left to
+            right, with their numbers.
         """
         seen = [track for track in self._tracks if track.time_s == self._last_time_s]
         carried = [(track.number, track.foresee(time_s)) for track in seen]
@@ -209,3 +188,53 @@ def is_inside(box: Box, size: tuple[int, int]) -> bool:
     """Say whether the middle of a box lies in a frame of this width and height."""
     x, y = box.center
     return 0 <= x < size[0] and 0 <= y < size[1]
+
+
+def assign(costs: Sequence[Sequence[float]], limit: float) -> list[tuple[int, int]]:
+    """Choose pairs of a row and a column so that the sum of ``cost - limit`` is smallest.
+
+    By shortest augmenting paths (Jonker and Volgenant, Computing 38, 1987): SciPy, which has that
+    too, is no dependency of videos.
+
+    Args:
+        costs: One row of costs per row, all of the same length; ``inf`` where a pair is impossible.
+        limit: A pair that costs this much or more is never chosen.
+
+    Returns:
+        The pairs ``(row, column)`` in order of rows; each row and column at most once.
+
+    Examples:
+        >>> assign([[1.0, 2.0], [0.5, 9.0]], limit=3.0)
+        [(0, 1), (1, 0)]
+    """
+    n = len(costs)
+    if not n or not len(costs[0]):
+        return []
+    # Each row has a further column of its own, at no gain: it stands for no pair.
+    gains = np.hstack([np.minimum(np.array(costs) - limit, 0.0), np.zeros((n, n))])
+    return [(row, column) for row, column in enumerate(_solve(gains)) if gains[row, column] < 0]
+
+
+def _solve(costs: NDArray[np.float64]) -> list[int]:
+    """Return the column of each row; there are at least as many columns as rows."""
+    n_rows, start = costs.shape
+    row_price, column_price = np.zeros(n_rows), np.zeros(start + 1)
+    owner = np.full(start + 1, -1)  # row of each column; the last column is a start only
+    for row in range(n_rows):
+        owner[start], column = row, start
+        distance, came_from = np.full(start + 1, np.inf), np.full(start + 1, start)
+        visited = np.zeros(start + 1, bool)
+        while owner[column] >= 0:
+            visited[column] = True
+            slack = costs[owner[column]] - row_price[owner[column]] - column_price[:start]
+            is_closer = np.append(~visited[:start] & (slack < distance[:start]), False)
+            distance[is_closer], came_from[is_closer] = slack[is_closer[:start]], column
+            column = int(np.where(visited, np.inf, distance).argmin())
+            step = distance[column]
+            row_price[owner[visited]] += step
+            column_price[visited] -= step
+            distance[~visited] -= step
+        while column != start:  # others move where that is cheaper
+            owner[column], column = owner[came_from[column]], int(came_from[column])
+        owner[start] = -1
+    return [int(np.flatnonzero(owner == row)[0]) for row in range(n_rows)]

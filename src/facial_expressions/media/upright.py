@@ -71,11 +71,7 @@ class Upright:
         return frame.width, round(frame.height / shape)
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """Return an image's pixels as they are to be shown.
-
-        Returns:
-            RGB ``uint8 (H, W, 3)``, C-contiguous.
-        """
+        """Return an image's pixels as they are to be shown, RGB ``uint8 (H, W, 3)``."""
         if frame.rotation != self._rotation:
             self._rotation, self._matrix = frame.rotation, _display_matrix(frame)
         width, height = self.size(frame)
@@ -116,15 +112,7 @@ def _display_matrix(frame: VideoFrame) -> Matrix | None:
 
 
 def to_standard_range(image: NDArray[np.uint8], transfer: int) -> NDArray[np.uint8]:
-    """Return an image of standard dynamic range.
-
-    Args:
-        image: RGB ``uint8 (H, W, 3)`` as decoded, BT.2020 where the transfer is PQ or HLG.
-        transfer: ``PQ`` or ``HLG``.
-
-    Returns:
-        RGB ``uint8 (H, W, 3)``, BT.709.
-    """
+    """Return an image of PQ or HLG, BT.2020, as one of standard dynamic range, BT.709."""
     return np.array(Image.fromarray(image).filter(_table(transfer)))
 
 
@@ -137,15 +125,7 @@ def _table(transfer: int) -> ImageFilter.Color3DLUT:
 
 
 def standard_colors(colors: Values, transfer: int) -> Values:
-    """Map colours of high dynamic range to BT.709 with display gamma.
-
-    Args:
-        colors: ``float (N, 3)`` R'G'B' of BT.2020, 0 to 1.
-        transfer: ``PQ`` or ``HLG``.
-
-    Returns:
-        ``float (N, 3)``, 0 to 1.
-    """
+    """Map colours ``(N, 3)``, 0 to 1, of BT.2020 by PQ or HLG to BT.709 with display gamma."""
     nits = _pq_nits(colors) if transfer == PQ else _hlg_nits(colors)
     light = np.maximum(nits / _WHITE_NITS @ _TO_BT709.T, 0)
     brightest = np.maximum(light.max(-1, keepdims=True), 1e-9)

@@ -305,12 +305,7 @@ class Clock:
 
 
 def packet_time_s(packet: Packet[Any], *, in_order: bool = False) -> float | None:
-    """Return when a packet is to be shown, or decoded; None where it does not say.
-
-    Args:
-        packet: Any packet.
-        in_order: Whether the time of decoding is asked for, which rises from packet to packet.
-    """
+    """Return when a packet is to be shown, or decoded, in order; None where it does not say."""
     first, second = (packet.dts, packet.pts) if in_order else (packet.pts, packet.dts)
     tick = second if first is None else first
     return None if tick is None or not packet.time_base else float(tick * packet.time_base)

@@ -55,12 +55,7 @@ class Tile:
 
 
 def whole(image: tuple[int, int], factor: float) -> Tile:
-    """Return the tile that is all of an image.
-
-    Args:
-        image: Width and height.
-        factor: What they are multiplied by, at most 1.
-    """
+    """Return the tile that is all of an image, whose sides are multiplied by a factor up to 1."""
     sized = (max(1, round(image[0] * factor)), max(1, round(image[1] * factor)))
     size = (_to_grid(sized[0]), _to_grid(sized[1]))
     return Tile(0, 0, size, sized, (image[0] / sized[0], image[1] / sized[1]))
@@ -72,7 +67,7 @@ def tiles_around(boxes: NDArray[np.float32], image: tuple[int, int], factor: flo
     Args:
         boxes: Left, top, right, bottom, in image pixels, ``(N, 4)``; they may leave the image.
         image: Width and height.
-        factor: What they are multiplied by, at most 1.
+        factor: As for ``whole``.
     """
     all_of_it = whole(image, factor)
     scaled = boxes / np.tile(np.array(all_of_it.scale, np.float32), 2)
@@ -93,12 +88,7 @@ def tiles_around(boxes: NDArray[np.float32], image: tuple[int, int], factor: flo
 
 
 def cut(image: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
-    """Return a tile's pixels, RGB ``uint8 (h, w, 3)``; black where it leaves the image.
-
-    Args:
-        image: RGB ``uint8 (H, W, 3)``; may be a smaller copy of that which the tile is of.
-        tile: What of it.
-    """
+    """Return a tile's pixels, black where it leaves the image, which may be a smaller copy."""
     width, height = (
         min(own, all_of_it - start)
         for own, all_of_it, start in zip(tile.size, tile.sized, (tile.x, tile.y), strict=True)
