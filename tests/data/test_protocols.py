@@ -9,7 +9,7 @@ import pytest
 
 from facial_expressions.data import load_dataset
 from facial_expressions.data.dataset import Kind, Reading, Split, make_reading
-from facial_expressions.data.protocols import Protocol, divide, stratified_holdout
+from facial_expressions.data.load import Protocol, divide, stratified_holdout
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import FER2013
 from tests.builders import make_rows, write_competition_csv, write_kaggle_zip

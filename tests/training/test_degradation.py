@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facial_expressions.training.augmentation import augment, draw_epoch
-from facial_expressions.training.degradation import N_DEGRADATION_DRAWS, degrade
+from facial_expressions.training.augmentation import (
+    N_DEGRADATION_DRAWS,
+    augment,
+    degrade,
+    draw_epoch,
+)
 from facial_expressions.training.recipe import AugmentationRecipe
 
 ALL = AugmentationRecipe(low_light=0.5, blur=0.5, low_resolution=0.5, noise=0.5)

@@ -20,13 +20,12 @@ from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.averaging import average_runs
 from facial_expressions.training.export import export_run
-from facial_expressions.training.first_weights import copy_weights
 from facial_expressions.training.material import EarlierWork, gather
 from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.teachers import Teachers
 from facial_expressions.training.train import train
-from facial_expressions.training.trained_networks import open_network, read_finished_run
+from facial_expressions.training.trained_networks import FinishedRun, copy_weights, open_network
 from tests.eager import steps_without_a_graph
 from tests.training.still import STILL
 
@@ -85,7 +84,7 @@ def _teachers(*sources: Path, votes: bool = False, size: int = 48) -> Teachers:
 
 def _answers_of(run: Path, crops: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
     """Return a run's probabilities for crops, for each head."""
-    finished = read_finished_run(run)
+    finished = FinishedRun(run)
     inputs = to_batch(crops, finished.preprocessing)
     outputs = finished.build().predict_on_batch(inputs)
     heads = outputs if isinstance(outputs, list) else [outputs]
@@ -101,16 +100,16 @@ def test_a_run_starts_from_the_final_weights_of_another(
 ) -> None:
     still = _recipe(optimization={"learning_rate": 1e-12, "epochs": 1, "weight_decay": 0.0})
     run = train(still, dataset, tmp_path / "run", earlier=EarlierWork(start=runs / "one"))
-    first = read_finished_run(runs / "one")
+    first = FinishedRun(runs / "one")
     pairs = zip(
         first.build().trainable_variables,
-        read_finished_run(run.folder.path).build().trainable_variables,
+        FinishedRun(run.folder.path).build().trainable_variables,
         strict=True,
     )
     for one, other in pairs:
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=1e-6)
     origins = json.loads(run.folder.origins.read_text())
-    assert origins["start"]["weights_sha256"] == first.sha256
+    assert origins["start"]["weights_sha256"] == first.describe()["weights_sha256"]
     assert origins["start"]["name"] == "one"
 
 
@@ -161,14 +160,14 @@ def test_a_second_head_is_taken_over_where_both_have_one_and_else_left(runs: Pat
 
 def test_what_is_no_finished_run_is_refused(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"finished run: recipe\.toml, dataset\.json, model"):
-        read_finished_run(tmp_path)
+        FinishedRun(tmp_path)
     shutil.copytree(runs / "one", tmp_path / "run")
     (tmp_path / "run" / "model.weights.h5").write_bytes(b"not weights")
     with pytest.raises(ModelError, match="cannot be read into 'tiny_for_tests'"):
-        read_finished_run(tmp_path / "run").build()
+        FinishedRun(tmp_path / "run").build()
     (tmp_path / "run" / "dataset.json").write_text("{}")
     with pytest.raises(ModelError, match=r"dataset\.json: damaged"):
-        read_finished_run(tmp_path / "run")
+        FinishedRun(tmp_path / "run")
 
 
 # Teachers.
@@ -292,7 +291,7 @@ def test_a_run_learns_from_its_teachers_and_says_which(
         losses[start] = run.history[0].loss
     assert losses["one"] < losses["other"]
     (described,) = json.loads(run.folder.origins.read_text())["teachers"]
-    assert described == read_finished_run(runs / "one").describe()
+    assert described == FinishedRun(runs / "one").describe()
 
 
 # Averages of runs.
@@ -303,14 +302,14 @@ def test_an_average_has_the_mean_weights_and_its_own_statistics(
 ) -> None:
     folder = tmp_path / "average"
     val_accuracy = average_runs([runs / "one", runs / "again"], folder, dataset)
-    model = read_finished_run(folder).build()
-    sources = [read_finished_run(runs / name).build() for name in ("one", "again")]
+    model = FinishedRun(folder).build()
+    sources = [FinishedRun(runs / name).build() for name in ("one", "again")]
     for index, variable in enumerate(model.trainable_variables):
         parts = [np.asarray(source.trainable_variables[index]) for source in sources]
         np.testing.assert_allclose(np.asarray(variable), np.mean(parts, axis=0), atol=1e-6)
     norm = next(one for one in model.layers if isinstance(one, keras.layers.BatchNormalization))
     before = keras.Model(model.inputs[0], norm.input)
-    recipe = read_finished_run(runs / "one").recipe
+    recipe = FinishedRun(runs / "one").recipe
     batches = gather(recipe, dataset).batches()
     maps = [before.predict_on_batch(batches.load(1, k).inputs) for k in range(len(batches))]
     means = [one.mean(axis=(0, 1, 2)) for one in maps]

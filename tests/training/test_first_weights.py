@@ -12,10 +12,9 @@ from facial_expressions.errors import ModelError
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.preprocessing import to_batch
-from facial_expressions.training.first_weights import copy_weights
 from facial_expressions.training.network import build_network, preprocessing_of
 from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.trained_networks import open_network
+from facial_expressions.training.trained_networks import copy_weights, open_network
 from tests.tiny_model import write_tiny_model
 
 pytestmark = [pytest.mark.train]

@@ -13,11 +13,15 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet
 from facial_expressions.training import heads as heads_module
 from facial_expressions.training import material
-from facial_expressions.training.heads import TrainingHead, heads_of, label_sets_of
-from facial_expressions.training.losses import VotesCrossEntropy
+from facial_expressions.training.heads import (
+    TrainingHead,
+    VotesCrossEntropy,
+    heads_of,
+    label_sets_of,
+)
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.train import train
-from facial_expressions.training.trained_networks import read_finished_run
+from facial_expressions.training.trained_networks import FinishedRun
 
 pytestmark = [pytest.mark.train]
 
@@ -81,7 +85,7 @@ def test_one_more_head_is_learnt_measured_and_kept(
     np.testing.assert_array_equal(labels, _is_merry(dataset.validation.labels))
     right = logits.argmax(axis=1) == labels
     assert right.mean() == pytest.approx(run.history[-1].further["mirth"])
-    again = read_finished_run(run.folder.path)
+    again = FinishedRun(run.folder.path)
     assert list(again.heads.values()) == [FER2013, FERPLUS, MIRTH]
     assert [tuple(output.shape) for output in again.build().outputs] == [
         (None, 7), (None, 8), (None, 2),

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from facial_expressions.training.identity import (
+from facial_expressions.training.recipe import Recipe
+from facial_expressions.training.run_folder import (
     describe_differences,
     identity_text,
     run_differences,
 )
-from facial_expressions.training.recipe import Recipe
 
 RECIPE = Recipe.parse("[augmentation]\nsizes = [24, 32]")
 DATA = {"digest": "d"}

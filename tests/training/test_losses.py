@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from facial_expressions.labels import FER2013
-from facial_expressions.training.heads import heads_of
-from facial_expressions.training.losses import (
+from facial_expressions.training.heads import (
     Distillation,
     VotesCrossEntropy,
     first_columns_accuracy,
+    heads_of,
 )
 from facial_expressions.training.recipe import Recipe
 

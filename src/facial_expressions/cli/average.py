@@ -33,9 +33,9 @@ def command(
     with needs_extra("train"):
         from facial_expressions.training.averaging import average_runs
         from facial_expressions.training.material import load_training_data
-        from facial_expressions.training.trained_networks import read_finished_run
+        from facial_expressions.training.trained_networks import FinishedRun
 
-    recipe = read_finished_run(runs[0]).recipe
+    recipe = FinishedRun(runs[0]).recipe
     with progress_bar(f"reading {data.name}"):
         dataset, votes = load_training_data(
             recipe, data, ferplus=ferplus, competition=competition, allow_partial=allow_partial

@@ -15,11 +15,11 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, Self
+from typing import IO, Final, NamedTuple, Self
 
 from facial_expressions.errors import DatasetError, first_line
 from facial_expressions.plain_text import shown
@@ -39,17 +39,24 @@ _DAMAGED: Final = (
 )  # fmt: skip
 
 
+class _File(NamedTuple):
+    """A file in a folder or archive: its path there, parted by ``/``, its size, what opens it."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
 class FileTree:
     """A folder or a zip archive: names of files, and their bytes.
 
-    Args:
+    Attributes:
         name: Name of the folder or archive, without its suffix.
-        openers: Opens each file, by its path below the tree, parted by ``/``.
     """
 
-    def __init__(self, name: str, openers: Mapping[str, Callable[[], IO[bytes]]]) -> None:
+    def __init__(self, name: str, files: Iterable[_File]) -> None:
         self.name = name
-        self._openers = openers
+        self._openers = {file.name: file.open for file in files}
 
     def names(self) -> list[str]:
         """Return the paths of all files, sorted, without hidden ones."""
@@ -77,9 +84,11 @@ def is_zip(path: Path) -> bool:
     return _head(path).startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 
-def _is_tar(path: Path) -> bool:
+def _tar_mode(path: Path) -> str:
+    """Return how ``tarfile`` opens a file; an empty text for one that is no tar archive."""
     head = _head(path)
-    return head.startswith(tuple(_TAR_HEADS)) or head[257:] == b"ustar"
+    plain = "r:" if head[257:] == b"ustar" else ""
+    return next((mode for start, mode in _TAR_HEADS.items() if head.startswith(start)), plain)
 
 
 def _head(path: Path) -> bytes:
@@ -91,22 +100,11 @@ def _head(path: Path) -> bytes:
 def open_tree(path: Path) -> Iterator[FileTree]:
     """Open a folder or a zip archive as a tree of files.
 
-    Args:
-        path: A folder or a ``.zip``.
-
     Raises:
         DatasetError: The archive is damaged or not safe to read.
     """
-    if path.is_dir():
-        files = {name: _opener(file) for name, file in walk_files(path)}
-        yield FileTree(path.resolve().name, files)
-        return
-    with _damage_named(path):
-        archive = zipfile.ZipFile(path)
-    with archive:
-        members = _zip_members(path, archive)
-        openers = {name: partial(archive.open, member) for name, member in members.items()}
-        yield FileTree(path.stem, openers)
+    with _open_files(path) as files:
+        yield FileTree(path.resolve().name if path.is_dir() else path.stem, files)
 
 
 @contextmanager
@@ -121,33 +119,33 @@ def open_csv(path: Path, columns: Sequence[str]) -> Iterator[IO[bytes]]:
     Raises:
         DatasetError: The archive is damaged, not safe to read, or holds no such table.
     """
+    if path.is_dir() or is_zip(path) or _tar_mode(path):
+        with _open_files(path) as files, _find_table(path, files, columns) as stream:
+            yield stream
+    else:
+        with path.open("rb") as stream:
+            yield stream
+
+
+@contextmanager
+def _open_files(path: Path) -> Iterator[Iterable[_File]]:
+    """Open a folder or archive, whose likeliest table comes first where the order is ours."""
     with _damage_named(path):
         if path.is_dir():
-            found = sorted(walk_files(path), key=_likely_table_first)
-            files = ((name, file.stat().st_size, _opener(file)) for name, file in found)
-            with _find_table(path, files, columns) as stream:
-                yield stream
+            found = [_File(name, 0, _opener(file)) for name, file in walk_files(path)]
+            yield sorted(found, key=_likely_table_first)
         elif is_zip(path):
             with zipfile.ZipFile(path) as archive:
-                members = sorted(_zip_members(path, archive).items(), key=_likely_table_first)
-                files = ((name, one.file_size, partial(archive.open, one)) for name, one in members)
-                with _find_table(path, files, columns) as stream:
-                    yield stream
-        elif _is_tar(path):
-            head = _head(path)
-            mode = next((_TAR_HEADS[one] for one in _TAR_HEADS if head.startswith(one)), "r:")
+                yield sorted(_zip_files(path, archive), key=_likely_table_first)
+        else:
+            mode = _tar_mode(path)
             with tarfile.open(path, mode, tarinfo=_TarHeader) as tar:  # type: ignore[call-overload]
-                tables = (
-                    (one.name, one.size, partial(tar.extractfile, one))
+                yield (
+                    _File(one.name, one.size, partial(tar.extractfile, one))
                     for one in _tar_members(path, tar)
                     if one.isfile()
                 )
-                with _find_table(path, tables, columns) as stream:
-                    yield stream
                 _read_to_end(path, tar)
-        else:
-            with path.open("rb") as stream:
-                yield stream
 
 
 def walk_files(
@@ -182,36 +180,30 @@ def _opener(file: Path) -> Callable[[], IO[bytes]]:
     return lambda: file.open("rb")
 
 
-def _zip_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """Return the files of an archive, all of whose entries are checked."""
-    members: dict[str, zipfile.ZipInfo] = {}
+def _zip_files(path: Path, archive: zipfile.ZipFile) -> Iterator[_File]:
+    """Yield the files of an archive, each of whose entries is checked."""
+    names = set()
     for count, member in enumerate(archive.infolist()):
         is_link = stat.S_ISLNK(member.external_attr >> 16)
         _check_member(path, member.orig_filename, count, is_link=is_link)
         if member.flag_bits & 0x1:
             raise _unsafe(path, "an encrypted member", member.filename)
-        if member.filename in members:
+        if member.filename in names:
             raise _unsafe(path, "two members of one name", member.filename)
         if not member.is_dir() and not any(map(_is_hidden, member.filename.split("/"))):
-            members[member.filename] = member
-    return members
+            names.add(member.filename)
+            yield _File(member.filename, member.file_size, partial(archive.open, member))
 
 
-def _find_table(
-    path: Path,
-    files: Iterable[tuple[str, int, Callable[[], IO[bytes] | None]]],
-    columns: Sequence[str],
-) -> IO[bytes]:
-    """Open the first of an archive's files, of name, size and opener, that is the table."""
+def _find_table(path: Path, files: Iterable[_File], columns: Sequence[str]) -> IO[bytes]:
+    """Open the first of the files that is the table."""
     names: list[str] = []
-    for name, size, opener in files:
-        names.append(name)
-        if not name.lower().endswith(".csv"):
+    for file in files:
+        names.append(file.name)
+        if not file.name.lower().endswith(".csv"):
             continue
-        _check_size(name, size, _MAX_CSV_BYTES)
-        stream = opener()
-        if stream is None:
-            continue
+        _check_size(file.name, file.size, _MAX_CSV_BYTES)
+        stream = file.open()
         if set(columns) <= set(column_names(stream.readline(4096))):
             stream.seek(0)
             return stream
@@ -253,8 +245,8 @@ def _read_to_end(path: Path, tar: tarfile.TarFile) -> None:
             raise _unsafe(path, "many megabytes behind its end", "padding")
 
 
-def _likely_table_first(item: tuple[str, object]) -> tuple[bool, str]:
-    return (PurePosixPath(item[0]).name.lower() != "fer2013.csv", item[0])
+def _likely_table_first(file: _File) -> tuple[bool, str]:
+    return (PurePosixPath(file.name).name.lower() != "fer2013.csv", file.name)
 
 
 def column_names(first_line: bytes) -> list[str]:

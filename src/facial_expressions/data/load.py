@@ -1,21 +1,37 @@
-"""load_dataset: finds the reader for a path, keeps what it decoded, checks counts, divides."""
+"""load_dataset: finds the reader for a path, keeps what it decoded, checks counts, divides.
+
+Protocols are how a reading is divided. ``competition``: Training 28,709, PublicTest 3,589,
+PrivateTest 3,589. ``kaggle``, the original: the 28,709 training images less a seeded fifth of each
+class, which leaves 22,968 and 5,741, and all 7,178 test images. The fifth is rounded down class by
+class, as Keras' ``ImageDataGenerator`` does: that is what gives 5,741 (a fifth of all, rounded up
+as scikit-learn does, would be 5,742).
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Final, Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from facial_expressions.data.archives import is_zip, open_tree
 from facial_expressions.data.cache import cached_reading
 from facial_expressions.data.class_folders import read_class_folders
 from facial_expressions.data.competition import read_competition
-from facial_expressions.data.dataset import Dataset, Reading, check_fer2013_counts
-from facial_expressions.data.folder_places import place_of
-from facial_expressions.data.protocols import PROTOCOLS, Protocol, divide
+from facial_expressions.data.dataset import USAGES, Dataset, Reading, check_fer2013_counts
+from facial_expressions.data.folder_places import PARTS, place_of
 from facial_expressions.errors import DatasetError
 from facial_expressions.images import IMAGE_SUFFIXES
 from facial_expressions.labels import canonical_label
 from facial_expressions.plain_text import shown
+
+Protocol = Literal["competition", "kaggle", "folder"]
+
+PROTOCOLS: Final = get_args(Protocol)
+_SPLIT_OF_USAGE: Final = dict(zip(USAGES, PARTS, strict=True))
+
+_HOLDOUT_PARTS: Final = 5
 
 
 def load_dataset(
@@ -31,7 +47,7 @@ def load_dataset(
     Args:
         path: FER-2013's competition file (csv, zip, tar.gz or a folder that holds it), FER-2013 in
             the Kaggle layout (folder or zip), or any folder or zip of class folders.
-        protocol: ``competition``, ``kaggle`` or ``folder`` (see ``protocols.divide``); None takes
+        protocol: ``competition``, ``kaggle`` or ``folder`` (see ``divide``); None takes
             ``competition`` for FER-2013, ``kaggle`` when its file names do not tell the two tests
             apart, and ``folder`` for other data.
         seed: Which training images are set aside for validation under ``kaggle`` and ``folder``.
@@ -106,3 +122,76 @@ def _default_protocol(reading: Reading) -> Protocol:
     if reading.kind == "folder":
         return "folder"
     return "competition" if (reading.rows.usages != "").all() else "kaggle"
+
+
+def divide(reading: Reading, protocol: Protocol, *, seed: int) -> Dataset:
+    """Divide a reading into splits.
+
+    Args:
+        reading: What a reader found.
+        protocol: ``competition``, ``kaggle``, or ``folder``: as the folders say, with a fifth of
+            train set aside where there is no validation folder; images below none of them are
+            test.
+        seed: Which images of train become validation, for ``kaggle`` and ``folder``.
+
+    Raises:
+        DatasetError: The protocol needs to know of each image what the file does not say.
+    """
+    splits = _splits(reading, protocol, seed)
+    train, validation, test = (reading.rows.take(splits == part, name=part) for part in PARTS)
+    return Dataset(
+        name=reading.name,
+        protocol=protocol,
+        labels=reading.label_set,
+        train=train,
+        validation=validation,
+        test=test,
+        left_out=reading.left_out,
+    )
+
+
+def stratified_holdout(labels: NDArray[np.int64], *, seed: int) -> NDArray[np.bool_]:
+    """Choose a random fifth of each class, rounded down.
+
+    Args:
+        labels: Label ids ``(N,)``.
+        seed: The same seed chooses the same rows.
+
+    Returns:
+        A mask ``(N,)`` of the chosen rows.
+
+    Examples:
+        >>> stratified_holdout(np.array([0] * 10 + [1] * 9), seed=0).sum()
+        np.int64(3)
+    """
+    mask = np.zeros(len(labels), np.bool_)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        rng = np.random.default_rng([seed, int(label)])
+        mask[rng.permutation(rows)[: len(rows) // _HOLDOUT_PARTS]] = True
+    return mask
+
+
+def _splits(reading: Reading, protocol: Protocol, seed: int) -> NDArray[np.str_]:
+    """Return for each row the name of the split that it goes into."""
+    usages, parts = reading.rows.usages, reading.parts
+    if protocol == "competition":
+        if reading.kind == "folder" or np.any(usages == ""):
+            raise DatasetError(
+                f"protocol 'competition': the names of {np.sum(usages == ''):,} test images do "
+                "not say whether they are PublicTest. Use protocol 'kaggle' for FER-2013 with "
+                "plain file names, 'folder' for other data"
+            )
+        return np.array([_SPLIT_OF_USAGE[usage] for usage in usages.tolist()], np.str_)
+    if protocol == "kaggle" and reading.kind == "folder":
+        raise DatasetError(
+            f"protocol 'kaggle': for FER-2013 only, not for {reading.name}. Use protocol 'folder'"
+        )
+    if protocol == "folder":
+        parts = np.where(parts == "", "test", parts)
+        if np.any(parts == "validation"):
+            return parts
+    rows = np.flatnonzero(parts != "test")
+    splits = np.where(parts == "test", "test", np.array("train", "U10"))
+    splits[rows[stratified_holdout(reading.rows.labels[rows], seed=seed)]] = "validation"
+    return splits

@@ -22,14 +22,16 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import CheckpointError, ModelError
 from facial_expressions.files import write_file
 from facial_expressions.training.heads import Votes
-from facial_expressions.training.identity import describe_differences
 from facial_expressions.training.material import Material, gather
 from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import DistillationRecipe
-from facial_expressions.training.run_folder import RunFolder, describe_environment
+from facial_expressions.training.run_folder import (
+    RunFolder,
+    describe_differences,
+    describe_environment,
+)
 from facial_expressions.training.trained_networks import (
     FinishedRun,
-    read_finished_run,
     save_final_weights,
 )
 
@@ -62,7 +64,7 @@ def average_runs(
         DatasetError: The FER+ votes are needed and not given.
         CheckpointError: ``out`` holds a run already, or cannot be written.
     """
-    runs = [read_finished_run(path) for path in run_dirs]
+    runs = [FinishedRun(path) for path in run_dirs]
     _check_alike(runs, dataset.digest())
     folder = RunFolder(Path(out))
     if folder.weights.exists() or folder.checkpoints.exists():

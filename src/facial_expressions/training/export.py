@@ -37,7 +37,7 @@ from facial_expressions.model_metadata import Head, ModelMetadata
 from facial_expressions.training.model_files import model_bytes, run_content
 from facial_expressions.training.network import predict_logits, preprocessing_of
 from facial_expressions.training.onnx_graph import build_onnx, to_half_weights
-from facial_expressions.training.trained_networks import FinishedRun, read_finished_run
+from facial_expressions.training.trained_networks import FinishedRun
 
 PARITY_IMAGES: Final = 512
 MAX_DIFFERENCE: Final = 1e-4
@@ -112,7 +112,7 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
 
 def _read_run(path: Path) -> FinishedRun:
     try:
-        run = read_finished_run(path)
+        run = FinishedRun(path)
     except ModelError as error:
         raise ExportError(str(error)) from error
     if not run.folder.validation.is_file():

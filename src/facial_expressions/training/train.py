@@ -22,16 +22,19 @@ from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.training import checkpoints
 from facial_expressions.training.batches import Batch
 from facial_expressions.training.devices import choose_precision, computing_in, spread_over_devices
-from facial_expressions.training.first_weights import copy_weights
-from facial_expressions.training.heads import Votes
-from facial_expressions.training.identity import identity_text, run_differences
-from facial_expressions.training.losses import Distillation, first_columns_accuracy
+from facial_expressions.training.heads import Distillation, Votes, first_columns_accuracy
 from facial_expressions.training.material import EarlierWork, Material, gather
 from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
 from facial_expressions.training.optimization import build_optimizer
 from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.run_folder import EpochRow, RunFolder, describe_environment
-from facial_expressions.training.trained_networks import save_final_weights
+from facial_expressions.training.run_folder import (
+    EpochRow,
+    RunFolder,
+    describe_environment,
+    identity_text,
+    run_differences,
+)
+from facial_expressions.training.trained_networks import copy_weights, save_final_weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """Networks that are trained: finished runs, as they are saved and read, and model files.
 
+Their weights are the first ones of a run that does not start from chance: one of the same
+architecture, or of a wider one that holds it.
+
 A model file holds every trained number of its network, by the names of its layers, so that training
 can continue from what ships. Three changes by ``onnx_graph`` are undone: weights of 16 bits are
 widened; taps that only ever meet padding are zeros; and a standardised kernel, of which the
@@ -11,8 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,55 +36,64 @@ from facial_expressions.training.heads import label_sets_of
 from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
 from facial_expressions.training.onnx_graph import HALF, kept_taps
 from facial_expressions.training.recipe import NetworkRecipe, Recipe
-from facial_expressions.training.run_folder import RunFolder
+from facial_expressions.training.run_folder import RunFolder, describe_differences
+
+_GROWN_FROM: Final = {"compact_resnet_wide": "compact_resnet"}
+"""Networks that hold another one: its channels come first, and its blocks."""
 
 _PARTS: Final = {"moving_mean": "mean", "moving_variance": "variance"}
 """What a file calls a layer's variables, where it is not Keras' own name."""
 
 
-@dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A finished run.
+    """The folder of a finished run.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        ModelError: It is not a run's folder, the run is not finished, or a file is damaged.
 
     Attributes:
         folder: Its files.
+        path: The folder.
         recipe: What it was trained by.
-        labels: Label set of its first head.
+        architecture: Name of its architecture.
+        heads: Label set of each head, by the head's name, in the order of the network's outputs.
+        preprocessing: How crops become its input.
         data: What it learnt from, in words.
         data_digest: Digest of the data set that it learnt from.
-        sha256: SHA-256 of its final weights, as hexadecimal digits.
     """
 
-    folder: RunFolder
-    recipe: Recipe
-    labels: LabelSet
-    data: str
-    data_digest: str
-    sha256: str
-
-    @property
-    def path(self) -> Path:
-        """The run's folder."""
-        return self.folder.path
-
-    @property
-    def architecture(self) -> str:
-        """Name of its architecture."""
-        return self.recipe.network.architecture
-
-    @property
-    def heads(self) -> dict[str, LabelSet]:
-        """Label set of each head, by the head's name, in the order of the network's outputs."""
-        return label_sets_of(self.recipe, self.labels)
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How crops become its input."""
-        return preprocessing_of(self.recipe)
+    def __init__(self, path: str | Path) -> None:
+        folder = self.folder = RunFolder(Path(path))
+        self.path = folder.path
+        needed = (folder.recipe, folder.dataset, folder.weights)
+        missing = [one.name for one in needed if not one.is_file()]
+        if missing:
+            raise ModelError(
+                f"{path}: not the folder of a finished run: {', '.join(missing)} missing. "
+                "Give one that 'facial-expressions train' has finished"
+            )
+        try:
+            facts = parsed(json.loads, folder.dataset.read_text(encoding="utf-8"))
+            labels = LabelSet(facts["labels"]["name"], tuple(facts["labels"]["names"]))
+            self.data = f"{facts['name']} ({facts['protocol']}, train {facts['counts']['train']})"
+            self.data_digest = str(facts["digest"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{folder.dataset}: damaged: {first_line(error)}. Train the run again"
+            ) from error
+        self.recipe = Recipe.load(folder.recipe)
+        self.architecture = self.recipe.network.architecture
+        self.heads = label_sets_of(self.recipe, labels)
+        self.preprocessing = preprocessing_of(self.recipe)
 
     def describe(self) -> dict[str, object]:
         """Return what identifies its weights, as plain values."""
-        return {"name": self.path.name, "weights_sha256": self.sha256}
+        with self.folder.weights.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"name": self.path.name, "weights_sha256": sha256}
 
     def build(self) -> keras.Model:
         """Return the run's network with its final weights.
@@ -99,34 +110,6 @@ class FinishedRun:
                 f"{first_line(error)}. Train the run again"
             ) from error
         return model
-
-
-def read_finished_run(path: str | Path) -> FinishedRun:
-    """Read a finished run's folder.
-
-    Raises:
-        ModelError: It is not a run's folder, the run is not finished, or a file is damaged.
-    """
-    folder = RunFolder(Path(path))
-    needed = (folder.recipe, folder.dataset, folder.weights)
-    missing = [one.name for one in needed if not one.is_file()]
-    if missing:
-        raise ModelError(
-            f"{path}: not the folder of a finished run: {', '.join(missing)} missing. "
-            "Give one that 'facial-expressions train' has finished"
-        )
-    try:
-        facts = parsed(json.loads, folder.dataset.read_text(encoding="utf-8"))
-        labels = LabelSet(facts["labels"]["name"], tuple(facts["labels"]["names"]))
-        data = f"{facts['name']} ({facts['protocol']}, train {facts['counts']['train']})"
-        digest = str(facts["digest"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{folder.dataset}: damaged: {first_line(error)}. Train the run again"
-        ) from error
-    with folder.weights.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return FinishedRun(folder, Recipe.load(folder.recipe), labels, data, digest, sha256)
 
 
 def save_final_weights(
@@ -150,7 +133,7 @@ def save_final_weights(
         temporary = Path(name) / folder.weights.name
         model.save_weights(temporary)
         write_file(folder.weights, temporary.read_bytes())
-    run = read_finished_run(folder.path)
+    run = FinishedRun(folder.path)
     is_exact = keras.config.dtype_policy().compute_dtype == "float32"
     with computing_in("float32"):
         network = model if is_exact else run.build()
@@ -224,8 +207,95 @@ def open_network(source: str | Path) -> TrainedNetwork:
         ModelError: There is no such thing, it is damaged, or the run is not finished.
     """
     if Path(source).is_dir():
-        return read_finished_run(source)
+        return FinishedRun(source)
     return ModelFile(source)
+
+
+def copy_weights(
+    source: TrainedNetwork, model: keras.Model, recipe: Recipe, labels: LabelSet
+) -> None:
+    """Give the network of a recipe, whose first head has ``labels``, the weights of a trained one.
+
+    A further head that the trained one lacks is left as it is.
+
+    Raises:
+        ModelError: The two differ in architecture, label set or scaling, or a layer has another
+            shape; the message says what differs. Or the trained network cannot be read.
+    """
+    wanted = recipe.network.architecture
+    grows = _GROWN_FROM.get(wanted) == source.architecture
+    there = wanted if grows else source.architecture
+    of_first = next(iter(source.heads.values()))
+    differences = describe_differences(
+        _essence(there, of_first, source.preprocessing),
+        _essence(wanted, labels, preprocessing_of(recipe)),
+    )
+    copies = {}
+    for old, new in _pairs(source.build(), model, grows=grows) if not differences else ():
+        weights = old.get_weights() if old is not None else []
+        if grows:
+            weights = _grown(weights, new)
+        copies[new.name] = weights
+        received, own = ([tuple(w.shape) for w in some] for some in (weights, new.weights))
+        if received != own:
+            differences.append(f"{new.name} has weights {received} there, {own} here")
+    if differences:
+        raise ModelError(
+            f"{source.path}: its weights do not fit this network: {'; '.join(differences)}. Start "
+            "from weights of the same network"
+        )
+    for name, weights in copies.items():
+        model.get_layer(name).set_weights(weights)
+
+
+def _essence(
+    architecture: str, labels: LabelSet, preprocessing: Preprocessing
+) -> dict[str, object]:
+    """Return what two networks must have in common for weights to mean the same."""
+    return {
+        "architecture": architecture,
+        "label set": f"{labels.name} {list(labels.names)}",
+        "mean": preprocessing.mean,
+        "std": preprocessing.std,
+    }
+
+
+def _pairs(
+    old: keras.Model, new: keras.Model, *, grows: bool
+) -> Iterator[tuple[keras.Layer | None, keras.Layer]]:
+    """Yield each layer of the new network with the one that its weights come from.
+
+    Layers of one architecture have the same order, and where a wider one holds it the same names;
+    further heads go by their names.
+    """
+    heads = [net.output_names[1:] for net in (old, new)]
+    bodies = [
+        [layer for layer in net.layers if layer.name not in names]
+        for net, names in zip((old, new), heads, strict=True)
+    ]
+    if grows:
+        named = {layer.name: layer for layer in bodies[0]}
+        yield from ((named.get(layer.name), layer) for layer in bodies[1])
+    else:
+        yield from zip(*bodies, strict=True)
+    for name in set(heads[0]).intersection(heads[1]):
+        yield old.get_layer(name), new.get_layer(name)
+
+
+def _grown(smaller: list[NDArray[np.float32]], layer: keras.Layer) -> list[NDArray[np.float32]]:
+    """Return a layer's fresh weights with those of a smaller one in their first places.
+
+    What the smaller layer gave does not change: its outputs get nothing from inputs that it did not
+    have. A layer that the smaller network lacks keeps its fresh weights; where it closes a block,
+    its scale is zero, so that the block passes on what comes in.
+    """
+    grown = [np.array(value) for value in layer.get_weights()]
+    for whole, part in zip(grown, smaller, strict=bool(smaller)):
+        places = tuple(slice(n) for n in part.shape)
+        if part.ndim > 1:
+            whole[..., : part.shape[-1]] = 0
+        whole[places] = part
+    return grown
 
 
 def _weights_of(
