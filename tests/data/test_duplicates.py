@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facial_expressions.data.duplicates import duplicate_groups, image_digests, leaked_rows
+from facial_expressions.data.dataset import duplicate_groups, image_digests, leaked_rows
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 48, 48)).astype(np.uint8)
 

@@ -13,7 +13,7 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.labels import FERPLUS
 from facial_expressions.preprocessing import Preprocessing
 from facial_expressions.training.batches import Answer, Batch, TrainingBatches
-from facial_expressions.training.material import class_weights, gather
+from facial_expressions.training.material import Material, class_weights
 from facial_expressions.training.recipe import Recipe
 from tests.training.still import STILL
 
@@ -148,7 +148,7 @@ def test_copies_of_an_image_share_the_mean_of_their_targets(
     data = dataclasses.replace(recipe.data, average_duplicates=True)
     one_step = dataclasses.replace(recipe.optimization, batch_size=70, ferplus_weight=0.5)
     recipe = dataclasses.replace(recipe, data=data, optimization=one_step)
-    batch = gather(recipe, with_copy, votes).batches().load(0, 0)
+    batch = Material(recipe, with_copy, votes).batches().load(0, 0)
     order = np.random.default_rng([5, 0, 0]).permutation(70)
     shares = np.zeros(8)
     shares[FERPLUS.id_of("angry")], shares[FERPLUS.id_of("neutral")] = 0.8, 0.2

@@ -15,7 +15,7 @@ from facial_expressions.inference.runtime import open_session
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.model_metadata import Head
 from facial_expressions.preprocessing import Preprocessing, to_batch
-from facial_expressions.training.convert_model import convert_model
+from facial_expressions.training.model_files import convert_model
 from tests.old_model import old_entries, write_old_model
 from tests.tiny_model import write_tiny_model
 

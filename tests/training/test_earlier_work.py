@@ -20,10 +20,9 @@ from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.averaging import average_runs
 from facial_expressions.training.export import export_run
-from facial_expressions.training.material import EarlierWork, gather
+from facial_expressions.training.material import EarlierWork, Material, Teachers
 from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.teachers import Teachers
 from facial_expressions.training.train import train
 from facial_expressions.training.trained_networks import FinishedRun, copy_weights, open_network
 from tests.eager import steps_without_a_graph
@@ -235,7 +234,7 @@ def test_answers_stand_behind_the_targets_of_each_head(
         optimization={"ferplus_weight": 0.5},
     )
     recipe = dataclasses.replace(recipe, augmentation=STILL)
-    material = gather(recipe, dataset, votes, EarlierWork(teachers=(runs / "votes",)))
+    material = Material(recipe, dataset, votes, EarlierWork(teachers=(runs / "votes",)))
     batch = material.batches().load(0, 0)
     images = dataset.train.images[np.random.default_rng([5, 0, 0]).permutation(70)[:7]]
     teachers = _teachers(runs / "votes", votes=True)
@@ -272,7 +271,7 @@ def test_recipe_and_teachers_must_go_together(
 ) -> None:
     recipe = _recipe(distillation={"weight": weight})
     with pytest.raises(RecipeError, match=message):
-        gather(recipe, dataset, None, EarlierWork(teachers=teachers))
+        Material(recipe, dataset, None, EarlierWork(teachers=teachers))
 
 
 def test_a_run_learns_from_its_teachers_and_says_which(
@@ -310,7 +309,7 @@ def test_an_average_has_the_mean_weights_and_its_own_statistics(
     norm = next(one for one in model.layers if isinstance(one, keras.layers.BatchNormalization))
     before = keras.Model(model.inputs[0], norm.input)
     recipe = FinishedRun(runs / "one").recipe
-    batches = gather(recipe, dataset).batches()
+    batches = Material(recipe, dataset).batches()
     maps = [before.predict_on_batch(batches.load(1, k).inputs) for k in range(len(batches))]
     means = [one.mean(axis=(0, 1, 2)) for one in maps]
     np.testing.assert_allclose(np.asarray(norm.moving_mean), np.mean(means, axis=0), atol=1e-4)

@@ -14,7 +14,7 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.data.ferplus import labels_from_votes, strict_majority, vote_shares
 from facial_expressions.errors import CheckpointError, DatasetError, RecipeError
 from facial_expressions.labels import FER2013, FERPLUS
-from facial_expressions.training.material import gather
+from facial_expressions.training.material import Material
 from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.train import TrainingProgress, TrainingRun, train
@@ -84,7 +84,7 @@ def test_votes_take_their_share_of_the_labels(
     dataset: Dataset, votes: Votes, recipe: Recipe
 ) -> None:
     data = dataclasses.replace(recipe.data, votes_in_labels=0.25)
-    batches = gather(dataclasses.replace(recipe, data=data), dataset, votes).batches()
+    batches = Material(dataclasses.replace(recipe, data=data), dataset, votes).batches()
     plain = np.eye(7, dtype=np.float32)[dataset.train.labels]
     said = labels_from_votes(vote_shares(votes["train"], FERPLUS), plain)
     rows = np.random.default_rng([5, 0, 0]).permutation(70)[:14]
@@ -102,7 +102,7 @@ def test_votes_in_labels_without_the_head_are_refused(
     with pytest.raises(
         RecipeError, match=r"0.25 needs a FER\+ head, and optimization.ferplus_weight is 0"
     ):
-        gather(recipe, dataset, votes)
+        Material(recipe, dataset, votes)
 
 
 def test_missing_votes_are_refused(dataset: Dataset, recipe: Recipe, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def convert(
     from facial_expressions.errors import needs_extra
 
     with needs_extra("train"):
-        from facial_expressions.training.convert_model import convert_model
+        from facial_expressions.training.model_files import convert_model
 
     metadata = convert_model(old, new)
     print(f"{new}: heads {', '.join(metadata.head_names)}; default {metadata.default_head}")

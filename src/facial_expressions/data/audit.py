@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.data.dataset import Dataset, Split
-from facial_expressions.data.duplicates import duplicate_groups, leaked_rows
+from facial_expressions.data.dataset import Dataset, Split, duplicate_groups, leaked_rows
 from facial_expressions.data.ferplus import strict_majority
 from facial_expressions.labels import FERPLUS
 

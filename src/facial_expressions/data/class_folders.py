@@ -1,9 +1,11 @@
 """Reads images that lie in one folder per class, on disk or in a zip archive.
 
-``folder_places`` says of each file to which part and class it belongs, ``labels.canonical_label``
-which expression a folder's name means. Where at least half of the classes are not expressions of
-ours, the folders' own names are the label set; else such classes are named and left out, as are
-files that are not images. RAF-DB's folders 1 to 7 are understood by its file names.
+The nearest folder named train, validation or test above the class folder says the part, at any
+depth. What cannot be told for certain stops: an image that is measured in the wrong part makes a
+figure that is wrong and looks right. ``labels.canonical_label`` says which expression a folder's
+name means. Where at least half of the classes are not expressions of ours, the folders' own names
+are the label set; else such classes are named and left out, as are files that are not images.
+RAF-DB's folders 1 to 7 are understood by its file names.
 
 FER-2013 in the layout of the Kaggle data set ``msambare/fer2013``, 48x48 grey JPEG, is such a
 folder, but all seven classes must be there below both ``train`` and ``test``. File names begin with
@@ -14,9 +16,11 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -25,12 +29,25 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.data.archives import FileTree, open_tree
-from facial_expressions.data.dataset import PART_OF_USAGE, SIDE_PX, USAGES, Reading, make_reading
-from facial_expressions.data.folder_places import PARTS, Place, check_places, part_of, place_of
+from facial_expressions.data.dataset import (
+    PART_OF_USAGE,
+    PARTS,
+    SIDE_PX,
+    USAGES,
+    Reading,
+    make_reading,
+)
 from facial_expressions.errors import DatasetError, ImageError
 from facial_expressions.images import IMAGE_SUFFIXES, load_image
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet, canonical_label, nearest_label
-from facial_expressions.plain_text import counted, shown
+from facial_expressions.plain_text import counted, few, shown
+
+_PART_OF_NAME: Final = {
+    "train": "train", "training": "train", "validation": "validation", "valid": "validation",
+    "val": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
+_LIKE_PARTS: Final = {"trainset", "testset", "valset", "dev", "eval", "evaluation", "holdout"}
+_SHOWN: Final = 3
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +57,32 @@ _RAF_DB: Final = dict(
     zip("1234567", ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"), strict=True)
 )
 """Names behind RAF-DB's folders (Li, Deng and Du 2017)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an image lies.
+
+    Attributes:
+        source: Path of the file, parted by ``/``.
+        part: ``train``, ``validation``, ``test``, or an empty text where no folder says it.
+        part_folder: Path of the folder that says the part; empty without one.
+        above: Path of the folder that the class folder lies in; empty at the top.
+        folder: Name of the class folder; empty for a file that lies in none.
+        below: Folders between the class folder and the file.
+    """
+
+    source: str
+    part: str
+    part_folder: str
+    above: str
+    folder: str
+    below: list[str]
+
+    @property
+    def class_path(self) -> str:
+        """Path of the class folder, or ``.`` for a file that lies in none."""
+        return "/".join(filter(None, (self.above, self.folder))) or "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +118,13 @@ class ClassFolders:
             folders' own names.
         left_out: One sentence for each class or group of files that is left out, or that is read
             in a way worth knowing.
-        is_one_part: Whether the tree itself is named after a part, and all of it belongs there.
+        is_fer2013: Whether the files are named as FER-2013's are, below train and test.
     """
 
     entries: tuple[Photo, ...]
     label_set: LabelSet
     left_out: tuple[str, ...]
-    is_one_part: bool
-
-    @property
-    def is_fer2013(self) -> bool:
-        """Whether the files are named as FER-2013's are, below train and test."""
-        return (
-            not self.is_one_part
-            and {entry.part for entry in self.entries} <= {"train", "test"}
-            and sum(bool(entry.usage) for entry in self.entries) * 2 > len(self.entries)
-        )
+    is_fer2013: bool
 
 
 def find_class_folders(tree: FileTree) -> ClassFolders:
@@ -113,18 +147,20 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
             f"Put the images into folders named {', '.join(FER2013.names)}, in train and test if "
             "divided"
         )
-    said += check_places(known, tree.name)
+    _check_places(known, tree.name)
+    said += _worth_knowing(known)
     said += _unknown_classes([place for place in places if place.folder not in label_of])
     if len(images) < len(names):
         said.append(f"{counted(len(names) - len(images), 'file')} of other kinds left out")
     parts = {place.part for place in known}
-    root = part_of(tree.name) if parts == {""} else ""
+    root = _part_of(tree.name) if parts == {""} else ""
     entries = [Photo(one.source, one.part or root, label_of[one.folder]) for one in known]
     if parts == {""} and not root and all(entry.usage for entry in entries):  # names say it
         entries = [replace(one, part=PART_OF_USAGE[one.usage]) for one in entries]
-    order = (*PARTS, "")
-    entries.sort(key=lambda entry: (order.index(entry.part), entry.source))
-    return ClassFolders(tuple(entries), label_set, tuple(said), is_one_part=bool(root))
+    entries.sort(key=lambda entry: ((*PARTS, "").index(entry.part), entry.source))
+    named = sum(bool(entry.usage) for entry in entries) * 2 > len(entries)
+    is_fer2013 = named and not root and {entry.part for entry in entries} <= {"train", "test"}
+    return ClassFolders(tuple(entries), label_set, tuple(said), is_fer2013)
 
 
 def _labels_of(places: Sequence[Place], name: str) -> tuple[dict[str, str], LabelSet, list[str]]:
@@ -166,6 +202,108 @@ def _unknown_classes(places: Iterable[Place]) -> list[str]:
             f"class folder {path}: not a known expression, {counted(count, 'image')} left out{hint}"
         )
     return said
+
+
+def _part_of(folder: str) -> str:
+    """Return the part that a folder of this name stands for; an empty text for any other name."""
+    return _PART_OF_NAME.get(folder.lower(), "")
+
+
+def place_of(source: str) -> Place:
+    """Return where an image lies, by its path alone.
+
+    Below the nearest part folder the class folder is the deepest one named after an expression, or
+    else the first one; where there is no part folder, the deepest, or else the last one.
+
+    Args:
+        source: Path of the file below the data set's folder, parted by ``/``.
+
+    Examples:
+        >>> place = place_of("fer2013/versions/1/train/happy/7.jpg")
+        >>> place.part, place.part_folder, place.folder
+        ('train', 'fer2013/versions/1/train', 'happy')
+    """
+    folders = source.split("/")[:-1]
+    start = max((i + 1 for i, one in enumerate(folders[:-1]) if _part_of(one)), default=0)
+    known = [i for i, one in enumerate(folders) if i >= start and canonical_label(one)]
+    at = known[-1] if known else (start or max(len(folders) - 1, 0))
+    if folders and _part_of(folders[-1]) and not any(map(canonical_label, folders)):
+        start = at = len(folders)  # the file lies in a part, and in no class
+    return Place(
+        source,
+        part=_part_of(folders[start - 1]) if start else "",
+        part_folder="/".join(folders[:start]),
+        above="/".join(folders[:at]),
+        folder="".join(folders[at : at + 1]),
+        below=folders[at + 1 :],
+    )
+
+
+def _check_places(places: Sequence[Place], name: str) -> None:
+    """Refuse a division of the images that have a class into parts that is not certain.
+
+    Classes hold part folders; some images have a part and others have none; or the same classes
+    stand in several folders, or in one, that is named like a part and is none.
+    """
+    for place in places:
+        if any(map(_part_of, place.below)):
+            raise _unclear(
+                name,
+                f"a split inside a class, {place.class_path}/{'/'.join(place.below)}",
+                "Put each class into the splits: train/happy, not happy/train",
+            )
+    without = {place.above for place in places if not place.part}
+    if without and any(place.part for place in places):
+        raise _unclear(
+            name,
+            f"some classes are in a split, others in {_few(without)}",
+            f"Rename that folder to one of {', '.join(PARTS)}, or move it away",
+        )
+    classes = defaultdict(set)
+    for place in places:
+        if not place.part:
+            classes[canonical_label(place.folder) or place.folder.lower()].add(place.above)
+    if any(len(folders) > 1 for folders in classes.values()) or any(map(_is_like_part, without)):
+        raise _unclear(
+            name,
+            f"the classes are in {_few(without)}, not in {', '.join(PARTS)}",
+            "Rename them, or put them below a folder named test to measure all images together",
+        )
+
+
+def _worth_knowing(places: Iterable[Place]) -> list[str]:
+    """Return one sentence for each part that stands in two places, or inside another."""
+    homes = defaultdict(set)
+    for place in places:
+        if place.part:
+            homes[place.part].add(place.part_folder)
+    said = [
+        f"split {part} is in {len(homes[part])} folders, {_few(homes[part])}: all are read"
+        for part in PARTS
+        if len(homes[part]) > 1
+    ]
+    for part, folders in homes.items():
+        for folder in sorted(folders):
+            above = [one for one in folder.split("/")[:-1] if _part_of(one) not in ("", part)]
+            if above:
+                said.append(f"folder {folder}: taken as {part}, the nearest, not as {above[-1]}")
+    return said
+
+
+def _is_like_part(path: str) -> bool:
+    """Return whether a folder is named like a part, such as ``train_set``, and is none."""
+    last = path.rpartition("/")[2].lower()
+    words = set(re.split(r"[^a-z]+", last))
+    near = get_close_matches(last, _PART_OF_NAME, n=1, cutoff=0.8)
+    return bool(words & (_PART_OF_NAME.keys() | _LIKE_PARTS) or near) and not _part_of(last)
+
+
+def _few(folders: Iterable[str]) -> str:
+    return few(sorted(folder[-60:] or "the top folder" for folder in folders), _SHOWN)
+
+
+def _unclear(name: str, found: str, advice: str) -> DatasetError:
+    return DatasetError(f"{shown(name)}: not clearly divided into splits: {found}. {advice}")
 
 
 def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:

@@ -2,7 +2,7 @@
 
 ``fer2013new.csv`` holds one row of votes for each row of the competition file, in its order.
 Images of the competition file find theirs by row number, images of the Kaggle layout by pixels,
-through the competition file (``matching.py``).
+through the competition file (``matching``).
 
 The strict majority is that of the official protocol: votes given by one person only are dropped; an
 image counts when more than half of what remains is for one class, and that class is one of the
@@ -33,6 +33,7 @@ from facial_expressions.errors import DatasetError
 from facial_expressions.labels import FERPLUS_COLUMNS, LabelSet, canonical_label
 from facial_expressions.plain_text import shown
 
+_HINT: Final = "Give fer2013new.csv of github.com/microsoft/FERPlus"
 _COLUMN_OF: Final = {"unknown": "unknown", "nf": "not a face"}
 _MAX_VOTES: Final = 100
 _MAX_BYTES: Final = 256 * 1024**2
@@ -79,14 +80,13 @@ def read_ferplus(path: str | Path) -> FerPlusVotes:
             f"{', '.join(header)[:120] or 'none'}. {_HINT}"
         )
     columns = [names.index(name) for name in FERPLUS_COLUMNS]
-    votes = np.empty((len(lines) - 1, len(columns)), np.uint8)
-    for row, cells in enumerate(lines[1:]):
-        votes[row] = _votes_of(cells, columns, len(header), f"{path.name}: row {row}")
-    usage = names.index("usage")
-    return FerPlusVotes(votes=votes, usages=np.array([cells[usage] for cells in lines[1:]], str))
-
-
-_HINT: Final = "Give fer2013new.csv of github.com/microsoft/FERPlus"
+    votes = [
+        _votes_of(cells, columns, len(header), f"{path.name}: row {row}")
+        for row, cells in enumerate(lines[1:])
+    ]
+    usages = [cells[names.index("usage")] for cells in lines[1:]]
+    counts = np.array(votes, np.uint8).reshape(-1, len(columns))
+    return FerPlusVotes(counts, np.array(usages, np.str_))
 
 
 def _votes_of(cells: list[str], columns: list[int], n_columns: int, where: str) -> list[int]:
@@ -184,10 +184,7 @@ def strict_majority(votes: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.in
 
 
 def ferplus_votes(
-    dataset: Dataset,
-    path: str | Path,
-    *,
-    competition: str | Path | None = None,
+    dataset: Dataset, path: str | Path, *, competition: str | Path | None = None
 ) -> dict[str, NDArray[np.uint8]]:
     """Return the votes on every image of FER-2013, split by split.
 
@@ -215,12 +212,12 @@ def ferplus_votes(
             f"data set {dataset.name!r}: FER+ votes exist for FER-2013 only. Give FER-2013, or "
             "leave out the votes"
         )
-    everything = joined(tuple(dataset.splits()))
+    everything, name = joined(tuple(dataset.splits())), Path(path).name
     if all(source.startswith("row ") for source in everything.sources):
         rows = np.array([int(source[4:]) for source in everything.sources], np.int64)
-        usages = np.empty(len(rows), everything.usages.dtype)
-        _check_length(file, int(rows.max(initial=-1)) + 1, Path(path).name)
+        usages = np.zeros(rows.max(initial=-1) + 1, everything.usages.dtype)
         usages[rows] = everything.usages
+        _check_order(file, usages, name)
     elif competition is None:
         raise DatasetError(
             "FER+ votes: they go with the rows of the competition file, not with the Kaggle "
@@ -228,10 +225,8 @@ def ferplus_votes(
         )
     else:
         reference = load_reading(Path(competition)).rows
-        usages = reference.usages
-        _check_length(file, len(reference), Path(path).name)
+        _check_order(file, reference.usages, name)
         rows = _matched(everything, reference, Path(competition))
-    _check_usages(file, usages, Path(path).name)
     ends = np.cumsum([len(split) for split in dataset.splits()])[:-1]
     parts = np.split(file.votes[rows], ends)
     return {split.name: part for split, part in zip(dataset.splits(), parts, strict=True)}
@@ -275,15 +270,13 @@ def _matched(images: Split, reference: Split, competition: Path) -> NDArray[np.i
     return rows
 
 
-def _check_length(file: FerPlusVotes, n_rows: int, name: str) -> None:
-    if len(file.votes) != n_rows:
+def _check_order(file: FerPlusVotes, usages: NDArray[np.str_], name: str) -> None:
+    """Refuse a file that is not row for row that of the competition, whose usages are given."""
+    if len(file.votes) != len(usages):
         raise DatasetError(
-            f"{name}: {len(file.votes):,} rows instead of {n_rows:,}, one for each row of the "
+            f"{name}: {len(file.votes):,} rows instead of {len(usages):,}, one for each row of the "
             f"competition file. {_HINT}, whole"
         )
-
-
-def _check_usages(file: FerPlusVotes, usages: NDArray[np.str_], name: str) -> None:
     differs = (file.usages != usages) & (usages != "")
     if np.any(differs):
         row = int(np.argmax(differs))

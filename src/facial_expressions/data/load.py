@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.archives import is_zip, open_tree
 from facial_expressions.data.cache import cached_reading
-from facial_expressions.data.class_folders import read_class_folders
+from facial_expressions.data.class_folders import place_of, read_class_folders
 from facial_expressions.data.competition import read_competition
-from facial_expressions.data.dataset import USAGES, Dataset, Reading, check_fer2013_counts
-from facial_expressions.data.folder_places import PARTS, place_of
+from facial_expressions.data.dataset import PARTS, USAGES, Dataset, Reading, check_fer2013_counts
 from facial_expressions.errors import DatasetError
 from facial_expressions.images import IMAGE_SUFFIXES
 from facial_expressions.labels import canonical_label

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.data.dataset import Dataset, Split, joined
-from facial_expressions.data.duplicates import leaked_rows
+from facial_expressions.data.dataset import Dataset, Split, joined, leaked_rows
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import LabelSet
 

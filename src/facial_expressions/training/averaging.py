@@ -22,7 +22,7 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import CheckpointError, ModelError
 from facial_expressions.files import write_file
 from facial_expressions.training.heads import Votes
-from facial_expressions.training.material import Material, gather
+from facial_expressions.training.material import Material
 from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import DistillationRecipe
 from facial_expressions.training.run_folder import (
@@ -70,7 +70,7 @@ def average_runs(
     if folder.weights.exists() or folder.checkpoints.exists():
         raise CheckpointError(f"{folder.path}: holds a run already. Give another folder")
     recipe = replace(runs[0].recipe, distillation=DistillationRecipe())
-    material = gather(recipe, dataset, votes)
+    material = Material(recipe, dataset, votes)
     model = build_network(recipe, runs[0].heads, any_size=bool(recipe.augmentation.sizes))
     model.set_weights(_mean_weights(runs))
     _measure_statistics(model, material)

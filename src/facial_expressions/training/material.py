@@ -1,29 +1,40 @@
-"""What a run learns from, checked against its recipe: images, votes, teachers, first weights."""
+"""What a run learns from, checked against its recipe: images, votes, teachers, first weights.
+
+Teachers are finished runs and exported model files, whose answers are averaged. A teacher's head
+teaches the student's head of its name and label set. They answer on the very images that the
+student sees, or once for each image with the mean over the test-time views: a student that learns
+from that on changed images learns what many views of a whole image show together, and training
+continues as fast as without teachers.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Final
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.data.dataset import Dataset, Split
-from facial_expressions.data.duplicates import duplicate_groups
+from facial_expressions.calibration import softmax
+from facial_expressions.data.dataset import Dataset, Split, duplicate_groups
 from facial_expressions.data.ferplus import ferplus_votes
 from facial_expressions.data.load import load_dataset
-from facial_expressions.errors import DatasetError, RecipeError
+from facial_expressions.errors import DatasetError, ModelError, RecipeError
+from facial_expressions.inference.classifier import TEST_TIME_VIEWS, apply_view
+from facial_expressions.labels import LabelSet
 from facial_expressions.training.batches import TrainingBatches, add_answers
 from facial_expressions.training.heads import TrainingHead, Votes, heads_of
-from facial_expressions.training.network import preprocessing_of
+from facial_expressions.training.network import predict_logits, preprocessing_of
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import describe_dataset
-from facial_expressions.training.teachers import Teachers
 from facial_expressions.training.trained_networks import TrainedNetwork, open_network
+
+_AT_ONCE: Final = 128
 
 
 def load_training_data(
@@ -61,26 +72,154 @@ class EarlierWork:
     teachers: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Material:
-    """What a run learns from.
+class Teachers:
+    """Several networks that answer as one.
 
-    FER+ votes are empty when no head needs them; ``facts`` are what the run's ``dataset.json``
-    says; ``start`` gives the first weights.
+    They are computed in the precision of the training, model files too: so all heads of a file
+    teach, and with bfloat16 an answer takes a third of the time.
+
+    Args:
+        sources: Folders of finished runs, model files, and names of shipped models.
+        heads: Label set of each head of the student, by the head's name.
+        size: Side of the student's crops in pixels.
+
+    Raises:
+        ModelError: A teacher is damaged or unfinished, takes crops of another size, or has no head
+            in common with the student.
+
+    Attributes:
+        taught: Heads of the student that a network teaches, by their place among all.
     """
 
-    recipe: Recipe
-    dataset: Dataset
-    heads: tuple[TrainingHead, ...]
-    votes: Votes
-    facts: Mapping[str, Any]
-    start: TrainedNetwork | None = None
-    teachers: Teachers | None = None
+    def __init__(
+        self, sources: Sequence[str | Path], heads: Mapping[str, LabelSet], *, size: int
+    ) -> None:
+        self._networks = [open_network(source) for source in sources]
+        for network in self._networks:
+            _check_fit(network, heads, size)
+        self._models = [network.build() for network in self._networks]
+        self._able = [  # for each head the networks that teach it, and by which output
+            [
+                (index, list(network.heads).index(name))
+                for index, network in enumerate(self._networks)
+                if network.heads.get(name) == labels
+            ]
+            for name, labels in heads.items()
+        ]
+        self.taught = tuple(head for head, able in enumerate(self._able) if able)
+
+    def describe(self) -> list[dict[str, object]]:
+        """Return what identifies each network, as plain values."""
+        return [network.describe() for network in self._networks]
+
+    def answer(self, crops: NDArray[np.float32]) -> dict[int, NDArray[np.float32]]:
+        """Return for each taught head, by its place, the mean of the networks that teach it.
+
+        From grey crops of 0 to 255, ``float32 (N, S, S)``, to probabilities, ``float32 (N, K)``.
+        """
+        answers = [
+            _answers(network, model, crops)
+            for network, model in zip(self._networks, self._models, strict=True)
+        ]
+        return {
+            head: _mean([answers[network][output] for network, output in self._able[head]])
+            for head in self.taught
+        }
+
+    def answer_each(self, images: NDArray[np.uint8]) -> dict[int, NDArray[np.float32]]:
+        """Return the same for whole images, ``uint8``, as the mean over the test-time views."""
+        parts = []
+        for start in range(0, len(images), _AT_ONCE):
+            some = images[start : start + _AT_ONCE]
+            views = [
+                self.answer(apply_view(some, view).astype(np.float32)) for view in TEST_TIME_VIEWS
+            ]
+            parts.append({head: _mean([one[head] for one in views]) for head in self.taught})
+        return {head: np.concatenate([part[head] for part in parts]) for head in self.taught}
+
+
+def _check_fit(network: TrainedNetwork, heads: Mapping[str, LabelSet], size: int) -> None:
+    received = network.preprocessing.size
+    if received != size:
+        raise ModelError(
+            f"teacher {network.path.name}: takes crops of {received} pixels, the recipe has "
+            f"{size}. Choose a teacher of that size"
+        )
+    if not network.heads.items() & heads.items():
+        raise ModelError(
+            f"teacher {network.path.name}: has the label sets {list(network.heads)}, the network "
+            f"learns {list(heads)}. Choose a teacher of the same label set"
+        )
+
+
+def _answers(
+    network: TrainedNetwork, model: keras.Model, crops: NDArray[np.float32]
+) -> list[NDArray[np.float32]]:
+    """Return each head's probabilities."""
+    preprocessing = replace(network.preprocessing, channels=model.input_shape[-1])
+    logits = predict_logits(model, crops, preprocessing)
+    return [softmax(one).astype(np.float32) for one in logits]
+
+
+def _mean(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.asarray(np.mean(arrays, axis=0, dtype=np.float32))
+
+
+class Material:
+    """What a run learns from, checked and opened.
+
+    Args:
+        recipe: What the run is to learn by.
+        dataset: The images.
+        votes: FER+ votes on them; ignored where no head learns from them.
+        earlier: First weights and teachers.
+
+    Raises:
+        DatasetError: There are no training or no validation images, or the FER+ votes that the
+            recipe asks for are not given or are not for these images.
+        RecipeError: The recipe asks for teachers and there are none, or the other way round, or it
+            has votes in its labels and no FER+ head.
+        ModelError: A run or model file is damaged, or does not fit the recipe or the data.
+
+    Attributes:
+        heads: Those of the recipe's network.
+        facts: What the run's ``dataset.json`` says.
+        start: Gives the first weights, if not None.
+        teachers: Networks to learn from, if not None.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        votes: Votes | None = None,
+        earlier: EarlierWork | None = None,
+    ) -> None:
+        if not len(dataset.train) or not len(dataset.validation):
+            raise DatasetError(
+                f"{dataset.name}: {len(dataset.train)} train and {len(dataset.validation)} "
+                "validation images; training needs both. Choose another --protocol or data set"
+            )
+        if recipe.data.votes_in_labels and not recipe.optimization.ferplus_weight:
+            raise RecipeError(
+                f"data.votes_in_labels: {recipe.data.votes_in_labels:g} needs a FER+ head, and "
+                "optimization.ferplus_weight is 0. Set both or neither"
+            )
+        self.recipe, self.dataset = recipe, dataset
+        self.heads, self.facts = heads_of(recipe, dataset.labels), describe_dataset(dataset)
+        self._votes: Votes = {}
+        if any(head.needs_votes for head in self.heads):
+            self._votes = _checked_votes(dataset, votes)
+            content = b"".join(self._votes[name].tobytes() for name in sorted(self._votes))
+            self.facts["ferplus_digest"] = hashlib.sha256(content).hexdigest()
+        earlier = earlier or EarlierWork()
+        self.start = None if earlier.start is None else open_network(earlier.start)
+        self.teachers = _open_teachers(recipe, self.heads, earlier.teachers)
 
     def batches(self) -> TrainingBatches:
         """Return the run's training batches; teachers that answer once for each image do so now."""
         split, teachers, distillation = self.dataset.train, self.teachers, self.recipe.distillation
-        targets = [head.targets(split, self.votes) for head in self.heads]
+        targets = [head.targets(split, self._votes) for head in self.heads]
         groups = duplicate_groups(split.images) if self.recipe.data.average_duplicates else ()
         for rows, one in itertools.product(groups, targets):
             one[rows] = one[rows].mean(axis=0)
@@ -94,7 +233,7 @@ class Material:
     def truths(self) -> dict[str, NDArray[np.int64]]:
         """Return by each head's name the label ids of the validation images, -1 for none."""
         split = self.dataset.validation
-        return {head.name: head.truth(split, self.votes) for head in self.heads}
+        return {head.name: head.truth(split, self._votes) for head in self.heads}
 
     def _weights(self, split: Split) -> NDArray[np.float32]:
         """Return the weight of each image in the loss."""
@@ -106,46 +245,6 @@ class Material:
         """Return what decides the run beside recipe and data, as plain values."""
         parts = {"start": self.start, "teachers": self.teachers}
         return {name: part.describe() for name, part in parts.items() if part is not None}
-
-
-def gather(
-    recipe: Recipe, dataset: Dataset, votes: Votes | None = None, earlier: EarlierWork | None = None
-) -> Material:
-    """Check what a run is to learn from, and open it; votes that no head learns are ignored.
-
-    Raises:
-        DatasetError: There are no training or no validation images, or the FER+ votes that the
-            recipe asks for are not given or are not for these images.
-        RecipeError: The recipe asks for teachers and there are none, or the other way round, or it
-            has votes in its labels and no FER+ head.
-        ModelError: A run or model file is damaged, or does not fit the recipe or the data.
-    """
-    if not len(dataset.train) or not len(dataset.validation):
-        raise DatasetError(
-            f"{dataset.name}: {len(dataset.train)} train and {len(dataset.validation)} validation "
-            "images; training needs both. Choose another --protocol or data set"
-        )
-    if recipe.data.votes_in_labels and not recipe.optimization.ferplus_weight:
-        raise RecipeError(
-            f"data.votes_in_labels: {recipe.data.votes_in_labels:g} needs a FER+ head, and "
-            "optimization.ferplus_weight is 0. Set both or neither"
-        )
-    heads, facts = heads_of(recipe, dataset.labels), describe_dataset(dataset)
-    used: Votes = {}
-    if any(head.needs_votes for head in heads):
-        used = _checked_votes(dataset, votes)
-        content = b"".join(used[name].tobytes() for name in sorted(used))
-        facts["ferplus_digest"] = hashlib.sha256(content).hexdigest()
-    earlier = earlier or EarlierWork()
-    return Material(
-        recipe,
-        dataset,
-        heads,
-        used,
-        facts,
-        start=None if earlier.start is None else open_network(earlier.start),
-        teachers=_open_teachers(recipe, heads, earlier.teachers),
-    )
 
 
 def _checked_votes(dataset: Dataset, votes: Votes | None) -> Votes:

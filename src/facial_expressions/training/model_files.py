@@ -1,4 +1,4 @@
-"""Model files as graphs: read with what they say of themselves, added to, sealed, opened.
+"""Model files as graphs: read with what they say of themselves, changed, sealed, converted.
 
 The map of confidences is a step between a head's logits and its softmax: the same as
 ``TopLabelMap.apply``, in operators that every ONNX Runtime has, on ``(N, K)`` numbers.
@@ -6,27 +6,35 @@ The map of confidences is a step between a head's logits and its softmax: the sa
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from facial_expressions.calibration import LEAD, LEAST_REST, TopLabelMap
-from facial_expressions.errors import ExportError
+from facial_expressions.calibration import LEAD, LEAST_REST, Calibration, TopLabelMap
+from facial_expressions.errors import ExportError, ModelError, parsed
+from facial_expressions.files import write_file
+from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.runtime import ModelSession, open_session
+from facial_expressions.labels import LabelSet
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
-from facial_expressions.preprocessing import to_batch
+from facial_expressions.preprocessing import Preprocessing, to_batch
 
 _AT_ONCE: Final = 256
 
 _FAR: Final = 1e4
 """Puts the answer's own logit below all others when the next one is looked for."""
+
+_OLD_FORMAT: Final = "facial-expressions-model/1"
+_PER_CLASS: Final = ("logit_bias", "confidence_slope", "confidence_offset")
+"""Figures of format 1 that are a head's calibration, each with a class's name after it."""
 
 Attribute = int | float | list[int]
 
@@ -222,3 +230,85 @@ def _add_steps(graph: Graph, top_label: TopLabelMap, logits: str, prefix: str) -
     step("Max", "change least_change", "kept_change")
     step("Mul", "kept_change answer", "moved")
     step("Add", "logits moved", "mapped")
+
+
+def convert_model(old: Path, new: Path) -> ModelMetadata:
+    """Write a model file of format 1 as one of format 2; return what the new one says of itself.
+
+    In format 1 the first head's outputs were called ``probabilities`` and ``maps``, those of
+    further ones after their label sets; biases and maps of confidences stood among the figures.
+    Only names change, so no answer does.
+
+    Raises:
+        ModelError: ``old`` is not a model file of format 1, or is damaged.
+    """
+    entries = open_session(old).metadata  # refuses a file that is damaged or unsafe
+    if entries.get("format") != _OLD_FORMAT:
+        raise ModelError(
+            f"{old.name}: not a model file of format 1: its format is {entries.get('format')!r}. "
+            f"Only {_OLD_FORMAT!r} is converted"
+        )
+    metadata = _read_entries(entries, source=old.name)
+    model = onnx.load(old)
+    first = metadata.head()
+    _rename(model.graph, {"probabilities": first.output, "maps": first.maps})
+    content = model_bytes(model, metadata)
+    ExpressionClassifier(open_content(content))
+    write_file(new, content)
+    return metadata
+
+
+def _read_entries(entries: Mapping[str, str], *, source: str) -> ModelMetadata:
+    """Return the entries of format 1 as metadata of today."""
+    try:
+        of_first = ("labels", "temperature", "uncertain_below", "figures")
+        first = {key: parsed(json.loads, entries[key]) for key in of_first}
+        heads = [
+            _head(one) for one in (first, *parsed(json.loads, entries.get("other_heads", "[]")))
+        ]
+        given = parsed(json.loads, entries["preprocessing"])
+        # The detector now decides how crops are framed.
+        scaling = {key: given[key] for key in given if key != "framing"}
+        as_before = ("name", "architecture", "licence", "data", "data_digest", "created_with")
+        return ModelMetadata(
+            heads=tuple(heads),
+            default_head=heads[0].name,
+            preprocessing=Preprocessing.from_dict(scaling),
+            **{key: entries[key] for key in as_before},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{source}: damaged metadata: {error!r}. Get the file again") from error
+
+
+def _head(data: Mapping[str, Any]) -> Head:
+    """Return a head of format 1, its calibration taken out of its figures."""
+    labels = LabelSet(data["labels"]["name"], tuple(data["labels"]["names"]))
+    figures = dict(data["figures"])
+    biases, slopes, offsets = (
+        tuple(figures.pop(f"{kind}_{name}") for name in labels if f"{kind}_{name}" in figures)
+        for kind in _PER_CLASS
+    )
+    calibration = Calibration(
+        biases=biases,
+        temperature=float(data["temperature"]),
+        top_label=TopLabelMap(slopes, offsets) if slopes else None,
+        uncertain_below=float(data["uncertain_below"]),
+    )
+    for name in ("temperature", "uncertain_below"):  # stood there twice
+        figures.pop(name, None)
+    return Head(labels.name, labels, calibration, figures)
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Give outputs other names, and what is named after them: ``maps``, ``maps/kernel``."""
+
+    def renamed(name: str) -> str:
+        first, slash, rest = name.partition("/")
+        return f"{names.get(first, first)}{slash}{rest}"
+
+    for node in graph.node:
+        node.name = renamed(node.name)
+        node.input[:] = map(renamed, node.input)
+        node.output[:] = map(renamed, node.output)
+    for value in (*graph.initializer, *graph.output, *graph.value_info):
+        value.name = renamed(value.name)

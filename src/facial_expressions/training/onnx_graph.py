@@ -11,6 +11,7 @@ A layer that this file does not know is refused by name: add a function to ``_CO
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import keras
 import numpy as np
@@ -217,41 +218,26 @@ def _batch_normalization(graph: _Graph, layer: layers.Layer, inputs: list[str]) 
     return graph.add(kind, [*inputs, *weights], layer.name, epsilon=layer.epsilon)
 
 
-def _pool(kind: str) -> _Converter:
-    def convert(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
-        sides, pool, strides = layer.input.shape[1:3], layer.pool_size, layer.strides
-        (top, bottom), (left, right) = (
-            map(same_padding, sides, pool, strides) if layer.padding == "same" else ((0, 0), (0, 0))
-        )
-        return graph.add(
-            kind,
-            inputs,
-            layer.name,
-            kernel_shape=list(pool),
-            strides=list(strides),
-            pads=[top, left, bottom, right],
-        )
-
-    return convert
+def _pool(kind: str, graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+    sides, pool, strides = layer.input.shape[1:3], layer.pool_size, layer.strides
+    (top, bottom), (left, right) = (
+        map(same_padding, sides, pool, strides) if layer.padding == "same" else ((0, 0), (0, 0))
+    )
+    return graph.add(
+        kind,
+        inputs,
+        layer.name,
+        kernel_shape=list(pool),
+        strides=list(strides),
+        pads=[top, left, bottom, right],
+    )
 
 
-def _global_average(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
-    keep = int(layer.keepdims)
-    return graph.add("ReduceMean", inputs, layer.name, axes=[2, 3], keepdims=keep)
-
-
-def _concatenate(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
-    return graph.add("Concat", inputs, layer.name, axis=1)
-
-
-def _merge(kind: str) -> _Converter:
-    def convert(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
-        value = inputs[0]
-        for index, other in enumerate(inputs[1:]):
-            value = graph.add(kind, [value, other], f"{layer.name}/{index}")
-        return value
-
-    return convert
+def _merge(kind: str, graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
+    value = inputs[0]
+    for index, other in enumerate(inputs[1:]):
+        value = graph.add(kind, [value, other], f"{layer.name}/{index}")
+    return value
 
 
 def _flatten(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
@@ -268,10 +254,6 @@ def _dense(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
     return _activate(graph, layer, graph.add("Gemm", [*inputs, *weights], layer.name))
 
 
-def _identity(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
-    return inputs[0]
-
-
 def _relu(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
     if layer.max_value is not None or layer.negative_slope or layer.threshold:
         raise ExportError(
@@ -281,24 +263,24 @@ def _relu(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
     return graph.add("Relu", inputs, layer.name)
 
 
-def _activation(graph: _Graph, layer: layers.Layer, inputs: list[str]) -> str:
-    return _activate(graph, layer, inputs[0])
-
-
 _ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "hard_sigmoid": "HardSigmoid"}
 
 _CONVERTERS: dict[type[layers.Layer], _Converter] = {
     layers.Conv2D: _conv,
     layers.BatchNormalization: _batch_normalization,
-    layers.MaxPooling2D: _pool("MaxPool"),
-    layers.AveragePooling2D: _pool("AveragePool"),
-    layers.GlobalAveragePooling2D: _global_average,
-    layers.Concatenate: _concatenate,
-    layers.Add: _merge("Add"),
-    layers.Multiply: _merge("Mul"),
+    layers.MaxPooling2D: partial(_pool, "MaxPool"),
+    layers.AveragePooling2D: partial(_pool, "AveragePool"),
+    layers.GlobalAveragePooling2D: lambda graph, layer, inputs: graph.add(
+        "ReduceMean", inputs, layer.name, axes=[2, 3], keepdims=int(layer.keepdims)
+    ),
+    layers.Concatenate: lambda graph, layer, inputs: graph.add(
+        "Concat", inputs, layer.name, axis=1
+    ),
+    layers.Add: partial(_merge, "Add"),
+    layers.Multiply: partial(_merge, "Mul"),
     layers.Flatten: _flatten,
     layers.Dense: _dense,
-    layers.Dropout: _identity,
-    layers.Activation: _activation,
+    layers.Dropout: lambda graph, layer, inputs: inputs[0],
+    layers.Activation: lambda graph, layer, inputs: _activate(graph, layer, inputs[0]),
     layers.ReLU: _relu,
 }

@@ -19,7 +19,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import timeit
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -39,7 +39,7 @@ from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.runtime import quantization_tools
 from facial_expressions.labels import FERPLUS
-from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
+from facial_expressions.model_metadata import INPUT_NAME, ModelMetadata
 from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.export import fitted_map, measured
 from facial_expressions.training.model_files import (
@@ -67,6 +67,11 @@ KINDS: Final = ("Conv",)
 
 KINDS_WITHOUT_MAPS: Final = (*KINDS, "MatMul", "Gemm", "MaxPool", "Concat")
 """The same for a network without class activation maps."""
+
+_PLAIN: Final[dict[str, Any]] = {
+    "pads": [0, 0, 0, 0], "auto_pad": b"NOTSET", "ceil_mode": 0, "group": 1
+}  # fmt: skip
+"""Attributes, as they are by default, of a node that sees each whole window of all channels."""
 
 Labels = NDArray[np.int64]
 
@@ -164,11 +169,7 @@ def _by_first_head(model: str | Path) -> ExpressionClassifier:
     return classifier.for_labels(classifier.metadata.head_names[0])
 
 
-def quantize(
-    classifier: ExpressionClassifier,
-    images: NDArray[np.uint8],
-    folder: Path,
-) -> bytes:
+def quantize(classifier: ExpressionClassifier, images: NDArray[np.uint8], folder: Path) -> bytes:
     """Return a model file that computes in 8 bits, with ranges that grey images decide.
 
     They are ``uint8 (N, S, S)``; ``folder`` is for files in between.
@@ -179,7 +180,11 @@ def quantize(
     model = merge_pools(onnx.load(prepared))
     kept = _name_nodes_to_keep(model)
     onnx.save(model, prepared)
-    batches = _batches(images, classifier)
+    preprocessing = classifier.metadata.preprocessing
+    batches = (
+        {INPUT_NAME: to_batch(images[start : start + 32], preprocessing)}
+        for start in range(0, len(images), 32)
+    )
     reader = type(
         "Reader", (tools.CalibrationDataReader,), {"get_next": lambda self: next(batches, None)}
     )
@@ -208,18 +213,17 @@ def merge_pools(model: onnx.ModelProto) -> onnx.ModelProto:
     parts of a window, or feed anything else stay. The model is changed in place.
     """
     graph = model.graph
-    weights = {one.name: one for one in graph.initializer}
+    weights = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
     outputs = {one.name for one in graph.output}
     for pool in [node for node in graph.node if node.op_type == "AveragePool"]:
-        options = _options(pool)
-        window = options["kernel_shape"]
-        whole = options.get("strides") == window and not options["padded"]
         users = [node for node in graph.node if pool.output[0] in node.input]
-        plain = whole and not options.get("ceil_mode") and pool.output[0] not in outputs
-        if not plain or len(users) != 1 or not _is_of_one_pixel(users[0], weights):
+        if len(users) != 1 or users[0].op_type != "Conv" or pool.output[0] in outputs:
             continue
         (convolution,) = users
-        kernel = numpy_helper.to_array(weights[convolution.input[1]])
+        window, strides = _window(pool)
+        kernel = weights.get(convolution.input[1], np.empty(0))
+        if window != strides or _window(convolution)[1] != [1, 1] or kernel.shape[2:] != (1, 1):
+            continue
         spread = np.tile(kernel / np.prod(window), (1, 1, *window))
         merged = Graph(graph).constant(f"{convolution.input[1]}/pooled", spread)
         convolution.input[:2] = [pool.input[0], merged]
@@ -231,24 +235,12 @@ def merge_pools(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _options(node: onnx.NodeProto) -> dict[str, Any]:
-    """Return a node's attributes, and whether it pads what it sees."""
-    options = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-    auto_pad = options.get("auto_pad", b"NOTSET") != b"NOTSET"
-    return options | {"padded": auto_pad or any(options.get("pads", ()))}
-
-
-def _is_of_one_pixel(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> bool:
-    """Return whether a node is a convolution of one pixel, each place and channel by itself."""
-    options = _options(node)
-    return (
-        node.op_type == "Conv"
-        and node.input[1] in weights
-        and list(weights[node.input[1]].dims[2:]) == [1, 1]
-        and set(options.get("strides", [1])) == {1}
-        and not options["padded"]
-        and options.get("group", 1) == 1
-    )
+def _window(node: onnx.NodeProto) -> tuple[list[int], list[int]]:
+    """Return window and strides of a node; no strides if it has borders, parts or groups."""
+    given = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+    options = {"kernel_shape": [], "strides": [1, 1], **_PLAIN, **given}
+    plain = all(options[name] == value for name, value in _PLAIN.items())
+    return options["kernel_shape"], options["strides"] if plain else []
 
 
 def recalibrate(
@@ -266,33 +258,23 @@ def recalibrate(
         labels: By the name of a head what they show, ``(N,)``; -1 where it is not known.
     """
     for head in metadata.heads:
-        if head.name in labels:
-            mapped = _recalibrated(model, metadata, head, images, labels[head.name])
-            metadata = metadata.with_head(mapped)
+        if head.name not in labels:
+            continue
+        plain = onnx.ModelProto()
+        plain.CopyFrom(model)
+        set_top_label_map(plain, head.output, None)
+        classifier = ExpressionClassifier(open_content(model_bytes(plain, metadata)), head.name)
+        known = labels[head.name] >= 0
+        logits = log_probabilities(classifier.predict_proba(images[known]))
+        truth = labels[head.name][known]
+        top_label = fitted_map(logits, truth)
+        if top_label is not None:
+            set_top_label_map(model, head.output, top_label)
+            calibration = replace(head.calibration, top_label=top_label)
+            of_network = logits * calibration.temperature - np.array(calibration.biases or 0.0)
+            mapped = replace(head, calibration=calibration)
+            metadata = metadata.with_head(measured(mapped, of_network, truth))
     return model_bytes(model, metadata)
-
-
-def _recalibrated(
-    model: onnx.ModelProto,
-    metadata: ModelMetadata,
-    head: Head,
-    images: NDArray[np.uint8],
-    labels: Labels,
-) -> Head:
-    """Give one head a new map, and its figures with it; or leave it as it is."""
-    plain = onnx.ModelProto()
-    plain.CopyFrom(model)
-    set_top_label_map(plain, head.output, None)
-    known = labels >= 0
-    classifier = ExpressionClassifier(open_content(model_bytes(plain, metadata)), head.name)
-    logits, truth = log_probabilities(classifier.predict_proba(images[known])), labels[known]
-    top_label = fitted_map(logits, truth)
-    if top_label is None:
-        return head
-    set_top_label_map(model, head.output, top_label)
-    calibration = replace(head.calibration, top_label=top_label)
-    of_network = logits * calibration.temperature - np.array(calibration.biases or 0.0)
-    return measured(replace(head, calibration=calibration), of_network, truth)
 
 
 def judge(
@@ -320,14 +302,6 @@ def _times_as_fast(
     _, *turns = ([timer.repeat(n, 1) for timer in timers] for _ in range(6))  # the first warms up
     mine, theirs = (chain.from_iterable(side) for side in zip(*turns, strict=True))
     return float(statistics.median(theirs) / statistics.median(mine))
-
-
-def _batches(
-    images: NDArray[np.uint8], classifier: ExpressionClassifier
-) -> Iterator[dict[str, NDArray[np.float32]]]:
-    for start in range(0, len(images), 32):
-        batch = to_batch(images[start : start + 32], classifier.metadata.preprocessing)
-        yield {INPUT_NAME: batch}
 
 
 def _name_nodes_to_keep(model: onnx.ModelProto) -> list[str]:

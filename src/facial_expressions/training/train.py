@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from facial_expressions.training import checkpoints
 from facial_expressions.training.batches import Batch
 from facial_expressions.training.devices import choose_precision, computing_in, spread_over_devices
 from facial_expressions.training.heads import Distillation, Votes, first_columns_accuracy
-from facial_expressions.training.material import EarlierWork, Material, gather
+from facial_expressions.training.material import EarlierWork, Material
 from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
 from facial_expressions.training.optimization import build_optimizer
 from facial_expressions.training.recipe import Recipe
@@ -84,8 +84,7 @@ def train(
         run_dir: The run's folder; made if absent. The same folder resumes.
         votes: FER+ votes on each split, as ``data.ferplus_votes`` returns them; needed when the
             recipe has a ``ferplus_weight``, ignored otherwise.
-        earlier: First weights and teachers; None starts from weights drawn from the seed, and
-            without teachers.
+        earlier: First weights and teachers; None draws the weights, and has no teachers.
         on_progress: Called after every step.
         callbacks: Keras callbacks, for example ``keras.callbacks.TensorBoard``.
 
@@ -93,17 +92,16 @@ def train(
         The finished run.
 
     Raises:
-        DatasetError: The data set has no training or no validation images, or the FER+ votes that
-            the recipe asks for are not given or are not for these images.
-        RecipeError: The recipe asks for teachers and there are none, or the other way round, or its
-            architecture cannot take its images.
+        DatasetError: Images or FER+ votes that the recipe needs are missing.
+        RecipeError: Its teachers are not there, or its architecture cannot take its images.
         ModelError: First weights or a teacher do not fit; it says what differs.
-        CheckpointError: The folder cannot be written, or belongs to another run.
+        CheckpointError: The folder belongs to another run.
+        StorageError: The folder cannot be written.
     """
     optimization = recipe.optimization
     precision = choose_precision(optimization.precision)
     with computing_in(precision), spread_over_devices(optimization.batch_size) as n_devices:
-        material = gather(recipe, dataset, votes, earlier)
+        material = Material(recipe, dataset, votes, earlier)
         trainer = _Trainer(material, RunFolder(Path(run_dir)), callbacks, n_devices)
         return trainer.run(precision, on_progress or (lambda progress: None))
 
@@ -186,7 +184,12 @@ class _Trainer:
             row = self._epoch(epoch, history[-1] if history else None, on_progress)
             history.append(row)
             self.folder.write_history(history)
-            checkpoints.save(self.folder.checkpoints, self._checkpoint(row, identity))
+            arrays = {
+                name: keras.ops.convert_to_numpy(variable.value)
+                for name, variable in self._variables().items()
+            }
+            saved = checkpoints.Checkpoint(row.epoch, identity, arrays, score=row.val_accuracy)
+            checkpoints.save(self.folder.checkpoints, saved)
         self.callbacks.on_train_end()
         self._finish()
         return TrainingRun(folder=self.folder, history=history)
@@ -207,7 +210,9 @@ class _Trainer:
             # Keras answers for this batch alone: keep the mean over the epoch's images.
             share = len(batch.inputs) / (seen + len(batch.inputs))
             loss += (float(logs["loss"]) - loss) * share
-            accuracy += (_accuracy_of(logs) - accuracy) * share
+            # Where there are two heads, Keras puts the head's name first.
+            right = next(value for key, value in logs.items() if key.endswith("accuracy"))
+            accuracy += (float(right) - accuracy) * share
             seen += len(batch.inputs)
             on_progress(TrainingProgress(epoch + 1, epochs, step + 1, steps, loss, last))
         val_loss, val_accuracy, further = self._validate()
@@ -226,14 +231,11 @@ class _Trainer:
 
     def _step(self, batch: Batch) -> dict[str, float]:
         """Take one step; Keras wants lists of targets and weights from two heads on only."""
-        targets, weights = list(batch.targets), [batch.weights] * len(batch.targets)
-        single = len(targets) == 1
-        logs: dict[str, float] = self.model.train_on_batch(
-            batch.inputs,
-            targets[0] if single else targets,
-            weights[0] if single else weights,
-            return_dict=True,
+        n = len(batch.targets)
+        learnt = (
+            ([*batch.targets], [batch.weights] * n) if n > 1 else (*batch.targets, batch.weights)
         )
+        logs: dict[str, float] = self.model.train_on_batch(batch.inputs, *learnt, return_dict=True)
         return logs
 
     def _validate(self) -> tuple[float, float, dict[str, float]]:
@@ -270,15 +272,6 @@ class _Trainer:
         optimizer = self.optimizer.variables
         return named | {f"optimizer/{i:04d}": v for i, v in enumerate(optimizer)}
 
-    def _checkpoint(self, row: EpochRow, identity: str) -> checkpoints.Checkpoint:
-        arrays = {
-            name: keras.ops.convert_to_numpy(variable.value)
-            for name, variable in self._variables().items()
-        }
-        return checkpoints.Checkpoint(
-            epochs=row.epoch, identity=identity, arrays=arrays, score=row.val_accuracy
-        )
-
     def _restore(self, saved: checkpoints.Checkpoint, identity: str) -> None:
         other = run_differences(saved.identity, identity)
         if other:
@@ -298,11 +291,6 @@ class _Trainer:
                 variable.assign(keras.ops.copy(variable))
         save_final_weights(self.folder, self.model, self.validation, self.truths)
         write_run_page(self.folder.path)
-
-
-def _accuracy_of(logs: Mapping[str, float]) -> float:
-    """Return the first head's accuracy; where there are two, Keras puts the head's name first."""
-    return float(next(value for key, value in logs.items() if key.endswith("accuracy")))
 
 
 def _random_states(model: keras.Model) -> list[keras.Variable]:
