@@ -18,7 +18,7 @@ from facial_expressions.evaluation.calibration import (
     fit_class_bias,
     fit_temperature,
 )
-from facial_expressions.evaluation.probability_metrics import (
+from facial_expressions.evaluation.metrics import (
     calibration_error,
     negative_log_likelihood,
 )

@@ -7,13 +7,12 @@ import pytest
 import scipy.optimize
 import scipy.special
 
-from facial_expressions.calibration import log_probabilities
 from facial_expressions.evaluation.calibration import (
     fit_temperature,
     fit_top_label_map,
     pays_on_halves,
 )
-from facial_expressions.evaluation.probability_metrics import calibration_error
+from facial_expressions.evaluation.metrics import calibration_error
 from tests.evaluation.fakes import random_case
 
 
@@ -75,5 +74,3 @@ def test_a_class_that_is_never_answered_gets_the_shared_line() -> None:
 def test_what_cannot_be_fitted_is_said() -> None:
     with pytest.raises(ValueError, match=r"shapes \(2,\) and \(2,\) instead"):
         fit_top_label_map([0.1, 0.2], [0, 1])
-    with pytest.raises(ValueError, match="label"):
-        fit_top_label_map(log_probabilities([[0.1, 0.9]]), [2])

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation import EvaluationSettings, evaluate
-from facial_expressions.evaluation.figures import majority_split
 from facial_expressions.evaluation.report import Report
+from facial_expressions.evaluation.splits import majority_split
 from facial_expressions.labels import FER2013, FERPLUS, FERPLUS_COLUMNS, LabelSet
 from tests.evaluation.fakes import TRIO, PixelClassifier, pixel_split
 

@@ -184,9 +184,7 @@ class Timed(BrightnessClassifier):
 def test_latency_is_the_median_of_calls_after_a_warm_up() -> None:
     """The clock moves by 2 ms in a call with one crop and by 8 ms in a call with four."""
     timed = Timed(2)
-    latency = measure_latency(
-        timed, np.zeros((3, 8, 8), np.uint8), batch_size=4, clock=lambda: timed.now
-    )
+    latency = measure_latency(timed, np.zeros((4, 8, 8), np.uint8), clock=lambda: timed.now)
     assert latency.per_crop == pytest.approx(2)
     assert latency.per_batch == pytest.approx(8)
     assert latency.batch_size == 4
@@ -196,9 +194,7 @@ def test_latency_is_the_median_of_calls_after_a_warm_up() -> None:
 def test_a_slow_classifier_is_timed_on_fewer_calls() -> None:
     """0.6 s a crop: of each kind a warm-up and the two calls that pass one second."""
     timed = Timed(600)
-    latency = measure_latency(
-        timed, np.zeros((1, 8, 8), np.uint8), batch_size=2, clock=lambda: timed.now
-    )
+    latency = measure_latency(timed, np.zeros((2, 8, 8), np.uint8), clock=lambda: timed.now)
     assert latency.per_crop == pytest.approx(600)
     assert latency.per_batch == pytest.approx(1200)
     assert timed.calls == 1 + 2 + 1 + 2

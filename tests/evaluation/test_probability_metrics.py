@@ -10,13 +10,12 @@ import scipy.stats
 import sklearn.metrics  # noqa: TID253 - the reference that ours are compared with
 from numpy.typing import NDArray
 
-from facial_expressions.evaluation.probability_metrics import (
+from facial_expressions.evaluation.metrics import (
     brier_error,
     calibration_error,
     coverage_curve,
     kl_divergence,
     negative_log_likelihood,
-    normalize_rows,
     reliability_bins,
 )
 from tests.evaluation.fakes import random_case
@@ -82,12 +81,6 @@ def test_ids_and_shares_that_are_all_or_nothing_are_the_same() -> None:
     truth, rows, _ = random_case(100, 7, 3)
     for metric in (negative_log_likelihood, brier_error, calibration_error):
         assert metric(truth, rows) == metric(np.eye(7)[truth], rows)
-
-
-@pytest.mark.parametrize("shares", [[[0.0, 0.0]], [[0.5, 0.6]], [[0.5, 0.5]] * 2, [[1.0, 0, 0]]])
-def test_shares_that_are_none_are_refused(shares: list[list[float]]) -> None:
-    with pytest.raises(ValueError, match=r"^(labels|probabilities): "):
-        brier_error(shares, [[0.5, 0.5]])
 
 
 def test_brier_by_hand() -> None:
@@ -156,30 +149,6 @@ def test_equal_confidences_share_a_point_of_the_curve() -> None:
 
 
 def test_float32_rows_are_brought_to_a_sum_of_1() -> None:
-    rows = normalize_rows(np.full((2, 3), 1 / 3, np.float32))
-    assert rows.dtype == np.float64
-    assert rows.sum(axis=1) == pytest.approx([1, 1], abs=1e-15)
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [[0.5, 0.6]],
-        [[-0.1, 1.1]],
-        [[float("nan"), 1.0]],
-        [[float("inf"), 0.0]],
-        [[1.0]],
-        [0.5, 0.5],
-        np.empty((0, 3)),
-    ],
-    ids=["sum", "negative", "nan", "infinite", "one class", "no rows", "empty"],
-)
-def test_what_are_no_probabilities_is_refused(rows: list[list[float]]) -> None:
-    with pytest.raises(ValueError, match=r"^probabilities: .* instead of "):
-        normalize_rows(rows)
-
-
-@pytest.mark.parametrize("truth", [[0, 1], [3], [-1], [[0]]])
-def test_labels_that_do_not_fit_are_refused(truth: list[int]) -> None:
-    with pytest.raises(ValueError, match=r"^(labels: shape|.*: label ids) "):
-        brier_error(truth, [[0.2, 0.3, 0.5]])
+    rows = np.full((1, 3), 1 / 3, np.float32)
+    assert reliability_bins([0], rows)[5].confidence == 0
+    assert reliability_bins([0], rows)[4].confidence == pytest.approx(1 / 3, abs=1e-15)

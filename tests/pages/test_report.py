@@ -16,9 +16,8 @@ from PIL import Image
 from facial_expressions.calibration import Calibration
 from facial_expressions.errors import MissingExtraError
 from facial_expressions.evaluation.figures import LabelFigures, VoteFigures
-from facial_expressions.evaluation.metrics import Averages, ClassificationScores, ClassScores
+from facial_expressions.evaluation.metrics import ClassificationScores, ReliabilityBin, Scores
 from facial_expressions.evaluation.predictions import read_predictions
-from facial_expressions.evaluation.probability_metrics import ReliabilityBin
 from facial_expressions.evaluation.provenance import Provenance
 from facial_expressions.evaluation.report import Report, build_report
 from facial_expressions.evaluation.robustness import CORRUPTIONS, CorruptionFigures, Robustness
@@ -91,9 +90,9 @@ def test_classification_report_has_the_seeds_rows() -> None:
     """The seed's own figures, put in by hand, give the seed's own table."""
     supports = (958, 111, 1024, 1774, 1233, 1247, 831)
     scores = ClassificationScores(
-        tuple(ClassScores(0.371, 0.119, 0.18, support) for support in supports),
-        Averages(0.374, 0.468, 0.359),
-        Averages(0.441, 0.4585, 0.412),
+        tuple(Scores(0.371, 0.119, 0.18, support) for support in supports),
+        Scores(0.374, 0.468, 0.359, 7178),
+        Scores(0.441, 0.4585, 0.412, 7178),
     )
     truth = np.repeat(np.arange(7), supports)
     rows = np.eye(7)[np.where(np.arange(7178) < 3291, truth, (truth + 1) % 7)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facial_expressions.evaluation.probability_metrics import (
+from facial_expressions.evaluation.metrics import (
     calibration_error,
     negative_log_likelihood,
 )

@@ -25,8 +25,11 @@ from facial_expressions.calibration import (
     softmax,
 )
 from facial_expressions.errors import needs_extra
-from facial_expressions.evaluation.metrics import check_ids
-from facial_expressions.evaluation.probability_metrics import CoveragePoint, coverage_curve
+from facial_expressions.evaluation.metrics import (
+    CoveragePoint,
+    coverage_curve,
+    negative_log_likelihood,
+)
 
 MIN_TEMPERATURE: Final = 0.05
 MAX_TEMPERATURE: Final = 20.0
@@ -39,7 +42,8 @@ _LEAST_SLOPE: Final = 0.1
 _ROUNDS: Final = 10
 _GRADIENT_IS_ZERO: Final = 1e-9
 
-Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
+Floats = NDArray[np.float64]
+Loss = Callable[[Floats], tuple[float, Floats]]
 """From weights to a value and its gradient."""
 
 
@@ -54,7 +58,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
         T, between 0.05 and 20: above 1 the network was too sure, below 1 too timid.
 
     Raises:
-        ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
+        ValueError: Shapes do not fit, or a logit is not finite.
 
     Examples:
         >>> round(fit_temperature([[4.0, 0.0]] * 4, [0, 0, 0, 1]), 3)  # 75% right: 4 / T = log 3
@@ -75,9 +79,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
     return float(1 / scipy_optimize().brentq(slope, low, high, xtol=1e-14))
 
 
-def fit_class_bias(
-    logits: ArrayLike, y_true: ArrayLike, *, prior_std: float = 1.0
-) -> NDArray[np.float64]:
+def fit_class_bias(logits: ArrayLike, y_true: ArrayLike, *, prior_std: float = 1.0) -> Floats:
     """Return what to add to each class's logit so that no class is answered too often.
 
     Bias-corrected temperature scaling (Alexandari et al. 2020, arXiv:1901.06852): the scale a and
@@ -94,7 +96,7 @@ def fit_class_bias(
         ``float64 (K,)``, with a mean of 0.
 
     Raises:
-        ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
+        ValueError: Shapes do not fit, or a logit is not finite.
 
     Examples:
         >>> logits = [[0.0, 0.0]] * 1000 + [[9.0, 0.0], [0.0, 9.0]] * 500
@@ -108,7 +110,7 @@ def fit_class_bias(
     n, k = z.shape
     penalty = np.concatenate([[0.0], np.full(k, 1 / (n * prior_std**2))])  # on a, then on b
 
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss(weights: Floats) -> tuple[float, Floats]:
         """Return the mean NLL with the prior, and its gradient."""
         p = softmax(weights[0] * z + weights[1:])
         nll = -(target * np.log(np.maximum(p, 1e-300))).sum(axis=1).mean()
@@ -133,7 +135,7 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike) -> TopLabelMap:
             answer is then as right as its share.
 
     Raises:
-        ValueError: Shapes do not fit, a logit is not finite, or an id is outside the label set.
+        ValueError: Shapes do not fit, or a logit is not finite.
 
     Examples:
         >>> too_sure = fit_top_label_map([[0.0, 4.0]] * 4000, [1] * 3000 + [0] * 1000)
@@ -158,14 +160,8 @@ def pays_on_halves(logits: ArrayLike, y_true: ArrayLike) -> bool:
     """Say whether a map pays on images that it was not fitted on.
 
     It is fitted on one half of the images and measured on the other, ten times, both ways: the mean
-    negative log-likelihood has to fall by more than twice the spread over the halves.
-
-    Args:
-        logits: ``(N, K)``, after the temperature.
-        y_true: Label ids, ``(N,)``, or shares of votes, ``(N, K)``.
-
-    Raises:
-        ValueError: As for ``fit_top_label_map``.
+    negative log-likelihood has to fall by more than twice the spread over the halves. Arguments and
+    errors are those of ``fit_top_label_map``.
 
     Examples:
         >>> honest = np.log([[0.2, 0.8]] * 1000)
@@ -179,19 +175,15 @@ def pays_on_halves(logits: ArrayLike, y_true: ArrayLike) -> bool:
         halves = order[::2], order[1::2]
         for fit, judge in (halves, halves[::-1]):
             mapped = fit_top_label_map(z[fit], truth[fit]).apply(z[judge])
-            before, after = (_nll(truth[judge], softmax(rows)) for rows in (z[judge], mapped))
+            before, after = (
+                negative_log_likelihood(truth[judge], softmax(rows)) for rows in (z[judge], mapped)
+            )
             found.append(before - after)
     return bool(np.mean(found) > 2 * np.std(found))
 
 
-def without_calibration(
-    probabilities: NDArray[np.float32], calibration: Calibration
-) -> NDArray[np.float64]:
+def without_calibration(probabilities: NDArray[np.float32], calibration: Calibration) -> Floats:
     """Return the probabilities before temperature and map of confidences; class biases stay.
-
-    Args:
-        probabilities: ``(N, K)``, after the calibration.
-        calibration: What was done to their logits.
 
     Examples:
         >>> before = without_calibration(np.float32([[0.8, 0.2]]), Calibration(temperature=0.5))
@@ -242,7 +234,7 @@ def choose_operating_point(
 
 def _checked_logits(
     logits: ArrayLike, y_true: ArrayLike, *, for_what: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Floats, Floats]:
     """Return logits and the share of the truth that each class has; a label's is 1."""
     z, truth = np.asarray(logits, dtype=np.float64), np.asarray(y_true)
     fits = z.ndim == 2 and len(z) > 0 and truth.shape in ((len(z),), z.shape)
@@ -251,45 +243,34 @@ def _checked_logits(
             f"{for_what}: shapes {z.shape} and {truth.shape} instead of finite logits (N, K) and "
             "N labels or rows of shares. Where there are no logits, pass log_probabilities(...)"
         )
-    if truth.ndim == 2:
-        return z, truth.astype(np.float64)
-    check_ids("labels", truth.astype(np.int64), lowest=0, n_classes=z.shape[1])
-    return z, np.eye(z.shape[1])[truth.astype(np.int64)]
+    return z, truth.astype(np.float64) if truth.ndim == 2 else np.eye(z.shape[1])[truth]
 
 
-def _minimum_of(loss: Loss, start: ArrayLike) -> NDArray[np.float64]:
+def _minimum_of(loss: Loss, start: ArrayLike) -> Floats:
     """Return where a convex function, given with its gradient, is smallest."""
     found = scipy_optimize().minimize(loss, start, jac=True, options={"gtol": _GRADIENT_IS_ZERO})
     return np.asarray(found.x, np.float64)
 
 
 def scipy_optimize() -> ModuleType:
-    """Import ``scipy.optimize``.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
+    """Import ``scipy.optimize``; ``MissingExtraError`` says that it is not installed."""
     with needs_extra("evaluate"):
         import scipy.optimize
     return scipy.optimize  # type: ignore[no-any-return]
 
 
-def _nll(truth: NDArray[np.float64], probabilities: NDArray[np.float64]) -> float:
-    return float(-(truth * np.log(np.maximum(probabilities, 1e-15))).sum(axis=1).mean())
-
-
 def _fit_line(
-    odds: NDArray[np.float64],
-    right: NDArray[np.float64],
+    odds: Floats,
+    right: Floats,
     *,
-    towards: NDArray[np.float64],
+    towards: Floats,
     tie: float,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return slope and offset: logistic regression with a normal prior."""
     features = np.stack([odds, np.ones_like(odds)], axis=1)
     scale = 1 / (len(odds) + tie)  # the loss stays near 1 however many images there are
 
-    def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss(line: Floats) -> tuple[float, Floats]:
         """Return the NLL with the prior, and its gradient."""
         said, off = features @ line, line - towards
         # -log of what is said of being right, and of not being so

@@ -15,12 +15,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from facial_expressions.errors import DatasetError, first_line, parsed
-from facial_expressions.evaluation.metrics import (
-    McNemarResult,
-    holm_adjusted,
-    mcnemar_test,
-)
+from facial_expressions.evaluation.metrics import McNemarResult, holm_adjusted, mcnemar_test
 from facial_expressions.evaluation.predictions import Predictions, read_predictions
 
 FIGURES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "nll", "brier", "ece")
@@ -51,18 +49,14 @@ class StoredReport:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One report against an earlier one of the same comparison.
+    """A report against an earlier one, as their names say.
 
-    Attributes:
-        first: The earlier report.
-        second: The later one.
-        test: Paired test on the same images; None when the images differ or predictions are
-            missing.
-        p_adjusted: The test's p value, adjusted for the number of tests; 1 without a test.
+    The test is None when the images differ or predictions are missing. Its p value is adjusted for
+    the number of tests; 1 without a test.
     """
 
-    first: StoredReport
-    second: StoredReport
+    first: str
+    second: str
     test: McNemarResult | None
     p_adjusted: float
 
@@ -101,21 +95,12 @@ def read_report(path: Path) -> StoredReport:
 
 
 def compare_reports(reports: Sequence[StoredReport]) -> list[Comparison]:
-    """Compare every two reports: the second with the first, the third with the first, and so on.
-
-    Args:
-        reports: Two or more.
-
-    Raises:
-        ValueError: There are fewer than two.
-    """
-    if len(reports) < 2:
-        raise ValueError(f"reports: a comparison needs two or more, not {len(reports)}")
+    """Compare every two reports: the second with the first, the third with the first, and so on."""
     pairs = list(combinations(reports, 2))
     tests = [_paired_test(one.predictions, other.predictions) for one, other in pairs]
     adjusted = iter(holm_adjusted([test.p_value for test in tests if test is not None]))
     return [
-        Comparison(one, other, test, 1.0 if test is None else next(adjusted))
+        Comparison(one.name, other.name, test, 1.0 if test is None else next(adjusted))
         for (one, other), test in zip(pairs, tests, strict=True)
     ]
 
@@ -123,13 +108,8 @@ def compare_reports(reports: Sequence[StoredReport]) -> list[Comparison]:
 def comparison_text(reports: Sequence[StoredReport]) -> str:
     """Return the figures of reports side by side, then one sentence per pair.
 
-    Args:
-        reports: Two or more; differences are to the first.
-
-    Raises:
-        ValueError: There are fewer than two.
+    Differences are to the first one.
     """
-    comparisons = compare_reports(reports)
     width = max(len(report.name) for report in reports)
     lines = ["  ".join([" " * width, f"{'images':>8}", *(f"{key:>17}" for key in FIGURES)])]
     for report in reports:
@@ -141,11 +121,11 @@ def comparison_text(reports: Sequence[StoredReport]) -> str:
                 text += f" ({value - other:+.4f})"
             cells.append(f"{text:>17}")
         lines.append("  ".join(cells).rstrip())
-    return "\n".join([*lines, "", *map(_sentence, comparisons)]) + "\n"
+    return "\n".join([*lines, "", *map(_sentence, compare_reports(reports))]) + "\n"
 
 
 def _sentence(comparison: Comparison) -> str:
-    names, test = f"{comparison.second.name} against {comparison.first.name}", comparison.test
+    names, test = f"{comparison.second} against {comparison.first}", comparison.test
     if test is None:
         return (
             f"{names}: no paired test, for the images or labels are "
@@ -170,8 +150,6 @@ def _paired_test(first: Predictions | None, second: Predictions | None) -> McNem
     if len(rows) != len(first) or set(second.sources) != set(rows):
         return None
     order = [rows[source] for source in second.sources]
-    same_truth = all(
-        first.labels.names[first.truth[i]] == second.labels.names[truth]
-        for i, truth in zip(order, second.truth, strict=True)
-    )
+    truth, other_truth = (np.take(one.labels.names, one.truth) for one in (first, second))
+    same_truth = np.array_equal(truth[order], other_truth)
     return mcnemar_test(first.right[order], second.right) if same_truth else None

@@ -8,30 +8,30 @@ gains on one side may lose on the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facial_expressions.calibration import Calibration
-from facial_expressions.data.dataset import Split
-from facial_expressions.data.ferplus import strict_majority, vote_shares
-from facial_expressions.errors import DatasetError
+from facial_expressions.data.ferplus import vote_shares
 from facial_expressions.evaluation.calibration import without_calibration
-from facial_expressions.evaluation.metrics import classification_scores, wilson_interval
-from facial_expressions.evaluation.predictions import Predictions
-from facial_expressions.evaluation.probability_metrics import (
+from facial_expressions.evaluation.metrics import (
+    ClassificationScores,
     CoveragePoint,
     ReliabilityBin,
     brier_error,
     calibration_error,
+    classification_scores,
     coverage_curve,
     kl_divergence,
     negative_log_likelihood,
     reliability_bins,
+    wilson_interval,
 )
-from facial_expressions.labels import PEOPLE, LabelSet
+from facial_expressions.evaluation.predictions import Predictions
+from facial_expressions.labels import PEOPLE
 
 _COVERAGE_STEPS: Final = 100
 
@@ -57,11 +57,7 @@ class Headline:
 class Uncalibrated:
     """What the probabilities were worth before the calibration that the model file applies.
 
-    Attributes:
-        temperature: The file's divisor of the logits.
-        nll: Mean negative log-likelihood without calibration, nats.
-        brier: Multi-class Brier score without it, 0 to 2.
-        ece: Expected calibration error without it, 15 bins, 0 to 1.
+    The temperature is the file's divisor of the logits; the others as in ``ProbabilityFigures``.
     """
 
     temperature: float
@@ -78,11 +74,10 @@ class ProbabilityFigures:
         nll: Mean negative log-likelihood, nats.
         brier: Multi-class Brier score, 0 to 2.
         ece: Expected calibration error, 15 bins, 0 to 1.
-        reliability: The bins of it.
-        coverage: Accuracy at about a hundred coverages, from low to high coverage.
-        uncertain: The model's own threshold, the share of certain answers and their accuracy.
-        uncalibrated: The first three without the model's calibration; None when it has none, or
-            when it cannot be taken out again.
+        reliability: The bins of the calibration error.
+        coverage: Accuracy against coverage, one point per hundredth of coverage.
+        uncertain: What the model's own threshold of ``uncertain`` does.
+        uncalibrated: The figures without the file's temperature; None when there is none.
     """
 
     nll: float
@@ -98,14 +93,12 @@ class ProbabilityFigures:
 class VoteFigures:
     """The probabilities against the shares of the votes for the seven expressions.
 
+    Errors as in ``ProbabilityFigures``, where an answer is as right as the share of votes that it
+    got: with an ``ece`` of 0 a confidence of 0.8 means that eight in ten would say so.
+
     Attributes:
         n: Images that have such a vote.
-        nll: Mean of ``-sum(share * log p)``, nats.
-        brier: Mean of ``sum((p - share) ** 2)``, 0 to 2.
-        ece: Expected calibration error, 15 bins, 0 to 1, where an answer is as right as the share
-            of votes that it got: with 0 a confidence of 0.8 means that eight in ten would say so.
         kl: Mean Kullback-Leibler divergence of the probabilities from the votes, nats.
-        reliability: The bins of the calibration error.
     """
 
     n: int
@@ -118,29 +111,24 @@ class VoteFigures:
 
 @dataclass(frozen=True, slots=True)
 class LabelFigures:
-    """The same answers against FER-2013's label.
-
-    Attributes:
-        n: Images: all of the split.
-        accuracy: Share of right answers, 0 to 1.
-        balanced_accuracy: Mean recall over the classes that have images.
-    """
+    """The same answers, on all images of the split, against FER-2013's label."""
 
     n: int
     accuracy: float
     balanced_accuracy: float
 
 
+def scores_of(predictions: Predictions) -> ClassificationScores:
+    """Return precision, recall and F1 per class; no answer counts as wrong."""
+    n_classes = len(predictions.labels)
+    return classification_scores(predictions.truth, predictions.predicted, n_classes=n_classes)
+
+
 def headline_of(predictions: Predictions) -> Headline:
     """Return accuracy with its interval and macro F1; no answer counts as wrong."""
-    n_classes = len(predictions.labels)
-    scores = classification_scores(predictions.truth, predictions.predicted, n_classes=n_classes)
-    return Headline(
-        n=len(predictions),
-        accuracy=predictions.accuracy,
-        accuracy_ci95=wilson_interval(int(predictions.right.sum()), len(predictions)),
-        macro_f1=scores.macro.f1,
-    )
+    n_right, n = int(predictions.right.sum()), len(predictions)
+    interval = wilson_interval(n_right, n)
+    return Headline(n, predictions.accuracy, interval, scores_of(predictions).macro.f1)
 
 
 def probability_figures_of(
@@ -191,54 +179,6 @@ def vote_figures_of(predictions: Predictions, votes: NDArray[np.uint8]) -> VoteF
         kl=kl_divergence(shares, rows),
         reliability=reliability_bins(shares, rows),
     )
-
-
-def label_figures_of(predictions: Predictions) -> LabelFigures:
-    """Return the figures against the labels that the images came with."""
-    n_classes = len(predictions.labels)
-    scores = classification_scores(predictions.truth, predictions.predicted, n_classes=n_classes)
-    return LabelFigures(len(predictions), predictions.accuracy, scores.balanced_accuracy)
-
-
-def majority_split(split: Split, votes: NDArray[np.uint8], labels: LabelSet) -> Split:
-    """Return the images on which a strict majority agrees, with what it says as their label.
-
-    Args:
-        split: Images.
-        votes: The votes on them, ``uint8 (N, 10)``, as ``ferplus_votes`` returns them.
-        labels: The classifier's label set: FER-2013's seven expressions, in any order.
-
-    Raises:
-        DatasetError: The classifier has other labels, there are more or fewer votes than images,
-            or no image has a strict majority.
-    """
-    if set(labels) != set(PEOPLE):
-        raise DatasetError(
-            f"labels {list(labels)}: votes need a classifier of the seven expressions "
-            f"{list(PEOPLE)}. Choose another model or head"
-        )
-    if len(votes) != len(split):
-        raise DatasetError(
-            f"votes: {len(votes):,} rows for the {len(split):,} images of split {split.name!r}. "
-            "Give what ferplus_votes returns for it"
-        )
-    majority = strict_majority(votes, PEOPLE)
-    kept = majority >= 0
-    if not kept.any():
-        raise DatasetError(
-            f"split {split.name!r}: no image has a strict majority for one of the seven "
-            f"expressions, in {int(votes.sum()):,} votes on {len(split):,} images. Give "
-            "fer2013new.csv"
-        )
-    id_in_labels = np.array([labels.id_of(name) for name in PEOPLE], np.int64)
-    return replace(split.take(kept), labels=id_in_labels[majority[kept]])
-
-
-def majority_answers(
-    answers: Predictions, votes: NDArray[np.uint8], truth: NDArray[np.int64]
-) -> Predictions:
-    """Return the answers on the images of ``majority_split``, whose labels are the truth."""
-    return replace(answers.take(strict_majority(votes, PEOPLE) >= 0), truth=truth)
 
 
 def _errors(y_true: ArrayLike, rows: ArrayLike) -> dict[str, float]:

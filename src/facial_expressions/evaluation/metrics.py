@@ -1,37 +1,49 @@
-"""Metrics of answers: pure functions of the true and the predicted label ids.
+"""Metrics of answers and of probabilities: pure functions of the truth and of what was answered.
 
-``*_score`` is better when higher, ``*_error`` when lower. ``y_true`` comes first and holds label
-ids ``0..K-1``; ``y_predicted`` may hold -1 for "no answer", which is never right. What scikit-learn
-or SciPy has is taken from there, with ``labels=range(K)`` and ``zero_division=0``: a class without
-images counts as 0 in a macro average.
+``*_error`` is better when lower. The truth comes first: label ids ``0..K-1``, ``(N,)``; for metrics
+of probabilities also what share of people gave each label, ``(N, K)``, and an answer is then as
+right as the share that it got. An answer of -1 is no answer, which is never right. Probabilities
+are ``(N, K)``; their rows are brought to a sum of 1 exactly. The confidence of an answer is its
+probability, the largest of its row.
 
-References: Wilson 1927 (interval of a share); McNemar 1947, exact form (paired comparison).
+What scikit-learn or SciPy has is taken from there; a class without images counts as 0 in a macro
+average. The functions that need one of them raise ``MissingExtraError`` where it is not installed.
+
+References: Wilson 1927 (interval of a share); McNemar 1947, exact form (paired comparison); Holm
+1979 (several tests); Brier 1950; Naeini et al. 2015 and Guo et al. 2017, arXiv:1706.04599
+(calibration error); El-Yaniv and Wiener 2010 (accuracy against coverage).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facial_expressions.errors import needs_extra
 
-Ids = NDArray[np.int64]
+ECE_BINS: Final = 15
+"""Equal-width bins of the expected calibration error, as in Guo et al. 2017."""
+
+_FLOOR: Final = float(np.finfo(np.float64).eps)
+
+Rows = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class ClassScores:
-    """Scores of one class.
+class Scores:
+    """Scores of one class, or their average over the classes.
 
     Attributes:
         precision: Share of right answers among the answers that name this class, 0 to 1.
         recall: Share of this class's images that were answered right, 0 to 1.
         f1: Harmonic mean of the two.
-        support: Images of this class.
+        support: Images of this class; of an average all images.
     """
 
     precision: float
@@ -41,21 +53,12 @@ class ClassScores:
 
 
 @dataclass(frozen=True, slots=True)
-class Averages:
-    """Precision, recall and F1 averaged over the classes, each 0 to 1."""
-
-    precision: float
-    recall: float
-    f1: float
-
-
-@dataclass(frozen=True, slots=True)
 class ClassificationScores:
     """Per-class scores with their plain and their support-weighted mean."""
 
-    per_class: tuple[ClassScores, ...]
-    macro: Averages
-    weighted: Averages
+    per_class: tuple[Scores, ...]
+    macro: Scores
+    weighted: Scores
 
     @property
     def balanced_accuracy(self) -> float:
@@ -79,41 +82,64 @@ class McNemarResult:
     p_value: float
 
 
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The answers whose confidence lies in ``(lower, upper]``.
+
+    Attributes:
+        lower: Lower edge, exclusive.
+        upper: Upper edge, inclusive.
+        count: Answers in the bin.
+        confidence: Their mean confidence; 0 when there are none.
+        accuracy: Share of them that is right; 0 when there are none.
+    """
+
+    lower: float
+    upper: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class CoveragePoint:
+    """What happens when answers with less confidence than ``threshold`` count as uncertain.
+
+    Attributes:
+        threshold: Smallest confidence that still counts as certain.
+        coverage: Share of certain answers, above 0 to 1.
+        accuracy: Share of right answers among the certain ones.
+    """
+
+    threshold: float
+    coverage: float
+    accuracy: float
+
+
 def wilson_interval(n_right: int, n: int) -> tuple[float, float]:
-    """Return Wilson's 95% score interval of a share.
-
-    Args:
-        n_right: Right answers.
-        n: Answers.
-
-    Raises:
-        ValueError: ``n`` is not positive or ``n_right`` lies outside ``0..n``.
-        MissingExtraError: SciPy is not installed.
+    """Return Wilson's 95% score interval of a share: ``n_right`` of ``n`` answers, one or more.
 
     Examples:
         >>> [round(bound, 4) for bound in wilson_interval(8, 10)]
         [0.4902, 0.9433]
     """
-    if n <= 0 or not 0 <= n_right <= n:
-        raise ValueError(
-            f"interval: n_right={n_right}, n={n} are out of range. Give 0 <= n_right <= n, n > 0"
-        )
     interval = _binomial_test(n_right, n).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int) -> Ids:
-    """Count images by truth (rows) and answer (columns), ``int64 (K, K)``.
+def confusion_matrix(
+    y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int
+) -> tuple[tuple[int, ...], ...]:
+    """Count images by truth (rows) and answer (columns), ``K`` tuples of ``K``.
 
-    Images without an answer (-1) are in no column, so their row sums to less than its support.
+    Images without an answer are in no column, so their row sums to less than its support.
 
     Examples:
-        >>> confusion_matrix([0, 0, 1], [0, 1, 1], n_classes=2).tolist()
-        [[1, 1], [0, 1]]
+        >>> confusion_matrix([0, 0, 1], [0, 1, 1], n_classes=2)
+        ((1, 1), (0, 1))
     """
-    truth, predicted = _paired(y_true, y_predicted, n_classes=n_classes)
-    counts = _sklearn_metrics().confusion_matrix(truth, predicted, labels=list(range(n_classes)))
-    return np.asarray(counts, dtype=np.int64)
+    counts = _sklearn_metrics().confusion_matrix(y_true, y_predicted, labels=range(n_classes))
+    return tuple(map(tuple, counts.tolist()))
 
 
 def classification_scores(
@@ -121,57 +147,38 @@ def classification_scores(
 ) -> ClassificationScores:
     """Return precision, recall, F1 and support per class, and their averages.
 
-    Args:
-        y_true: Label ids, ``(N,)``.
-        y_predicted: Predicted label ids, ``(N,)``; -1 for no answer.
-        n_classes: Length of the label set, K.
-
-    Raises:
-        ValueError: Lengths differ, an id is outside the label set, or there are not images.
-        MissingExtraError: scikit-learn is not installed.
-
     Examples:
         >>> classification_scores([0, 0, 1], [0, 1, 1], n_classes=2).per_class[1].precision
         0.5
     """
-    truth, predicted = _paired(y_true, y_predicted, n_classes=n_classes)
-    score = _sklearn_metrics().precision_recall_fscore_support
-    ids = list(range(n_classes))
-    columns = score(truth, predicted, labels=ids, zero_division=0)
-    macro, weighted = (
-        score(truth, predicted, labels=ids, average=kind, zero_division=0)[:3]
-        for kind in ("macro", "weighted")
-    )
-    per_class = tuple(
-        ClassScores(float(precision), float(recall), float(f1), int(support))
-        for precision, recall, f1, support in zip(*columns, strict=True)
-    )
-    return ClassificationScores(
-        per_class, Averages(*map(float, macro)), Averages(*map(float, weighted))
-    )
+    score = partial(
+        _sklearn_metrics().precision_recall_fscore_support,
+        y_true, y_predicted, labels=range(n_classes), zero_division=0,
+    )  # fmt: skip
+    columns = (values.tolist() for values in score())
+    per_class = tuple(Scores(*row) for row in zip(*columns, strict=True))
+    n = sum(row.support for row in per_class)
+
+    def average(kind: str) -> Scores:
+        precision, recall, f1 = map(float, score(average=kind)[:3])
+        return Scores(precision, recall, f1, n)
+
+    return ClassificationScores(per_class, average("macro"), average("weighted"))
 
 
-def mcnemar_test(first_right: ArrayLike, second_right: ArrayLike) -> McNemarResult:
+def mcnemar_test(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> McNemarResult:
     """Compare two classifiers on the same images by the exact, two-sided McNemar test.
 
     Args:
         first_right: Whether the first classifier is right, ``bool (N,)``.
         second_right: Whether the second one is, in the same order.
 
-    Raises:
-        ValueError: Lengths differ.
-
     Examples:
-        >>> mcnemar_test([True] * 6 + [False], [False] * 6 + [False]).p_value
+        >>> mcnemar_test(np.arange(7) < 6, np.zeros(7, bool)).p_value
         0.03125
     """
-    first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
-    if first.ndim != 1 or first.shape != second.shape:
-        raise ValueError(
-            f"paired test: the answers have the shapes {first.shape} and {second.shape}. Give one "
-            "answer of each classifier per image"
-        )
-    only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
+    only_first = int(np.sum(first_right & ~second_right))
+    only_second = int(np.sum(second_right & ~first_right))
     # Were both equally good, either would be the right one as a coin falls.
     p_value = _binomial_test(only_first, n).pvalue if (n := only_first + only_second) else 1.0
     return McNemarResult(only_first, only_second, float(p_value))
@@ -180,19 +187,131 @@ def mcnemar_test(first_right: ArrayLike, second_right: ArrayLike) -> McNemarResu
 def holm_adjusted(p_values: Sequence[float]) -> tuple[float, ...]:
     """Return p values that may each be held against one level although there are several tests.
 
-    Holm 1979: the smallest is multiplied by the number of tests, the next by one less, and none
-    becomes smaller than the one before it.
+    The smallest is multiplied by the number of tests, the next by one less, and none becomes
+    smaller than the one before it.
 
     Examples:
         >>> holm_adjusted([0.04, 0.01, 0.03])
         (0.06, 0.03, 0.06)
     """
-    adjusted = [0.0] * len(p_values)
-    least = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        least = min(1.0, max(least, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = least
-    return tuple(adjusted)
+    order = np.argsort(p_values, kind="stable")
+    factors = len(p_values) - np.arange(len(p_values))
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(factors * np.take(p_values, order)))
+    return tuple(adjusted.tolist())
+
+
+def negative_log_likelihood(y_true: ArrayLike, probabilities: ArrayLike) -> float:
+    """Return the mean of ``-log p(truth)`` in nats, weighted by shares; lower is better.
+
+    A probability of 0 counts as 2.2e-16, the floor of scikit-learn's ``log_loss``.
+
+    Examples:
+        >>> round(negative_log_likelihood([0, 1], [[0.5, 0.5], [0.75, 0.25]]), 4)
+        1.0397
+    """
+    truth, rows = _as_rows(y_true, probabilities)
+    return float(np.mean(-np.sum(truth * np.log(np.maximum(rows, _FLOOR)), axis=1)))
+
+
+def kl_divergence(shares: ArrayLike, probabilities: ArrayLike) -> float:
+    """Return the mean Kullback-Leibler divergence of the probabilities from shares, in nats.
+
+    What the log-likelihood loses beyond what people's own disagreement costs; 0 is best.
+
+    Examples:
+        >>> round(kl_divergence([[0.5, 0.5]], [[0.75, 0.25]]), 4)
+        0.1438
+    """
+    entropy = negative_log_likelihood(shares, shares)
+    return max(0.0, negative_log_likelihood(shares, probabilities) - entropy)
+
+
+def brier_error(y_true: ArrayLike, probabilities: ArrayLike) -> float:
+    """Return the multi-class Brier score: the mean squared distance to the truth, 0 to 2.
+
+    Per image the squares of ``p(k) - [k is the truth]``, or ``p(k) - share(k)``, are summed over
+    all K classes (Brier's own definition; the two-class score of some libraries is half of it).
+
+    Examples:
+        >>> round(brier_error([0], [[0.7, 0.2, 0.1]]), 6)
+        0.14
+    """
+    truth, rows = _as_rows(y_true, probabilities)
+    return float(np.mean(np.sum((rows - truth) ** 2, axis=1)))
+
+
+def reliability_bins(
+    y_true: ArrayLike, probabilities: ArrayLike, *, n_bins: int = ECE_BINS
+) -> tuple[ReliabilityBin, ...]:
+    """Sort the answers by confidence into equal-width bins between 0 and 1, from low to high.
+
+    Empty bins are there with a count of 0.
+
+    Examples:
+        >>> [b.count for b in reliability_bins([0, 1], [[0.6, 0.4], [0.1, 0.9]], n_bins=2)]
+        [0, 2]
+    """
+    confidence, right = _confidence_and_right(y_true, probabilities)
+    index = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    counts = np.bincount(index, minlength=n_bins)
+    means = (
+        np.bincount(index, weights=values, minlength=n_bins) / np.maximum(counts, 1)
+        for values in (confidence, right)
+    )
+    columns = zip(counts.tolist(), *(mean.tolist() for mean in means), strict=True)
+    return tuple(
+        ReliabilityBin(i / n_bins, (i + 1) / n_bins, *row) for i, row in enumerate(columns)
+    )
+
+
+def calibration_error(
+    y_true: ArrayLike, probabilities: ArrayLike, *, n_bins: int = ECE_BINS
+) -> float:
+    """Return the expected calibration error of the top answer, 0 to 1; lower is better.
+
+    The mean over all answers of the gap between a bin's accuracy and its mean confidence.
+
+    Examples:
+        >>> round(calibration_error([0, 0], [[0.8, 0.2], [0.1, 0.9]]), 6)
+        0.55
+    """
+    bins = reliability_bins(y_true, probabilities, n_bins=n_bins)
+    total = sum(row.count for row in bins)
+    return sum(row.count / total * abs(row.accuracy - row.confidence) for row in bins)
+
+
+def coverage_curve(y_true: ArrayLike, probabilities: ArrayLike) -> tuple[CoveragePoint, ...]:
+    """Return accuracy against coverage for every confidence that occurs, from high to low.
+
+    The last point has coverage 1 and the plain accuracy. Equal confidences share one point.
+
+    Examples:
+        >>> [(p.coverage, p.accuracy) for p in coverage_curve([0, 0], [[0.9, 0.1], [0.4, 0.6]])]
+        [(0.5, 1.0), (1.0, 0.5)]
+    """
+    confidence, right = _confidence_and_right(y_true, probabilities)
+    order = np.argsort(-confidence, kind="stable")
+    descending = confidence[order]
+    n_right = np.cumsum(right[order])
+    last_of_equals = np.flatnonzero(np.append(descending[1:] < descending[:-1], True))
+    return tuple(
+        CoveragePoint(float(descending[i]), (i + 1) / len(order), float(n_right[i] / (i + 1)))
+        for i in last_of_equals.tolist()
+    )
+
+
+def _confidence_and_right(y_true: ArrayLike, probabilities: ArrayLike) -> tuple[Rows, Rows]:
+    """Return the top probability of each row and how right that answer is, 0 to 1."""
+    truth, rows = _as_rows(y_true, probabilities)
+    return rows.max(axis=1), truth[np.arange(len(rows)), rows.argmax(axis=1)]
+
+
+def _as_rows(y_true: ArrayLike, probabilities: ArrayLike) -> tuple[Rows, Rows]:
+    """Return the share of each label, and the probabilities; rows of both sum to 1 exactly."""
+    truth, rows = np.asarray(y_true), np.asarray(probabilities, np.float64)
+    shares = truth.astype(np.float64) if truth.ndim == 2 else np.eye(rows.shape[1])[truth]
+    return shares / shares.sum(axis=1, keepdims=True), rows / rows.sum(axis=1, keepdims=True)
 
 
 def _binomial_test(k: int, n: int) -> Any:  # noqa: ANN401 - SciPy publishes no types
@@ -200,29 +319,6 @@ def _binomial_test(k: int, n: int) -> Any:  # noqa: ANN401 - SciPy publishes no 
     with needs_extra("evaluate"):
         from scipy.stats import binomtest
     return binomtest(k, n)
-
-
-def _paired(y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int) -> tuple[Ids, Ids]:
-    """Return both as arrays of ids after checking lengths and ranges."""
-    truth = np.asarray(y_true, dtype=np.int64)
-    predicted = np.asarray(y_predicted, dtype=np.int64)
-    if truth.ndim != 1 or truth.shape != predicted.shape or len(truth) == 0:
-        raise ValueError(
-            f"truth and answers: shapes {truth.shape} and {predicted.shape} instead of twice (N,) "
-            "with N >= 1"
-        )
-    check_ids("truth", truth, lowest=0, n_classes=n_classes)
-    check_ids("answers", predicted, lowest=-1, n_classes=n_classes)
-    return truth, predicted
-
-
-def check_ids(name: str, ids: Ids, *, lowest: int, n_classes: int) -> None:
-    """Raise when an id lies outside ``lowest..n_classes - 1``."""
-    if ids.min() < lowest or ids.max() >= n_classes:
-        raise ValueError(
-            f"{name}: label ids {ids.min()} to {ids.max()}, outside {lowest} to {n_classes - 1}. "
-            "Use the label set of the classifier"
-        )
 
 
 def _sklearn_metrics() -> ModuleType:

@@ -7,8 +7,7 @@ and named.
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
@@ -21,6 +20,7 @@ from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.predictions import OnProgress, Predictions
 from facial_expressions.evaluation.provenance import Provenance
 from facial_expressions.evaluation.report import Report, build_report
+from facial_expressions.evaluation.splits import unknown_notes
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.labels import LabelSet
 from facial_expressions.plain_text import few
@@ -61,31 +61,51 @@ def evaluate_photos(
     unreadable: list[str] = []
     rows: list[tuple[str, int, list[float]]] = []
     sha = hashlib.sha256()
-    for chunk in _chunks(photos):
-        known = [photo for photo in chunk if photo.label in labels.names]
-        unknown.update(photo.label for photo in chunk if photo.label not in labels.names)
-        results = recognizer.recognize_rows(
-            [photo.data for photo in known], batch_size=_PHOTOS_PER_BATCH
-        )
-        for photo, result in zip(known, results, strict=True):
-            sha.update(photo.data + photo.label.encode())
-            if result.status == "ok":
-                rows.append((photo.source, labels.id_of(photo.label), _answer(result, labels)))
-            else:
-                unreadable.append(photo.source)
+    for photo, result in _recognized(recognizer, photos, labels, unknown):
+        sha.update(photo.data + photo.label.encode())
+        if result.status == "ok":
+            rows.append((photo.source, labels.id_of(photo.label), _answer(result, labels)))
+        else:
+            unreadable.append(photo.source)
         if progress is not None:
             progress(len(rows) + len(unreadable), 0)
-    predictions = _predictions(rows, labels)
+    if not rows:
+        raise DatasetError(
+            "photos: none can be read and shows an expression of the model. Give class folders "
+            f"named as in {list(labels)}"
+        )
+    sources, truth, answers = zip(*rows, strict=True)
+    predictions = Predictions(
+        labels, sources, np.array(truth, np.int64), np.array(answers, np.float32)
+    )
     calibration = Calibration(uncertain_below=uncertain_below)
     report = build_report(predictions, calibration=calibration, provenance=provenance)
-    notes = _notes(predictions, unknown, unreadable)
-    return replace(report, notes=notes, split_digest=sha.hexdigest())
+    faceless = [source for source, _, answer in rows if np.isnan(answer[0])]
+    notes = [
+        "each photo's answer is that of its largest face",
+        *_counted("no face found, counted as wrong", faceless),
+        *unknown_notes(dict(sorted(unknown.items()))),
+        *_counted("left out, because they cannot be read", unreadable),
+    ]
+    return replace(report, notes=tuple(notes), split_digest=sha.hexdigest())
 
 
-def _chunks(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
-    iterator = iter(photos)
-    while chunk := list(itertools.islice(iterator, _PHOTOS_PER_BATCH)):
-        yield chunk
+def _recognized(
+    recognizer: RowRecognizer, photos: Iterable[Photo], labels: LabelSet, unknown: Counter[str]
+) -> Iterator[tuple[Photo, ImageResult]]:
+    """Yield the photos whose expressions the model has, and what it found; count the others."""
+    asked: deque[Photo] = deque()
+
+    def known() -> Iterator[bytes]:
+        for photo in photos:
+            if photo.label in labels.names:
+                asked.append(photo)
+                yield photo.data
+            else:
+                unknown[photo.label] += 1
+
+    for result in recognizer.recognize_rows(known(), batch_size=_PHOTOS_PER_BATCH):
+        yield asked.popleft(), result
 
 
 def _answer(result: ImageResult, labels: LabelSet) -> list[float]:
@@ -96,35 +116,6 @@ def _answer(result: ImageResult, labels: LabelSet) -> list[float]:
     return [largest.probabilities[name] for name in labels]
 
 
-def _predictions(rows: list[tuple[str, int, list[float]]], labels: LabelSet) -> Predictions:
-    if not rows:
-        raise DatasetError(
-            "photos: none can be read and shows an expression of the model. Give class folders "
-            f"named as in {list(labels)}"
-        )
-    sources, truth, probabilities = zip(*rows, strict=True)
-    return Predictions(
-        labels, sources, np.array(truth, np.int64), np.array(probabilities, np.float32)
-    )
-
-
-def _notes(
-    predictions: Predictions, unknown: Counter[str], unreadable: list[str]
-) -> tuple[str, ...]:
-    faceless = [
-        source
-        for source, answered in zip(predictions.sources, predictions.answered, strict=True)
-        if not answered
-    ]
-    notes = ["each photo's answer is that of its largest face"]
-    if faceless:
-        notes.append(f"no face found, counted as wrong: {len(faceless)} ({few(faceless, _NAMED)})")
-    notes += [
-        f"left out, because the model does not know {name!r}: {count}"
-        for name, count in sorted(unknown.items())
-    ]
-    if unreadable:
-        notes.append(
-            f"left out, because they cannot be read: {len(unreadable)} ({few(unreadable, _NAMED)})"
-        )
-    return tuple(notes)
+def _counted(what: str, names: list[str]) -> list[str]:
+    """Return how many photos something is true of, and the first of their names."""
+    return [f"{what}: {len(names)} ({few(names, _NAMED)})"] if names else []

@@ -152,23 +152,21 @@ def measure_latency(
     classifier: Classifier,
     crops: NDArray[np.uint8],
     *,
-    batch_size: int = 256,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Latency:
-    """Time the classifier on one crop and on a batch: medians of 30 and 5 calls after a warm-up.
+    """Time the classifier on one crop and on all: medians of 30 and 5 calls after a warm-up.
 
     Calls that take long are repeated less often: no third one starts after a second.
 
     Args:
         classifier: What to time.
-        crops: Grey ``uint8 (N, S, S)``, N >= 1; repeated when there are fewer than a batch.
-        batch_size: Crops in a batch.
+        crops: A batch of grey crops, ``uint8 (N, S, S)``, N >= 1.
         clock: Returns seconds.
     """
-    batch = np.resize(crops, (batch_size, *crops.shape[1:]))
-    single = _median_ms(lambda i: classifier.predict_proba(batch[i % batch_size][None]), 30, clock)
-    whole = _median_ms(lambda _: classifier.predict_proba(batch), 5, clock)
-    return Latency(per_crop=single, per_batch=whole, batch_size=batch_size)
+    n = len(crops)
+    single = _median_ms(lambda i: classifier.predict_proba(crops[i % n][None]), 30, clock)
+    whole = _median_ms(lambda _: classifier.predict_proba(crops), 5, clock)
+    return Latency(per_crop=single, per_batch=whole, batch_size=n)
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,17 +25,11 @@ from facial_expressions.evaluation.figures import (
     ProbabilityFigures,
     VoteFigures,
     headline_of,
-    label_figures_of,
-    majority_answers,
-    majority_split,
     probability_figures_of,
+    scores_of,
     vote_figures_of,
 )
-from facial_expressions.evaluation.metrics import (
-    ClassificationScores,
-    classification_scores,
-    confusion_matrix,
-)
+from facial_expressions.evaluation.metrics import ClassificationScores, confusion_matrix
 from facial_expressions.evaluation.predictions import (
     Latency,
     OnProgress,
@@ -45,7 +39,7 @@ from facial_expressions.evaluation.predictions import (
 )
 from facial_expressions.evaluation.provenance import Provenance, split_digest
 from facial_expressions.evaluation.robustness import Robustness, measure_robustness
-from facial_expressions.evaluation.splits import fer2013_subsets
+from facial_expressions.evaluation.splits import fer2013_subsets, majority_split
 from facial_expressions.inference.contracts import Classifier
 from facial_expressions.labels import LabelSet
 
@@ -142,22 +136,43 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object of ``report.json``, figures rounded to six decimals."""
-        measured = {name: _rounded(value) for name, value in self._figures().items()}
-        return {
-            "schema": 1,  # raised when a field changes its meaning
-            **asdict(self.provenance),
-            "split": self.split,
-            "split_digest": self.split_digest,
-            "label_set": self.labels.name,
-            "labels": list(self.labels),
-            **measured,
-            "confusion_matrix": [list(row) for row in self.confusion],
-            "n_unanswered": self.n_unanswered,
-            "n_views": self.n_views,
-            "seed": self.seed,
-            "notes": list(self.notes),
-            "run": dict(self.run),
-        }
+        figures, scores = self.probabilities, self.scores
+        averages = {"macro": asdict(scores.macro), "weighted": asdict(scores.weighted)}
+        for average in averages.values():
+            del average["support"]
+        content: dict[str, Any] = _plain(
+            {
+                "schema": 1,  # raised when a field changes its meaning
+                **asdict(self.provenance),
+                "split": self.split,
+                "split_digest": self.split_digest,
+                "label_set": self.labels.name,
+                "labels": self.labels.names,
+                **asdict(self.headline),
+                "balanced_accuracy": scores.balanced_accuracy,
+                "weighted_f1": scores.weighted.f1,
+                **{name: getattr(figures, name, None) for name in ("nll", "brier", "ece")},
+                "per_class": dict(zip(self.labels, scores.per_class, strict=True)),
+                "averages": averages,
+                "subsets": self.subsets,
+                "reliability": figures.reliability if figures else (),
+                "coverage": figures.coverage if figures else (),
+                "uncertain": getattr(figures, "uncertain", None),
+                "uncalibrated": getattr(figures, "uncalibrated", None),
+                "votes": self.votes,
+                "against_labels": self.against_labels,
+                "people_criterion": self.people_criterion,
+                "robustness": self.robustness.to_dict() if self.robustness else None,
+                "latency_ms": self.latency,
+                "confusion_matrix": self.confusion,
+                "n_unanswered": self.n_unanswered,
+                "n_views": self.n_views,
+                "seed": self.seed,
+                "notes": self.notes,
+                "run": self.run,
+            }
+        )
+        return content
 
     def to_json(self) -> str:
         """Return ``report.json``, two spaces deep.
@@ -166,34 +181,6 @@ class Report:
         have, never occur.
         """
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-    def _figures(self) -> dict[str, object]:
-        """Return the measured part of ``to_dict``, not rounded."""
-        figures = self.probabilities
-        raw = figures.uncalibrated if figures else None
-        return {
-            **asdict(self.headline),
-            "balanced_accuracy": self.scores.balanced_accuracy,
-            "weighted_f1": self.scores.weighted.f1,
-            "nll": figures.nll if figures else None,
-            "brier": figures.brier if figures else None,
-            "ece": figures.ece if figures else None,
-            "per_class": dict(zip(self.labels, map(asdict, self.scores.per_class), strict=True)),
-            "averages": {
-                "macro": asdict(self.scores.macro),
-                "weighted": asdict(self.scores.weighted),
-            },
-            "subsets": {name: asdict(value) for name, value in self.subsets.items()},
-            "reliability": [asdict(row) for row in figures.reliability] if figures else [],
-            "coverage": [asdict(point) for point in figures.coverage] if figures else [],
-            "uncertain": asdict(figures.uncertain) if figures else None,
-            "uncalibrated": asdict(raw) if raw else None,
-            "votes": asdict(self.votes) if self.votes else None,
-            "against_labels": asdict(self.against_labels) if self.against_labels else None,
-            "people_criterion": self.people_criterion,
-            "robustness": self.robustness.to_dict() if self.robustness else None,
-            "latency_ms": asdict(self.latency) if self.latency else None,
-        }
 
 
 def evaluate(
@@ -241,19 +228,24 @@ def evaluate(
     chosen = settings or EvaluationSettings()
     started = datetime.now(UTC)
     n_views = int(getattr(classifier, "n_views", 1))
-    measured = split if votes is None else majority_split(split, votes, classifier.labels)
+    measured, votes_of, labels_of = split, None, None
+    if votes is not None:
+        measured, has_majority = majority_split(split, votes, classifier.labels)
     answers = predict_split(classifier, split, batch_size=chosen.batch_size, progress=progress)
+    if votes is not None:
+        votes_of = vote_figures_of(answers, votes)
+        balanced = scores_of(answers).balanced_accuracy
+        labels_of = LabelFigures(len(answers), answers.accuracy, balanced)
+        answers = replace(answers.take(has_majority), truth=measured.labels)
     report = build_report(
-        answers if votes is None else majority_answers(answers, votes, measured.labels),
+        answers,
         subsets=fer2013_subsets(measured, train),
         calibration=_calibration_of(classifier, n_views),
         provenance=provenance or _origin_of(classifier),
     )
-    latency = None
+    latency = robustness = None
     if chosen.has_latency:
-        largest = min(chosen.batch_size, len(measured))
-        latency = measure_latency(classifier, measured.images[:largest], batch_size=largest)
-    robustness = None
+        latency = measure_latency(classifier, measured.images[: chosen.batch_size])
     if chosen.has_robustness:
         robustness = measure_robustness(
             classifier,
@@ -267,8 +259,8 @@ def evaluate(
         report,
         split=split.name,
         split_digest=split_digest(measured),
-        votes=None if votes is None else vote_figures_of(answers, votes),
-        against_labels=None if votes is None else label_figures_of(answers),
+        votes=votes_of,
+        against_labels=labels_of,
         n_views=n_views,
         seed=chosen.seed,
         robustness=robustness,
@@ -293,16 +285,15 @@ def build_report(
             did something the report also has the figures without it.
         provenance: What the report says of its origin.
     """
-    n_classes, predicted = len(predictions.labels), predictions.predicted
-    counts = confusion_matrix(predictions.truth, predicted, n_classes=n_classes)
+    labels = predictions.labels
     return Report(
         provenance=provenance or Provenance(),
         split="",
         split_digest="",
-        labels=predictions.labels,
+        labels=labels,
         headline=headline_of(predictions),
-        scores=classification_scores(predictions.truth, predicted, n_classes=n_classes),
-        confusion=tuple(tuple(row) for row in counts.tolist()),
+        scores=scores_of(predictions),
+        confusion=confusion_matrix(predictions.truth, predictions.predicted, n_classes=len(labels)),
         probabilities=probability_figures_of(predictions, calibration or Calibration()),
         subsets={
             name: headline_of(predictions.take(mask))
@@ -314,14 +305,16 @@ def build_report(
     )
 
 
-def _rounded(value: object) -> object:
-    """Round every float inside plain values."""
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a report holds
+    """Return plain values for JSON: objects, lists, and numbers rounded."""
     if isinstance(value, float):
         return round(value, _DIGITS)
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(inner) for inner in value]
+        return [_plain(inner) for inner in value]
     return value
 
 

@@ -9,7 +9,7 @@ Fergus 2014, arXiv:1311.2901). That needs no gradient, so it works with any clas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facial_expressions.errors import needs_extra
 from facial_expressions.evaluation.predictions import Predictions
 from facial_expressions.inference.contracts import Classifier, Explainer
 
@@ -50,7 +51,7 @@ class Sample:
 
 def choose_samples(
     predictions: Predictions,
-    images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+    images: NDArray[np.uint8],
     *,
     seed: int = 0,
     classifier: Classifier | None = None,
@@ -59,7 +60,7 @@ def choose_samples(
 
     Args:
         predictions: Truth and answers; images without an answer are not chosen.
-        images: Their grey images, N of ``uint8 (S, S)``.
+        images: Their grey images, ``uint8 (N, S, S)``.
         seed: Which ones.
         classifier: Makes the heat maps; None makes none.
 
@@ -68,15 +69,10 @@ def choose_samples(
         class without a right or wrong answer gives none of that kind.
     """
     samples = []
-    for label_id in range(len(predictions.labels)):
-        for is_right in (True, False):
-            fitting = np.flatnonzero(
-                (predictions.truth == label_id)
-                & (predictions.right == is_right)
-                & predictions.answered
-            )
-            if len(fitting) == 0:
-                continue
+    for label_id, is_right in itertools.product(range(len(predictions.labels)), (True, False)):
+        is_kind = (predictions.truth == label_id) & (predictions.right == is_right)
+        fitting = np.flatnonzero(is_kind & predictions.answered)
+        if len(fitting):
             row = int(np.random.default_rng([seed, label_id, is_right]).choice(fitting))
             sample = _sample(predictions, images, row)
             if classifier is not None:
@@ -86,23 +82,40 @@ def choose_samples(
     return tuple(samples)
 
 
-def _sample(
-    predictions: Predictions, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], row: int
-) -> Sample:
+def choose_mistakes(
+    predictions: Predictions, images: NDArray[np.uint8], *, per_class: int = 4
+) -> tuple[Sample, ...]:
+    """Choose the wrong answers that were given with the most confidence.
+
+    They show where labels are doubtful and where the network is sure and wrong.
+
+    Args:
+        predictions: Truth and answers; images without an answer are not chosen.
+        images: Their grey images, ``uint8 (N, S, S)``.
+        per_class: At most as many for each true class.
+
+    Returns:
+        Samples in the order of the label set, the most confident of a class first.
+    """
+    samples = []
+    wrong = ~predictions.right & predictions.answered
+    for label_id in range(len(predictions.labels)):
+        rows = np.flatnonzero(wrong & (predictions.truth == label_id))
+        order = np.argsort(-predictions.confidence[rows], kind="stable")[:per_class]
+        samples += [_sample(predictions, images, int(row)) for row in rows[order]]
+    return tuple(samples)
+
+
+def _sample(predictions: Predictions, images: NDArray[np.uint8], row: int) -> Sample:
     names = predictions.labels.names
-    return Sample(
-        image=np.asarray(images[row]),
-        truth=names[int(predictions.truth[row])],
-        prediction=names[int(predictions.predicted[row])],
-        confidence=float(predictions.confidence[row]),
-    )
+    truth, answer = names[predictions.truth[row]], names[predictions.predicted[row]]
+    return Sample(images[row], truth, answer, float(predictions.confidence[row]))
 
 
 def _heat(classifier: Classifier, image: NDArray[np.uint8], label_id: int) -> NDArray[np.float32]:
     """Return the exact map where the classifier has one."""
     if isinstance(classifier, Explainer) and classifier.explains:
-        side = image.shape[0]
-        return activation_map(classifier.explain(image[None])[0], label_id, side=side)
+        return activation_map(classifier.explain(image[None])[0], label_id, side=len(image))
     return occlusion_map(classifier, image, label_id)
 
 
@@ -126,35 +139,7 @@ def activation_map(maps: NDArray[np.float32], label_id: int, *, side: int) -> ND
     places = np.maximum(maps[label_id] - maps.mean(axis=0), 0)
     size = (side, side)
     wide = np.asarray(Image.fromarray(places).resize(size, Image.Resampling.BILINEAR), np.float32)
-    highest = wide.max()
-    return wide / highest if highest > 0 else wide
-
-
-def choose_mistakes(
-    predictions: Predictions,
-    images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
-    *,
-    per_class: int = 4,
-) -> tuple[Sample, ...]:
-    """Choose the wrong answers that were given with the most confidence.
-
-    They show where labels are doubtful and where the network is sure and wrong.
-
-    Args:
-        predictions: Truth and answers; images without an answer are not chosen.
-        images: Their grey images, N of ``uint8 (S, S)``.
-        per_class: At most as many for each true class.
-
-    Returns:
-        Samples in the order of the label set, the most confident of a class first.
-    """
-    samples = []
-    wrong = ~predictions.right & predictions.answered
-    for label_id in range(len(predictions.labels)):
-        rows = np.flatnonzero(wrong & (predictions.truth == label_id))
-        order = np.argsort(-predictions.confidence[rows], kind="stable")[:per_class]
-        samples += [_sample(predictions, images, int(row)) for row in rows[order]]
-    return tuple(samples)
+    return _up_to_one(wide)
 
 
 def occlusion_map(
@@ -186,16 +171,19 @@ def occlusion_map(
     for fall, (top, left, bottom, right) in zip(falls, corners, strict=True):
         total[top:bottom, left:right] += fall
         hits[top:bottom, left:right] += 1
-    heat = _smoothed(total / np.maximum(hits, 1), stride)
-    top_value = heat.max()
-    return (heat / top_value if top_value > 0 else heat).astype(np.float32)
+    return _up_to_one(_smoothed(total / np.maximum(hits, 1), stride)).astype(np.float32)
 
 
 def _smoothed(heat: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
     """Round off the steps that the patch leaves, by a Hann window; borders are repeated."""
+    with needs_extra("evaluate"):
+        from scipy.ndimage import correlate1d
     window = np.hanning(2 * radius + 3)[1:-1]
-    window /= window.sum()
     for axis in (0, 1):
-        wide = np.pad(heat, [(radius, radius) if a == axis else (0, 0) for a in (0, 1)], "edge")
-        heat = np.apply_along_axis(np.convolve, axis, wide, window, "valid")
+        heat = correlate1d(heat, window / window.sum(), axis, mode="nearest")
     return heat
+
+
+def _up_to_one(heat: NDArray[np.floating]) -> NDArray[np.floating]:
+    highest = heat.max()
+    return heat / highest if highest > 0 else heat

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset, Split, joined, leaked_rows
+from facial_expressions.data.ferplus import strict_majority
 from facial_expressions.errors import DatasetError
-from facial_expressions.labels import LabelSet
+from facial_expressions.labels import PEOPLE, LabelSet
 
 
 def choose_split(dataset: Dataset, name: str) -> Split:
-    """Return a split by name; ``all`` joins the three.
-
-    Args:
-        dataset: The data set.
-        name: ``train``, ``validation``, ``test`` or ``all``.
+    """Return a split by name, ``train``, ``validation`` or ``test``; ``all`` joins the three.
 
     Raises:
         DatasetError: There is no split of that name, or it has no images.
@@ -34,15 +34,8 @@ def training_images(dataset: Dataset, split_name: str) -> Split | None:
     """Return the images that a network may have learnt from, to find copies of them in a split.
 
     For the test split these are train and that part of validation which was cut out of it: in
-    FER-2013 both are of the competition's usage ``Training``.
-
-    Args:
-        dataset: The data set.
-        split_name: The split that is measured.
-
-    Returns:
-        None for ``train`` and ``all``, which hold training images themselves, or when there are
-        none.
+    FER-2013 both are of the competition's usage ``Training``. None for ``train`` and ``all``, which
+    hold training images themselves, or when there are none.
     """
     pools = [dataset.train]
     if split_name == "test":
@@ -80,19 +73,66 @@ def align_labels(split: Split, labels: LabelSet, target: LabelSet) -> tuple[Spli
         return split, ()
     known = {name: i for i, name in enumerate(target.names)}
     ids = np.array([known.get(name, -1) for name in labels.names], np.int64)[split.labels]
-    counts = np.bincount(split.labels, minlength=len(labels))
-    notes = tuple(
-        f"left out, because the model does not know {name!r}: {counts[i]}"
-        for i, name in enumerate(labels.names)
-        if name not in known and counts[i]
-    )
     kept = split.take(ids >= 0)
     if len(kept) == 0:
         raise DatasetError(
             f"split {split.name!r}: no image shows an expression of the model: its labels are "
             f"{list(labels)}, the model's {list(target)}. Use other data or another model"
         )
-    return Split(kept.name, kept.images, ids[ids >= 0], kept.usages, kept.sources), notes
+    counts = np.bincount(split.labels, minlength=len(labels))
+    left_out = {
+        name: count
+        for name, count in zip(labels, counts, strict=True)
+        if name not in known and count
+    }
+    return replace(kept, labels=ids[ids >= 0]), unknown_notes(left_out)
+
+
+def unknown_notes(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Return one sentence for each expression whose images were left out, with their number."""
+    return tuple(
+        f"left out, because the model does not know {name!r}: {count}"
+        for name, count in counts.items()
+    )
+
+
+def majority_split(
+    split: Split, votes: NDArray[np.uint8], labels: LabelSet
+) -> tuple[Split, NDArray[np.bool_]]:
+    """Return the images on which a strict majority agrees, with what it says as their label.
+
+    Args:
+        split: Images.
+        votes: The votes on them, ``uint8 (N, 10)``, as ``ferplus_votes`` returns them.
+        labels: The classifier's label set: FER-2013's seven expressions, in any order.
+
+    Returns:
+        The split, and which images of the whole are in it, ``bool (N,)``.
+
+    Raises:
+        DatasetError: The classifier has other labels, there are more or fewer votes than images,
+            or no image has a strict majority.
+    """
+    if set(labels) != set(PEOPLE):
+        raise DatasetError(
+            f"labels {list(labels)}: votes need a classifier of the seven expressions "
+            f"{list(PEOPLE)}. Choose another model or head"
+        )
+    if len(votes) != len(split):
+        raise DatasetError(
+            f"votes: {len(votes):,} rows for the {len(split):,} images of split {split.name!r}. "
+            "Give what ferplus_votes returns for it"
+        )
+    majority = strict_majority(votes, PEOPLE)
+    kept = majority >= 0
+    if not kept.any():
+        raise DatasetError(
+            f"split {split.name!r}: no image has a strict majority for one of the seven "
+            f"expressions, in {int(votes.sum()):,} votes on {len(split):,} images. Give "
+            "fer2013new.csv"
+        )
+    id_in_labels = np.array([labels.id_of(name) for name in PEOPLE], np.int64)
+    return replace(split.take(kept), labels=id_in_labels[majority[kept]]), kept
 
 
 def fer2013_subsets(split: Split, train: Split | None) -> dict[str, NDArray[np.bool_]]:

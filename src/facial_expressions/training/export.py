@@ -26,7 +26,7 @@ from facial_expressions.evaluation.calibration import (
     fit_top_label_map,
     pays_on_halves,
 )
-from facial_expressions.evaluation.probability_metrics import (
+from facial_expressions.evaluation.metrics import (
     calibration_error,
     negative_log_likelihood,
 )
