@@ -1,24 +1,43 @@
-"""What a video showed: one HTML page without other files or network, and its timeline."""
+"""What a video showed: one HTML page without other files or network, and its timeline.
+
+Of each track the page has its best face and its probabilities over time, small however long the
+video is.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from facial_expressions.media.summary import TrackSummary, VideoSummary
 from facial_expressions.pages.drawing import GRID, MUTED, new_figure, style_axes
-from facial_expressions.pages.templating import css_color, environment, jpeg_uri, render
-from facial_expressions.pages.track_curves import MOST_TRACKS, Span, TrackCurve, TrackCurves
+from facial_expressions.pages.templating import (
+    css_color,
+    environment,
+    face_thumbnail,
+    jpeg_uri,
+    render,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from PIL import Image
 
     from facial_expressions.media.frames import Frame
-    from facial_expressions.results import FrameResult
+    from facial_expressions.results import FrameResult, TrackedFace
+
+_MOST_TRACKS: Final = 30
+"""Of more tracks those that were seen longest are shown."""
+
+_MOST_POINTS: Final = 300
+"""A curve of more frames has means of 2, 4, 8, ... of them as its points."""
+
+_LARGER: Final = 1.1
+"""A face replaces the best one so far when its box is larger by this factor."""
 
 _WIDTH: Final = 1000
 _HEIGHT: Final = 100
@@ -35,6 +54,84 @@ _STATUS: Final = {
     "truncated": "cut short or damaged: read up to there",
     "interrupted": "stopped before its end",
 }
+
+
+@dataclass(slots=True)
+class _Point:
+    """Frames of one track, one after the other, that are one point of its curve.
+
+    It ends with the next frame if the track was seen in that, else with its own last one. Whether
+    the track was seen in the frame before its first one, too, is ``goes_on``.
+    """
+
+    start_s: float
+    end_s: float
+    last_frame: int
+    goes_on: bool
+    n: int
+    n_uncertain: int
+    sums: tuple[float, ...]
+
+    def joined(self, later: _Point) -> _Point:
+        return replace(
+            later,
+            start_s=self.start_s,
+            goes_on=self.goes_on,
+            n=self.n + later.n,
+            n_uncertain=self.n_uncertain + later.n_uncertain,
+            sums=tuple(a + b for a, b in zip(self.sums, later.sums, strict=True)),
+        )
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Mean probability of each expression."""
+        return tuple(value / self.n for value in self.sums)
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether most of its answers are uncertain."""
+        return 2 * self.n_uncertain > self.n
+
+
+@dataclass(slots=True)
+class _TrackCurve:
+    """One track so far; its face is the largest certain one, of the others if none is certain."""
+
+    n_frames: int = 0
+    n_per_point: int = 1
+    face: Image.Image | None = None
+    _best: tuple[bool, float] = (False, 0.0)
+    _points: list[_Point] = field(default_factory=list)
+
+    def add(self, frame: Frame, face: TrackedFace) -> None:
+        """Take the track's face in the next frame."""
+        self.n_frames += 1
+        points, now_s = self._points, frame.time_s
+        goes_on = bool(points) and points[-1].last_frame + 1 == frame.frame
+        point = _Point(
+            now_s, now_s, frame.frame, goes_on, 1, int(face.uncertain), face.prediction.values
+        )
+        if goes_on:
+            points[-1].end_s = now_s
+        if goes_on and points[-1].n < self.n_per_point:
+            points[-1] = points[-1].joined(point)
+        else:
+            points.append(point)
+        if len(points) > _MOST_POINTS:
+            self.n_per_point *= 2
+            pairs = zip(points[::2], points[1::2], strict=False)
+            self._points = [a.joined(b) for a, b in pairs] + points[len(points) // 2 * 2 :]
+        area = face.box.area
+        if (not face.uncertain, area) > (self._best[0], self._best[1] * _LARGER):
+            self._best = (not face.uncertain, area)
+            self.face = face_thumbnail(frame.image, face.box)
+
+    def points(self, step_s: float) -> list[_Point]:
+        """Return the points in order; a frame after which the track is gone lasts ``step_s``."""
+        return [
+            one if after and after.goes_on else replace(one, end_s=one.end_s + step_s)
+            for one, after in itertools.zip_longest(self._points, self._points[1:])
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +165,18 @@ class VideoPage:
     def __init__(self, labels: Sequence[str]) -> None:
         environment("video")  # says before the work that something is not installed
         self._labels = tuple(labels)
-        self._curves = TrackCurves()
+        self._curves: dict[int, _TrackCurve] = {}
 
     def add(self, frame: Frame, result: FrameResult) -> None:
-        """Take the next frame.
-
-        Args:
-            frame: Its pixels.
-            result: What was found in it.
-        """
-        self._curves.add(frame, result)
+        """Take the next frame; tracks that will not be among the longest seen are let go."""
+        for face in result.faces:
+            self._curves.setdefault(face.track_id, _TrackCurve()).add(frame, face)
+        if len(self._curves) > 2 * _MOST_TRACKS + len(result.faces):
+            present = {face.track_id for face in result.faces}
+            ended = [number for number in self._curves if number not in present]
+            ended.sort(key=lambda number: (self._curves[number].n_frames, -number))
+            for number in ended[:-_MOST_TRACKS]:
+                del self._curves[number]
 
     def to_html(self, summary: VideoSummary, *, player: str = "") -> str:
         """Return the page: who is seen when, and of each track face, shares and curves.
@@ -88,12 +187,8 @@ class VideoPage:
         """
         whole = _axis(summary.start_s, summary.start_s + summary.duration_s)
         step_s = summary.duration_s / max(summary.n_frames, 1)
-        curves = self._curves.kept
-        known = [track for track in summary.tracks if track.track_id in curves]
-        shown = [
-            self._shown(track, curves[track.track_id], step_s, whole)
-            for track in _longest_seen(known)
-        ]
+        known = [track for track in summary.tracks if track.track_id in self._curves]
+        shown = [self._shown(track, step_s, whole) for track in _longest_seen(known)]
         return render(
             "video.html",
             extra="video",
@@ -110,25 +205,24 @@ class VideoPage:
             pale=_PALE,
         )
 
-    def _shown(
-        self, track: TrackSummary, curve: TrackCurve, step_s: float, whole: _Axis
-    ) -> dict[str, object]:
+    def _shown(self, track: TrackSummary, step_s: float, whole: _Axis) -> dict[str, object]:
         """Return what the template shows of a track: paths, and the values for the pointer."""
-        spans, axis = list(curve.spans(step_s)), _axis(track.start_s, track.end_s)
-        weights = [one.end_s - one.start_s for one in spans]
-        columns = list(zip(*(one.values for one in spans), strict=True))
+        curve, axis = self._curves[track.track_id], _axis(track.start_s, track.end_s)
+        points = curve.points(step_s)
+        weights = [one.end_s - one.start_s for one in points]
+        columns = list(zip(*(one.values for one in points), strict=True))
         return {
             "summary": track,
             "face": jpeg_uri(curve.face) if curve.face else "",
             "axis": axis,
-            "bars": self._bars(spans, whole),
+            "bars": self._bars(points, whole),
             "curves": [
-                (css_color(label), _line(spans, column, axis))
+                (css_color(label), _line(points, column, axis))
                 for label, column in zip(self._labels, columns, strict=True)
             ],
             "unsure": "".join(
                 _bar(axis, list(run), _HEIGHT)
-                for is_uncertain, run in itertools.groupby(spans, lambda one: one.uncertain)
+                for is_uncertain, run in itertools.groupby(points, lambda one: one.uncertain)
                 if is_uncertain
             ),
             "means": [
@@ -137,42 +231,42 @@ class VideoPage:
             ],
             "n_per_point": curve.n_per_point,
             "points": {
-                "from": [round(one.start_s, 3) for one in spans],
-                "to": [round(one.end_s, 3) for one in spans],
-                "percent": [[round(100 * value) for value in one.values] for one in spans],
-                "uncertain": [int(one.uncertain) for one in spans],
+                "from": [round(one.start_s, 3) for one in points],
+                "to": [round(one.end_s, 3) for one in points],
+                "percent": [[round(100 * value) for value in one.values] for one in points],
+                "uncertain": [int(one.uncertain) for one in points],
             },
         }
 
-    def _bars(self, spans: Sequence[Span], whole: _Axis) -> dict[tuple[str, bool], str]:
+    def _bars(self, points: Sequence[_Point], whole: _Axis) -> dict[tuple[str, bool], str]:
         """Return the track's row of the timeline: a path for each color, certain and pale."""
 
-        def kind(one: Span) -> tuple[str, bool]:
+        def kind(one: _Point) -> tuple[str, bool]:
             return css_color(self._labels[one.values.index(max(one.values))]), one.uncertain
 
         paths: dict[tuple[str, bool], str] = {}
-        for key, run in itertools.groupby(spans, kind):
+        for key, run in itertools.groupby(points, kind):
             paths[key] = paths.get(key, "") + _bar(whole, list(run), 1)
         return paths
 
 
-def _bar(axis: _Axis, run: Sequence[Span], height: int) -> str:
+def _bar(axis: _Axis, run: Sequence[_Point], height: int) -> str:
     """Return rectangles over the time of a run; where the track was not seen it is left out."""
     path, start_s = "", run[0].start_s
-    for one, after in itertools.pairwise([*run, None]):
+    for one, after in itertools.zip_longest(run, run[1:]):
         if after is None or not after.goes_on:
-            left, right = axis.x(start_s), axis.x(one.end_s if one else start_s)
+            left, right = axis.x(start_s), axis.x(one.end_s)
             path += f"M{left:.1f} 0H{max(right, left + 0.5):.1f}V{height}H{left:.1f}Z"
             start_s = after.start_s if after else 0.0
     return path
 
 
-def _line(spans: Sequence[Span], values: Sequence[float], axis: _Axis) -> str:
+def _line(points: Sequence[_Point], values: Sequence[float], axis: _Axis) -> str:
     """Return a curve through the middles of the points, broken where the track was not seen."""
     places = (
         f"{'L' if one.goes_on else 'M'}{axis.x((one.start_s + one.end_s) / 2):.1f} "
         f"{_HEIGHT * (1 - value):.1f}{'' if one.goes_on else 'h0'}"
-        for one, value in zip(spans, values, strict=True)
+        for one, value in zip(points, values, strict=True)
     )
     return "".join(places)
 
@@ -229,7 +323,7 @@ def timeline_chart(summary: VideoSummary, labels: Sequence[str]) -> Figure:
 def _longest_seen(tracks: Sequence[TrackSummary]) -> list[TrackSummary]:
     """Return the tracks that fit into a chart, in the order of their numbers."""
     chosen = sorted(tracks, key=lambda track: -sum(s.end_s - s.start_s for s in track.stretches))
-    return sorted(chosen[:MOST_TRACKS], key=lambda track: track.track_id)
+    return sorted(chosen[:_MOST_TRACKS], key=lambda track: track.track_id)
 
 
 def _ticks(low: float, high: float) -> Iterator[float]:
