@@ -108,11 +108,6 @@ def test_a_target_out_of_reach_says_what_is_within() -> None:
         choose_operating_point([0, 1], [[0.6, 0.4], [0.6, 0.4]], target_accuracy=0.9)
 
 
-def test_a_target_is_a_share() -> None:
-    with pytest.raises(ValueError, match="target_accuracy: must be 0 to 1, not 90"):
-        choose_operating_point([0], [[0.6, 0.4]], target_accuracy=90)
-
-
 @pytest.mark.parametrize(("seed", "prior_std"), [(0, 1.0), (1, 0.1)])
 def test_a_class_bias_is_scipys_minimum(seed: int, prior_std: float) -> None:
     truth, rows, _ = random_case(400, 5, seed)

@@ -11,6 +11,7 @@ well. The loss is convex in 1/T, and so it is in the biases: SciPy finds the one
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import Final
 
@@ -209,15 +210,13 @@ def choose_operating_point(
         target_accuracy: Accuracy that the certain answers must reach, 0 to 1.
 
     Raises:
-        ValueError: The target is outside 0 to 1, or no threshold reaches it.
+        ValueError: No threshold reaches the target.
 
     Examples:
         >>> rows = [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]
         >>> choose_operating_point([0, 0, 1], rows, target_accuracy=0.95).threshold
         0.7
     """
-    if not 0 <= target_accuracy <= 1:
-        raise ValueError(f"target_accuracy: must be 0 to 1, not {target_accuracy}")
     curve = coverage_curve(y_true, probabilities)
     reaching = [point for point in curve if point.accuracy >= target_accuracy]
     if not reaching:
@@ -226,10 +225,9 @@ def choose_operating_point(
             f"target_accuracy {target_accuracy}: no threshold reaches it; the best gives "
             f"{best:.4f}. Choose a lower target"
         )
-    chosen = curve.index(reaching[-1])  # the curve runs from low to high coverage
-    below = curve[chosen + 1].threshold if chosen + 1 < len(curve) else 0.0
-    threshold = (curve[chosen].threshold + below) / 2 if below else 0.0
-    return CoveragePoint(threshold, curve[chosen].coverage, curve[chosen].accuracy)
+    chosen = reaching[-1]  # the curve runs from low to high coverage
+    below = max((one.threshold for one in curve if one.threshold < chosen.threshold), default=0.0)
+    return replace(chosen, threshold=(chosen.threshold + below) / 2 if below else 0.0)
 
 
 def _checked_logits(

@@ -93,12 +93,14 @@ class ProbabilityFigures:
 class VoteFigures:
     """The probabilities against the shares of the votes for the seven expressions.
 
-    Errors as in ``ProbabilityFigures``, where an answer is as right as the share of votes that it
-    got: with an ``ece`` of 0 a confidence of 0.8 means that eight in ten would say so.
-
     Attributes:
         n: Images that have such a vote.
+        nll: Mean of ``-sum(share * log p)``, nats.
+        brier: Mean of ``sum((p - share) ** 2)``, 0 to 2.
+        ece: Expected calibration error, 15 bins, 0 to 1, where an answer is as right as the share
+            of votes that it got: with 0 a confidence of 0.8 means that eight in ten would say so.
         kl: Mean Kullback-Leibler divergence of the probabilities from the votes, nats.
+        reliability: The bins of the calibration error.
     """
 
     n: int

@@ -50,7 +50,7 @@ class ContactSheet:
         environment()  # says before the work that something is not installed
         self._title = title
         self._labels = tuple(labels)
-        self._thumbs: list[tuple[str, str, list[tuple[str, str]], str]] = []
+        self._thumbs: list[tuple[str, str, ImageResult, str]] = []
         self._problems: list[tuple[str, str]] = []
         self._faces: Counter[str] = Counter()
         self._surest: dict[str, list[tuple[float, str, str]]] = {label: [] for label in labels}
@@ -69,12 +69,9 @@ class ContactSheet:
         self._faces.update(face.expression for face in result.faces)
         for face in result.faces:
             self._keep_if_sure(name, face, image)
-        marks = [
-            (_style(face, result.width, result.height), _answer(face)) for face in result.faces
-        ]
         thumb = Image.fromarray(image)
         thumb.thumbnail((_THUMB_PX, _THUMB_PX), reducing_gap=2.0)
-        self._thumbs.append((name, jpeg_uri(thumb), marks, _describe(result.faces)))
+        self._thumbs.append((name, jpeg_uri(thumb), result, _describe(result.faces)))
 
     def to_html(self) -> str:
         """Return the page: shares, the most confident of each expression, every image."""
@@ -87,13 +84,14 @@ class ContactSheet:
             summary=f"{counted(n_images, 'image')}, {counted(n_faces, 'face')}",
             n_images=n_images,
             n_faces=n_faces,
-            n_without=sum(not marks for _, _, marks, _ in self._thumbs),
+            n_without=sum(not result.faces for _, _, result, _ in self._thumbs),
             shares=[
                 (label, color, self._faces[label], 100 * self._faces[label] / (n_faces or 1))
                 for label, color in colors.items()
             ],
             best=[(label, colors[label], found) for label, found in self._surest.items() if found],
             thumbs=self._thumbs,
+            answer=_answer,
             problems=self._problems,
         )
 
@@ -116,13 +114,3 @@ def _describe(faces: Sequence[Face]) -> str:
 
 def _answer(face: Face) -> str:
     return f"{face.expression}{'?' if face.uncertain else ''} {face.confidence:.0%}"
-
-
-def _style(face: Face, width: int, height: int) -> str:
-    """Return where a frame over a thumbnail is, in hundredths of its sides, and its color."""
-    box = face.box
-    return (
-        f"left:{100 * box.left / width:.2f}%;top:{100 * box.top / height:.2f}%;"
-        f"width:{100 * box.width / width:.2f}%;height:{100 * box.height / height:.2f}%;"
-        f"border-color:{css_color(face.expression)}"
-    )

@@ -10,10 +10,8 @@ from facial_expressions.evaluation.predictions import write_predictions
 from facial_expressions.evaluation.report import Report
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.files import write_file
-from facial_expressions.pages import tables
 from facial_expressions.pages.drawing import new_figure, png_of, svg_of
 from facial_expressions.pages.report_charts import DESCRIPTIONS, report_charts
-from facial_expressions.pages.tables import Table
 from facial_expressions.pages.templating import environment, render
 
 if TYPE_CHECKING:
@@ -66,12 +64,14 @@ def write_report(
         "report.html": report_page(report, charts, samples=samples, mistakes=mistakes),
         **{f"{name}.png": png_of(figure) for name, figure in charts.items()},
     }
+    written = []
     for name, content in contents.items():
         write_file(folder / name, content)
-    if report.predictions is None:
-        return [folder / name for name in contents]
-    write_predictions(report.predictions, folder / "predictions.csv")
-    return [folder / name for name in (*contents, "predictions.csv")]
+        written.append(folder / name)
+    if report.predictions is not None:
+        written.append(folder / "predictions.csv")
+        write_predictions(report.predictions, written[-1])
+    return written
 
 
 def report_text(report: Report) -> str:
@@ -79,47 +79,11 @@ def report_text(report: Report) -> str:
 
     Returns:
         Lines of at most about 100 columns, ending in a line feed.
+
+    Raises:
+        MissingExtraError: Jinja2 is not installed.
     """
-    confusion = tables.confusion_table(report)
-    head, *classes = _lines(tables.classification_table(report))
-    rule = "-" * max(map(len, (head, *classes)))
-    classes[-tables.N_AVERAGES : -tables.N_AVERAGES] = [rule]
-    blocks = [
-        [tables.title_of(report)],
-        _lines(tables.figure_table(report))[1:],
-        [head, rule, *classes],
-        [
-            "Confusion matrix: rows are the truth, columns the answer",
-            *_lines(Table(("", *confusion.columns[1:]), confusion.rows)),
-        ],
-        [tables.people_title(report), *_lines(tables.people_table(report))] if report.votes else [],
-        _lines(tables.subset_table(report)) if report.subsets else [],
-    ]
-    if report.robustness is not None:
-        table = _lines(tables.robustness_table(report))
-        blocks.append(["Accuracy on corrupted images, by severity", *table])
-    if (latency := report.latency) is not None:
-        blocks.append(
-            [
-                f"Time of the classifier: {latency.per_crop:.2f} ms for one crop, "
-                f"{latency.per_batch:.1f} ms for {latency.batch_size}"
-            ]
-        )
-    blocks.append([f"Note: {note}" for note in report.notes])
-    return "\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n"
-
-
-def _lines(table: Table) -> list[str]:
-    """Line up the columns; the first line holds their names."""
-    rows = [table.columns, *table.rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = ["<" if side == "l" else ">" for side in table.sides.ljust(len(widths), "r")]
-    return [
-        "  ".join(
-            f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
+    return render("report.txt", report=report)
 
 
 def report_page(

@@ -6,7 +6,6 @@ import csv
 import json
 import math
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -75,10 +74,9 @@ def write_run_page(folder: Path) -> Path:
         )
     recipe = _read(folder / "recipe.toml")
     dataset, environment = _read(folder / "dataset.json"), _read(folder / "environment.json")
-    history_file = folder / "history.csv"
-    history = read_history(history_file) if history_file.is_file() else {}
-    chart = ""
-    if history:
+    history, chart = {}, ""
+    if (history_file := folder / "history.csv").is_file():
+        history = read_history(history_file)
         figure = history_chart(history)
         write_file(folder / "history.png", drawing.png_of(figure))
         chart = drawing.svg_of(figure, _CHART)
@@ -124,14 +122,10 @@ def _validation(folder: Path, dataset: Facts) -> tuple[Report | None, tuple[Samp
         return None, ()
     labels = LabelSet(dataset["labels"]["name"], tuple(dataset["labels"]["names"]))
     with np.load(file, allow_pickle=False) as arrays:
-        crops, truth = arrays["crops"], arrays[f"{labels.name}_labels"]
-        logits = arrays[f"{labels.name}_logits"]
-    predictions = Predictions(
-        labels=labels,
-        sources=tuple(f"validation {row}" for row in range(len(truth))),
-        truth=truth.astype(np.int64),
-        probabilities=softmax(logits).astype(np.float32),
-    )
+        crops, truth = arrays["crops"], arrays[f"{labels.name}_labels"].astype(np.int64)
+        probabilities = softmax(arrays[f"{labels.name}_logits"]).astype(np.float32)
+    sources = tuple(f"validation {row}" for row in range(len(truth)))
+    predictions = Predictions(labels, sources, truth, probabilities)
     return build_report(predictions), choose_mistakes(predictions, crops)
 
 
@@ -156,10 +150,7 @@ def _rows(facts: Facts, prefix: str = "") -> list[tuple[str, object]]:
 
 
 def read_history(path: Path) -> History:
-    """Read a history CSV: numbers by column; an empty cell is NaN.
-
-    Args:
-        path: CSV with one row per epoch.
+    """Read a history CSV of one row per epoch: numbers by column; an empty cell is NaN.
 
     Raises:
         DatasetError: The file is missing, has no rows, lacks a column or holds no numbers.
@@ -216,28 +207,19 @@ def _draw_curve(axes: Axes, history: History, name: str, **look: Any) -> None:  
 def _draw_pair(axes: Axes, history: History, name: Literal["loss", "accuracy"], title: str) -> None:
     """Draw one figure for training and validation, and mark validation's best epoch."""
     drawing.style_axes(axes, title=title, xlabel="Epoch")
+    values, is_loss = history[f"val_{name}"], name == "loss"
     _draw_curve(axes, history, name, color=drawing.MUTED, linewidth=1.6, label="training")
     _draw_curve(
         axes, history, f"val_{name}", color=drawing.ACCENT, linewidth=2.2, label="validation"
     )
-    row = _best_row(history[f"val_{name}"], is_lowest=name == "loss")
-    if row is not None:
-        value, epoch = history[f"val_{name}"][row], history["epoch"][row]
+    known = [row for row, value in enumerate(values) if math.isfinite(value)]
+    if known:
+        row = min(known, key=lambda row: values[row] if is_loss else -values[row])
+        value, epoch = values[row], history["epoch"][row]
         axes.scatter([epoch], [value], color=drawing.WARM, s=36, zorder=3)
         axes.plot([], [], "o", color=drawing.WARM, label=f"best: {value:.4f}, epoch {epoch:g}")
     # Room of its own for the legend, above a curve that falls or under one that rises.
     low, high = axes.get_ylim()
     room = (high - low) * _LEGEND_ROOM
-    if name == "loss":
-        axes.set_ylim(low, high + room)
-        drawing.add_legend(axes, loc="upper right")
-    else:
-        axes.set_ylim(low - room, high)
-        drawing.add_legend(axes, loc="lower right")
-
-
-def _best_row(values: Sequence[float], *, is_lowest: bool) -> int | None:
-    """Return the first row of the best value; None where there is no value."""
-    rows = [row for row, value in enumerate(values) if math.isfinite(value)]
-    sign = 1 if is_lowest else -1
-    return min(rows, key=lambda row: sign * values[row], default=None)
+    axes.set_ylim(*((low, high + room) if is_loss else (low - room, high)))
+    drawing.add_legend(axes, loc="upper right" if is_loss else "lower right")

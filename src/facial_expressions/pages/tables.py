@@ -51,6 +51,18 @@ class Table:
     sides: str = "l"
 
 
+def lines(table: Table) -> list[str]:
+    """Line up the columns of a table; the first line holds their names."""
+    rows = [table.columns, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = ["<" if side == "l" else ">" for side in table.sides.ljust(len(widths), "r")]
+    cells = [
+        [f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)]
+        for row in rows
+    ]
+    return ["  ".join(row).rstrip() for row in cells]
+
+
 def title_of(report: Report) -> str:
     """Return one line, as ``mine on fer2013, protocol kaggle, split test, 9 images``."""
     origin = report.provenance
@@ -96,37 +108,32 @@ def interval_text(headline: Headline) -> str:
 
 
 def classification_table(report: Report) -> Table:
-    """Return one row per class, then Accuracy, Macro Avg and Weighted Avg."""
-    total, scores = f"{report.n:,}", report.scores
+    """Return one row per class, then Accuracy, Macro Avg and Weighted Avg, with two decimals."""
+    names = [*map(display_name, report.labels), "Macro Avg", "Weighted Avg"]
+    scores = (*report.scores.per_class, report.scores.macro, report.scores.weighted)
     rows = [
-        (display_name(label), *_decimals(s.precision, s.recall, s.f1), f"{s.support:,}")
-        for label, s in zip(report.labels, scores.per_class, strict=True)
+        (name, f"{s.precision:.2f}", f"{s.recall:.2f}", f"{s.f1:.2f}", f"{s.support:,}")
+        for name, s in zip(names, scores, strict=True)
     ]
-    rows.append(("Accuracy", "", "", *_decimals(report.accuracy), total))
-    for name, mean in (("Macro Avg", scores.macro), ("Weighted Avg", scores.weighted)):
-        rows.append((name, *_decimals(mean.precision, mean.recall, mean.f1), total))
+    rows.insert(len(report.labels), ("Accuracy", "", "", f"{report.accuracy:.2f}", f"{report.n:,}"))
     return Table(("Class", "Precision", "Recall", "F1-Score", "Support"), rows)
 
 
 def figure_table(report: Report) -> Table:
     """Return the figures of the whole set: name, value and how to read it."""
+    balanced, weighted = report.scores.balanced_accuracy, report.scores.weighted.f1
     rows: list[Row] = [
-        ("Accuracy", f"{report.accuracy:.4f}", f"95% interval {interval_text(report.headline)}"),
-        (
-            "Balanced accuracy",
-            f"{report.scores.balanced_accuracy:.4f}",
-            "mean recall of the classes",
-        ),
-        ("Macro F1", f"{report.macro_f1:.4f}", "mean F1 of the classes"),
-        ("Weighted F1", f"{report.scores.weighted.f1:.4f}", "F1 weighted by support"),
+        ("Accuracy", _four(report.accuracy), f"95% interval {interval_text(report.headline)}"),
+        ("Balanced accuracy", _four(balanced), "mean recall of the classes"),
+        ("Macro F1", _four(report.macro_f1), "mean F1 of the classes"),
+        ("Weighted F1", _four(weighted), "F1 weighted by support"),
     ]
     if report.probabilities is not None:
         rows += _probability_rows(report.probabilities)
-    if report.robustness is not None:
-        robustness = report.robustness
+    if (robustness := report.robustness) is not None:
         share = f"mean of the corruption table; {robustness.relative_accuracy:.3f} of the clean"
         rows += [
-            ("Corrupted accuracy", f"{robustness.mean_accuracy:.4f}", share),
+            ("Corrupted accuracy", _four(robustness.mean_accuracy), share),
             ("Box jitter", f"{0 - robustness.box_loss:+.4f}", "mean change, face box slightly off"),
         ]
     if report.n_unanswered:
@@ -137,24 +144,19 @@ def figure_table(report: Report) -> Table:
 def _probability_rows(figures: ProbabilityFigures) -> list[Row]:
     """Return the figures of the probabilities, each with what it was before calibration."""
     raw, certain = figures.uncalibrated, figures.uncertain
-    before = ("", "", "")
+    before, own = [""] * 3, ""
     if raw is not None:
-        before = (
-            f"; {raw.ece:.4f} before the file's own calibration",
-            f"; {raw.nll:.4f} before",
-            f"; {raw.brier:.4f} before",
-        )
+        before = [f"; {_four(value)} before" for value in (raw.ece, raw.nll, raw.brier)]
+        own = " the file's own calibration"
     rows: list[Row] = [
-        ("ECE", f"{figures.ece:.4f}", f"expected calibration error, 15 bins{before[0]}"),
-        ("NLL", f"{figures.nll:.4f}", f"negative log-likelihood, nats{before[1]}"),
-        ("Brier", f"{figures.brier:.4f}", f"summed over classes, 0 to 2{before[2]}"),
+        ("ECE", _four(figures.ece), f"expected calibration error, 15 bins{before[0]}{own}"),
+        ("NLL", _four(figures.nll), f"negative log-likelihood, nats{before[1]}"),
+        ("Brier", _four(figures.brier), f"summed over classes, 0 to 2{before[2]}"),
     ]
     if certain.threshold > 0:
-        meaning = (
-            f"share with confidence of {certain.threshold:.3g} or more; "
-            f"{certain.accuracy:.4f} of them right"
-        )
-        rows.append(("Certain answers", f"{certain.coverage:.4f}", meaning))
+        reached = f"share with confidence of {certain.threshold:.3g} or more"
+        right = f"{_four(certain.accuracy)} of them right"
+        rows.append(("Certain answers", _four(certain.coverage), f"{reached}; {right}"))
     return rows
 
 
@@ -167,33 +169,24 @@ def people_title(report: Report) -> str:
 def people_table(report: Report) -> Table:
     """Return the same answers against majority, votes and FER-2013's label, and the criterion.
 
-    Args:
-        report: One that was measured with votes; another has no rows.
+    A report that was not measured with votes has no rows.
     """
     columns = ("Truth", "Images", "Accuracy", "Balanced", "NLL", "Brier", "ECE", "KL")
     votes, labels, figures = report.votes, report.against_labels, report.probabilities
     if votes is None or labels is None or figures is None:
         return Table(columns, ())
+    errors, vote_errors = ((one.nll, one.brier, one.ece) for one in (figures, votes))
+    balanced = report.scores.balanced_accuracy
     lines = (
-        (
-            "Strict majority",
-            report.n,
-            (
-                report.accuracy,
-                report.scores.balanced_accuracy,
-                figures.nll,
-                figures.brier,
-                figures.ece,
-            ),
-        ),
-        ("Shares of votes", votes.n, (None, None, votes.nll, votes.brier, votes.ece, votes.kl)),
-        ("FER-2013's label", labels.n, (labels.accuracy, labels.balanced_accuracy)),
-        ("Mean of the four", None, (report.people_criterion,)),
+        ("Strict majority", f"{report.n:,}", report.accuracy, balanced, *errors),
+        ("Shares of votes", f"{votes.n:,}", None, None, *vote_errors, votes.kl),
+        ("FER-2013's label", f"{labels.n:,}", labels.accuracy, labels.balanced_accuracy),
+        ("Mean of the four", "", report.people_criterion),
     )
     rows = []
-    for name, n, values in lines:
-        cells = ["" if value is None else f"{value:.4f}" for value in values]
-        rows.append((name, "" if n is None else f"{n:,}", *cells, *[""] * (6 - len(cells))))
+    for name, n, *values in lines:
+        cells = ["" if value is None else _four(value) for value in values]
+        rows.append((name, n, *cells, *[""] * (6 - len(cells))))
     return Table(columns, rows)
 
 
@@ -213,7 +206,7 @@ def robustness_table(report: Report) -> Table:
 def subset_table(report: Report) -> Table:
     """Return one row per subset."""
     rows = [
-        (display_name(name), f"{s.n:,}", f"{s.accuracy:.4f}", interval_text(s), f"{s.macro_f1:.4f}")
+        (display_name(name), f"{s.n:,}", _four(s.accuracy), interval_text(s), _four(s.macro_f1))
         for name, s in report.subsets.items()
     ]
     return Table(("Subset", "Images", "Accuracy", "95% interval", "Macro F1"), rows)
@@ -221,57 +214,50 @@ def subset_table(report: Report) -> Table:
 
 def subset_meanings(report: Report) -> list[str]:
     """Return what the subsets of FER-2013 are, as ``Public: PublicTest of the competition``."""
-    return [
-        f"{display_name(name)}: {_SUBSET_MEANINGS[name]}"
-        for name in report.subsets
-        if name in _SUBSET_MEANINGS
-    ]
+    known = [name for name in report.subsets if name in _SUBSET_MEANINGS]
+    return [f"{display_name(name)}: {_SUBSET_MEANINGS[name]}" for name in known]
 
 
-def confusion_table(report: Report, *, is_normalized: bool = False) -> Table:
+def confusion_table(report: Report, *, corner: str = "Truth", is_normalized: bool = False) -> Table:
     """Return one row per true class: its name, then one cell per answer.
 
     Args:
         report: The report.
+        corner: Name of the first column.
         is_normalized: Whether cells are shares of the class's images instead of counts.
     """
     rows = []
-    for label, counts, scores in zip(
-        report.labels, report.confusion, report.scores.per_class, strict=True
-    ):
-        support = max(scores.support, 1)
+    for i, counts in enumerate(report.confusion):
+        support = max(report.scores.per_class[i].support, 1)
         cells = [f"{c / support:.2f}" if is_normalized else f"{c:,}" for c in counts]
-        rows.append((display_name(label), *cells))
-    return Table(("Truth", *map(display_name, report.labels)), rows)
+        rows.append((display_name(report.labels.names[i]), *cells))
+    return Table((corner, *map(display_name, report.labels)), rows)
 
 
 def setting_table(report: Report) -> Table:
     """Return what made the report, name and value; unknown things are left out."""
     origin, latency = report.provenance, report.latency
-    rows: list[Row] = [
-        ("Model", origin.model),
-        ("Model file, SHA-256", origin.model_digest),
-        ("Head", origin.head),
-        ("Data set", origin.dataset),
-        ("Data set, SHA-256", origin.dataset_digest),
-        ("Protocol", origin.protocol),
-        ("Split", report.split),
-        ("Split, SHA-256", report.split_digest),
-        ("Label set", f"{report.labels.name}, {len(report.labels)} classes"),
-        ("Views per image", str(report.n_views)),
-        ("Seed", str(report.seed)),
-        ("Version", origin.version),
-        ("Commit", origin.commit),
-    ]
+    rows = {
+        "Model": origin.model,
+        "Model file, SHA-256": origin.model_digest,
+        "Head": origin.head,
+        "Data set": origin.dataset,
+        "Data set, SHA-256": origin.dataset_digest,
+        "Protocol": origin.protocol,
+        "Split": report.split,
+        "Split, SHA-256": report.split_digest,
+        "Label set": f"{report.labels.name}, {len(report.labels)} classes",
+        "Views per image": str(report.n_views),
+        "Seed": str(report.seed),
+        "Version": origin.version,
+        "Commit": origin.commit,
+    }
     if latency is not None:
-        rows += [
-            ("One crop", f"{latency.per_crop:.2f} ms"),
-            (f"Batch of {latency.batch_size}", f"{latency.per_batch:.1f} ms"),
-        ]
-    rows += [(display_name(name), value) for name, value in report.run.items()]
-    return Table(("Setting", "Value"), [row for row in rows if row[1]], "ll")
+        rows["One crop"] = f"{latency.per_crop:.2f} ms"
+        rows[f"Batch of {latency.batch_size}"] = f"{latency.per_batch:.1f} ms"
+    rows |= {display_name(name): value for name, value in report.run.items()}
+    return Table(("Setting", "Value"), [row for row in rows.items() if row[1]], "ll")
 
 
-def _decimals(*values: float) -> Row:
-    """Return two decimals, as in the original report; ``report.json`` has six."""
-    return tuple(f"{value:.2f}" for value in values)
+def _four(value: float) -> str:
+    return f"{value:.4f}"

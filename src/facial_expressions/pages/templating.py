@@ -68,8 +68,10 @@ def environment(extra: str = "evaluate") -> Environment:
     known.globals["tables"] = tables
     known.filters |= {
         "cell": _cell,
+        "color": css_color,
         "data_uri": _png_uri,
         "heated": heated,
+        "lines": tables.lines,
         "median": statistics.median,
         "name": tables.display_name,
     }
