@@ -25,6 +25,7 @@ from facial_expressions.evaluation.figures import (
     ProbabilityFigures,
     VoteFigures,
     headline_of,
+    label_figures_of,
     probability_figures_of,
     scores_of,
     vote_figures_of,
@@ -228,14 +229,12 @@ def evaluate(
     chosen = settings or EvaluationSettings()
     started = datetime.now(UTC)
     n_views = int(getattr(classifier, "n_views", 1))
-    measured, votes_of, labels_of = split, None, None
+    measured, vote_figures, label_figures = split, None, None
     if votes is not None:
         measured, has_majority = majority_split(split, votes, classifier.labels)
     answers = predict_split(classifier, split, batch_size=chosen.batch_size, progress=progress)
     if votes is not None:
-        votes_of = vote_figures_of(answers, votes)
-        balanced = scores_of(answers).balanced_accuracy
-        labels_of = LabelFigures(len(answers), answers.accuracy, balanced)
+        vote_figures, label_figures = vote_figures_of(answers, votes), label_figures_of(answers)
         answers = replace(answers.take(has_majority), truth=measured.labels)
     report = build_report(
         answers,
@@ -259,8 +258,8 @@ def evaluate(
         report,
         split=split.name,
         split_digest=split_digest(measured),
-        votes=votes_of,
-        against_labels=labels_of,
+        votes=vote_figures,
+        against_labels=label_figures,
         n_views=n_views,
         seed=chosen.seed,
         robustness=robustness,
