@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.labels import FER2013, FERPLUS, LabelSet
-from facial_expressions.training import heads as heads_module
 from facial_expressions.training import material
-from facial_expressions.training.heads import (
+from facial_expressions.training import network as network_module
+from facial_expressions.training.network import (
     TrainingHead,
     VotesCrossEntropy,
     heads_of,
@@ -71,7 +71,7 @@ def test_truth_is_the_label_and_the_strict_majority_of_the_votes(
 def test_one_more_head_is_learnt_measured_and_kept(
     dataset: Dataset, votes: Votes, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (heads_module, material):
+    for module in (network_module, material):
         monkeypatch.setattr(module, "heads_of", _with_mirth)
     optimization = dataclasses.replace(recipe.optimization, ferplus_weight=0.5)
     recipe = dataclasses.replace(recipe, optimization=optimization)

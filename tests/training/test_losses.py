@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facial_expressions.labels import FER2013
-from facial_expressions.training.heads import (
+from facial_expressions.training.network import (
     Distillation,
     VotesCrossEntropy,
     first_columns_accuracy,

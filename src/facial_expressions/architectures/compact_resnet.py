@@ -111,13 +111,8 @@ def compact_resnet(
     x = layers.ReLU(name="stem_2_relu")(_conv_norm(x, stages[0][0], "stem_2", strides=2))
     for stage, (filters, blocks, strides, excite) in enumerate(stages, start=1):
         for block in range(blocks):
-            x = _block(
-                x,
-                filters,
-                f"stage{stage}_{block + 1}",
-                strides=strides if block == 0 else 1,
-                excite=excite,
-            )
+            name, step = f"stage{stage}_{block + 1}", strides if block == 0 else 1
+            x = _block(x, filters, name, strides=step, excite=excite)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     logits = layers.Dense(n_classes, dtype="float32", name="logits")(x)

@@ -10,23 +10,19 @@ longer equal their lossless twins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Dataset, Split, duplicate_groups, leaked_rows
-from facial_expressions.data.ferplus import strict_majority
+from facial_expressions.data.ferplus import Votes, strict_majority
 from facial_expressions.labels import FERPLUS
 
 Audit = dict[str, Any]
 """What an audit found, as plain values: the object of ``audit.json``."""
 
 
-def audit_dataset(
-    dataset: Dataset, *, votes: Mapping[str, NDArray[np.uint8]] | None = None
-) -> Audit:
+def audit_dataset(dataset: Dataset, *, votes: Votes | None = None) -> Audit:
     """Audit a data set.
 
     Args:
@@ -84,11 +80,7 @@ def audit_dataset(
 
 
 def audit_text(audit: Audit) -> str:
-    """Return an audit for reading, without a line end.
-
-    Args:
-        audit: What ``audit_dataset`` returned.
-    """
+    """Return what ``audit_dataset`` found for reading, without a line end."""
     names, counts = audit["split_names"], list(audit["balance"].values())
     duplicates = audit["duplicates"]
     titles = [f"{names[split]:>9}" for split in audit["balance"]]
@@ -159,7 +151,7 @@ def _groups(dataset: Dataset) -> list[dict[str, Any]]:
     return groups
 
 
-def _agreement(dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]) -> dict[str, Any]:
+def _agreement(dataset: Dataset, votes: Votes) -> dict[str, Any]:
     """Return how often a label is the strict majority of ten people, in all and for each class.
 
     Images without a strict majority, and those whose majority is contempt, which FER-2013 does

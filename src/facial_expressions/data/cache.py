@@ -68,12 +68,7 @@ def path_state(path: Path) -> str:
 
 
 def cached_reading(path: Path, read: Callable[[Path], Reading]) -> Reading:
-    """Return the reading of a path from the cache, or read it and keep it.
-
-    Args:
-        path: An existing file or folder.
-        read: Reads the path when there is nothing to use.
-    """
+    """Return the reading of an existing path from the cache, or read it and keep it."""
     arrays = cached_arrays(
         f"reading by {read.__name__}",
         owner=str(path.resolve()),

@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.data.archives import FileTree, open_tree
@@ -34,6 +33,7 @@ from facial_expressions.data.dataset import (
     PARTS,
     SIDE_PX,
     USAGES,
+    Images,
     Reading,
     make_reading,
 )
@@ -358,9 +358,6 @@ def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:
 def iter_photos(path: Path) -> Iterator[Photo]:
     """Yield the files of a folder or zip of class folders, one at a time, undecoded.
 
-    Args:
-        path: The folder or ``.zip``.
-
     Raises:
         DatasetError: There are no class folders, or a file cannot be read.
     """
@@ -369,7 +366,7 @@ def iter_photos(path: Path) -> Iterator[Photo]:
             yield replace(entry, data=tree.read(entry.source))
 
 
-def _read_grey(data: bytes) -> NDArray[np.uint8]:
+def _read_grey(data: bytes) -> Images:
     """Return an image as the square of a data set; one of another size loses its aspect."""
     grey = Image.fromarray(load_image(data, max_pixels=_MAX_PIXELS)).convert("L")
     if grey.size != (SIDE_PX, SIDE_PX):

@@ -16,10 +16,16 @@ from pathlib import Path
 from typing import IO, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facial_expressions.data.archives import column_names, open_csv
-from facial_expressions.data.dataset import PART_OF_USAGE, SIDE_PX, USAGES, Reading, make_reading
+from facial_expressions.data.dataset import (
+    PART_OF_USAGE,
+    SIDE_PX,
+    USAGES,
+    Images,
+    Reading,
+    make_reading,
+)
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import COMPETITION_ORDER, FER2013
 
@@ -51,7 +57,7 @@ def read_competition(path: Path) -> Reading:
             pixels, a pixel that is not a whole number of 0 to 255, an unknown code or usage. The
             message names the line.
     """
-    parts: list[NDArray[np.uint8]] = []
+    parts: list[Images] = []
     rows: list[tuple[int, str, str, str]] = []
     with open_csv(path, COLUMNS) as stream:
         lines = _lines(stream, path)
@@ -107,7 +113,7 @@ def _cells(line: bytes, names: list[str], row: int, path: Path) -> tuple[bytes, 
     return pixels, _LABEL_OF_CODE[code], _USAGE_OF_CELL[usage.lower()]
 
 
-def _pixels(texts: list[bytes], first_row: int, path: Path) -> NDArray[np.uint8]:
+def _pixels(texts: list[bytes], first_row: int, path: Path) -> Images:
     """Parse one chunk of pixel cells at once: ``uint8 (N, 48, 48)``."""
     for row, text in enumerate(texts, first_row):
         if text.count(b" ") != _N_PIXELS - 1 or b"  " in text:

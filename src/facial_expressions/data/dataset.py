@@ -19,6 +19,15 @@ from facial_expressions.labels import LabelSet
 SIDE_PX: Final = 48
 """Side of every image of a data set."""
 
+Images = NDArray[np.uint8]
+"""Grey images, ``(N, S, S)``."""
+
+Ints = NDArray[np.int64]
+"""Label ids or numbers of rows, ``(N,)``."""
+
+Floats = NDArray[np.float32]
+"""Images while they are changed, targets, probabilities."""
+
 PARTS: Final = ("train", "validation", "test")
 """Names of the splits."""
 
@@ -49,8 +58,8 @@ class Split:
     """
 
     name: str
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    images: Images
+    labels: Ints
     usages: NDArray[np.str_]
     sources: tuple[str, ...]
 
@@ -70,9 +79,7 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(
-        self, rows: NDArray[np.int64] | NDArray[np.bool_], *, name: str | None = None
-    ) -> Split:
+    def take(self, rows: Ints | NDArray[np.bool_], *, name: str | None = None) -> Split:
         """Return the split of the chosen rows, in their order.
 
         Args:
@@ -170,7 +177,7 @@ def make_reading(
     name: str,
     label_set: LabelSet,
     *,
-    images: NDArray[np.uint8],
+    images: Images,
     rows: Sequence[tuple[int, str, str, str]],
     left_out: Sequence[str] = (),
 ) -> Reading:
@@ -209,30 +216,17 @@ def _counts(counts: dict[str, int]) -> str:
     return " + ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
-def image_digests(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
-    """Return a 16-byte digest of each image's pixels; equal digests mean equal pixels.
-
-    Args:
-        images: ``uint8 (N, S, S)``.
-
-    Returns:
-        ``bytes (N,)``, 16 bytes each as 32 hexadecimal digits.
-    """
-    return np.array(
-        [hashlib.blake2b(i.tobytes(), digest_size=16).hexdigest() for i in images],
-        dtype="S32",
-    )
+def image_digests(images: Images) -> NDArray[np.bytes_]:
+    """Return a digest of each image's pixels, 32 hexadecimal digits, equal for equal pixels."""
+    digests = [hashlib.blake2b(i.tobytes(), digest_size=16).hexdigest() for i in images]
+    return np.array(digests, "S32")
 
 
-def leaked_rows(train_images: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def leaked_rows(train_images: Images, images: Images) -> NDArray[np.bool_]:
     """Mark the images that have a byte-identical copy in a training set.
 
     For "no copy in training" on FER-2013 under protocol ``kaggle`` pass train and validation
     together: both come from the competition's training images.
-
-    Args:
-        train_images: ``uint8 (M, S, S)``.
-        images: ``uint8 (N, S, S)``.
 
     Returns:
         A mask ``(N,)``, true where the image is in ``train_images`` too.
@@ -245,11 +239,8 @@ def leaked_rows(train_images: NDArray[np.uint8], images: NDArray[np.uint8]) -> N
     return np.isin(image_digests(images), image_digests(train_images))
 
 
-def duplicate_groups(images: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
+def duplicate_groups(images: Images) -> list[Ints]:
     """Group the rows of byte-identical images.
-
-    Args:
-        images: ``uint8 (N, S, S)``.
 
     Returns:
         For each image that is there more than once the rows it is in, ascending; groups in

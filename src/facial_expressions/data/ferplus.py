@@ -26,12 +26,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.cache import cached_arrays, path_state
-from facial_expressions.data.dataset import Dataset, Split, joined
+from facial_expressions.data.dataset import Dataset, Floats, Ints, Split, joined
 from facial_expressions.data.load import load_reading
 from facial_expressions.data.matching import match_rows
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import FERPLUS_COLUMNS, LabelSet, canonical_label
 from facial_expressions.plain_text import shown
+
+Counts = NDArray[np.uint8]
+"""Votes on some images, in the order of ``labels.FERPLUS_COLUMNS``, ``(N, 10)``."""
+
+Votes = Mapping[str, Counts]
+"""For each split the votes on its images, as ``ferplus_votes`` returns them."""
 
 _HINT: Final = "Give fer2013new.csv of github.com/microsoft/FERPlus"
 _COLUMN_OF: Final = {"unknown": "unknown", "nf": "not a face"}
@@ -48,7 +54,7 @@ class FerPlusVotes:
         usages: The competition's split of each row, ``str (N,)``.
     """
 
-    votes: NDArray[np.uint8]
+    votes: Counts
     usages: NDArray[np.str_]
 
 
@@ -101,7 +107,7 @@ def _votes_of(cells: list[str], columns: list[int], n_columns: int, where: str) 
     return [int(word) for word in words]
 
 
-def vote_shares(votes: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.float32]:
+def vote_shares(votes: Counts, labels: LabelSet) -> Floats:
     """Turn votes into distributions over the expressions of a label set.
 
     Args:
@@ -121,13 +127,11 @@ def vote_shares(votes: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.float3
         [0.5, 1.0]
     """
     counts = votes[:, [FERPLUS_COLUMNS.index(name) for name in labels]].astype(np.float32)
-    totals: NDArray[np.float32] = np.maximum(counts.sum(axis=1, keepdims=True), np.float32(1))
+    totals: Floats = np.maximum(counts.sum(axis=1, keepdims=True), np.float32(1))
     return counts / totals
 
 
-def labels_from_votes(
-    shares: NDArray[np.float32], targets: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def labels_from_votes(shares: Floats, targets: Floats) -> Floats:
     """Return what votes say about the labels that other people once gave to the same images.
 
     A label is one draw from what people see in an image, ten votes are ten, of other people with
@@ -158,7 +162,7 @@ def labels_from_votes(
     return np.where(known, said / np.where(known, totals, 1), targets).astype(np.float32)
 
 
-def strict_majority(votes: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.int64]:
+def strict_majority(votes: Counts, labels: LabelSet) -> Ints:
     """Return the label of the official protocol, or -1 where an image does not count.
 
     Args:
@@ -185,7 +189,7 @@ def strict_majority(votes: NDArray[np.uint8], labels: LabelSet) -> NDArray[np.in
 
 def ferplus_votes(
     dataset: Dataset, path: str | Path, *, competition: str | Path | None = None
-) -> dict[str, NDArray[np.uint8]]:
+) -> dict[str, Counts]:
     """Return the votes on every image of FER-2013, split by split.
 
     Args:
@@ -232,9 +236,7 @@ def ferplus_votes(
     return {split.name: part for split, part in zip(dataset.splits(), parts, strict=True)}
 
 
-def relabelled(
-    dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]], labels: LabelSet
-) -> Dataset:
+def relabelled(dataset: Dataset, votes: Votes, labels: LabelSet) -> Dataset:
     """Relabel FER-2013 by the strict majority of FER+ and drop the images without one.
 
     Args:
@@ -254,7 +256,7 @@ def relabelled(
     )
 
 
-def _matched(images: Split, reference: Split, competition: Path) -> NDArray[np.int64]:
+def _matched(images: Split, reference: Split, competition: Path) -> Ints:
     """Return the row of each image; matched in order of names, so that protocols agree."""
     order = np.argsort(np.array(images.sources, str), kind="stable")
     ordered = images.take(order)

@@ -19,7 +19,14 @@ from facial_expressions.data.archives import is_zip, open_tree
 from facial_expressions.data.cache import cached_reading
 from facial_expressions.data.class_folders import place_of, read_class_folders
 from facial_expressions.data.competition import read_competition
-from facial_expressions.data.dataset import PARTS, USAGES, Dataset, Reading, check_fer2013_counts
+from facial_expressions.data.dataset import (
+    PARTS,
+    USAGES,
+    Dataset,
+    Ints,
+    Reading,
+    check_fer2013_counts,
+)
 from facial_expressions.errors import DatasetError
 from facial_expressions.images import IMAGE_SUFFIXES
 from facial_expressions.labels import canonical_label
@@ -78,11 +85,7 @@ def load_dataset(
 
 
 def load_reading(path: Path, *, cache: bool = True) -> Reading:
-    """Read all images of a path, undivided and unchecked.
-
-    Args:
-        path: As for ``load_dataset``.
-        cache: Whether to use and fill the cache.
+    """Read all images of a path, undivided and unchecked; path and cache as for ``load_dataset``.
 
     Raises:
         DatasetError: The path is missing, of another kind, empty, damaged or not safe to read.
@@ -124,14 +127,10 @@ def _default_protocol(reading: Reading) -> Protocol:
 
 
 def divide(reading: Reading, protocol: Protocol, *, seed: int) -> Dataset:
-    """Divide a reading into splits.
+    """Divide a reading into splits; the seed chooses which images of train become validation.
 
-    Args:
-        reading: What a reader found.
-        protocol: ``competition``, ``kaggle``, or ``folder``: as the folders say, with a fifth of
-            train set aside where there is no validation folder; images below none of them are
-            test.
-        seed: Which images of train become validation, for ``kaggle`` and ``folder``.
+    ``folder`` divides as the folders say, with a fifth of train set aside where there is no
+    validation folder; images below none of them are test.
 
     Raises:
         DatasetError: The protocol needs to know of each image what the file does not say.
@@ -149,15 +148,8 @@ def divide(reading: Reading, protocol: Protocol, *, seed: int) -> Dataset:
     )
 
 
-def stratified_holdout(labels: NDArray[np.int64], *, seed: int) -> NDArray[np.bool_]:
-    """Choose a random fifth of each class, rounded down.
-
-    Args:
-        labels: Label ids ``(N,)``.
-        seed: The same seed chooses the same rows.
-
-    Returns:
-        A mask ``(N,)`` of the chosen rows.
+def stratified_holdout(labels: Ints, *, seed: int) -> NDArray[np.bool_]:
+    """Choose a random fifth of each class, rounded down, as a mask ``(N,)``.
 
     Examples:
         >>> stratified_holdout(np.array([0] * 10 + [1] * 9), seed=0).sum()

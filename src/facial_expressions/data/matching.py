@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.data.dataset import Split
+from facial_expressions.data.dataset import Floats, Images, Split
 from facial_expressions.errors import DatasetError
 
 MAX_RMS: Final = 4.0
@@ -62,12 +62,8 @@ def match_rows(images: Split, rows: Split) -> Rows:
     return match
 
 
-def match_images(images: NDArray[np.uint8], rows: NDArray[np.uint8]) -> Rows:
-    """Match images to rows by pixels alone, one to one.
-
-    Args:
-        images: ``uint8 (N, S, S)``, S a multiple of 6.
-        rows: ``uint8 (M, S, S)``.
+def match_images(images: Images, rows: Images) -> Rows:
+    """Match images to rows by pixels alone, one to one; their side is a multiple of 6.
 
     Returns:
         For each image the number of its row, or -1 when none within ``MAX_RMS`` is left.
@@ -93,20 +89,18 @@ def _classes(split: Split) -> NDArray[np.str_]:
     return np.char.add(np.char.add(split.usages, " "), split.labels.astype(np.str_))
 
 
-def _block_means(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _block_means(images: Images) -> Floats:
     n, side = images.shape[:2]
     blocks = images.reshape(n, side // _BLOCK_PX, _BLOCK_PX, side // _BLOCK_PX, _BLOCK_PX)
-    means: NDArray[np.float32] = blocks.mean(axis=(2, 4), dtype=np.float32)
+    means: Floats = blocks.mean(axis=(2, 4), dtype=np.float32)
     return means.reshape(n, -1)
 
 
-def _close_pairs(
-    images: NDArray[np.uint8], rows: NDArray[np.uint8]
-) -> tuple[Rows, Rows, NDArray[np.float32]]:
+def _close_pairs(images: Images, rows: Images) -> tuple[Rows, Rows, Floats]:
     """Return all pairs of image and candidate row within ``MAX_RMS``, and their RMS."""
     row_means = _block_means(rows)
     row_norms = np.square(row_means).sum(axis=1)
-    found: list[tuple[Rows, Rows, NDArray[np.float32]]] = []
+    found: list[tuple[Rows, Rows, Floats]] = []
     k = min(_N_CANDIDATES, len(rows))
     for start in range(0, len(images), _CHUNK):
         chunk = images[start : start + _CHUNK]
@@ -120,7 +114,7 @@ def _close_pairs(
     return image, row, rms
 
 
-def _closest_first(image: Rows, row: Rows, rms: NDArray[np.float32]) -> list[tuple[int, int]]:
+def _closest_first(image: Rows, row: Rows, rms: Floats) -> list[tuple[int, int]]:
     """Give each image and each row away once, in order of RMS, then of place."""
     chosen: dict[int, int] = {}
     taken: set[int] = set()

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from facial_expressions.data.dataset import Floats, Images
 from facial_expressions.training.recipe import AugmentationRecipe
 
 _N_FIRST: Final = 12
@@ -51,7 +52,7 @@ _AT_ONCE: Final = 32
 given back to the system and requested again at every step: two thirds of the time."""
 
 
-def draw_epoch(n: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
+def draw_epoch(n: int, *, seed: int, epoch: int) -> Floats:
     """Draw the random numbers that decide what happens to each of n images in an epoch, from 0.
 
     Returns:
@@ -66,12 +67,8 @@ def draw_epoch(n: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
 
 
 def augment(
-    crops: NDArray[np.uint8],
-    draws: NDArray[np.float32],
-    recipe: AugmentationRecipe,
-    *,
-    size: int | None = None,
-) -> NDArray[np.float32]:
+    crops: Images, draws: Floats, recipe: AugmentationRecipe, *, size: int | None = None
+) -> Floats:
     """Change each image by its own random numbers.
 
     Args:
@@ -89,9 +86,7 @@ def augment(
     return np.concatenate([_augment_some(*part, recipe, side) for part in parts])
 
 
-def _augment_some(
-    crops: NDArray[np.uint8], draws: NDArray[np.float32], recipe: AugmentationRecipe, side: int
-) -> NDArray[np.float32]:
+def _augment_some(crops: Images, draws: Floats, recipe: AugmentationRecipe, side: int) -> Floats:
     signed = 2 * draws - 1
     flip = np.where(draws[:, 0] < recipe.flip, -1.0, 1.0)
     angle = np.deg2rad(signed[:, 1] * recipe.rotation_degrees)
@@ -108,14 +103,14 @@ def _augment_some(
 
 
 def _warp(
-    crops: NDArray[np.uint8],
+    crops: Images,
     side: int,
     *,
     flip: NDArray[np.float64],
-    angle: NDArray[np.float32],
-    scale: NDArray[np.float32],
-    shift: NDArray[np.float32],
-) -> NDArray[np.float32]:
+    angle: Floats,
+    scale: Floats,
+    shift: Floats,
+) -> Floats:
     """Sample each image on a mirrored, turned, scaled and shifted grid; (N, side, side)."""
     n, size = crops.shape[:2]
     middle = (size - 1) / 2
@@ -140,9 +135,7 @@ def _warp(
     return np.asarray(upper + (lower - upper) * wy, dtype=np.float32)
 
 
-def _erase(
-    images: NDArray[np.float32], draws: NDArray[np.float32], recipe: AugmentationRecipe
-) -> NDArray[np.float32]:
+def _erase(images: Floats, draws: Floats, recipe: AugmentationRecipe) -> Floats:
     """Overwrite a rectangle of some images with one grey value, in place."""
     size = images.shape[1]
     for row in np.flatnonzero(draws[:, 0] < recipe.erase):
@@ -155,9 +148,7 @@ def _erase(
     return images
 
 
-def degrade(
-    images: NDArray[np.float32], draws: NDArray[np.float32], recipe: AugmentationRecipe
-) -> NDArray[np.float32]:
+def degrade(images: Floats, draws: Floats, recipe: AugmentationRecipe) -> Floats:
     """Darken, blur, coarsen and roughen some of the images, in this order.
 
     Args:
@@ -192,16 +183,14 @@ def degrade(
     return images
 
 
-def _darken(
-    images: NDArray[np.float32], power: NDArray[np.float32], loss: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _darken(images: Floats, power: Floats, loss: Floats) -> Floats:
     """Raise grey values in 0..1 to a power, then take away a share of the light."""
     gamma = 1 + power[:, None, None] * np.float32(_MAX_GAMMA - 1)
     light = 255 * (1 - loss[:, None, None] * np.float32(_MAX_DARKENING))
     return np.asarray((images / 255) ** gamma * light, np.float32)
 
 
-def _blur(images: NDArray[np.float32], sigmas: NDArray[np.float32]) -> NDArray[np.float32]:
+def _blur(images: Floats, sigmas: Floats) -> Floats:
     """Convolve each image with a Gaussian of its own; the weights inside the image sum to 1."""
     side = images.shape[1]
     sigmas = np.maximum(sigmas * side / _SIGMA_SIDE, 1e-3)[:, None, None]
@@ -211,7 +200,7 @@ def _blur(images: NDArray[np.float32], sigmas: NDArray[np.float32]) -> NDArray[n
     return _apply(weights / weights.sum(axis=2, keepdims=True), images)
 
 
-def _coarsen(images: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _coarsen(images: Floats, factors: Floats) -> Floats:
     """Shrink each image by its factor, to whole pixels, and enlarge it again."""
     side = images.shape[1]
     coarse = np.maximum(np.rint(side / factors), 1).astype(np.int64)
@@ -219,14 +208,14 @@ def _coarsen(images: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArr
 
 
 @functools.lru_cache(maxsize=8)
-def _coarsening(side: int) -> NDArray[np.float32]:
+def _coarsening(side: int) -> Floats:
     """Return for each side from 1 to ``side`` the matrix that shrinks to it and enlarges again."""
     return np.stack(
         [_enlarging(small, side) @ _shrinking(side, small) for small in range(1, side + 1)]
     )
 
 
-def _shrinking(side: int, small: int) -> NDArray[np.float32]:
+def _shrinking(side: int, small: int) -> Floats:
     """Average over the pixels that each coarse pixel covers; ``(small, side)``."""
     edges = np.arange(small + 1) * (side / small)
     place = np.arange(side)
@@ -234,18 +223,18 @@ def _shrinking(side: int, small: int) -> NDArray[np.float32]:
     return np.asarray(np.maximum(covered, 0) * (small / side), np.float32)
 
 
-def _enlarging(small: int, side: int) -> NDArray[np.float32]:
+def _enlarging(small: int, side: int) -> Floats:
     """Interpolate linearly between the middles of the coarse pixels; ``(side, small)``."""
     middle = np.clip((np.arange(side) + 0.5) * (small / side) - 0.5, 0, small - 1)
     return np.asarray(np.maximum(1 - np.abs(middle[:, None] - np.arange(small)), 0), np.float32)
 
 
-def _apply(matrices: NDArray[np.float32], images: NDArray[np.float32]) -> NDArray[np.float32]:
+def _apply(matrices: Floats, images: Floats) -> Floats:
     """Apply each image's matrix ``(S, S)`` along its columns and along its rows."""
     return np.asarray(matrices @ images @ matrices.transpose(0, 2, 1), np.float32)
 
 
-def _gaussian(seeds: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+def _gaussian(seeds: Floats, n: int) -> Floats:
     """Return n Gaussian numbers for each seed in 0..1: hashes of seed and place, by Box-Muller.
 
     A hash instead of a generator for each image: all images at once, and the same numbers

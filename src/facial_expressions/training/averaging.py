@@ -16,24 +16,15 @@ from typing import Final
 import keras
 import numpy as np
 from keras import layers
-from numpy.typing import NDArray
 
-from facial_expressions.data.dataset import Dataset
+from facial_expressions.data.dataset import Dataset, Floats
+from facial_expressions.data.ferplus import Votes
 from facial_expressions.errors import CheckpointError, ModelError
-from facial_expressions.files import write_file
-from facial_expressions.training.heads import Votes
 from facial_expressions.training.material import Material
 from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import DistillationRecipe
-from facial_expressions.training.run_folder import (
-    RunFolder,
-    describe_differences,
-    describe_environment,
-)
-from facial_expressions.training.trained_networks import (
-    FinishedRun,
-    save_final_weights,
-)
+from facial_expressions.training.run_folder import RunFolder, describe_differences
+from facial_expressions.training.trained_networks import FinishedRun, save_final_weights
 
 _N_BATCHES: Final = 100
 """Training batches that the statistics of normalisation layers are measured on, at most one epoch;
@@ -41,11 +32,7 @@ as the first run's recipe makes them in its last epoch."""
 
 
 def average_runs(
-    run_dirs: Sequence[str | Path],
-    out: str | Path,
-    dataset: Dataset,
-    *,
-    votes: Votes | None = None,
+    run_dirs: Sequence[str | Path], out: str | Path, dataset: Dataset, *, votes: Votes | None = None
 ) -> float:
     """Average the final weights of finished runs, with the first run's recipe.
 
@@ -74,12 +61,8 @@ def average_runs(
     model = build_network(recipe, runs[0].heads, any_size=bool(recipe.augmentation.sizes))
     model.set_weights(_mean_weights(runs))
     _measure_statistics(model, material)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    write_file(folder.recipe, runs[0].recipe.to_toml())
-    folder.write_json(folder.dataset, material.facts)
-    environment = describe_environment(precision=keras.config.dtype_policy().name)
-    folder.write_json(folder.environment, environment)
-    folder.write_json(folder.origins, {"average_of": [run.describe() for run in runs]})
+    origins = {"average_of": [run.describe() for run in runs]}
+    folder.begin(runs[0].recipe, material.facts, origins)
     logits = save_final_weights(folder, model, dataset.validation, material.truths())
     right = logits[0].argmax(axis=1) == dataset.validation.labels
     return float(right.mean())
@@ -122,6 +105,6 @@ def _essence(run: FinishedRun) -> dict[str, object]:
     }
 
 
-def _mean_weights(runs: Sequence[FinishedRun]) -> list[NDArray[np.float32]]:
+def _mean_weights(runs: Sequence[FinishedRun]) -> list[Floats]:
     weights = zip(*(run.build().get_weights() for run in runs), strict=True)
     return [np.asarray(np.mean(some, axis=0, dtype=np.float64), np.float32) for some in weights]

@@ -8,14 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from facial_expressions.data.dataset import Split
+from facial_expressions.data.dataset import Floats, Ints, Split
 from facial_expressions.preprocessing import Preprocessing, to_batch
 from facial_expressions.training.augmentation import augment, draw_epoch
 from facial_expressions.training.recipe import Recipe
 
-Answer = Callable[[NDArray[np.float32]], Mapping[int, NDArray[np.float32]]]
+Answer = Callable[[Floats], Mapping[int, Floats]]
 """From grey crops of 0 to 255 to a teacher's probabilities, by the place of the head taught."""
 
 
@@ -31,9 +30,9 @@ class Batch:
         weights: Weight of each image in the loss, ``float32 (N,)``.
     """
 
-    inputs: NDArray[np.float32]
-    targets: tuple[NDArray[np.float32], ...]
-    weights: NDArray[np.float32]
+    inputs: Floats
+    targets: tuple[Floats, ...]
+    weights: Floats
 
     def cut_to_multiple(self, n: int) -> Batch:
         """Return the batch without its last inputs, so that their number is a multiple of ``n``."""
@@ -58,8 +57,8 @@ class TrainingBatches:
     """
 
     split: Split
-    targets: Sequence[NDArray[np.float32]]
-    weights: NDArray[np.float32]
+    targets: Sequence[Floats]
+    weights: Floats
     recipe: Recipe
     preprocessing: Preprocessing
     teacher: Answer | None = None
@@ -120,16 +119,14 @@ class TrainingBatches:
             self._shares = np.maximum(share, 1 - share).astype(np.float32)
         self._epoch = epoch
 
-    def _augmented(self, rows: NDArray[np.int64], size: int) -> NDArray[np.float32]:
+    def _augmented(self, rows: Ints, size: int) -> Floats:
         images, draws = self.split.images[rows], self._draws[rows]
         return augment(images, draws, self.recipe.augmentation, size=size)
 
 
 def add_answers(
-    targets: Sequence[NDArray[np.float32]],
-    answers: Mapping[int, NDArray[np.float32]],
-    temperature: float,
-) -> list[NDArray[np.float32]]:
+    targets: Sequence[Floats], answers: Mapping[int, Floats], temperature: float
+) -> list[Floats]:
     """Append the teachers' probabilities, at a temperature, to the targets of the heads taught."""
     return [
         np.concatenate([one, soften(answers[head], temperature)], axis=1)
@@ -139,12 +136,8 @@ def add_answers(
     ]
 
 
-def soften(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Return the distributions with their logits divided by a temperature.
-
-    Args:
-        probabilities: ``(N, K)``.
-        temperature: Divisor; over 1 evens out.
+def soften(probabilities: Floats, temperature: float) -> Floats:
+    """Return the distributions ``(N, K)`` with their logits divided by a temperature.
 
     Examples:
         >>> soften(np.array([[0.8, 0.2]], np.float32), 2.0).round(3)  # 2 to 1
@@ -154,7 +147,7 @@ def soften(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
-def _mixed(values: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
+def _mixed(values: Floats, share: Floats) -> Floats:
     """Mix each row with the one that stands as far from the batch's other end."""
     weight = share.reshape(-1, *[1] * (values.ndim - 1))
     return values * weight + values[::-1] * (1 - weight)

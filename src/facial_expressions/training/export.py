@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.calibration import Calibration, TopLabelMap, softmax
+from facial_expressions.data.dataset import Floats, Images, Ints
 from facial_expressions.errors import ExportError, ModelError
 from facial_expressions.evaluation.calibration import (
     choose_operating_point,
@@ -129,9 +130,7 @@ def _read_run(path: Path) -> FinishedRun:
     return run
 
 
-def _read_validation(
-    run: FinishedRun,
-) -> tuple[NDArray[np.uint8], tuple[Head, ...], list[NDArray[np.float32]]]:
+def _read_validation(run: FinishedRun) -> tuple[Images, tuple[Head, ...], list[Floats]]:
     """Return validation crops, the heads, calibrated on them, and each head's own logits."""
     heads, answers = [], []
     with np.load(run.folder.validation, allow_pickle=False) as file:
@@ -143,7 +142,7 @@ def _read_validation(
         return file["crops"], tuple(heads), answers
 
 
-def _calibrated(head: Head, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Head:
+def _calibrated(head: Head, logits: Floats, labels: Ints) -> Head:
     """Fit class biases, temperature and map of confidences; measure the head with them."""
     biases = fit_class_bias(logits, labels).round(6)
     temperature = fit_temperature(logits + biases, labels)
@@ -161,7 +160,7 @@ def fitted_map(logits: NDArray[np.floating], truth: NDArray[np.number]) -> TopLa
     return fit_top_label_map(logits, truth) if pays else None
 
 
-def measured(head: Head, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> Head:
+def measured(head: Head, logits: NDArray[np.floating], labels: Ints) -> Head:
     """Return a head with its figures on validation, and its threshold of ``uncertain``.
 
     Its calibration is applied to the logits here, ``(N, K)``; labels are ids, ``(N,)``.
@@ -189,10 +188,7 @@ def measured(head: Head, logits: NDArray[np.floating], labels: NDArray[np.int64]
 
 
 def _compare(
-    content: bytes,
-    metadata: ModelMetadata,
-    crops: NDArray[np.uint8],
-    expected: Sequence[NDArray[np.float32]],
+    content: bytes, metadata: ModelMetadata, crops: Images, expected: Sequence[Floats]
 ) -> tuple[float, float]:
     """Compare a file's answers with Keras' logits, by the worst head.
 

@@ -18,18 +18,21 @@ from typing import Final
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from facial_expressions.calibration import softmax
-from facial_expressions.data.dataset import Dataset, Split, duplicate_groups
-from facial_expressions.data.ferplus import ferplus_votes
+from facial_expressions.data.dataset import Dataset, Floats, Images, Ints, Split, duplicate_groups
+from facial_expressions.data.ferplus import Votes, ferplus_votes
 from facial_expressions.data.load import load_dataset
 from facial_expressions.errors import DatasetError, ModelError, RecipeError
 from facial_expressions.inference.classifier import TEST_TIME_VIEWS, apply_view
 from facial_expressions.labels import LabelSet
 from facial_expressions.training.batches import TrainingBatches, add_answers
-from facial_expressions.training.heads import TrainingHead, Votes, heads_of
-from facial_expressions.training.network import predict_logits, preprocessing_of
+from facial_expressions.training.network import (
+    TrainingHead,
+    heads_of,
+    predict_logits,
+    preprocessing_of,
+)
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import describe_dataset
 from facial_expressions.training.trained_networks import TrainedNetwork, open_network
@@ -112,7 +115,7 @@ class Teachers:
         """Return what identifies each network, as plain values."""
         return [network.describe() for network in self._networks]
 
-    def answer(self, crops: NDArray[np.float32]) -> dict[int, NDArray[np.float32]]:
+    def answer(self, crops: Floats) -> dict[int, Floats]:
         """Return for each taught head, by its place, the mean of the networks that teach it.
 
         From grey crops of 0 to 255, ``float32 (N, S, S)``, to probabilities, ``float32 (N, K)``.
@@ -126,7 +129,7 @@ class Teachers:
             for head in self.taught
         }
 
-    def answer_each(self, images: NDArray[np.uint8]) -> dict[int, NDArray[np.float32]]:
+    def answer_each(self, images: Images) -> dict[int, Floats]:
         """Return the same for whole images, ``uint8``, as the mean over the test-time views."""
         parts = []
         for start in range(0, len(images), _AT_ONCE):
@@ -152,16 +155,14 @@ def _check_fit(network: TrainedNetwork, heads: Mapping[str, LabelSet], size: int
         )
 
 
-def _answers(
-    network: TrainedNetwork, model: keras.Model, crops: NDArray[np.float32]
-) -> list[NDArray[np.float32]]:
+def _answers(network: TrainedNetwork, model: keras.Model, crops: Floats) -> list[Floats]:
     """Return each head's probabilities."""
     preprocessing = replace(network.preprocessing, channels=model.input_shape[-1])
     logits = predict_logits(model, crops, preprocessing)
     return [softmax(one).astype(np.float32) for one in logits]
 
 
-def _mean(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _mean(arrays: Sequence[Floats]) -> Floats:
     return np.asarray(np.mean(arrays, axis=0, dtype=np.float32))
 
 
@@ -230,12 +231,12 @@ class Material:
         preprocessing = preprocessing_of(self.recipe)
         return TrainingBatches(split, targets, weights, self.recipe, preprocessing, teacher)
 
-    def truths(self) -> dict[str, NDArray[np.int64]]:
+    def truths(self) -> dict[str, Ints]:
         """Return by each head's name the label ids of the validation images, -1 for none."""
         split = self.dataset.validation
         return {head.name: head.truth(split, self._votes) for head in self.heads}
 
-    def _weights(self, split: Split) -> NDArray[np.float32]:
+    def _weights(self, split: Split) -> Floats:
         """Return the weight of each image in the loss."""
         if self.recipe.optimization.class_weights == "none":
             return np.ones(len(split), np.float32)
@@ -274,7 +275,7 @@ def _open_teachers(
     return Teachers(sources, label_sets, size=recipe.network.size)
 
 
-def class_weights(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
+def class_weights(labels: Ints, n_classes: int) -> Floats:
     """Return N / (K * count) for each class, so that all classes weigh the same; ``float32 (K,)``.
 
     Examples:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from facial_expressions.calibration import LEAD, LEAST_REST, Calibration, TopLabelMap
+from facial_expressions.data.dataset import Floats, Images
 from facial_expressions.errors import ExportError, ModelError, parsed
 from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import ExpressionClassifier
@@ -125,11 +126,8 @@ def open_content(content: bytes) -> ModelSession:
 
 
 def run_content(
-    content: bytes,
-    metadata: ModelMetadata,
-    crops: NDArray[np.uint8],
-    outputs: Sequence[str] | None = None,
-) -> list[NDArray[np.float32]]:
+    content: bytes, metadata: ModelMetadata, crops: Images, outputs: Sequence[str] | None = None
+) -> list[Floats]:
     """Return what outputs of a file with this content give, opened as users open it.
 
     Args:

@@ -17,10 +17,10 @@ import keras
 import numpy as np
 import onnx
 from keras import layers
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from facial_expressions.architectures.direct_layers import same_padding
+from facial_expressions.data.dataset import Floats
 from facial_expressions.errors import ExportError
 from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
 from facial_expressions.training.model_files import Graph, set_top_label_map
@@ -147,7 +147,7 @@ def _convert_layer(graph: _Graph, layer: layers.Layer) -> None:
     graph.names[id(layer.output)] = converter(graph, layer, [graph.names[id(t)] for t in tensors])
 
 
-def _array(value: object) -> NDArray[np.float32]:
+def _array(value: object) -> Floats:
     return np.asarray(keras.ops.convert_to_numpy(value), dtype=np.float32)
 
 

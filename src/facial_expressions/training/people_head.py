@@ -13,7 +13,6 @@ votes and against the label, with a recall of neutral of at least 0.8 (docs/expe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -24,8 +23,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from facial_expressions.calibration import Calibration, softmax
-from facial_expressions.data.dataset import Dataset, Split
-from facial_expressions.data.ferplus import strict_majority, vote_shares
+from facial_expressions.data.dataset import Dataset, Floats, Images, Ints, Split
+from facial_expressions.data.ferplus import Votes, strict_majority, vote_shares
 from facial_expressions.errors import DatasetError, ExportError
 from facial_expressions.evaluation.calibration import fit_temperature, scipy_optimize
 from facial_expressions.inference.classifier import load_classifier
@@ -56,9 +55,7 @@ UNCERTAIN_BELOW: Final = 0.5
 Matrix = NDArray[np.float64]
 
 
-def add_people_head(
-    model: str | Path, dataset: Dataset, votes: Mapping[str, NDArray[np.uint8]]
-) -> bytes:
+def add_people_head(model: str | Path, dataset: Dataset, votes: Votes) -> bytes:
     """Return a model file's content with a head ``people``, which answers by default.
 
     Args:
@@ -73,11 +70,11 @@ def add_people_head(
     """
     graph, metadata = read_model(load_classifier(model).path)
     metadata = _without_people(graph, metadata)
-    layer, last_map = _place_of(graph, metadata.heads[0])
+    source, last_map = _place_of(graph, metadata.heads[0])
     train, validation = dataset.train, dataset.validation
     shares = {split.name: _checked_shares(split, votes) for split in (train, validation)}
     features = {
-        split.name: _features(graph, metadata, layer.input[0], split.images)
+        split.name: _features(graph, metadata, source, split.images)
         for split in (train, validation)
     }
     labels = np.eye(len(FER2013), dtype=np.float64)[train.labels]
@@ -88,7 +85,15 @@ def add_people_head(
         shares[validation.name],
         strict_majority(votes[validation.name], PEOPLE),
     )
-    _add_to_graph(graph, (layer, last_map), head, (kernel, bias))
+    logits, parts = f"{head.name}_logits", Graph(graph.graph)
+    names = map(parts.constant, (f"{logits}/kernel", f"{logits}/bias"), (kernel, bias))
+    parts.add("Gemm", [source, *names], logits)
+    parts.add_probabilities(head, logits)
+    if last_map:
+        parts.add_maps(head, last_map, (kernel, bias))
+    if head.calibration.top_label is not None:
+        set_top_label_map(graph, head.output, head.calibration.top_label)
+    onnx.checker.check_model(graph, full_check=True)
     described = replace(metadata, heads=(*metadata.heads, head), default_head=head.name)
     return model_bytes(graph, described)
 
@@ -160,7 +165,7 @@ def fit_linear_layer(
     return kernel, found.x[-n_classes:] - mean @ kernel
 
 
-def _checked_shares(split: Split, votes: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.float32]:
+def _checked_shares(split: Split, votes: Votes) -> Floats:
     none = np.zeros((0, len(FERPLUS_COLUMNS)), np.uint8)
     shares = vote_shares(votes.get(split.name, none), PEOPLE)
     if len(shares) != len(split) or not shares.any():
@@ -171,7 +176,7 @@ def _checked_shares(split: Split, votes: Mapping[str, NDArray[np.uint8]]) -> NDA
     return shares
 
 
-def _calibrated(logits: Matrix, shares: NDArray[np.float32], majority: NDArray[np.int64]) -> Head:
+def _calibrated(logits: Matrix, shares: Floats, majority: Ints) -> Head:
     """Return the head with what makes its confidences those of people, fitted on validation."""
     voted = shares.any(axis=1)
     calibration = Calibration(
@@ -204,8 +209,8 @@ def _without_people(graph: onnx.ModelProto, metadata: ModelMetadata) -> ModelMet
     return replace(metadata, heads=heads, default_head=heads[0].name)
 
 
-def _place_of(graph: onnx.ModelProto, head: Head) -> tuple[onnx.NodeProto, str]:
-    """Return the linear layer that gives a head's logits, and the map whose mean it sees or ''."""
+def _place_of(graph: onnx.ModelProto, head: Head) -> tuple[str, str]:
+    """Return what a head's linear layer sees, and the map whose mean that is, or ''."""
     made_by = {name: node for node in graph.graph.node for name in node.output}
     node = made_by.get(head.output)
     while node is not None and node.op_type != "Gemm":
@@ -216,12 +221,10 @@ def _place_of(graph: onnx.ModelProto, head: Head) -> tuple[onnx.NodeProto, str]:
             "Choose a model that 'facial-expressions export' made"
         )
     maps = made_by.get(head.maps)
-    return node, maps.input[0] if maps is not None else ""
+    return node.input[0], maps.input[0] if maps is not None else ""
 
 
-def _features(
-    graph: onnx.ModelProto, metadata: ModelMetadata, name: str, images: NDArray[np.uint8]
-) -> Matrix:
+def _features(graph: onnx.ModelProto, metadata: ModelMetadata, name: str, images: Images) -> Matrix:
     """Return a value inside the graph for each image, ``float64 (N, D)``."""
     probe = onnx.ModelProto()
     probe.CopyFrom(graph)
@@ -229,25 +232,3 @@ def _features(
         probe.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     (features,) = run_content(model_bytes(probe, metadata), metadata, images, [name])
     return features.astype(np.float64)
-
-
-def _add_to_graph(
-    graph: onnx.ModelProto,
-    place: tuple[onnx.NodeProto, str],
-    head: Head,
-    weights: tuple[Matrix, NDArray[np.float64]],
-) -> None:
-    """Add layer, temperature, softmax, maps and the map of confidences of the head."""
-    logits, parts, (like, last_map) = f"{head.name}_logits", Graph(graph.graph), place
-    layer = onnx.NodeProto()
-    layer.CopyFrom(like)
-    names = (f"{logits}/kernel", f"{logits}/bias")
-    layer.input[1:] = list(map(parts.constant, names, weights))
-    layer.output[:], layer.name = [logits], logits
-    parts.proto.node.append(layer)
-    parts.add_probabilities(head, logits)
-    if last_map:
-        parts.add_maps(head, last_map, weights)
-    if head.calibration.top_label is not None:
-        set_top_label_map(graph, head.output, head.calibration.top_label)
-    onnx.checker.check_model(graph, full_check=True)

@@ -28,12 +28,11 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from facial_expressions.calibration import log_probabilities
-from facial_expressions.data.dataset import Dataset
-from facial_expressions.data.ferplus import strict_majority
+from facial_expressions.data.dataset import Dataset, Images, Ints
+from facial_expressions.data.ferplus import Votes, strict_majority
 from facial_expressions.errors import ExportError
 from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
@@ -73,8 +72,6 @@ _PLAIN: Final[dict[str, Any]] = {
 }  # fmt: skip
 """Attributes, as they are by default, of a node that sees each whole window of all channels."""
 
-Labels = NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -111,10 +108,7 @@ class Verdict:
 
 
 def quantize_file(
-    model: str | Path,
-    out: str | Path,
-    dataset: Dataset,
-    votes: Mapping[str, NDArray[np.uint8]] | None = None,
+    model: str | Path, out: str | Path, dataset: Dataset, votes: Votes | None = None
 ) -> Verdict:
     """Make an int8 file of a model file, compare both, and write it when it is worth it.
 
@@ -169,7 +163,7 @@ def _by_first_head(model: str | Path) -> ExpressionClassifier:
     return classifier.for_labels(classifier.metadata.head_names[0])
 
 
-def quantize(classifier: ExpressionClassifier, images: NDArray[np.uint8], folder: Path) -> bytes:
+def quantize(classifier: ExpressionClassifier, images: Images, folder: Path) -> bytes:
     """Return a model file that computes in 8 bits, with ranges that grey images decide.
 
     They are ``uint8 (N, S, S)``; ``folder`` is for files in between.
@@ -244,10 +238,7 @@ def _window(node: onnx.NodeProto) -> tuple[list[int], list[int]]:
 
 
 def recalibrate(
-    model: onnx.ModelProto,
-    metadata: ModelMetadata,
-    images: NDArray[np.uint8],
-    labels: Mapping[str, Labels],
+    model: onnx.ModelProto, metadata: ModelMetadata, images: Images, labels: Mapping[str, Ints]
 ) -> bytes:
     """Return a model file with new maps of confidences for the heads that gain by them.
 
@@ -278,10 +269,7 @@ def recalibrate(
 
 
 def judge(
-    original: ExpressionClassifier,
-    int8: ExpressionClassifier,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
+    original: ExpressionClassifier, int8: ExpressionClassifier, images: Images, labels: Ints
 ) -> Verdict:
     """Compare a classifier with that in 8 bits, on validation images."""
     before, after = (each.predict_proba(images) for each in (original, int8))
@@ -293,9 +281,7 @@ def judge(
     return Verdict(accuracy, int8_accuracy, float((one == other).mean()), divergence, speed)
 
 
-def _times_as_fast(
-    one: ExpressionClassifier, other: ExpressionClassifier, images: NDArray[np.uint8]
-) -> float:
+def _times_as_fast(one: ExpressionClassifier, other: ExpressionClassifier, images: Images) -> float:
     """Time two classifiers in turns, so that whatever else the machine does meets both."""
     timers = [timeit.Timer(partial(each.predict_proba, images)) for each in (one, other)]
     n = 200 // len(images) + 3

@@ -1,9 +1,9 @@
 """Recipes: everything that decides a training run, as strict TOML.
 
-A recipe has one level of sections, where the defaults live; an unknown key is an error that
-suggests the nearest name and never applies it. The resolved copy, every key written out, is saved
-with the run and is enough to repeat it. A new field's default leaves training as it was, so that
-recipes and run folders keep their meaning.
+A recipe has one level of sections, where each key stands with its default, the values that it takes
+and what it means; an unknown key is an error that suggests the nearest name and never applies it.
+The resolved copy, every key written out, is saved with the run and is enough to repeat it. A new
+field's default leaves training as it was, so that recipes and run folders keep their meaning.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,19 +22,23 @@ from facial_expressions.errors import RecipeError, first_line, parsed, suggest
 T = TypeVar("T")
 
 
+def _that(default: T, fits: Callable[[Any], object], allowed: str) -> T:
+    """Return a field whose values fit; ``allowed`` says in words which do."""
+    return field(default=default, metadata={"fits": fits, "allowed": allowed})
+
+
 def _between(default: T, low: float, high: float) -> T:
     """Return a field whose value, or each of its values, lies in a range."""
 
     def fits(value: Any) -> bool:  # noqa: ANN401 - a number, or some
         return all(low <= one <= high for one in (value if isinstance(value, tuple) else (value,)))
 
-    return field(default=default, metadata={"fits": fits, "allowed": f"{low} to {high}"})
+    return _that(default, fits, f"{low} to {high}")
 
 
 def _one_of(*texts: str) -> str:
     """Return a field that takes one of these texts, the first one by default."""
-    metadata = {"fits": texts.__contains__, "allowed": f"one of {texts}"}
-    return field(default=texts[0], metadata=metadata)
+    return _that(texts[0], texts.__contains__, f"one of {texts}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,124 +59,78 @@ class _Section:
 
 @dataclass(frozen=True, slots=True)
 class RunRecipe(_Section):
-    """Section ``[run]``.
+    """Section ``[run]``."""
 
-    Attributes:
-        name: Name of the model that the run makes; letters, digits and hyphens.
-        seed: Seed of weights, order, augmentation and dropout, 0 to 2**31 - 1.
-    """
-
-    name: str = field(
-        default="standardized-cnn",
-        metadata={
-            "fits": re.compile("[A-Za-z0-9-]+").fullmatch,
-            "allowed": "letters, digits and hyphens",
-        },
+    name: str = _that(  # of the model that the run makes
+        "standardized-cnn", re.compile("[A-Za-z0-9-]+").fullmatch, "letters, digits and hyphens"
     )
-    seed: int = _between(1, 0, 2**31 - 1)
+    seed: int = _between(1, 0, 2**31 - 1)  # of weights, order, augmentation and dropout
 
 
 @dataclass(frozen=True, slots=True)
 class DataRecipe(_Section):
-    """Section ``[data]``.
+    """Section ``[data]``."""
 
-    Attributes:
-        protocol: ``competition`` (28,709 / 3,589 / 3,589) or ``kaggle`` (22,968 / 5,741 / 7,178),
-            or ``folder`` for class folders of your own.
-        average_duplicates: Whether byte-identical training images share the mean of their
-            targets, so that copies with two labels do not contradict each other.
-        votes_in_labels: Share of each image's label that is replaced by what its FER+ votes say
-            about labels (``data.ferplus.labels_from_votes``), 0 to 1; needs a ``ferplus_weight``.
-    """
-
+    # 28,709 / 3,589 / 3,589 images; 22,968 / 5,741 / 7,178; or class folders of your own.
     protocol: str = _one_of("competition", "kaggle", "folder")
+    # Byte-identical training images share the mean of their targets, so that copies with two labels
+    # do not contradict each other.
     average_duplicates: bool = False
+    # Share of each image's label that is replaced by what its FER+ votes say about labels
+    # (``data.ferplus.labels_from_votes``); needs a ``ferplus_weight``.
     votes_in_labels: float = _between(0.0, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkRecipe(_Section):
-    """Section ``[network]``.
+    """Section ``[network]``."""
 
-    Attributes:
-        architecture: A registered architecture.
-        size: Side of a crop in pixels, 16 to 512.
-        dropout: Fraction dropped before dense layers, 0 to below 1.
-    """
-
-    architecture: str = "standardized_cnn"
-    size: int = _between(48, 16, 512)
-    dropout: float = _between(0.4, 0, 0.999)
+    architecture: str = "standardized_cnn"  # a registered one
+    size: int = _between(48, 16, 512)  # side of a crop in pixels
+    dropout: float = _between(0.4, 0, 0.999)  # fraction dropped before dense layers
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentationRecipe(_Section):
-    """Section ``[augmentation]``: ranges of the random changes to a training image.
+    """Section ``[augmentation]``: ranges of the random changes to a training image."""
 
-    Attributes:
-        flip: Probability of a mirror image, 0 to 1.
-        rotation_degrees: Largest turn either way.
-        shift_fraction: Largest shift either way, as a fraction of the side.
-        scale_fraction: Largest change of size either way; 0.1 is 0.9 to 1.1.
-        brightness: Largest change of brightness either way, as a fraction of full white.
-        contrast: Largest change of contrast either way; 0.3 is 0.7 to 1.3.
-        erase: Probability that a rectangle is overwritten with grey, 0 to 1.
-        mixup: Parameter of the Beta distribution that two images and their targets are mixed by;
-            0 is off (Zhang et al. 2018, arXiv:1710.09412).
-        sizes: Sides in pixels that images are shrunk to at first, each for an equal share of the
-            epochs; the last share is at ``network.size``. Empty: that size throughout. For networks
-            that pool over the whole map (Tan and Le 2021, arXiv:2104.00298).
-        blur: Probability of a Gaussian blur, 0 to 1.
-        low_resolution: Probability that an image is shrunk and enlarged again, 0 to 1.
-        low_light: Probability of a dark image, 0 to 1.
-        noise: Probability of Gaussian noise, 0 to 1.
-    """
-
-    flip: float = _between(0.5, 0, 1)
-    rotation_degrees: float = _between(12.0, 0, 180)
-    shift_fraction: float = _between(0.1, 0, 1)
-    scale_fraction: float = _between(0.1, 0, 1)
-    brightness: float = _between(0.3, 0, 1)
-    contrast: float = _between(0.3, 0, 1)
-    erase: float = _between(0.0, 0, 1)
+    flip: float = _between(0.5, 0, 1)  # probability of a mirror image
+    rotation_degrees: float = _between(12.0, 0, 180)  # largest turn either way
+    shift_fraction: float = _between(0.1, 0, 1)  # largest shift either way, of the side
+    scale_fraction: float = _between(0.1, 0, 1)  # largest change of size; 0.1 is 0.9 to 1.1
+    brightness: float = _between(0.3, 0, 1)  # largest change either way, of full white
+    contrast: float = _between(0.3, 0, 1)  # largest change either way; 0.3 is 0.7 to 1.3
+    erase: float = _between(0.0, 0, 1)  # probability of a grey rectangle over the image
+    # Parameter of the Beta distribution that two images and their targets are mixed by; 0 is off
+    # (Zhang et al. 2018, arXiv:1710.09412).
     mixup: float = _between(0.0, 0, 1)
+    # Sides in pixels that images are shrunk to at first, each for an equal share of the epochs; the
+    # last share is at ``network.size``. For networks that pool over the whole map (Tan and Le 2021,
+    # arXiv:2104.00298).
     sizes: tuple[int, ...] = _between((), 16, 512)
-    blur: float = _between(0.0, 0, 1)
-    low_resolution: float = _between(0.0, 0, 1)
-    low_light: float = _between(0.0, 0, 1)
-    noise: float = _between(0.0, 0, 1)
+    blur: float = _between(0.0, 0, 1)  # probability of a Gaussian blur
+    low_resolution: float = _between(0.0, 0, 1)  # probability of being shrunk and enlarged again
+    low_light: float = _between(0.0, 0, 1)  # probability of a dark image
+    noise: float = _between(0.0, 0, 1)  # probability of Gaussian noise
 
 
 @dataclass(frozen=True, slots=True)
 class OptimizationRecipe(_Section):
-    """Section ``[optimization]``.
+    """Section ``[optimization]``."""
 
-    Attributes:
-        epochs: Passes over the training images; the schedule always ends at 0.
-        batch_size: Images a step.
-        optimizer: ``adamw`` or ``sgd`` (Nesterov momentum 0.9).
-        learning_rate: Peak of the schedule.
-        warmup_epochs: Epochs of linear rise from 0 to the peak.
-        weight_decay: Decoupled decay of kernels; not of biases or normalisation.
-        loss: ``cross_entropy``, or ``binary_cross_entropy`` over the softmax outputs.
-        label_smoothing: Share of each target spread over all classes, 0 to below 1.
-        class_weights: ``none``, or ``balanced`` (weights of N / (K * count)).
-        ferplus_weight: Weight of the loss of a second head that learns the FER+ votes; 0 is off.
-        ema: Momentum of the averaged weights, which are what is validated and saved; 0 is off.
-        precision: ``auto`` (bfloat16 where the hardware has it), ``float32`` or ``mixed_bfloat16``.
-    """
-
-    epochs: int = _between(50, 1, 100_000)
-    batch_size: int = _between(128, 1, 65_536)
-    optimizer: str = _one_of("adamw", "sgd")
-    learning_rate: float = _between(1e-3, 1e-12, 100)
-    warmup_epochs: float = 1.0
-    weight_decay: float = _between(0.05, 0, 10)
-    loss: str = _one_of("cross_entropy", "binary_cross_entropy")
-    label_smoothing: float = _between(0.1, 0, 0.999)
-    class_weights: str = _one_of("none", "balanced")
-    ferplus_weight: float = _between(0.0, 0, 10)
+    epochs: int = _between(50, 1, 100_000)  # the schedule always ends at 0
+    batch_size: int = _between(128, 1, 65_536)  # images a step
+    optimizer: str = _one_of("adamw", "sgd")  # sgd has Nesterov momentum 0.9
+    learning_rate: float = _between(1e-3, 1e-12, 100)  # peak of the schedule
+    warmup_epochs: float = 1.0  # epochs of linear rise from 0 to the peak
+    weight_decay: float = _between(0.05, 0, 10)  # decoupled; of kernels alone
+    loss: str = _one_of("cross_entropy", "binary_cross_entropy")  # over the softmax outputs
+    label_smoothing: float = _between(0.1, 0, 0.999)  # share of a target spread over all classes
+    class_weights: str = _one_of("none", "balanced")  # weights of N / (K * count)
+    ferplus_weight: float = _between(0.0, 0, 10)  # of a second head that learns FER+ votes; 0: none
+    # Momentum of the averaged weights, which are what is validated and saved; 0 is off.
     ema: float = _between(0.998, 0, 0.999999)
+    # auto: bfloat16 where the hardware has it.
     precision: str = _one_of("auto", "float32", "mixed_bfloat16")
 
     def __post_init__(self) -> None:
@@ -189,17 +147,11 @@ class DistillationRecipe(_Section):
     distributions at ``temperature`` (Hinton et al. 2015, arXiv:1503.02531); the teachers answer on
     the very images that the network sees (Beyer et al. 2022, arXiv:2106.05237), or once for each.
     The teachers themselves are given to ``train``.
-
-    Attributes:
-        weight: Share of the teachers in the loss, 0 to 1; 0 is off.
-        temperature: What the logits of both are divided by, 0.1 to 20.
-        per_image: Whether the teachers answer once for each image, with the mean over the
-            test-time views, rather than on the very images that the network sees.
     """
 
-    weight: float = _between(0.0, 0, 1)
-    temperature: float = _between(2.0, 0.1, 20)
-    per_image: bool = False
+    weight: float = _between(0.0, 0, 1)  # share of the teachers in the loss; 0 is off
+    temperature: float = _between(2.0, 0.1, 20)  # what the logits of both are divided by
+    per_image: bool = False  # answers once for each image, the mean over the test-time views
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ import numpy as np
 from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import RecipeError
 from facial_expressions.evaluation.provenance import installed_version, source_commit
-from facial_expressions.files import write_file
+from facial_expressions.files import storage_errors, write_file
 from facial_expressions.training.devices import list_devices
 from facial_expressions.training.recipe import Recipe
 
@@ -114,9 +114,21 @@ class RunFolder:
         writer.writerows(row.to_dict() for row in rows)
         write_file(self.history, text.getvalue())
 
-    def write_json(self, path: Path, data: Mapping[str, Any]) -> None:
-        """Write a dictionary as readable JSON."""
-        write_file(path, json.dumps(data, indent=2, sort_keys=True) + "\n")
+    def begin(
+        self, recipe: Recipe, facts: Mapping[str, Any], origins: Mapping[str, object]
+    ) -> None:
+        """Make the folder, if absent, and write what the run is made of and made with.
+
+        Raises:
+            StorageError: The folder cannot be written.
+        """
+        with storage_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        write_file(self.recipe, recipe.to_toml())
+        described = {self.dataset: facts, self.environment: _environment(), self.origins: origins}
+        for path, data in described.items():
+            if data:
+                write_file(path, json.dumps(data, indent=2, sort_keys=True) + "\n")
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -131,13 +143,13 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def describe_environment(*, precision: str) -> dict[str, Any]:
-    """Return what a run was made with: versions, commit, backend, device, dtype policy."""
+def _environment() -> dict[str, Any]:
+    """Return what a run is made with: versions, commit, backend, device, dtype policy."""
     packages = ("facial-expressions", "keras", "numpy", keras.backend.backend(), "pillow")
     return {
         "backend": keras.backend.backend(),
         "devices": list_devices(),
-        "precision": precision,
+        "precision": keras.config.dtype_policy().name,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {

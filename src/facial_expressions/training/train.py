@@ -16,21 +16,26 @@ import keras
 import numpy as np
 
 from facial_expressions.data.dataset import Dataset
+from facial_expressions.data.ferplus import Votes
 from facial_expressions.errors import CheckpointError, MissingExtraError
-from facial_expressions.files import remove_leftovers, storage_errors, write_file
+from facial_expressions.files import remove_leftovers
 from facial_expressions.pages.run_page import write_run_page
 from facial_expressions.training import checkpoints
 from facial_expressions.training.batches import Batch
 from facial_expressions.training.devices import choose_precision, computing_in, spread_over_devices
-from facial_expressions.training.heads import Distillation, Votes, first_columns_accuracy
 from facial_expressions.training.material import EarlierWork, Material
-from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
+from facial_expressions.training.network import (
+    Distillation,
+    build_network,
+    first_columns_accuracy,
+    predict_logits,
+    preprocessing_of,
+)
 from facial_expressions.training.optimization import build_optimizer
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import (
     EpochRow,
     RunFolder,
-    describe_environment,
     identity_text,
     run_differences,
 )
@@ -103,7 +108,7 @@ def train(
     with computing_in(precision), spread_over_devices(optimization.batch_size) as n_devices:
         material = Material(recipe, dataset, votes, earlier)
         trainer = _Trainer(material, RunFolder(Path(run_dir)), callbacks, n_devices)
-        return trainer.run(precision, on_progress or (lambda progress: None))
+        return trainer.run(on_progress or (lambda progress: None))
 
 
 def tensorboard_callback(folder: str | Path) -> keras.callbacks.Callback:
@@ -161,23 +166,16 @@ class _Trainer:
         weight, temperature = distillation.weight, distillation.temperature
         return Distillation(loss, weight=weight, temperature=temperature)
 
-    def run(self, precision: str, on_progress: Callable[[TrainingProgress], None]) -> TrainingRun:
+    def run(self, on_progress: Callable[[TrainingProgress], None]) -> TrainingRun:
         origins, facts = self.material.origins(), self.material.facts
         identity = identity_text(self.recipe, facts, origins)
-        with storage_errors(self.folder.path):
-            self.folder.path.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder.path)
         saved = checkpoints.load_latest(self.folder.checkpoints)
         start = saved.epochs if saved else 0
         if saved:
             self._restore(saved, identity)
         else:
-            write_file(self.folder.recipe, self.recipe.to_toml())
-            environment = describe_environment(precision=precision)
-            self.folder.write_json(self.folder.environment, environment)
-        self.folder.write_json(self.folder.dataset, facts)
-        if origins:
-            self.folder.write_json(self.folder.origins, origins)
+            self.folder.begin(self.recipe, facts, origins)
         history = self.folder.read_history()[:start]
         self.callbacks.on_train_begin()
         for epoch in range(start, self.recipe.optimization.epochs):

@@ -24,7 +24,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from facial_expressions.data.dataset import Split
+from facial_expressions.data.dataset import Floats, Ints, Split
 from facial_expressions.errors import ModelError, first_line, parsed
 from facial_expressions.files import atomic_write, write_file
 from facial_expressions.inference.classifier import load_classifier
@@ -32,8 +32,12 @@ from facial_expressions.inference.runtime import file_sha256
 from facial_expressions.labels import LabelSet
 from facial_expressions.preprocessing import Preprocessing
 from facial_expressions.training.devices import computing_in
-from facial_expressions.training.heads import label_sets_of
-from facial_expressions.training.network import build_network, predict_logits, preprocessing_of
+from facial_expressions.training.network import (
+    build_network,
+    label_sets_of,
+    predict_logits,
+    preprocessing_of,
+)
 from facial_expressions.training.onnx_graph import HALF, kept_taps
 from facial_expressions.training.recipe import NetworkRecipe, Recipe
 from facial_expressions.training.run_folder import RunFolder, describe_differences
@@ -113,8 +117,8 @@ class FinishedRun:
 
 
 def save_final_weights(
-    folder: RunFolder, model: keras.Model, split: Split, truths: Mapping[str, NDArray[np.int64]]
-) -> list[NDArray[np.float32]]:
+    folder: RunFolder, model: keras.Model, split: Split, truths: Mapping[str, Ints]
+) -> list[Floats]:
     """Write what ``export`` reads: weights, and on validation crops and each head's answers.
 
     The logits are those of float32, in which the exported file computes, whatever the network was
@@ -282,7 +286,7 @@ def _pairs(
         yield old.get_layer(name), new.get_layer(name)
 
 
-def _grown(smaller: list[NDArray[np.float32]], layer: keras.Layer) -> list[NDArray[np.float32]]:
+def _grown(smaller: list[Floats], layer: keras.Layer) -> list[Floats]:
     """Return a layer's fresh weights with those of a smaller one in their first places.
 
     What the smaller layer gave does not change: its outputs get nothing from inputs that it did not
@@ -298,9 +302,7 @@ def _grown(smaller: list[NDArray[np.float32]], layer: keras.Layer) -> list[NDArr
     return grown
 
 
-def _weights_of(
-    layer: keras.Layer, arrays: dict[str, NDArray[np.generic]]
-) -> list[NDArray[np.float32]]:
+def _weights_of(layer: keras.Layer, arrays: dict[str, NDArray[np.generic]]) -> list[Floats]:
     """Return a layer's weights, in Keras' order; those that the file lacks are left out."""
     values = []
     for variable in layer.weights:
@@ -312,7 +314,7 @@ def _weights_of(
     return values
 
 
-def _whole_kernel(kernel: NDArray[np.float32], layer: keras.layers.Conv2D) -> NDArray[np.float32]:
+def _whole_kernel(kernel: Floats, layer: keras.layers.Conv2D) -> Floats:
     """Return a file's kernel ``(F, C, h, w)`` as Keras has it, ``(kh, kw, C, F)``."""
     kernel = kernel.transpose(2, 3, 1, 0)
     if kernel.shape[:2] != layer.kernel_size:
@@ -327,7 +329,7 @@ def _whole_kernel(kernel: NDArray[np.float32], layer: keras.layers.Conv2D) -> ND
     return kernel
 
 
-def _spread_over_channels(total: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+def _spread_over_channels(total: Floats, channels: int) -> Floats:
     """Return a kernel of mean 0 and variance 1 a filter whose channels add up to ``total``.
 
     Each channel gets an equal part, and the first two what is missing to the variance, with
@@ -337,7 +339,7 @@ def _spread_over_channels(total: NDArray[np.float32], channels: int) -> NDArray[
     part = total / channels
     power = np.mean(np.square(part), axis=(0, 1, 2), keepdims=True)
     missing = np.sqrt(np.maximum(1 - power, 0) * channels / 2 / np.maximum(power, 1e-12))
-    kernel: NDArray[np.float32] = np.repeat(part, channels, axis=2)
+    kernel: Floats = np.repeat(part, channels, axis=2)
     kernel[:, :, :1] += missing * part
     kernel[:, :, 1:2] -= missing * part
     return kernel
