@@ -192,7 +192,11 @@ class ExpressionRecognizer:
             be read; or ``failed`` if it was read but a network could not be run.
         """
         for chunk in _chunks(self._each(self._try_find, sources), batch_size):
-            yield from self._finish(*zip(*chunk, strict=True), explain=explain)
+            found = [one for _, one in chunk if isinstance(one, Found)]
+            answers = iter(self._answer(found, explain=explain))
+            for source, one in chunk:
+                row = next(answers) if isinstance(one, Found) else one
+                yield replace(row, source=source_name(source))
 
     def recognize_folder(
         self, folder: str | Path, *, batch_size: int = 32
@@ -245,33 +249,15 @@ class ExpressionRecognizer:
         except (FacialExpressionsError, MemoryError) as error:
             return source, _failed(error)
 
-    def _finish(
-        self,
-        sources: Sequence[ImageSource],
-        found: Sequence[Found | ImageResult],
-        *,
-        explain: bool,
-    ) -> Iterator[ImageResult]:
-        """Classify all faces at once; if that fails, image by image."""
-        whole = [one for one in found if isinstance(one, Found)]
-        try:
-            rows = iter(self._answer(whole, explain=explain))
-        except (FacialExpressionsError, MemoryError):
-            rows = (self._try_answer(one, explain=explain) for one in whole)
-        for source, one in zip(sources, found, strict=True):
-            row = next(rows) if isinstance(one, Found) else one
-            yield replace(row, source=source_name(source))
-
-    def _try_answer(self, found: Found, *, explain: bool) -> ImageResult:
-        try:
-            return self._answer([found], explain=explain)[0]
-        except (FacialExpressionsError, MemoryError) as error:
-            return _failed(error)
-
     def _answer(self, found: Sequence[Found], *, explain: bool) -> list[ImageResult]:
-        """Return the results of some images, yet without their names."""
-        faces = self._predict(found)
-        reasons = self._explain(found, faces) if explain else [[] for _ in found]
+        """Return the results of images, yet without names; if all at once fail, one by one."""
+        try:
+            faces = self._predict(found)
+            reasons = self._explain(found, faces) if explain else [[] for _ in found]
+        except (FacialExpressionsError, MemoryError) as error:
+            if len(found) == 1:
+                return [_failed(error)]
+            return [self._answer([one], explain=explain)[0] for one in found]
         return [
             ImageResult("", "ok", one.width, one.height, tuple(its), explanations=tuple(why))
             for one, its, why in zip(found, faces, reasons, strict=True)

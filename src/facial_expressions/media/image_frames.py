@@ -164,11 +164,7 @@ def _numbered(source: Path) -> list[Path]:
     if source.is_dir():
         found = [path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
     else:
-        parts = re.split(f"({_PLACE.pattern}|\\*)", source.name)
-        fits = "".join(
-            {"*": ".*"}.get(one, r"\d+" if _PLACE.fullmatch(one) else re.escape(one))
-            for one in parts
-        )
+        fits = _PLACE.sub(r"\\d+", re.escape(source.name).replace(r"\*", ".*"))
         folder = source.parent
         names = list(folder.iterdir()) if folder.is_dir() else []
         found = [path for path in names if re.fullmatch(fits, path.name)]
