@@ -68,12 +68,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000, help="how many training images")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
     options = parser.parse_args()
-    detector = CenterFaceDetector(min_score=MIN_SCORE)
+    detector = CenterFaceDetector()
     rows = []
     images = draw_training_images(options.archive, options.images, options.seed)
     for image in images:
         canvas, side, border = enlarge(image)
-        if faces := detector.detect(canvas):
+        if faces := [one for one in detector.detect(canvas) if one.score >= MIN_SCORE]:
             rows.append(describe(max(faces, key=lambda face: face.box.width), side, border))
     median = {name: round(statistics.median(row[name] for row in rows), 3) for name in rows[0]}
     rolls = [abs(row["roll_degrees"]) for row in rows]

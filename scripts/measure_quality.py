@@ -26,7 +26,7 @@ from facial_expressions.data.load import load_dataset
 from facial_expressions.evaluation.robustness import CORRUPTIONS, Corruption
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.contracts import Classifier, Detection
-from facial_expressions.inference.detectors.centerface import CenterFaceDetector
+from facial_expressions.inference.detectors.centerface import SMALL_SIDE, CenterFaceDetector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.labels import FERPLUS
 from facial_expressions.preprocessing import crop_faces
@@ -164,7 +164,7 @@ def pose_rows(right: NDArray[np.bool_], seen: Sequence[Quality]) -> list[str]:
 
 @cache
 def _detector() -> CenterFaceDetector:
-    return CenterFaceDetector(RecognizerOptions(threads=1), working_sides=(192,))
+    return CenterFaceDetector(RecognizerOptions(threads=1))
 
 
 def tilt_rows(classifier: Classifier, images: Images) -> list[str]:
@@ -174,7 +174,7 @@ def tilt_rows(classifier: Classifier, images: Images) -> list[str]:
         crops, rows, seen = [], [], []
         for row, crop in enumerate(images.crops[:N_TILTED]):
             image = enlarge(crop, _TILT_PAD, degrees if row % 2 else -degrees)
-            for found in detector.detect(image)[:1]:
+            for found in detector.detect_at(image, SMALL_SIDE)[:1]:
                 boxes = ([found.box], [found.landmarks])
                 (cut,) = crop_faces(image, *boxes, detector.framing, size=crop.shape[0])
                 crops.append(cut)
@@ -195,8 +195,8 @@ def load_images(data: Path, votes: Path, n: int | None = None) -> Images:
     agreed = relabelled(dataset, ferplus_votes(dataset, votes), FERPLUS).validation
     rows = np.sort(np.random.default_rng(0).permutation(len(agreed))[:n])
     crops = agreed.images[rows]
-    found = (next(iter(_detector().detect(enlarge(crop, _PAD))), None) for crop in crops)
-    return Images(crops, agreed.labels[rows], tuple(found))
+    faces = (_detector().detect_at(enlarge(crop, _PAD), SMALL_SIDE) for crop in crops)
+    return Images(crops, agreed.labels[rows], tuple(next(iter(found), None) for found in faces))
 
 
 def main() -> None:

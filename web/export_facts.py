@@ -58,7 +58,7 @@ def _detector_facts() -> dict[str, Any]:
     return {
         "input": centerface._INPUT,
         "outputs": centerface._OUTPUTS,
-        "min_score": _default(centerface.CenterFaceDetector, "min_score"),
+        "min_score": centerface.MIN_SCORE,
         "small_side": centerface.SMALL_SIDE,
         "large_sides": centerface.LARGE_SIDES,
         "faint": centerface.FAINT,

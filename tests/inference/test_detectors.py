@@ -154,8 +154,7 @@ def test_parts_give_the_faces_of_a_whole_search(
     places = ((500, 130, 90), (800, 200, 140), (1100, 330, 420))
     for x, y, side in places:
         scene[y : y + side, x : x + side] = resized(photo[:200, 150:350], side, side)
-    everything = CenterFaceDetector(RecognizerOptions(threads=1), working_sides=(192, 800))
-    boxes = [one.box for one in everything.detect(scene)]
+    boxes = [one.box for one in detector.detect_at(scene, 800)]
     assert len(boxes) == 3
     found = [one.box for one in detector.detect(scene)]
     for box in boxes:
@@ -267,12 +266,3 @@ def test_a_changed_detector_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(centerface, "centerface_path", lambda: path)
     with pytest.raises(ModelError, match="SHA-256"):
         CenterFaceDetector()
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"min_score": 0.0}, {"working_sides": ()}, {"working_sides": (16,)}],
-)
-def test_options_out_of_range(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"^detector: .* are out of range"):
-        CenterFaceDetector(**options)  # type: ignore[arg-type]

@@ -56,6 +56,9 @@ TINY_FACE: Final = 14
 """A face that is narrower than this is searched for in twice the size: of those of 12 to 14 pixels
 one in twenty is missed, of those of 8 to 10 most."""
 
+MIN_SCORE: Final = 0.4
+"""Faces that are scored lower are dropped."""
+
 FAINT: Final = 0.02
 """The score from which on it is worth to look closer: in half the size all faces of 14 pixels have
 it in photographs; of those of 40 pixels in a pasted benchmark, 0.03 loses one in eight."""
@@ -89,21 +92,19 @@ def centerface_path() -> Path:
 
 @register_detector("centerface")
 class CenterFaceDetector:
-    """CenterFace at two working sizes; pickles as its options.
+    """CenterFace at two working sizes.
+
+    They are 192 pixels, where faces may fill the image, and half of its longest side, at least 512
+    and at most 1280: first in half of that, then only where a face shows, and where a tiny one
+    shows in twice of it.
 
     Args:
-        options: Of these ``small_faces``, ``threads`` and ``device`` matter; None takes the
-            defaults.
-        min_score: Detections scored lower are dropped, 0 to 1.
-        working_sides: Longest sides in pixels at which every image is searched; None takes 192
-            and half of the image's longest side, at least 512 and at most 1280; the second first
-            in half of it, then only where that shows a face, and where it shows a tiny one in
-            twice of it. With ``small_faces`` the second is the whole of the longest side instead,
-            at most 2560: faces half as wide are found, in about four times the time.
+        options: Of these ``threads``, ``device`` and ``small_faces`` matter: with the last, the
+            second size is the whole of the longest side, at most 2560, which finds faces half as
+            wide in about four times the time. None takes the defaults.
 
     Raises:
         ModelError: ``centerface.onnx`` is missing or changed, or it does not run on the device.
-        ValueError: An option is out of its range.
 
     Examples:
         >>> CenterFaceDetector().detect(np.zeros((64, 64, 3), np.uint8))
@@ -119,22 +120,8 @@ class CenterFaceDetector:
     )
     """Where FER-2013's images lie around its boxes: ``docs/measurements/framing.json``."""
 
-    def __init__(
-        self,
-        options: RecognizerOptions | None = None,
-        *,
-        min_score: float = 0.4,
-        working_sides: Sequence[int] | None = None,
-    ) -> None:
+    def __init__(self, options: RecognizerOptions | None = None) -> None:
         options = options or RecognizerOptions()
-        sides = tuple(working_sides) if working_sides is not None else (SMALL_SIDE,)
-        if not 0 < min_score < 1 or not sides or min(sides) < MULTIPLE:
-            raise ValueError(
-                f"detector: min_score {min_score} and working_sides {working_sides} are out of "
-                f"range. Give a score of 0 to 1 and sides of {MULTIPLE} or more"
-            )
-        self._min_score = min_score
-        self._working_sides = None if working_sides is None else sides
         self._small_faces = options.small_faces
         self._session = open_session(
             centerface_path(),
@@ -160,20 +147,22 @@ class CenterFaceDetector:
         """
         size = size or (image.shape[1], image.shape[0])
         longest = max(size)
-        sides, large = set(self._working_sides or ()), min(self._large_side(longest), longest)
-        found, near = [], []
-        if not sides:
-            coarse = large if self._small_faces else min(max(SMALL_SIDE, large // 2), large)
-            faint = self._search(image, whole(size, coarse / longest), FAINT)
-            near = _closer(faint, size, coarse, large)
-            lengths = _lengths(faint) * (large / longest)
-            is_own = (coarse == large) | (lengths > LARGE_FACE)
-            found = [faint[is_own & (faint[:, 4] >= self._min_score)]]
-            may_fill = coarse > SMALL_SIDE and (lengths > TILE_FACE).any()
-            sides = {SMALL_SIDE} if may_fill else set()
-        tiles = [whole(size, min(side / longest, 1.0)) for side in sorted(sides, reverse=True)]
-        found += [self._search(image, tile, self._min_score) for tile in [*tiles, *near]]
+        large = min(self._large_side(longest), longest)
+        coarse = large if self._small_faces else min(max(SMALL_SIDE, large // 2), large)
+        faint = self._search(image, whole(size, coarse / longest), FAINT)
+        lengths = _lengths(faint) * (large / longest)
+        is_own = (coarse == large) | (lengths > LARGE_FACE)
+        found = [faint[is_own & (faint[:, 4] >= MIN_SCORE)]]
+        if coarse > SMALL_SIDE and (lengths > TILE_FACE).any():
+            found.append(self._search(image, whole(size, SMALL_SIDE / longest)))
+        found += [self._search(image, tile) for tile in _closer(faint, size, coarse, large)]
         return _detections(found, *size)
+
+    def detect_at(self, image: NDArray[np.uint8], side: int) -> list[Detection]:
+        """Find the faces that show when an image's longest side has so many pixels, as measured."""
+        height, width = image.shape[:2]
+        tile = whole((width, height), min(side / max(width, height), 1.0))
+        return _detections([self._search(image, tile)], width, height)
 
     def detect_near(self, image: NDArray[np.uint8], faces: Sequence[Box]) -> list[Detection]:
         """Find faces again near where they should be.
@@ -210,7 +199,7 @@ class CenterFaceDetector:
             return self.detect(image)
         found = []
         for factor, tile in tiles:
-            rows = self._search(image, tile, self._min_score)
+            rows = self._search(image, tile)
             found.append(rows[(factor == largest) | (_lengths(rows) * largest > HALF_FACE)])
         return _detections(found, width, height)
 
@@ -220,16 +209,11 @@ class CenterFaceDetector:
 
     def _large_side(self, longest: int) -> int:
         """Return the side at which small faces are searched for."""
-        if self._working_sides:
-            return max(self._working_sides)
         lowest, highest = LARGE_SIDES
         half = min(max(longest // 2, lowest), highest)
         return min(longest, FULL_SIDE) if self._small_faces else half
 
-    def __repr__(self) -> str:
-        return f"CenterFaceDetector(working_sides={self._working_sides})"
-
-    def _search(self, image: NDArray[np.uint8], tile: Tile, least: float) -> Rows:
+    def _search(self, image: NDArray[np.uint8], tile: Tile, least: float = MIN_SCORE) -> Rows:
         """Run the network on a tile; rows in pixels of the image, scored higher than ``least``."""
         heat, size, offset, marks = self._run(cut(image, tile)[None])
         rows = _decode(heat[0, 0], size[0], offset[0], marks[0], least)
