@@ -150,11 +150,6 @@ def open_session(
         ModelError: The file is missing, too large, changed, no model, needs too much memory or
             another runtime; or the device is not there.
         ValueError: ``threads`` is under 1.
-
-    Examples:
-        >>> open_session("no-such.onnx")
-        Traceback (most recent call last):
-        facial_expressions.errors.ModelError: no-such.onnx: model file not found
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads: must be 1 or more, not {threads}. Leave it out for all")

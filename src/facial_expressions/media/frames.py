@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,21 +44,7 @@ class Frame:
         return int(self.image.shape[0])
 
 
-class ClosedAtExit(ABC):
-    """Something with ``close`` that a ``with`` block closes at its end."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of what is open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-
-class FrameSource(ClosedAtExit):
+class FrameSource(AbstractContextManager["FrameSource"]):
     """Anything that gives frames one by one and has to be closed.
 
     Attributes:
@@ -78,6 +65,13 @@ class FrameSource(ClosedAtExit):
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames, in order."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is open."""
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 class ReadAhead(Generic[Item]):

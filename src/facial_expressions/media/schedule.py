@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 Followed = TypeVar("Followed")
 Plan = tuple[Callable[[], Found] | None, Callable[[Found | None], Followed]]
-"""What is to be done with a frame: a search, in any thread; then what follows, in order."""
+"""What is to be done with a frame: a search or None, in any thread; then, in order, what follows
+from its answer or None."""
 
 Every = int | Literal["auto"]
 """Every how many frames the detector runs; ``auto`` holds real time."""
@@ -91,13 +92,9 @@ def look_ahead(
 
     Args:
         frames: In order; read by whoever takes the results, at most ``ahead`` in advance.
-        plan: Asked once for each frame, in order; its search is None where there is nothing to be
-            searched, and the answer is then None.
+        plan: Asked once for each frame, in order.
         ahead: Frames in advance.
         threads: Searches at once.
-
-    Yields:
-        Frame and what followed, in order.
 
     Raises:
         ValueError: ``ahead`` is under 1.

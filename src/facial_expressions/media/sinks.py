@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from facial_expressions.files import GrowingFile, output_error
-from facial_expressions.media.frames import ClosedAtExit
 from facial_expressions.parquet_rows import ParquetParts
 from facial_expressions.rows import FRAME, csv_header, table_columns, table_rows, to_csv, to_json
 
@@ -52,12 +51,6 @@ def open_sink(
         MissingExtraError: A package of the extra ``video`` is not installed.
         OSError: The file cannot be written.
         ValueError: The ending is none of these.
-
-    Examples:
-        >>> open_sink("rows.txt", source="clip.mp4", labels=("happy", "sad"))
-        Traceback (most recent call last):
-        ...
-        ValueError: rows.txt: format not supported. Supported: .csv, .jsonl, .mp4, .parquet
     """
     file = Path(path)
     build = _SINKS.get(file.suffix.lower())
@@ -127,7 +120,7 @@ class Sinks(AbstractContextManager["Sinks"]):
                     sink.__exit__(type(error), error, error.__traceback__)
 
 
-class _TextSink(ClosedAtExit):
+class _TextSink(Sink):
     """Rows as CSV under a line of column names, or one line of JSON per frame."""
 
     def __init__(self, path: Path, *, source: str, labels: Sequence[str], overwrite: bool) -> None:
@@ -143,14 +136,13 @@ class _TextSink(ClosedAtExit):
             lines = csv_header(FRAME, self._labels) + "\n" + lines
         self._file.write((lines + "\n").encode("utf-8", "backslashreplace"))
 
-    def close(self) -> None:
-        """Close the file."""
+    def __exit__(self, *error: object) -> None:
         if not self._file.tell():
             self._file.remove()
         self._file.close()
 
 
-class _ParquetSink(ClosedAtExit):
+class _ParquetSink(Sink):
     """The rows of a CSV with types, for data frames."""
 
     def __init__(self, path: Path, *, source: str, labels: Sequence[str], overwrite: bool) -> None:
@@ -162,8 +154,7 @@ class _ParquetSink(ClosedAtExit):
         """Take a frame's rows; they are on the disk within seconds."""
         self._rows.write(table_rows(FRAME, result.to_dict(self._source), self._labels))
 
-    def close(self) -> None:
-        """Put the parts together under the file's name."""
+    def __exit__(self, *error: object) -> None:
         self._rows.close()
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facial_expressions.errors import first_line
-from facial_expressions.media.frames import ClosedAtExit
 from facial_expressions.media.pyav import av
 from facial_expressions.media.video_file import (
     Clock,
@@ -44,7 +43,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 Timed = tuple[float, "Packet[AudioStream]"]
 
 
-class Sound(ClosedAtExit):
+class Sound:
     """The first sound stream of a video file, on the clock of its images.
 
     A packet that does not come after the one before is dropped; a gap stays one. Where the sound

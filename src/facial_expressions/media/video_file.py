@@ -58,12 +58,6 @@ class VideoFile(FrameSource):
         VideoError: The file is missing, empty, no video or too large, has no video stream, or has
             times of its own beside ``fps``.
         MissingExtraError: PyAV is not installed.
-
-    Examples:
-        >>> VideoFile("no-such-video.mp4")
-        Traceback (most recent call last):
-        ...
-        facial_expressions.errors.VideoError: ...: file not found
     """
 
     def __init__(

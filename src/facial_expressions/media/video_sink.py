@@ -6,10 +6,10 @@ or on a full disk; at its proper end it becomes a plain MP4.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ _SOUND_TAIL_S: Final = 1.0
 """The sound may continue so long after the last frame."""
 
 
-class VideoSink:
+class VideoSink(AbstractContextManager["VideoSink"]):
     """An MP4 with the faces drawn in; on leaving the ``with`` block it becomes a plain one.
 
     A side of odd length grows by one pixel, as the format asks; if the size changes in the middle,
@@ -88,9 +88,6 @@ class VideoSink:
         stream.codec_context.color_trc = 1
         stream.codec_context.color_range = 1  # limited
         return stream
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         with ExitStack() as stack:
