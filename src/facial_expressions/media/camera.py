@@ -17,13 +17,10 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Final
 
 from facial_expressions.errors import CameraError
 from facial_expressions.media.frames import Frame, FrameSource
@@ -196,7 +193,7 @@ class Camera(FrameSource):
                 continue
             lost_s = 0.0
             start_s = taken.time_s if start_s is None else start_s
-            yield Frame(index, taken.time_s - start_s, taken.image, pts_s=taken.pts_s)
+            yield replace(taken, frame=index, time_s=taken.time_s - start_s)
             index += 1
 
     def close(self) -> None:
@@ -229,29 +226,21 @@ _REASONS: Final = {
 }
 
 
-class _Taken(NamedTuple):
-    """An image, when it was taken, and its time in the stream."""
-
-    time_s: float
-    image: NDArray[np.uint8]
-    pts_s: float | None
-
-
 class _Reader:
     """Reads an open camera in a thread, until it ends or ``is_closed`` is set."""
 
     def __init__(self, device: CameraDevice, stuck_s: float) -> None:
         self._device = device
         self._stuck_s = stuck_s
-        self._waiting: deque[_Taken] = deque(maxlen=_QUEUE)
+        self._waiting: deque[Frame] = deque(maxlen=_QUEUE)
         self._changed = threading.Condition()
         self._failure = ""
         self.is_closed = False
         self._fresh_s = time.monotonic()
         threading.Thread(target=self._read, name=device.name, daemon=True).start()
 
-    def take(self) -> _Taken:
-        """Return the oldest image that waits."""
+    def take(self) -> Frame:
+        """Return the oldest image that waits, with the time at which it was taken."""
         name = self._device.name
         with self._changed:
             while True:
@@ -300,7 +289,7 @@ class _Reader:
                     now_s = time.monotonic()
                     if check_sum != last_sum:
                         self._fresh_s = now_s
-                    self._waiting.append(_Taken(now_s, image, decoded.time))
+                    self._waiting.append(Frame(0, now_s, image, pts_s=decoded.time))
                     self._changed.notify()
                 last_sum = check_sum
 

@@ -51,16 +51,13 @@ class FrameSource(AbstractContextManager["FrameSource"]):
         name: What rows call the source.
         frame_interval_s: Seconds from frame to frame, on average.
         duration_s: Length in seconds; None where there is no end or nobody knows it.
+        note: After the last frame: what was wrong with the source; empty when nothing was.
     """
 
     name: str
     frame_interval_s: float
     duration_s: float | None = None
-
-    @property
-    def note(self) -> str:
-        """After the last frame: what was wrong with the source; empty when nothing was."""
-        return ""
+    note: str = ""
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:

@@ -67,13 +67,6 @@ class NumberedImages(FrameSource):
         self.frame_interval_s = 1 / (fps or _FPS)
         self.duration_s = len(self._paths) * self.frame_interval_s
         self._max_pixels = max_pixels
-        self._bad: list[str] = []
-
-    @property
-    def note(self) -> str:
-        """After the last frame: how many images could not be read, and why the first could not."""
-        n_bad = counted(len(self._bad), "image")
-        return f"{n_bad} left out: {self._bad[0]}" if self._bad else ""
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the images; one that cannot be read leaves its time empty.
@@ -81,17 +74,18 @@ class NumberedImages(FrameSource):
         Raises:
             VideoError: Not one can be read.
         """
-        index = 0
+        bad: list[str] = []
         for place, path in enumerate(self._paths):
             try:
                 image = load_image(path, max_pixels=self._max_pixels)
             except ImageError as error:
-                self._bad.append(str(error))
+                bad.append(str(error))
                 continue
-            yield Frame(index, place * self.frame_interval_s, image)
-            index += 1
-        if index == 0:
-            raise VideoError(f"{self.name}: no image can be read: {self._bad[0]}")
+            yield Frame(place - len(bad), place * self.frame_interval_s, image)
+        if len(bad) == len(self._paths):
+            raise VideoError(f"{self.name}: no image can be read: {bad[0]}")
+        if bad:
+            self.note = f"{counted(len(bad), 'image')} left out: {bad[0]}"
 
     def close(self) -> None:
         """Nothing is open between two images."""
@@ -114,12 +108,6 @@ class Animation(FrameSource):
         if len(self._first) < 2:
             raise not_a_video(source)
         self.frame_interval_s = _shown_s(self._first[0][1])
-        self._problem = ""
-
-    @property
-    def note(self) -> str:
-        """After the last frame: what was wrong with the file; empty when nothing was."""
-        return self._problem
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the images; a file that breaks off ends with its last whole one."""
@@ -129,7 +117,7 @@ class Animation(FrameSource):
                 yield Frame(index, time_s, image)
                 time_s += _shown_s(length_s)
         except ImageError as error:
-            self._problem = str(error)
+            self.note = str(error)
 
     def close(self) -> None:
         """Close the file."""

@@ -87,17 +87,6 @@ class VideoFile(FrameSource):
         self._is_cut = _reaches_past_end(self._stream, self._path)
         self._upright = Upright(self._stream)
         self._n_damaged = 0
-        self._end_s = 0.0
-
-    @property
-    def note(self) -> str:
-        """After the last frame: what was wrong with the file; empty when nothing was."""
-        parts = []
-        if self._is_cut:
-            parts.append(f"{self.name} is cut short: its frames end at {self._end_s:.2f} s")
-        if self._n_damaged:
-            parts.append(f"{self.name} is damaged: {self._n_damaged} packets or frames left out")
-        return "; ".join(parts)
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames.
@@ -117,12 +106,15 @@ class VideoFile(FrameSource):
                 time_s += self.frame_interval_s
             yield Frame(index, time_s, self._upright(image), pts_s=pts_s)
             index += 1
-            self._end_s = time_s
         if index == 0:
             raise VideoError(
                 f"{shown(self._path)}: no frame of the video can be decoded (codec "
                 f"{self._stream.codec_context.name}). Copy the file again, or convert it"
             )
+        faults = [f"{self.name} is cut short: its frames end at {time_s:.2f} s"] * self._is_cut
+        if self._n_damaged:
+            faults.append(f"{self.name} is damaged: {self._n_damaged} packets or frames left out")
+        self.note = "; ".join(faults)
 
     def close(self) -> None:
         """Close the file; more frames cannot be read."""
