@@ -297,10 +297,7 @@ def _shapes(specs: Sequence[TensorSpec]) -> str:
 
 
 def apply_view(crops: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
-    """Return crops as one view shows them.
-
-    Returns:
-        Crops of the same shape; pixels that move in repeat the border.
+    """Return crops as one view shows them, of the same shape; what moves in repeats the border.
 
     Examples:
         >>> crop = np.array([[[1, 2, 3]]], np.uint8)

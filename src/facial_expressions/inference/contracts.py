@@ -74,22 +74,17 @@ class ReducingDetector(FaceDetector, Protocol):
     """Finds faces in a smaller copy of a large image: that takes less time to read."""
 
     def needed_side(self, longest: int) -> int:
-        """Return the longest side in pixels that a copy has to have.
-
-        Args:
-            longest: That of the image.
-        """
+        """Return how long the longest side of a copy has to be, by that of the image, in pixels."""
         ...
 
     def detect(
         self, image: NDArray[np.uint8], size: tuple[int, int] | None = None
     ) -> Sequence[Detection]:
-        """Find the faces of one image.
+        """Find the faces of one image, or of a copy, in pixels of the image of that size.
 
         Args:
             image: RGB ``uint8 (H, W, 3)``, upright; may be a smaller copy.
-            size: Width and height of the image, in whose pixels boxes are given; None where
-                ``image`` is no copy.
+            size: Width and height of the image; None where ``image`` is no copy.
         """
         ...
 
@@ -141,10 +136,5 @@ class RowRecognizer(Protocol):
     def recognize_rows(
         self, sources: Iterable[ImageSource], *, batch_size: int
     ) -> Iterator[ImageResult]:
-        """Yield one result per source, in the order given.
-
-        Args:
-            sources: Paths, or the bytes of files.
-            batch_size: Images per batch.
-        """
+        """Yield one result per path or file's bytes, in the order given."""
         ...

@@ -99,10 +99,7 @@ class ModelSession:
     def run(
         self, feeds: Mapping[str, NDArray[np.float32]], *, outputs: Sequence[str]
     ) -> list[NDArray[np.float32]]:
-        """Run the graph once.
-
-        Returns:
-            The outputs, in that order.
+        """Run the graph once; return the outputs, in that order.
 
         Raises:
             ModelError: ONNX Runtime cannot run the graph on these values.

@@ -59,7 +59,7 @@ class CameraDevice:
         name: What rows and messages call it.
         file: The device, in the words of the input format, or a stream's address.
         format: FFmpeg's name of the operating system's camera interface; None for a stream.
-        options: Options of that input format.
+        options: Its options.
     """
 
     name: str

@@ -31,10 +31,7 @@ _COLORS: Final = np.array(HEAT_COLORS, dtype=np.float32)
 
 
 def blend_heat(image: NDArray[np.uint8], explanations: Sequence[Explanation]) -> NDArray[np.uint8]:
-    """Colour each face's warm places, scaled by its own hottest one, in an RGB image.
-
-    Returns:
-        A new image of the same shape.
+    """Colour each face's warm places, scaled by its own hottest one, in a copy of an RGB image.
 
     Examples:
         >>> corners = ((0.0, 0.0), (8.0, 0.0), (8.0, 8.0), (0.0, 8.0))

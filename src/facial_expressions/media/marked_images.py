@@ -63,9 +63,7 @@ class MarkedImages:
         """Draw the faces and save the image; in a folder as JPEG what was one, the rest as PNG.
 
         The name is that of the original, with the folders below which it lay: they are mirrored.
-
-        Returns:
-            Where the image was written.
+        Returns where the image was written.
 
         Raises:
             ImageError: The image cannot be read.
