@@ -96,6 +96,21 @@ def test_every_verb_has_help_that_ends_with_its_example(
     assert page.endswith(f"Example: facial-expressions {example}")
 
 
+@pytest.mark.parametrize("words", [[verb] for verb in cli.VERBS] + [["models", "info"]])
+def test_help_names_values_in_words_not_by_types_of_python(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*words, "--help"]) == 0
+    page = capsys.readouterr().out
+    assert re.findall(r"<[\w\[\] ]+>|\{", page) == []
+
+
+def test_usage_shows_what_may_be_repeated_or_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, usage in (("predict", "IMAGE..."), ("models info", "[MODEL]"), ("batch", "OUTPUT")):
+        assert cli.main([*words.split(), "--help"]) == 0
+        assert capsys.readouterr().out.splitlines()[0].endswith(f" {usage}")
+
+
 def test_h_is_short_for_help_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
     for words in ([], ["predict"], ["models", "list"]):
         assert cli.main([*words, "-h"]) == 0

@@ -8,17 +8,20 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from facial_expressions.cli.options import CompetitionOption, PartialOption
+from facial_expressions.cli.options import (
+    CompetitionOption,
+    DataOption,
+    FerplusOption,
+    PartialOption,
+)
 
 
 def command(
     runs: Annotated[list[Path], Argument(metavar="RUN", help="Two or more finished runs.")],
     *,
-    data: Annotated[Path, Option(help="Data set that the runs were trained on.")],
-    out: Annotated[Path, Option(help="Folder to write; export reads it.")],
-    ferplus: Annotated[
-        Path | None, Option(help="FER+ votes (fer2013new.csv), for runs with a FER+ head.")
-    ] = None,
+    data: DataOption,
+    out: Annotated[Path, Option(metavar="DIR", help="Folder to write; export reads it.")],
+    ferplus: FerplusOption = None,
     competition: CompetitionOption = None,
     allow_partial: PartialOption = False,
 ) -> None:

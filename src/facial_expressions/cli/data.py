@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer import Argument, Option
 
-from facial_expressions.cli.options import CompetitionOption, PartialOption
+from facial_expressions.cli.options import (
+    CompetitionOption,
+    FerplusOption,
+    PartialOption,
+)
 from facial_expressions.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -51,13 +55,11 @@ def info(
 def audit(
     path: DataPath,
     protocol: ProtocolOption = None,
-    ferplus: Annotated[
-        Path | None, Option(help="FER+ votes (fer2013new.csv) to compare the labels with.")
-    ] = None,
+    ferplus: FerplusOption = None,
     competition: CompetitionOption = None,
     output: FormatOption = "text",
     out: Annotated[
-        Path | None, Option(help="Folder for audit.json, audit.txt and audit.png.")
+        Path | None, Option(metavar="DIR", help="Folder for audit.json, audit.txt and audit.png.")
     ] = None,
     allow_partial: PartialOption = False,
 ) -> None:

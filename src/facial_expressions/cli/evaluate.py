@@ -13,6 +13,8 @@ from typer import Argument, Option
 
 from facial_expressions.cli.options import (
     CompetitionOption,
+    DataOption,
+    FerplusOption,
     PartialOption,
     takes_recognizer_options,
 )
@@ -40,9 +42,7 @@ def command(  # noqa: PLR0913 - one argument per option
     context: typer.Context,
     model: Annotated[str, Argument(metavar="MODEL", help="Name of a shipped model, or a file.")],
     *,
-    data: Annotated[
-        Path, Option(help="FER-2013 as csv, zip, tar.gz or folder, or any folder of class folders.")
-    ],
+    data: DataOption,
     split: Annotated[SplitName, Option(help="Split to measure.")] = "test",
     protocol: Annotated[
         str | None,
@@ -61,7 +61,7 @@ def command(  # noqa: PLR0913 - one argument per option
             "labels, else the model's default."
         ),
     ] = None,
-    ferplus: Annotated[Path | None, Option(help="FER+ votes (fer2013new.csv).")] = None,
+    ferplus: FerplusOption = None,
     competition: CompetitionOption = None,
     detect: Annotated[
         bool, Option("--detect", help="DATA holds whole photos: measure the largest face of each.")
@@ -77,7 +77,10 @@ def command(  # noqa: PLR0913 - one argument per option
     ] = False,
     out: Annotated[
         Path | None,
-        Option(help="Folder for the report (.json, .md, .html), its images and predictions.csv."),
+        Option(
+            metavar="DIR",
+            help="Folder for the report (.json, .md, .html), its images and predictions.csv.",
+        ),
     ] = None,
     batch_size: Annotated[int, Option(min=1, help="Crops per batch.")] = 256,
     seed: Annotated[

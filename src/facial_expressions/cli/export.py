@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from facial_expressions.cli.options import FerplusOption
 from facial_expressions.cli.progress import progress_bar
 
 
@@ -20,7 +21,7 @@ def command(
         ),
     ],
     *,
-    out: Annotated[Path, Option(help="Model file (.onnx) to write.")],
+    out: Annotated[Path, Option(metavar="FILE", help="Model file (.onnx) to write.")],
     half: Annotated[
         bool, Option("--half", help="Store weights in 16 bits: half the size, same speed.")
     ] = False,
@@ -35,9 +36,7 @@ def command(
     data: Annotated[
         Path | None, Option(help="Data set the run was trained on, for --int8 and --people.")
     ] = None,
-    ferplus: Annotated[
-        Path | None, Option(help="FER+ votes, fer2013new.csv, for --int8 and --people.")
-    ] = None,
+    ferplus: FerplusOption = None,
 ) -> None:
     """Export a run as an ONNX model file, and check it against Keras.
 

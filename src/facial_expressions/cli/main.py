@@ -58,6 +58,11 @@ LOG_LEVEL_VARIABLE: Final = "FACIAL_EXPRESSIONS_LOG_LEVEL"
 _PYDANTIC: Final = re.compile(r"Value error, |, unable to parse string as an? \w+")
 """What Typer's messages repeat of the library that checks values."""
 
+_VALUES: Final = {
+    "<int>": "N", "<int range>": "N", "<float range>": "X", "<path>": "PATH",
+}  # fmt: skip
+"""What the help calls values of each of Typer's types; a text is called after its option."""
+
 _PACKAGES: Final = (
     "numpy", "pillow", "onnxruntime", "typer", "rich", "scikit-learn", "matplotlib", "keras",
     "tensorflow", "tensorflow-cpu", "torch", "jax", "onnx",
@@ -155,6 +160,7 @@ class _Verbs(TyperGroup):
         """Build a verb, once."""
         if cmd_name in VERBS and cmd_name not in self.commands:
             built = cast("TyperGroup", typer.main.get_command(build_app([cmd_name])))
+            _name_values(built.commands[cmd_name], ctx)
             self.commands.update(built.commands)
         return self.commands.get(cmd_name)
 
@@ -188,6 +194,23 @@ class _Verbs(TyperGroup):
             for verb in VERBS:  # the message suggests the nearest
                 self.get_command(ctx, verb)
         return super().resolve_command(ctx, args)
+
+
+def _name_values(command: Any, ctx: Any) -> None:  # noqa: ANN401 - Typer's own
+    """Have the help of a verb call its values PATH or N, where Typer names types of Python."""
+    for inner in getattr(command, "commands", {}).values():
+        _name_values(inner, ctx)
+    for one in command.params:
+        kind = one.display_type(ctx)
+        if one.param_type_name == "argument":
+            name = one.display_name_raw + "..." * (one.nargs != 1)
+            usage = name if one.required else f"[{name}]"
+            one.get_usage_pieces = lambda _, usage=usage: [usage]
+            one.display_type_rich = lambda ctx: ""
+        elif one.metavar is None and kind in _VALUES:
+            one.metavar = _VALUES[kind]
+        elif one.metavar is None and kind in ("<str>", "<list[str]>"):
+            one.metavar = one.name.upper()
 
 
 def _common_options(

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from facial_expressions.cli.options import CompetitionOption, PartialOption
+from facial_expressions.cli.options import (
+    CompetitionOption,
+    DataOption,
+    FerplusOption,
+    PartialOption,
+)
 
 if TYPE_CHECKING:
     from facial_expressions.cli.progress import ProgressBar
@@ -21,20 +26,21 @@ def command(  # noqa: PLR0913 - one argument an option
         Path, Argument(metavar="RECIPE", help="Recipe (.toml), e.g. recipes/standardized-cnn.toml.")
     ],
     *,
-    data: Annotated[Path, Option(help="FER-2013 as csv, zip, tar.gz or folder, or class folders.")],
-    out: Annotated[Path, Option(help="Folder of the run; an unfinished run there is resumed.")],
+    data: DataOption,
+    out: Annotated[
+        Path, Option(metavar="DIR", help="Folder of the run; an unfinished run there is resumed.")
+    ],
     settings: Annotated[
         list[str] | None,
-        Option("--set", help="Override the recipe: section.key=value; may be repeated."),
+        Option("--set", metavar="SECTION.KEY=VALUE", help="Override the recipe; may be repeated."),
     ] = None,
-    ferplus: Annotated[
-        Path | None, Option(help="FER+ votes, fer2013new.csv, for a recipe with a ferplus_weight.")
-    ] = None,
+    ferplus: FerplusOption = None,
     competition: CompetitionOption = None,
     start: Annotated[
         str | None,
         Option(
             "--from",
+            metavar="MODEL",
             help="Initial weights: folder of a finished run, a model file, or the name of a "
             "shipped model.",
         ),
@@ -42,11 +48,13 @@ def command(  # noqa: PLR0913 - one argument an option
     teacher: Annotated[
         list[Path] | None,
         Option(
-            help="Teacher for distillation: folder of a finished run, a model file, or the name of "
-            "a shipped model; may be repeated."
+            metavar="MODEL",
+            help="Teacher for distillation, as for --from; may be repeated.",
         ),
     ] = None,
-    tensorboard: Annotated[Path | None, Option(help="Folder for TensorBoard event files.")] = None,
+    tensorboard: Annotated[
+        Path | None, Option(metavar="DIR", help="Folder for TensorBoard event files.")
+    ] = None,
     deterministic: Annotated[
         bool,
         Option(
