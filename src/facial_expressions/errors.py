@@ -1,21 +1,4 @@
-"""The exception tree.
-
-::
-
-    FacialExpressionsError
-    ├── ImageError (ValueError)          an image cannot be read, or is outside the limits
-    │   ├── ImageFormatError             not an image, or its format is not supported
-    │   └── ImageTooLargeError           it has more pixels than the limit
-    ├── VideoError (ValueError)          a file is not a video, or cannot be decoded
-    ├── CameraError (RuntimeError)       a camera is missing, busy or gives no images
-    ├── ModelError (ValueError)          a model file is damaged, unsuitable or not one of ours
-    ├── DatasetError (ValueError)        a data set is incomplete, damaged or unclear
-    ├── RecipeError (ValueError)         a recipe has an unknown key or a value out of range
-    ├── CheckpointError (RuntimeError)   a run folder cannot be resumed
-    ├── StorageError (OSError)           a file cannot be written: disk full, no permission
-    ├── BatchError (ValueError)          no such input, or the output is another batch's
-    ├── ExportError (RuntimeError)       a network cannot be exported, or its file differs
-    └── MissingExtraError (ImportError)  an optional dependency is not installed
+"""Every error that is raised on purpose.
 
 A message starts with what it is about, says what is wrong with it, and what to do.
 """
@@ -28,21 +11,10 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 __all__ = [
-    "BatchError",
-    "CameraError",
-    "CheckpointError",
-    "DatasetError",
-    "ExportError",
-    "FacialExpressionsError",
-    "ImageError",
-    "ImageFormatError",
-    "ImageTooLargeError",
-    "MissingExtraError",
-    "ModelError",
-    "RecipeError",
-    "StorageError",
-    "VideoError",
-]
+    "BatchError", "CameraError", "CheckpointError", "DatasetError", "ExportError",
+    "FacialExpressionsError", "ImageError", "ImageFormatError", "ImageTooLargeError",
+    "MissingExtraError", "ModelError", "RecipeError", "StorageError", "VideoError",
+]  # fmt: skip
 
 _PARSER_LIMITS: Final[dict[type[Exception], str]] = {
     RecursionError: "it is nested too deeply", ValueError: "a number has too many digits"

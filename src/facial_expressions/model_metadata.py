@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
 from facial_expressions.calibration import Calibration, TopLabelMap
@@ -69,31 +69,6 @@ class Head:
     def maps(self) -> str:
         """Name of the output with the class activation maps, where the graph has them."""
         return f"{self.name}_maps"
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Head:
-        """Rebuild a head from the plain values that ``dataclasses.asdict`` makes of it.
-
-        Args:
-            data: The values, as a model file holds them.
-
-        Raises:
-            KeyError: A key is missing.
-            TypeError: A value is of another kind.
-            ValueError: A value is malformed.
-        """
-        labels, given = data["labels"], data["calibration"]
-        top_label = given["top_label"]
-        calibration = Calibration(
-            biases=_numbers(given["biases"]),
-            temperature=float(given["temperature"]),
-            top_label=None
-            if top_label is None
-            else TopLabelMap(_numbers(top_label["slopes"]), _numbers(top_label["offsets"])),
-            uncertain_below=float(given["uncertain_below"]),
-        )
-        named = LabelSet(labels["name"], tuple(labels["names"]))
-        return cls(data["name"], named, calibration, dict(data["figures"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +132,7 @@ class ModelMetadata:
         )
 
     def with_head(self, head: Head) -> ModelMetadata:
-        """Return the metadata with one head in the place of that of the same name.
-
-        Args:
-            head: The head.
-        """
+        """Return the metadata with a head in the place of that of the same name."""
         heads = tuple(head if one.name == head.name else one for one in self.heads)
         return replace(self, heads=heads)
 
@@ -169,15 +140,9 @@ class ModelMetadata:
         """Return the text entries that go into the file."""
         return {
             "format": FORMAT,
-            "name": self.name,
-            "architecture": self.architecture,
+            **{one.name: getattr(self, one.name) for one in fields(self)},
             "heads": json.dumps([asdict(head) for head in self.heads]),
-            "default_head": self.default_head,
             "preprocessing": json.dumps(self.preprocessing.to_dict()),
-            "licence": self.licence,
-            "data": self.data,
-            "data_digest": self.data_digest,
-            "created_with": self.created_with,
         }
 
     @classmethod
@@ -193,22 +158,32 @@ class ModelMetadata:
         """
         _check_format(entries.get("format"), source)
         try:
-            return cls(
-                name=entries["name"],
-                architecture=entries["architecture"],
-                heads=tuple(Head.from_dict(data) for data in parsed(json.loads, entries["heads"])),
-                default_head=entries["default_head"],
-                preprocessing=Preprocessing.from_dict(parsed(json.loads, entries["preprocessing"])),
-                licence=entries["licence"],
-                data=entries["data"],
-                data_digest=entries["data_digest"],
-                created_with=entries["created_with"],
-            )
+            values: dict[str, Any] = {one.name: entries[one.name] for one in fields(cls)}
+            values["heads"] = tuple(_read_head(one) for one in parsed(json.loads, values["heads"]))
+            scaling = parsed(json.loads, values["preprocessing"])
+            values["preprocessing"] = Preprocessing.from_dict(scaling)
+            return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else error
             raise ModelError(
                 f"{source}: damaged metadata: {what}. Export the model again"
             ) from error
+
+
+def _read_head(data: Mapping[str, Any]) -> Head:
+    """Rebuild a head from the plain values that ``asdict`` makes of it."""
+    labels, given = data["labels"], data["calibration"]
+    lines = given["top_label"]
+    calibration = Calibration(
+        biases=_numbers(given["biases"]),
+        temperature=float(given["temperature"]),
+        top_label=None
+        if lines is None
+        else TopLabelMap(_numbers(lines["slopes"]), _numbers(lines["offsets"])),
+        uncertain_below=float(given["uncertain_below"]),
+    )
+    named = LabelSet(labels["name"], tuple(labels["names"]))
+    return Head(data["name"], named, calibration, dict(data["figures"]))
 
 
 def _numbers(values: Iterable[Any]) -> tuple[float, ...]:
@@ -220,16 +195,18 @@ def _check_format(received: str | None, source: str) -> None:
     if received == FORMAT:
         return
     if received == f"{_FORMATS}1":
-        raise ModelError(
-            f"{source}: a model file of format 1, which is no longer read. Convert it: "
-            "facial-expressions models convert OLD NEW"
+        problem = (
+            "a model file of format 1, which is no longer read. Convert it: facial-expressions "
+            "models convert OLD NEW"
         )
-    if received and received.startswith(_FORMATS):
-        raise ModelError(
-            f"{source}: a model file of a later format, {received!r}; this version reads "
-            f"{FORMAT!r}. Update facial-expressions"
+    elif received and received.startswith(_FORMATS):
+        problem = (
+            f"a model file of a later format, {received!r}; this version reads {FORMAT!r}. Update "
+            "facial-expressions"
         )
-    raise ModelError(
-        f"{source}: not a facial-expressions model: its metadata entry 'format' is {received!r}, "
-        f"not {FORMAT!r}. Export it with 'facial-expressions export'"
-    )
+    else:
+        problem = (
+            f"not a facial-expressions model: its metadata entry 'format' is {received!r}, not "
+            f"{FORMAT!r}. Export it with 'facial-expressions export'"
+        )
+    raise ModelError(f"{source}: {problem}")
