@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from typing import IO, Final
 
 _SIGNATURE_BYTES: Final = 8
+_AROUND_BYTES: Final = 12
+"""A chunk's length, kind and checksum."""
+
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _CHECKED: Final = frozenset({b"IHDR", b"PLTE", b"IDAT"})
 _NOTES: Final = frozenset({b"iCCP", b"tEXt", b"zTXt", b"iTXt"})
@@ -34,28 +37,24 @@ def without_long_notes(file: IO[bytes]) -> IO[bytes]:
     Such a file is whole and valid; nothing of those chunks is used here. Most files have none, and
     come back as they are.
     """
-    kept: list[tuple[int, int]] = []
+    kept = [(0, _SIGNATURE_BYTES)]
     is_long = False
-    position = file.seek(_SIGNATURE_BYTES)
     n_left = _MOST_NOTES_BYTES
-    while len(head := file.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        end = position + 12 + length
+    for kind, start, length in _chunks(file):
         n_bytes = _note_bytes(kind, file.read(length)) if kind in _NOTES else 0
         if n_bytes > min(_NOTE_BYTES, n_left):
             is_long = True
         else:
             n_left -= n_bytes
-            kept.append((position, end))
-        position = file.seek(end)
+            kept.append((start, length + _AROUND_BYTES))
+    if is_long:
+        parts = []
+        for start, n_bytes in kept:
+            file.seek(start)
+            parts.append(file.read(n_bytes))
+        file = io.BytesIO(b"".join(parts))
     file.seek(0)
-    if not is_long:
-        return file
-    parts = [file.read(_SIGNATURE_BYTES)]
-    for start, end in kept:
-        file.seek(start)
-        parts.append(file.read(end - start))
-    return io.BytesIO(b"".join(parts))
+    return file
 
 
 def _note_bytes(kind: bytes, data: bytes) -> int:
@@ -79,10 +78,10 @@ def check_png(file: IO[bytes]) -> None:
     Raises:
         ValueError: What is wrong, in a few words. What Pillow itself finds is left to it.
     """
-    file.seek(_SIGNATURE_BYTES)
     missing: int | None = None
     inflate = zlib.decompressobj()
-    for kind, data in _chunks(file):
+    for kind, _, length in _chunks(file):
+        data = _unchanged(kind, file.read(length), file.read(4)) if kind in _CHECKED else b""
         if kind == b"IHDR":
             missing = _data_bytes(data)
         elif kind == b"IDAT" and missing is not None:
@@ -93,18 +92,19 @@ def check_png(file: IO[bytes]) -> None:
         raise ValueError(f"the data end {missing} bytes too early")
 
 
-def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the kind of each chunk, with its content where it is looked at."""
+def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """Yield each chunk's kind, its beginning and the length of its content, which is read next."""
+    start = file.seek(_SIGNATURE_BYTES)
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
-        if kind not in _CHECKED:
-            yield kind, b""
-            file.seek(length + 4, 1)
-            continue
-        data, check = file.read(length), file.read(4)
-        if len(check) == 4 and zlib.crc32(data, zlib.crc32(kind)) != int.from_bytes(check, "big"):
-            raise ValueError(f"chunk {kind.decode()} was changed: its checksum is wrong")
-        yield kind, data
+        yield kind, start, length
+        start = file.seek(start + length + _AROUND_BYTES)
+
+
+def _unchanged(kind: bytes, data: bytes, check: bytes) -> bytes:
+    if len(check) == 4 and zlib.crc32(data, zlib.crc32(kind)) != int.from_bytes(check, "big"):
+        raise ValueError(f"chunk {kind.decode()} was changed: its checksum is wrong")
+    return data
 
 
 def _data_bytes(header: bytes) -> int:

@@ -110,9 +110,7 @@ def command(  # noqa: PLR0913 - one argument per option
         return
     _refuse_photo_options(options)
     settings = EvaluationSettings(batch_size=batch_size, seed=seed, has_robustness=robustness)
-    classifier = _load_classifier(options, labels)
-    if labels != "fer2013":
-        _check_labels(classifier, labels, ferplus)
+    classifier = _load_classifier(options, labels, ferplus)
     whole = _load_data(data, protocol, seed=seed, allow_partial=allow_partial)
     measured, votes = whole, None
     if labels != "fer2013" and ferplus is not None:
@@ -141,13 +139,19 @@ def _load_data(path: Path, protocol: str | None, *, seed: int, allow_partial: bo
     return dataset
 
 
-def _check_labels(
-    classifier: ExpressionClassifier, labels: LabelsName, ferplus: Path | None
-) -> None:
-    """Refuse, before anything is read, what cannot be measured against votes."""
+def _load_classifier(
+    options: RecognizerOptions, labels: LabelsName, ferplus: Path | None
+) -> ExpressionClassifier:
+    """Open a model at the head asked for, else at that of the labels; refuse labels it lacks."""
     from facial_expressions.errors import DatasetError
+    from facial_expressions.inference.classifier import load_classifier
     from facial_expressions.labels import LABEL_SETS
 
+    classifier = load_classifier(options)
+    if options.labels is None and labels in classifier.metadata.head_names:
+        classifier = classifier.for_labels(labels)
+    if labels == "fer2013":
+        return classifier
     if ferplus is None:
         raise typer.BadParameter(f"{labels} needs --ferplus.", param_hint="--labels")
     needed, received = list(LABEL_SETS[labels]), list(classifier.labels)
@@ -157,6 +161,7 @@ def _check_labels(
             f"the {len(needed)} expressions {needed}. Choose another head "
             f"({', '.join(classifier.metadata.head_names)}), another model, or --labels fer2013"
         )
+    return classifier
 
 
 def _measure(
@@ -268,12 +273,3 @@ def _provenance(classifier: ExpressionClassifier, command_line: str, **of_data: 
         commit=source_commit(),
         **of_data,
     )
-
-
-def _load_classifier(options: RecognizerOptions, labels: LabelsName) -> ExpressionClassifier:
-    """Open a model at the head asked for, else at the one named as the labels, if there is one."""
-    from facial_expressions.inference.classifier import load_classifier
-
-    classifier = load_classifier(options)
-    is_free = options.labels is None and labels in classifier.metadata.head_names
-    return classifier.for_labels(labels) if is_free else classifier

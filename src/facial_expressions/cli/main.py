@@ -67,15 +67,10 @@ _PACKAGES: Final = (
     "numpy", "pillow", "onnxruntime", "typer", "rich", "scikit-learn", "matplotlib", "keras",
     "tensorflow", "tensorflow-cpu", "torch", "jax", "onnx",
 )  # fmt: skip
-_EXIT_CODES: Final[tuple[tuple[type[FacialExpressionsError], int], ...]] = (
-    (RecipeError, 2),
-    (BatchError, 2),
-    (ModelError, 3),
-    (StorageError, 4),
-    (CheckpointError, 3),
-    (CameraError, 4),
-    (MissingExtraError, 4),
-)
+_EXIT_CODES: Final = {
+    RecipeError: 2, BatchError: 2, ModelError: 3, CheckpointError: 3, StorageError: 4,
+    CameraError: 4, MissingExtraError: 4,
+}  # fmt: skip
 _INPUT_FAILED = 1
 _USAGE = 2
 _ENVIRONMENT = 4
@@ -107,8 +102,7 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
             code = _run(arguments)
             sys.stdout.flush()
     except FacialExpressionsError as error:
-        codes = (code for kind, code in _EXIT_CODES if isinstance(error, kind))
-        return _explain(error, next(codes, _INPUT_FAILED))
+        return _explain(error, _EXIT_CODES.get(type(error), _INPUT_FAILED))
     except BrokenPipeError:
         return _INPUT_FAILED
     except OSError as error:

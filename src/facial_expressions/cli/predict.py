@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import warnings
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -137,20 +138,13 @@ def _rows(
     from facial_expressions.images import load_image
     from facial_expressions.results import ImageResult
 
-    sources: deque[str | Path | bytes] = deque()
-
-    def read() -> Iterator[str | Path | bytes]:
-        for one in inputs:
-            if not one.skipped:
-                sources.append(one.read())
-                yield sources[-1]
-
-    rows = recognizer.recognize_rows(read(), batch_size=1, explain=explain)
+    sources, again = itertools.tee(one.read() for one in inputs if not one.skipped)
+    rows = recognizer.recognize_rows(sources, batch_size=1, explain=explain)
     for one in inputs:
         if one.skipped:
             yield ImageResult(one.name, "skipped", error=one.skipped)
             continue
-        row, source, image = next(rows), sources.popleft(), None
+        row, source, image = next(rows), next(again), None
         if row.status == "ok" and (marked or sheet):
             try:
                 image = load_image(source, max_pixels=recognizer.options.max_pixels)

@@ -1,7 +1,7 @@
 """The workers of a batch: hands out tasks, replaces workers that die, isolates what kills them.
 
 When a worker dies, its task is suspect: the inputs are tried again, each alone; an input that was
-being done at three deaths gets a row of status ``failed``.
+being done at three crashes gets a row of status ``failed``.
 """
 
 from __future__ import annotations

@@ -98,52 +98,47 @@ class InputListing:
     def __init__(self, source: str, output: Path) -> None:
         self._source = source
         self._output = os.path.realpath(output)
-        self._path = Path(source)
         self.n_left_out = 0
-        if os.path.lexists(source):
-            self._check_kind()
-        elif not _WILDCARDS & set(source):
-            raise BatchError(f"{shown(source)}: not found")
-        elif next(glob.iglob(source, recursive=True), None) is None:  # noqa: PTH207
-            raise BatchError(f"{shown(source)}: no file matches this pattern")
+        self._list = self._walk
+        if os.path.isdir(source):  # noqa: PTH112 - also says no to a name that is too long
+            return
+        if not os.path.lexists(source):
+            self._list = self._match
+            if not _WILDCARDS & set(source):
+                raise BatchError(f"{shown(source)}: not found")
+            if next(glob.iglob(source, recursive=True), None) is None:  # noqa: PTH207
+                raise BatchError(f"{shown(source)}: no file matches this pattern")
+        elif source.lower().endswith(_COMPRESSED):
+            raise BatchError(f"{shown(source)}: compressed archive. Decompress it to .tar")
+        elif _suffix(source) in _LISTS:
+            self._list = self._read_list
+        elif _suffix(source) in {*IMAGE_SUFFIXES, _TAR}:
+            self._list = lambda: iter([BatchInput(source, is_listed=True)])
+        else:
+            raise BatchError(
+                f"{shown(source)}: not supported. Give a folder, a quoted pattern, a list of "
+                f"paths ({', '.join(_LISTS)}), a .tar archive or an image"
+            )
 
     def __iter__(self) -> Iterator[BatchInput]:
         """Yield the inputs."""
         self.n_left_out = 0
-        for one in self._expand_all():
+        for one in self._list():
             if one.source.lower().endswith(_TAR) and one.status is None:
                 yield from self._members(one.source)
             else:
                 yield one
 
-    def _check_kind(self) -> None:
-        if self._path.is_dir():
-            return
-        if self._path.name.lower().endswith(_COMPRESSED):
-            raise BatchError(f"{shown(self._source)}: compressed archive. Decompress it to .tar")
-        if self._path.suffix.lower() not in {*_LISTS, *IMAGE_SUFFIXES, _TAR}:
-            raise BatchError(
-                f"{shown(self._source)}: not supported. Give a folder, a quoted pattern, a list of "
-                f"paths ({', '.join(_LISTS)}), a .tar archive or an image"
-            )
-
-    def _expand_all(self) -> Iterator[BatchInput]:
-        if self._path.is_dir():
-            yield from self._walk()
-        elif not os.path.lexists(self._source):
-            found = glob.iglob(self._source, recursive=True)  # noqa: PTH207 - absolute ones too
-            for path in sorted(set(found)):
-                if not os.path.realpath(path).startswith(self._output + os.sep):
-                    yield from self._classify(path)
-        elif self._path.suffix.lower() in _LISTS:
-            yield from self._read_list()
-        else:
-            yield BatchInput(self._source, is_listed=True)
+    def _match(self) -> Iterator[BatchInput]:
+        for path in sorted(set(glob.iglob(self._source, recursive=True))):  # noqa: PTH207 - absolute ones too
+            if not os.path.realpath(path).startswith(self._output + os.sep):
+                yield from self._classify(path)
 
     def _read_list(self) -> Iterator[BatchInput]:
-        folder = "" if self._path.parent == Path() else str(self._path.parent)
+        path_of_list = Path(self._source)
+        folder = "" if path_of_list.parent == Path() else str(path_of_list.parent)
         with _once_each() as once:
-            for named in _read_paths(self._path):
+            for named in _read_paths(path_of_list):
                 if named.status:
                     yield named
                     continue
