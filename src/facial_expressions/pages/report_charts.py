@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facial_expressions.evaluation.figures import ProbabilityFigures, VoteFigures
 from facial_expressions.evaluation.report import Report
@@ -74,34 +73,24 @@ def report_charts(report: Report, *, samples: Sequence[Sample] = ()) -> dict[str
 
 
 def _confusion_matrix(report: Report) -> Figure:
-    """Draw the confusion matrix twice: counts, and shares of each true class."""
-    side = 0.62 * len(report.labels) + 1.2
+    """Draw the confusion matrix twice, colored by share: counts, and shares of each true class."""
+    names = [display_name(name) for name in report.labels]
+    side = 0.62 * len(names) + 1.2
     figure = new_figure(2 * side, side + 0.5)
-    left, right = figure.subplots(1, 2)
     counts = np.array(report.confusion)
     shares = counts / np.maximum([[s.support] for s in report.scores.per_class], 1)
-    texts = [[f"{100 * share:.0f}" for share in row] for row in shares]
-    _draw_matrix(left, report, shares, [[f"{c:,}" for c in row] for row in counts])
-    _draw_matrix(right, report, shares, texts)
-    style_axes(left, title="Images", xlabel="Answer", ylabel="Truth", has_grid=False)
-    title = "Share of the true class, %"
-    style_axes(right, title=title, xlabel="Answer", ylabel="Truth", has_grid=False)
+    shown = (("Images", counts, "{:,}"), ("Share of the true class, %", 100 * shares, "{:.0f}"))
+    for axes, (title, cells, text) in zip(figure.subplots(1, 2), shown, strict=True):
+        axes.imshow(shares, cmap=accent_colormap(), vmin=0, vmax=1)
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), names)
+        for (i, j), share in np.ndenumerate(shares):
+            axes.text(
+                j, i, text.format(cells[i, j]), ha="center", va="center", fontsize=9,
+                color="white" if share > 0.6 else INK, fontweight="bold" if i == j else "normal",
+            )  # fmt: skip
+        style_axes(axes, title=title, xlabel="Answer", ylabel="Truth", has_grid=False)
     return figure
-
-
-def _draw_matrix(
-    axes: Axes, report: Report, shares: NDArray[np.float64], texts: Sequence[Sequence[str]]
-) -> None:
-    """Draw one matrix, colored by share, with a text in each cell."""
-    names = [display_name(name) for name in report.labels]
-    axes.imshow(shares, cmap=accent_colormap(), vmin=0, vmax=1)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), names)
-    for (i, j), share in np.ndenumerate(shares):
-        axes.text(
-            j, i, texts[i][j], ha="center", va="center", fontsize=9,
-            color="white" if share > 0.6 else INK, fontweight="bold" if i == j else "normal",
-        )  # fmt: skip
 
 
 def _reliability(figures: ProbabilityFigures) -> Figure:
@@ -190,17 +179,15 @@ def _samples(samples: Sequence[Sample]) -> Figure:
     """Draw images with answer and confidence: a column per true class, right above wrong."""
     classes = list(dict.fromkeys(sample.truth for sample in samples))
     has_heat = any(sample.heat is not None for sample in samples)
-    n_rows = 4 if has_heat else 2
     figure = new_figure(max(1.5 * len(classes), 3), 0.8 + (3.1 if has_heat else 1.75) * 2)
-    axes = figure.subplots(n_rows, len(classes), squeeze=False)
+    axes = figure.subplots(4 if has_heat else 2, len(classes), squeeze=False)
     for cell in axes.flat:
         cell.set_axis_off()
         cell.set_box_aspect(1)
     shown = {(sample.truth, sample.is_right): sample for sample in samples}
     for column, name in enumerate(classes):
-        for row, is_right in ((0, True), (n_rows // 2, False)):
-            cells = [axes[row, column], axes[row + 1, column]] if has_heat else [axes[row, column]]
-            _draw_sample(cells, shown.get((name, is_right)), is_right=is_right)
+        for cells, is_right in zip(np.split(axes[:, column], 2), (True, False), strict=True):
+            _draw_sample(list(cells), shown.get((name, is_right)), is_right=is_right)
         middle: dict[str, Any] = {"transform": axes[0, column].transAxes, "ha": "center"}
         axes[0, column].text(
             0.5, 1.25, display_name(name), **middle, fontsize=11, fontweight="bold", color=INK

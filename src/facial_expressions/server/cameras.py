@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -32,7 +31,7 @@ class _Session:
     """One camera. Its frames take turns, in the order in which they come to the lock."""
 
     analyzer: FrameAnalyzer
-    used_s: float
+    used_s: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
     n_frames: int = 0
 
@@ -50,7 +49,7 @@ class CameraSessions:
     ) -> None:
         self._recognizer = recognizer
         self._clock = clock
-        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._sessions: dict[str, _Session] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -82,14 +81,12 @@ class CameraSessions:
     def _session(self, key: str) -> _Session:
         with self._lock:
             now_s = self._clock()
-            session = self._sessions.pop(key, None)
-            if session is None or now_s - session.used_s > _KEPT_S:
-                session = _Session(FrameAnalyzer(self._recognizer), now_s)
+            old = [name for name, one in self._sessions.items() if now_s - one.used_s > _KEPT_S]
+            for name in old:
+                del self._sessions[name]
+            session = self._sessions.pop(key, None) or _Session(FrameAnalyzer(self._recognizer))
             session.used_s = now_s
             self._sessions[key] = session  # the one used last stands last
-            while len(self._sessions) > 1 and (
-                len(self._sessions) > _MOST_SESSIONS
-                or now_s - next(iter(self._sessions.values())).used_s > _KEPT_S
-            ):
-                self._sessions.popitem(last=False)
+            if len(self._sessions) > _MOST_SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
             return session
