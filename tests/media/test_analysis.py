@@ -6,6 +6,7 @@ import itertools
 import pickle
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 import facial_expressions as fx
 from facial_expressions.errors import VideoError
 from facial_expressions.inference.recognizer import ExpressionRecognizer
+from facial_expressions.media import analysis
 from facial_expressions.media.analysis import FrameAnalyzer, analyze_frames, analyze_video
 from facial_expressions.media.frames import Frame
-from facial_expressions.media.schedule import Every
+from facial_expressions.media.schedule import Every, Schedule
 from tests.media.videos import even_times, scene, write_video
 
 Image = NDArray[np.uint8]
@@ -151,8 +153,14 @@ def three_shots(face: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("every", [1, 5, "auto"])
 def test_three_shots_have_exactly_their_tracks(
-    three_shots: Path, recognizer: ExpressionRecognizer, every: Every
+    three_shots: Path,
+    recognizer: ExpressionRecognizer,
+    every: Every,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """With ``auto`` on a clock of its own, by which the work takes a second a frame."""
+    slow = partial(Schedule, clock=itertools.count().__next__)
+    monkeypatch.setattr(analysis, "Schedule", slow)
     frames = list(analyze_video(three_shots, recognizer=recognizer, every=every))
     assert [frame.frame for frame in frames if frame.is_cut] == [12, 24]
     shots = frames[:12], frames[12:24], frames[24:]
