@@ -224,13 +224,10 @@ def _bands(
 ) -> list[tuple[Plane, Plane]]:
     """Return pixel rows and columns of the four strips that a frame can touch, without overlap."""
     x0, y0, x1, y1 = outer
-    top, bottom = min(int(frame[1] + thick), y1), max(int(frame[3] - thick), y0)
-    left, right = min(int(frame[0] + thick), x1), max(int(frame[2] - thick), x0)
-    if top >= bottom or left >= right:
-        strips = [(y0, y1, x0, x1)]
-    else:
-        strips = [(y0, top, x0, x1), (bottom, y1, x0, x1)]
-        strips += [(top, bottom, x0, left), (top, bottom, right, x1)]
+    top, left = min(int(frame[1] + thick), y1), min(int(frame[0] + thick), x1)
+    bottom, right = max(int(frame[3] - thick), top), max(int(frame[2] - thick), left)
+    strips = [(y0, top, x0, x1), (bottom, y1, x0, x1)]
+    strips += [(top, bottom, x0, left), (top, bottom, right, x1)]
     return [
         (np.arange(a, b, dtype=np.float64), np.arange(c, d, dtype=np.float64))
         for a, b, c, d in strips
