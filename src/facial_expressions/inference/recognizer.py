@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import FacialExpressionsError, ImageError
-from facial_expressions.image_sources import plain_source, source_name
+from facial_expressions.image_sources import PlainSource, plain_source, source_name
 from facial_expressions.images import ImageSource, list_images
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.contracts import Detection, FaceDetector, RegionDetector
@@ -28,6 +28,8 @@ from facial_expressions.results import Box, Explanation, Face, Faces, ImageResul
 
 Source = TypeVar("Source", bound=ImageSource)
 Answer = TypeVar("Answer")
+_Named = tuple[str, PlainSource, Found]
+"""What an image is called, what can be read of it again, and what was found in it."""
 
 _AT_ONCE: Final = 2
 """Images that are read and searched at a time: each is held in memory."""
@@ -88,8 +90,7 @@ class ExpressionRecognizer:
             ImageError: The image cannot be read.
             ModelError: The network cannot be run.
         """
-        name, image = source_name(image), plain_source(image)
-        return self._faces([self._finder.find(image)], [(name, image)])[0]
+        return self._faces([self._find(image)])[0]
 
     def detect(
         self, image: NDArray[np.uint8], *, near: Sequence[Box] | None = None
@@ -167,15 +168,14 @@ class ExpressionRecognizer:
             ModelError: The network cannot be run.
         """
         for chunk in _chunks(sources, batch_size):
-            found, named = [], []
+            found: list[_Named] = []
             try:
-                for one, image in self._each(self._find_named, chunk):
+                for one in self._each(self._find, chunk):
                     found.append(one)
-                    named.append(image)
             except ImageError:
-                yield from zip(chunk, self._faces(found, named), strict=False)
+                yield from zip(chunk, self._faces(found), strict=False)
                 raise
-            yield from zip(chunk, self._faces(found, named), strict=True)
+            yield from zip(chunk, self._faces(found), strict=True)
 
     def recognize_rows(
         self, sources: Iterable[ImageSource], *, batch_size: int = 32, explain: bool = False
@@ -237,9 +237,9 @@ class ExpressionRecognizer:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _find_named(self, source: ImageSource) -> tuple[Found, tuple[str, ImageSource]]:
+    def _find(self, source: ImageSource) -> _Named:
         image = plain_source(source)
-        return self._finder.find(image), (source_name(source), image)
+        return source_name(source), image, self._finder.find(image)
 
     def _try_find(self, source: ImageSource) -> tuple[ImageSource, Found | ImageResult]:
         try:
@@ -295,13 +295,12 @@ class ExpressionRecognizer:
             for one in found
         ]
 
-    def _faces(
-        self, found: Sequence[Found], named: Sequence[tuple[str, ImageSource]]
-    ) -> list[Faces]:
+    def _faces(self, found: Sequence[_Named]) -> list[Faces]:
         """Return the faces of some images with the name and source of each."""
+        named = self._predict([one for _, _, one in found])
         return [
             Faces(faces, image, ImageResult(name, "ok", one.width, one.height, tuple(faces)))
-            for (name, image), one, faces in zip(named, found, self._predict(found), strict=True)
+            for (name, image, one), faces in zip(found, named, strict=True)
         ]
 
     def _face(
