@@ -11,7 +11,7 @@ from tests.architecture.house import LIMITS, count_code, longest_chain, measure,
 
 SO_FAR = {
     "lines of Python in `src/`": 26_612,
-    "lines of code": 16_143,
+    "lines of code": 16_124,
 }
 """Where a limit is not reached yet; a figure may fall, and then its entry goes."""
 

@@ -9,18 +9,12 @@ import pickle
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from facial_expressions.distributed.crew import Start, WorkerDiedError
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import (
-    RecognizerFactory,
-    RowLine,
-    answer,
-    open_recognizer,
-)
+from facial_expressions.distributed.work import RecognizerFactory, RowLine, RowMaker
 from facial_expressions.errors import BatchError, FacialExpressionsError
-from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.processes import Child, own_streams
 
 _GRACE_S = 5.0
@@ -96,24 +90,17 @@ def _serve() -> None:
 
     with contextlib.suppress(EOFError, BrokenPipeError):
         try:
-            recognizer, root = _open(tasks)
-        except FacialExpressionsError as error:
-            say(error)
+            maker = RowMaker(*pickle.load(tasks))
+        except (AttributeError, ImportError):
+            problem = (
+                "workers cannot import the factory, as they do not run your script. Move it from "
+                "the script into a module beside it and import it from there"
+            )
+            say(BatchError(problem))
             return
-        say(None)
+        say(maker.open())
         while True:
-            say(answer(recognizer, pickle.load(tasks), root))
-
-
-def _open(tasks: BinaryIO) -> tuple[RowRecognizer, Path]:
-    try:
-        factory, root = pickle.load(tasks)
-    except (AttributeError, ImportError) as error:
-        raise BatchError(
-            "workers cannot import the factory, as they do not run your script. Move it from the "
-            "script into a module beside it and import it from there"
-        ) from error
-    return open_recognizer(factory), root
+            say(maker.answer(pickle.load(tasks)))
 
 
 if __name__ == "__main__":

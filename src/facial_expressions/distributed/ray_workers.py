@@ -11,14 +11,8 @@ from typing import Any, Final
 
 from facial_expressions.distributed.crew import Start, WorkerDiedError
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import (
-    RecognizerFactory,
-    RowLine,
-    answer,
-    open_recognizer,
-)
+from facial_expressions.distributed.work import RecognizerFactory, RowLine, RowMaker
 from facial_expressions.errors import FacialExpressionsError, first_line, needs_extra
-from facial_expressions.inference.contracts import RowRecognizer
 
 _TRIES: Final = 2
 """Ray gives its own processes 30 seconds to start, which a busy machine may not make at first."""
@@ -59,7 +53,7 @@ def ray_workers(
     _start_ray(ray, where, tries=1 if address else _TRIES)
     try:
         options = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
-        actors = ray.remote(**options)(_RecognizerActor)
+        actors = ray.remote(**options)(RowMaker)
         n_cores = int(ray.cluster_resources().get("CPU", 1))
         yield functools.partial(_RayWorker, ray, actors, factory, root), n_cores
     finally:
@@ -105,27 +99,6 @@ class _RayWorker:
         except self._ray.exceptions.RayError as error:
             self.end()  # after an exception in a task it still lives
             raise WorkerDiedError(first_line(error)) from error
-
-
-class _RecognizerActor:
-    """Runs on a worker's machine; opens its recognizer when it is told to."""
-
-    def __init__(self, factory: RecognizerFactory, root: Path) -> None:
-        self._factory = factory
-        self._root = root
-        self._recognizer: RowRecognizer
-
-    def open(self) -> FacialExpressionsError | None:
-        """Open the recognizer; return why it cannot be opened."""
-        try:
-            self._recognizer = open_recognizer(self._factory)
-        except FacialExpressionsError as error:
-            return error
-        return None
-
-    def answer(self, inputs: Sequence[BatchInput]) -> list[RowLine]:
-        """Return one row per input."""
-        return answer(self._recognizer, inputs, self._root)
 
 
 def _start_ray(ray: Any, where: dict[str, Any], *, tries: int) -> None:  # noqa: ANN401 - a module

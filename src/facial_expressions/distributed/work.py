@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.errors import first_line
+from facial_expressions.errors import FacialExpressionsError, first_line
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.plain_text import shown
 from facial_expressions.results import ImageResult, Status
@@ -48,10 +48,31 @@ def row_line(result: ImageResult) -> RowLine:
     return RowLine(to_json(IMAGE, result.to_dict()), result.status, len(result.faces))
 
 
-def open_recognizer(factory: RecognizerFactory) -> RowRecognizer:
-    """Open a worker's recognizer, and silence warnings of metadata that is ignored anyway."""
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    return factory()
+class RowMaker:
+    """Runs in a worker, whatever that is.
+
+    Args:
+        factory: Opens its recognizer, when it is told to.
+        root: Folder at which relative paths start.
+    """
+
+    def __init__(self, factory: RecognizerFactory, root: Path) -> None:
+        self._factory = factory
+        self._root = root
+        self._recognizer: RowRecognizer
+
+    def open(self) -> FacialExpressionsError | None:
+        """Open the recognizer; return why it cannot be opened."""
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that is ignored anyway
+        try:
+            self._recognizer = self._factory()
+        except FacialExpressionsError as error:
+            return error
+        return None
+
+    def answer(self, inputs: Sequence[BatchInput]) -> list[RowLine]:
+        """Return one row per input."""
+        return answer(self._recognizer, inputs, self._root)
 
 
 def answer(recognizer: RowRecognizer, inputs: Sequence[BatchInput], root: Path) -> list[RowLine]:
