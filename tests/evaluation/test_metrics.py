@@ -83,6 +83,7 @@ def test_scores_are_those_of_scikit_learns_report(case: tuple[list[int], list[in
         assert row.recall == pytest.approx(expected["recall"])
         assert row.f1 == pytest.approx(expected["f1-score"])
         assert row.support == expected["support"]
+        assert isinstance(row.support, int), "counts stay whole in report.json"
     for average, name in ((scores.macro, "macro avg"), (scores.weighted, "weighted avg")):
         assert average.precision == pytest.approx(report[name]["precision"])
         assert average.recall == pytest.approx(report[name]["recall"])

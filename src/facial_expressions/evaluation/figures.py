@@ -185,8 +185,8 @@ def vote_figures_of(predictions: Predictions, votes: NDArray[np.uint8]) -> VoteF
 
 def label_figures_of(predictions: Predictions) -> LabelFigures:
     """Return the figures against the labels that the images came with."""
-    balanced = scores_of(predictions).balanced_accuracy
-    return LabelFigures(len(predictions), predictions.accuracy, balanced)
+    scores = scores_of(predictions)
+    return LabelFigures(len(predictions), predictions.accuracy, scores.balanced_accuracy)
 
 
 def _errors(y_true: ArrayLike, rows: ArrayLike) -> dict[str, float]:

@@ -155,8 +155,10 @@ def classification_scores(
         _sklearn_metrics().precision_recall_fscore_support,
         y_true, y_predicted, labels=range(n_classes), zero_division=0,
     )  # fmt: skip
-    columns = (values.tolist() for values in score())
-    per_class = tuple(Scores(*row) for row in zip(*columns, strict=True))
+    per_class = tuple(
+        Scores(float(precision), float(recall), float(f1), int(support))
+        for precision, recall, f1, support in zip(*score(), strict=True)
+    )
     n = sum(row.support for row in per_class)
 
     def average(kind: str) -> Scores:

@@ -319,10 +319,9 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a report holds
 
 def _origin_of(classifier: Classifier) -> Provenance:
     """Return the names of model and head, or that of the class where there is not a model file."""
-    model, head = (
-        str(getattr(getattr(classifier, part, None), "name", "")) for part in ("metadata", "head")
-    )
-    return Provenance(model=model or type(classifier).__name__, head=head)
+    model, head = (getattr(classifier, part, None) for part in ("metadata", "head"))
+    name = type(classifier).__name__
+    return Provenance(model=getattr(model, "name", name), head=getattr(head, "name", ""))
 
 
 def _calibration_of(classifier: Classifier, n_views: int) -> Calibration:

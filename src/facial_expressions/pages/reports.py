@@ -64,10 +64,9 @@ def write_report(
         "report.html": report_page(report, charts, samples=samples, mistakes=mistakes),
         **{f"{name}.png": png_of(figure) for name, figure in charts.items()},
     }
-    written = []
     for name, content in contents.items():
         write_file(folder / name, content)
-        written.append(folder / name)
+    written = [folder / name for name in contents]
     if report.predictions is not None:
         written.append(folder / "predictions.csv")
         write_predictions(report.predictions, written[-1])

@@ -47,14 +47,7 @@ def render(template: str, *, extra: str = "evaluate", **values: object) -> str:
 
 
 def environment(extra: str = "evaluate") -> Environment:
-    """Return what knows the templates and what they may call.
-
-    Args:
-        extra: What installs Jinja2, for the message.
-
-    Raises:
-        MissingExtraError: Jinja2 is not installed.
-    """
+    """Return what knows the templates and what they may call, or raise as ``render`` does."""
     with needs_extra(extra):
         import jinja2
     known = jinja2.Environment(

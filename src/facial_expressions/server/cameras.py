@@ -81,9 +81,8 @@ class CameraSessions:
     def _session(self, key: str) -> _Session:
         with self._lock:
             now_s = self._clock()
-            old = [name for name, one in self._sessions.items() if now_s - one.used_s > _KEPT_S]
-            for name in old:
-                del self._sessions[name]
+            sessions = self._sessions.items()
+            self._sessions = {name: one for name, one in sessions if now_s - one.used_s <= _KEPT_S}
             session = self._sessions.pop(key, None) or _Session(FrameAnalyzer(self._recognizer))
             session.used_s = now_s
             self._sessions[key] = session  # the one used last stands last
