@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from facial_expressions.colors import Color, expression_color
 from facial_expressions.images import ImageSource, load_image
 from facial_expressions.media.heat import blend_heat
 from facial_expressions.media.placement import Rect, Room
-from facial_expressions.results import Box, Explanation, Face, Prediction, TrackedFace
+from facial_expressions.results import Explanation, Face, Prediction, TrackedFace
 
 Plane = NDArray[np.float64]
 
@@ -51,9 +51,25 @@ _Tile = tuple[Rect, _Entries, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Style:
-    """Sizes for one face, in pixels."""
+class _Mark:
+    """What is drawn for one face.
 
+    Attributes:
+        face: The face.
+        frame: The pixels that its box touches.
+        color: That of its expression.
+        number: What it is called in the rows: its track, or its place from the left.
+        texts: What its label may say, the fullest first: reasons, confidence, expression.
+        font_px: Height of its text.
+        line_px: Width of its frame's line.
+        gap_px: Distance of its label from its frame.
+    """
+
+    face: Face
+    frame: Rect
+    color: Color
+    number: str
+    texts: list[str]
     font_px: int
     line_px: float
     gap_px: int
@@ -79,132 +95,117 @@ def draw_faces(
         ImageError: The image cannot be read.
 
     Examples:
+        >>> from facial_expressions.results import Box
         >>> face = Face(Box(10, 10, 50, 60), 0.9, (), Prediction(("happy", "sad"), (0.9, 0.1)))
         >>> draw_faces(np.zeros((80, 100, 3), np.uint8), [face]).size
         (100, 80)
     """
     canvas = blend_heat(load_image(image), explanations)
-    height, width = canvas.shape[:2]
-    styles = [_style(face.box, width, height) for face in faces]
-    for face, style in zip(faces, styles, strict=True):
-        _draw_frame(canvas, face, style)
+    marks = [_mark(face, i, canvas.shape[1::-1]) for i, face in enumerate(faces, 1)]
+    for mark in marks:
+        _draw_frame(canvas, mark)
     image = Image.fromarray(canvas)
-    room = _draw_labels(image, faces, styles)
+    room = _draw_labels(image, marks)
     if room is not None:
-        _draw_panels(image, faces, styles, room.taken)
+        _draw_panels(image, marks, room.taken)
     return image
 
 
-def _draw_labels(
-    image: Image.Image, faces: Sequence[Face], styles: Sequence[_Style]
-) -> Room | None:
+def _mark(face: Face, number: int, image: tuple[int, ...]) -> _Mark:
+    """Choose texts and sizes: these follow the face, between bounds that follow the image."""
+    name = f"{face.expression}{'?' if face.uncertain else ''}"
+    short = f"{name}  {face.confidence:.0%}"
+    why = ", ".join(reason for reason in face.reasons if reason != "unsure")
+    left, top, right, bottom = face.box.xyxy
+    smallest = max(10.0, min(image) * 0.02)
+    font_px = min(max(face.box.width * 0.15, smallest), max(smallest, min(image) * 0.045))
+    return _Mark(
+        face,
+        (int(left), int(top), math.ceil(right), math.ceil(bottom)),
+        expression_color(face.expression),
+        f"#{face.track_id}" if isinstance(face, TrackedFace) else str(number),
+        [f"{short}  {why}", short, name] if why else [short, name],
+        round(font_px),
+        line_px=min(max(font_px * 0.13, 1.5), min(image) * 0.02 + 1),
+        gap_px=max(2, round(font_px * 0.35)),
+    )
+
+
+def _draw_labels(image: Image.Image, marks: Sequence[_Mark]) -> Room | None:
     """Draw a label for each face; in a crowd, where they lack room, numbers and a legend.
 
     Returns what is free beside the labels; None where some are missing or are numbers.
     """
-    frames = [_rect(face.box) for face in faces]
+    frames = [mark.frame for mark in marks]
     placed: list[_Tile] = []
     for most in (_LITTLE_COVERED, _MOST_COVERED):
         room = Room(image.size, frames, most)
-        placed = _placed(room, faces, styles, [_texts(face) for face in faces])
-        if len(placed) == len(faces) <= _MOST_LABELS:
+        placed = _placed(room, marks)
+        if len(placed) == len(marks) <= _MOST_LABELS:
             return _paste(image, placed, room)
         numbered = Room(image.size, frames, most)
-        texts = [[_number(face, i)] for i, face in enumerate(faces, 1)]
-        numbers = _placed(numbered, faces, styles, texts)
-        legend = _placed_legend(numbered, faces, image.size)
-        if legend is not None and len(numbers) == len(faces) > 1:
+        numbers = _placed(numbered, [replace(mark, texts=[mark.number]) for mark in marks])
+        legend = _placed_legend(numbered, marks, image.size)
+        if legend is not None and len(numbers) == len(marks) > 1:
             placed = [*numbers, legend]
             break
     _paste(image, placed, room)
     return None
 
 
-def _placed(
-    room: Room, faces: Sequence[Face], styles: Sequence[_Style], texts: Sequence[Sequence[str]]
-) -> list[_Tile]:
+def _placed(room: Room, marks: Sequence[_Mark]) -> list[_Tile]:
     """Return each face's label where there is room: the first of its texts for which there is."""
     placed: list[_Tile] = []
-    for face, style, choice in zip(faces, styles, texts, strict=True):
-        sizes = (style.font_px, round(style.font_px * _SMALLER), _SMALLEST_TEXT)
+    for mark in marks:
+        sizes = (mark.font_px, round(mark.font_px * _SMALLER), _SMALLEST_TEXT)
         # Reasons are left out before the text gets smaller for them.
-        tries = [(text, size) for text in choice[-2:] for size in sizes]
-        for text, size in ((choice[0], style.font_px), *tries):
-            entries = [(text, expression_color(face.expression))]
-            spot = room.beside(_tile_size(entries, 1, size), _rect(face.box), style.gap_px)
+        tries = [(text, size) for text in mark.texts[-2:] for size in sizes]
+        for text, size in ((mark.texts[0], mark.font_px), *tries):
+            entries = [(text, mark.color)]
+            spot = room.beside(_tile_size(entries, 1, size), mark.frame, mark.gap_px)
             if spot is not None:
                 placed.append((spot, entries, 1, size))
                 break
     return placed
 
 
-def _placed_legend(room: Room, faces: Sequence[Face], image: tuple[int, int]) -> _Tile | None:
+def _placed_legend(room: Room, marks: Sequence[_Mark], image: tuple[int, int]) -> _Tile | None:
     """Return the legend of all numbers, in the largest text for which there is room."""
     largest = max(_SMALLEST_PANEL_TEXT, round(min(image) * _LEGEND_TEXT))
-    for is_short in (False, True):
-        entries = [
-            (f"{_number(face, i)}  {_texts(face)[-1 if is_short else -2]}",
-             expression_color(face.expression))
-            for i, face in enumerate(faces, 1)
-        ]  # fmt: skip
+    for text in (-2, -1):  # with its confidence, or without
+        entries = [(f"{mark.number}  {mark.texts[text]}", mark.color) for mark in marks]
         for size in range(largest, _SMALLEST_TEXT - 1, -1):
-            for columns in range(1, min(len(faces), _MOST_COLUMNS) + 1):
+            for columns in range(1, min(len(marks), _MOST_COLUMNS) + 1):
                 spot = room.anywhere(_tile_size(entries, columns, size), max(2, size // 3))
                 if spot is not None:
                     return spot, entries, columns, size
     return None
 
 
-def _texts(face: Face) -> list[str]:
-    """Return what a label may say, the fullest first: reasons, confidence, expression."""
-    name = f"{face.expression}{'?' if face.uncertain else ''}"
-    short = f"{name}  {face.confidence:.0%}"
-    why = ", ".join(reason for reason in face.reasons if reason != "unsure")
-    return [f"{short}  {why}", short, name] if why else [short, name]
-
-
-def _number(face: Face, index: int) -> str:
-    """Return what a face is called in the rows: its track, or its place from the left."""
-    return f"#{face.track_id}" if isinstance(face, TrackedFace) else str(index)
-
-
-def _style(box: Box, width: int, height: int) -> _Style:
-    """Choose sizes: text follows the face, between bounds that follow the image."""
-    shorter = min(width, height)
-    smallest = max(10.0, shorter * 0.02)
-    largest = max(smallest, shorter * 0.045)
-    font_px = min(max(box.width * 0.15, smallest), largest)
-    line_px = min(max(font_px * 0.13, 1.5), shorter * 0.02 + 1)
-    return _Style(round(font_px), line_px, max(2, round(font_px * 0.35)))
-
-
-def _draw_panels(
-    image: Image.Image, faces: Sequence[Face], styles: Sequence[_Style], taken: list[Rect]
-) -> None:
+def _draw_panels(image: Image.Image, marks: Sequence[_Mark], taken: list[Rect]) -> None:
     """Draw a probability panel beside each of a few faces that has free room for it."""
-    if len(faces) > _MOST_PANELS:
+    if len(marks) > _MOST_PANELS:
         return
-    frames = [_rect(face.box) for face in faces]
-    heads = [_grown(frame, _HEAD_MARGIN) for frame in frames]
-    for face, style, frame, head in zip(faces, styles, frames, heads, strict=True):
+    heads = [_grown(mark.frame, _HEAD_MARGIN) for mark in marks]
+    for mark, head in zip(marks, heads, strict=True):
         others = (other for other in heads if other is not head)
-        room = Room(image.size, [*taken, frame, *others])
-        preferred = max(_SMALLEST_PANEL_TEXT, round(style.font_px * 0.78))
+        room = Room(image.size, [*taken, mark.frame, *others])
+        preferred = max(_SMALLEST_PANEL_TEXT, round(mark.font_px * 0.78))
         for size in range(preferred, _SMALLEST_PANEL_TEXT - 1, -1):
-            panel = _panel_tile(face.prediction, size)
-            spot = room.aside(panel.size, frame, 2 * style.gap_px)
+            panel = _panel_tile(mark.face.prediction, size)
+            spot = room.aside(panel.size, mark.frame, 2 * mark.gap_px)
             if spot is not None:
                 image.paste(panel, spot[:2], panel)
                 taken.append(spot)
                 break
 
 
-def _draw_frame(canvas: NDArray[np.uint8], face: Face, style: _Style) -> None:
+def _draw_frame(canvas: NDArray[np.uint8], mark: _Mark) -> None:
     """Blend a rounded frame with a dark rim into the canvas."""
     height, width = canvas.shape[:2]
-    half = style.line_px / 2
-    margin = int(style.line_px * 2 + 2)
-    left, top, right, bottom = face.box.xyxy
+    half = mark.line_px / 2
+    margin = int(mark.line_px * 2 + 2)
+    left, top, right, bottom = mark.face.box.xyxy
     left, top = max(left, half + 1), max(top, half + 1)
     right, bottom = min(right, width - half - 1), min(bottom, height - half - 1)
     if right - left < 2 or bottom - top < 2:
@@ -216,7 +217,7 @@ def _draw_frame(canvas: NDArray[np.uint8], face: Face, style: _Style) -> None:
         distance = np.abs(_distance(xs, ys, (left, top, right, bottom), radius))
         area = canvas[int(ys[0]) : int(ys[-1]) + 1, int(xs[0]) : int(xs[-1]) + 1]
         _blend(area, _INK, _cover(distance - half - max(1.0, half * 0.6)) * _RIM)
-        _blend(area, expression_color(face.expression), _cover(distance - half))
+        _blend(area, mark.color, _cover(distance - half))
 
 
 def _bands(
@@ -331,11 +332,6 @@ def _ground(size: tuple[int, int], radius: float) -> Image.Image:
 
 def _font(size: int) -> Font:
     return ImageFont.load_default(size)
-
-
-def _rect(box: Box) -> Rect:
-    left, top, right, bottom = box.xyxy
-    return (int(left), int(top), int(np.ceil(right)), int(np.ceil(bottom)))
 
 
 def _grown(frame: Rect, fraction: float) -> Rect:
