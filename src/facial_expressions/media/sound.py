@@ -65,30 +65,24 @@ class Sound:
         self._filters: Graph | None = None
         self._shape: tuple[Any, ...] = ()
         for source in self._container.streams.audio[:1]:
-            try:
+            with self._or_silence():
                 self._open(source)
                 self._packets = self._timed(source)
                 self._next = next(self._packets, None)
-            except (av.error.FFmpegError, ValueError) as error:
-                self._give_up(error)
 
     def copy(self, *, until_s: float) -> None:
         """Write the sound up to a time of the images."""
-        while self._next is not None and self._next[0] <= until_s:
-            try:
+        with self._or_silence():
+            while self._next is not None and self._next[0] <= until_s:
                 self._write(*self._next)
                 self._next = next(self._packets, None)
-            except (av.error.FFmpegError, ValueError) as error:
-                self._give_up(error)
 
     def finish(self) -> None:
         """Write what an encoder still holds."""
         if self._target is not None and self._filters is not None:
-            try:
+            with self._or_silence():
                 self._encode(None)
                 self._output.mux(self._target.encode(None))
-            except (av.error.FFmpegError, ValueError) as error:
-                self._give_up(error)
 
     def close(self) -> None:
         """Close the file that the sound comes from."""
@@ -109,14 +103,18 @@ class Sound:
         layout = "mono" if context.layout.nb_channels == 1 else "stereo"
         self._target = self._output.add_stream("aac", rate=rate, layout=layout)
 
-    def _give_up(self, error: Exception) -> None:
-        """Continue without sound, and say so."""
-        since = f" from {self._end_s:.2f} s on" if self._end_s > 0 else ""
-        _LOGGER.warning(
-            "the marked video has no sound%s: that of %s cannot be carried over (%s)",
-            since, self._name, first_line(error),
-        )  # fmt: skip
-        self._next = self._filters = None
+    @contextlib.contextmanager
+    def _or_silence(self) -> Iterator[None]:
+        """Continue without sound where it cannot be carried over, and say so."""
+        try:
+            yield
+        except (av.error.FFmpegError, ValueError) as error:
+            since = f" from {self._end_s:.2f} s on" if self._end_s > 0 else ""
+            _LOGGER.warning(
+                "the marked video has no sound%s: that of %s cannot be carried over (%s)",
+                since, self._name, first_line(error),
+            )  # fmt: skip
+            self._next = self._filters = None
 
     def _timed(self, source: AudioStream) -> Iterator[Timed]:
         """Yield the packets that have a content, with their times on the images' clock.
