@@ -1,4 +1,4 @@
-// Faces of a camera's frames: where each should be, and which is which. As media/tracking.py and assignment.py.
+// Faces of a camera's frames: where each should be, and which is which. As media/tracking.py.
 // A detection is {box, score, landmarks}.
 
 export function createTracker(facts) {
