@@ -131,3 +131,26 @@ def test_two_pages_of_a_run_are_the_same(tmp_path: Path) -> None:
 def test_a_folder_that_holds_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"recipe\.toml is missing"):
         write_run_page(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("true", "true"), ("[0.5, 12000, false]", "0.5, 12,000, false"), ("[]", "none"),
+        ("2026-01-02", "2026-01-02"), ("'<a>'", "<a>"),
+    ],
+)  # fmt: skip
+def test_values_of_a_recipe_are_written_for_people(tmp_path: Path, value: str, text: str) -> None:
+    (begin(tmp_path) / "recipe.toml").write_text(RECIPE + f"odd = {value}\n", encoding="utf-8")
+    texts = look_at(write_run_page(tmp_path).read_text(encoding="utf-8")).texts
+    assert texts[texts.index("odd") + 1] == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(29.6, "30 s"), (90, "2 min"), (3601, "1 h 00 min"), (7800, "2 h 10 min")]
+)
+def test_training_time_is_told_roughly(tmp_path: Path, seconds: float, text: str) -> None:
+    row = f"1,1.9,0.3,1.8,0.35,0.1,{seconds},nan\n"
+    (begin(tmp_path) / "history.csv").write_text(HEADER + row, encoding="utf-8")
+    texts = look_at(write_run_page(tmp_path).read_text(encoding="utf-8")).texts
+    assert texts[texts.index("Training time") + 1] == text

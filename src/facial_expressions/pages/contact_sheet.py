@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.pages.templating import (
-    css_color,
     environment,
     face_thumbnail,
     jpeg_uri,
@@ -49,10 +48,9 @@ class ContactSheet:
     def __init__(self, title: str, labels: Sequence[str]) -> None:
         environment()  # says before the work that something is not installed
         self._title = title
-        self._labels = tuple(labels)
         self._thumbs: list[tuple[str, str, ImageResult, str]] = []
         self._problems: list[tuple[str, str]] = []
-        self._faces: Counter[str] = Counter()
+        self._faces = Counter(dict.fromkeys(labels, 0))
         self._surest: dict[str, list[tuple[float, str, str]]] = {label: [] for label in labels}
 
     def add(self, name: str, result: ImageResult, image: NDArray[np.uint8] | None = None) -> None:
@@ -77,22 +75,17 @@ class ContactSheet:
         """Return the page: shares, the most confident of each expression, every image."""
         n_faces = self._faces.total()
         n_images = len(self._thumbs) + len(self._problems)
-        colors = {label: css_color(label) for label in self._labels}
         return render(
             "contact_sheet.html",
             title=self._title,
             summary=f"{counted(n_images, 'image')}, {counted(n_faces, 'face')}",
             n_images=n_images,
             n_faces=n_faces,
-            n_without=sum(not result.faces for _, _, result, _ in self._thumbs),
-            shares=[
-                (label, color, self._faces[label], 100 * self._faces[label] / (n_faces or 1))
-                for label, color in colors.items()
-            ],
-            best=[(label, colors[label], found) for label, found in self._surest.items() if found],
+            faces=self._faces,
+            surest={label: found for label, found in self._surest.items() if found},
             thumbs=self._thumbs,
-            answer=_answer,
             problems=self._problems,
+            answer=_answer,
         )
 
     def _keep_if_sure(self, name: str, face: Face, image: NDArray[np.uint8]) -> None:

@@ -77,30 +77,6 @@ def display_name(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def plain_text(value: object) -> str:
-    """Return a value of a file of settings for people.
-
-    Examples:
-        >>> plain_text([True, 0.5, 12000])
-        'true, 0.5, 12,000'
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, list):
-        return ", ".join(map(plain_text, value)) or "none"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def duration_text(seconds: float) -> str:
-    """Return a time as ``40 s``, ``12 min`` or ``1 h 05 min``."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
-
-
 def interval_text(headline: Headline) -> str:
     """Return the 95% interval of an accuracy: ``0.6400 to 0.6620``."""
     low, high = headline.accuracy_ci95
