@@ -9,19 +9,18 @@ import pytest
 
 from facial_expressions.distributed import work
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import answer
-from facial_expressions.inference.contracts import RowRecognizer
+from facial_expressions.distributed.work import RowMaker
 from facial_expressions.inference.recognizer import load_recognizer
 
 
-@pytest.fixture(scope="module")
-def recognizer() -> RowRecognizer:
-    return load_recognizer(threads=1)
+@pytest.fixture
+def maker(tmp_path: Path) -> RowMaker:
+    maker = RowMaker(lambda: load_recognizer(threads=1), tmp_path)
+    assert maker.open() is None
+    return maker
 
 
-def test_every_input_has_its_row_in_order(
-    recognizer: RowRecognizer, astronaut: Path, tmp_path: Path
-) -> None:
+def test_every_input_has_its_row_in_order(maker: RowMaker, astronaut: Path, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no image")
     content = b"head" + astronaut.read_bytes() + b"tail"
     (tmp_path / "images.tar").write_bytes(content)
@@ -33,7 +32,7 @@ def test_every_input_has_its_row_in_order(
         BatchInput(str(astronaut), is_listed=True),
         BatchInput("gone.tar/b.png", "gone.tar", 0, 10),
     ]
-    rows = answer(recognizer, inputs, tmp_path)
+    rows = maker.answer(inputs)
     read = [json.loads(row.line) for row in rows]
     assert [row["source"] for row in read] == [one.source for one in inputs]
     statuses = ["rejected", "ok", "failed", "rejected", "ok", "failed"]
@@ -44,7 +43,7 @@ def test_every_input_has_its_row_in_order(
 
 
 def test_a_file_that_may_not_be_read_has_failed(
-    recognizer: RowRecognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    maker: RowMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "locked.jpg").write_bytes(b"x")
 
@@ -52,14 +51,14 @@ def test_a_file_that_may_not_be_read_has_failed(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    (row,) = answer(recognizer, [BatchInput("locked.jpg", is_listed=True)], tmp_path)
+    (row,) = maker.answer([BatchInput("locked.jpg", is_listed=True)])
     assert row.status == "failed"
     assert "permission: " in row.line
 
 
-def test_a_huge_member_is_rejected_unread(recognizer: RowRecognizer, tmp_path: Path) -> None:
+def test_a_huge_member_is_rejected_unread(maker: RowMaker, tmp_path: Path) -> None:
     (tmp_path / "big.tar").write_bytes(b"")
     huge = BatchInput("big.tar/a.png", "big.tar", 0, work.MAX_MEMBER_BYTES + 1)
-    (row,) = answer(recognizer, [huge], tmp_path)
+    (row,) = maker.answer([huge])
     assert row.status == "rejected"
     assert "too large" in row.line

@@ -29,17 +29,15 @@ def list_(as_json: JsonOption = False) -> None:
     Accuracy and ECE were measured on the test images; ms/face is the time for one crop.
     """
     from facial_expressions.inference.model_store import list_models
+    from facial_expressions.pages.tables import Table, lines
 
     entries = [_entry(model) for model in list_models()]
     if as_json:
         print(json.dumps(entries, ensure_ascii=False))
         return
     header = ("  model", "size", "labels", "accuracy", "ECE", "ms/face", "licence", "summary")
-    rows = [header, *map(_cells, entries)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{c:{s}{w}}" for c, s, w in zip(row, "<><>>><<", widths, strict=True))
-        print("  ".join(cells).rstrip())
+    for line in lines(Table(header, [*map(_cells, entries)], sides="lrlrrrll")):
+        print(line)
 
 
 @app.command(epilog="Example: facial-expressions models info standardized-cnn")

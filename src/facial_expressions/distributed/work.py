@@ -71,29 +71,15 @@ class RowMaker:
         return None
 
     def answer(self, inputs: Sequence[BatchInput]) -> list[RowLine]:
-        """Return one row per input."""
-        return answer(self._recognizer, inputs, self._root)
-
-
-def answer(recognizer: RowRecognizer, inputs: Sequence[BatchInput], root: Path) -> list[RowLine]:
-    """Recognise a few inputs; the faces of all go through the network at once.
-
-    Args:
-        recognizer: The worker's own.
-        inputs: What to read.
-        root: Folder at which relative paths start.
-
-    Returns:
-        One row per input, in the order given.
-    """
-    read = [_read(one, root) for one in inputs]
-    sources = [one for one in read if not isinstance(one, ImageResult)]
-    results = recognizer.recognize_rows(sources, batch_size=max(1, len(sources)))
-    rows = []
-    for one, source in zip(inputs, read, strict=True):
-        result = source if isinstance(source, ImageResult) else next(results)
-        rows.append(row_line(replace(result, source=one.source)))
-    return rows
+        """Recognise a few inputs, one row each; all faces go through the network at once."""
+        read = [_read(one, self._root) for one in inputs]
+        sources = [one for one in read if not isinstance(one, ImageResult)]
+        results = self._recognizer.recognize_rows(sources, batch_size=max(1, len(sources)))
+        rows = []
+        for one, source in zip(inputs, read, strict=True):
+            result = source if isinstance(source, ImageResult) else next(results)
+            rows.append(row_line(replace(result, source=one.source)))
+        return rows
 
 
 def _read(one: BatchInput, root: Path) -> Path | bytes | ImageResult:
