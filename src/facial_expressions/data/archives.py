@@ -148,32 +148,25 @@ def _open_files(path: Path) -> Iterator[Iterable[_File]]:
                 _read_to_end(path, tar)
 
 
-def walk_files(
-    folder: Path, *, prefix: str = "", above: frozenset[tuple[int, int]] = frozenset()
-) -> Iterator[tuple[str, Path]]:
+def walk_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files below a folder, with their paths from it, parted by ``/``.
 
     Hidden files and folders are passed over. Links are followed, as the folder is the user's own;
     one that leads back to a folder above it is passed over.
-
-    Args:
-        folder: Where to start.
-        prefix: Put before each name.
-        above: Device and number of each folder on the way here.
     """
-    state = folder.stat()
-    here = (state.st_dev, state.st_ino)
-    if here in above:
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if _is_hidden(entry.name):
-                continue
-            if entry.is_dir():
-                below = f"{prefix}{entry.name}/"
-                yield from walk_files(Path(entry.path), prefix=below, above=above | {here})
-            else:
-                yield prefix + entry.name, Path(entry.path)
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for root, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        here = Path(root)
+        prefix = "" if here == folder else f"{here.relative_to(folder).as_posix()}/"
+        folders[:] = [
+            one
+            for one in folders
+            if not _is_hidden(one) and not here.resolve().is_relative_to((here / one).resolve())
+        ]
+        yield from ((prefix + name, here / name) for name in names if not _is_hidden(name))
 
 
 def _opener(file: Path) -> Callable[[], IO[bytes]]:

@@ -143,17 +143,8 @@ def _to_arrays(reading: Reading) -> Arrays:
 
 def _from_arrays(arrays: Arrays) -> Reading:
     kind, name, label_set = arrays["kind"].tolist()
-    return Reading(
-        kind=cast(Kind, kind),
-        name=name,
-        label_set=LabelSet(label_set, tuple(arrays["names"].tolist())),
-        rows=Split(
-            name="all",
-            images=arrays["images"],
-            labels=arrays["labels"],
-            usages=arrays["usages"],
-            sources=tuple(arrays["sources"].tolist()),
-        ),
-        parts=arrays["parts"],
-        left_out=tuple(arrays["left_out"].tolist()),
-    )
+    sources = tuple(arrays["sources"].tolist())
+    rows = Split("all", arrays["images"], arrays["labels"], arrays["usages"], sources)
+    labels = LabelSet(label_set, tuple(arrays["names"].tolist()))
+    left_out = tuple(arrays["left_out"].tolist())
+    return Reading(cast(Kind, kind), name, labels, rows, arrays["parts"], left_out)

@@ -87,12 +87,8 @@ def augment(
 
 
 def _augment_some(crops: Images, draws: Floats, recipe: AugmentationRecipe, side: int) -> Floats:
+    images = _warp(crops, draws, recipe, side)
     signed = 2 * draws - 1
-    flip = np.where(draws[:, 0] < recipe.flip, -1.0, 1.0)
-    angle = np.deg2rad(signed[:, 1] * recipe.rotation_degrees)
-    scale = np.float32(1) / (1 + signed[:, 2] * np.float32(recipe.scale_fraction))
-    shift = signed[:, 3:5] * recipe.shift_fraction * crops.shape[1]
-    images = _warp(crops, side, flip=flip, angle=angle, scale=scale, shift=shift)
     mean = images.mean(axis=(1, 2), keepdims=True)
     contrast = 1 + signed[:, 5, None, None] * np.float32(recipe.contrast)
     brightness = 255 * signed[:, 6, None, None] * np.float32(recipe.brightness)
@@ -102,16 +98,13 @@ def _augment_some(crops: Images, draws: Floats, recipe: AugmentationRecipe, side
     return _erase(images, draws[:, 7:12], recipe)
 
 
-def _warp(
-    crops: Images,
-    side: int,
-    *,
-    flip: NDArray[np.float64],
-    angle: Floats,
-    scale: Floats,
-    shift: Floats,
-) -> Floats:
+def _warp(crops: Images, draws: Floats, recipe: AugmentationRecipe, side: int) -> Floats:
     """Sample each image on a mirrored, turned, scaled and shifted grid; (N, side, side)."""
+    signed = 2 * draws - 1
+    flip = np.where(draws[:, 0] < recipe.flip, -1.0, 1.0)
+    angle = np.deg2rad(signed[:, 1] * recipe.rotation_degrees)
+    scale = np.float32(1) / (1 + signed[:, 2] * np.float32(recipe.scale_fraction))
+    shift = signed[:, 3:5] * recipe.shift_fraction * crops.shape[1]
     n, size = crops.shape[:2]
     middle = (size - 1) / 2
     step = np.float32(size / side)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import keras
 import numpy as np
 
 from facial_expressions.calibration import softmax
@@ -120,10 +119,11 @@ class Teachers:
 
         From grey crops of 0 to 255, ``float32 (N, S, S)``, to probabilities, ``float32 (N, K)``.
         """
-        answers = [
-            _answers(network, model, crops)
-            for network, model in zip(self._networks, self._models, strict=True)
-        ]
+        answers = []
+        for network, model in zip(self._networks, self._models, strict=True):
+            preprocessing = replace(network.preprocessing, channels=model.input_shape[-1])
+            logits = predict_logits(model, crops, preprocessing)
+            answers.append([softmax(one).astype(np.float32) for one in logits])
         return {
             head: _mean([answers[network][output] for network, output in self._able[head]])
             for head in self.taught
@@ -153,13 +153,6 @@ def _check_fit(network: TrainedNetwork, heads: Mapping[str, LabelSet], size: int
             f"teacher {network.path.name}: has the label sets {list(network.heads)}, the network "
             f"learns {list(heads)}. Choose a teacher of the same label set"
         )
-
-
-def _answers(network: TrainedNetwork, model: keras.Model, crops: Floats) -> list[Floats]:
-    """Return each head's probabilities."""
-    preprocessing = replace(network.preprocessing, channels=model.input_shape[-1])
-    logits = predict_logits(model, crops, preprocessing)
-    return [softmax(one).astype(np.float32) for one in logits]
 
 
 def _mean(arrays: Sequence[Floats]) -> Floats:
