@@ -70,11 +70,11 @@ def add_people_head(model: str | Path, dataset: Dataset, votes: Votes) -> bytes:
     """
     graph, metadata = read_model(load_classifier(model).path)
     metadata = _without_people(graph, metadata)
-    source, last_map = _place_of(graph, metadata.heads[0])
+    layer, last_map = _place_of(graph, metadata.heads[0])
     train, validation = dataset.train, dataset.validation
     shares = {split.name: _checked_shares(split, votes) for split in (train, validation)}
     features = {
-        split.name: _features(graph, metadata, source, split.images)
+        split.name: _features(graph, metadata, layer.input[0], split.images)
         for split in (train, validation)
     }
     labels = np.eye(len(FER2013), dtype=np.float64)[train.labels]
@@ -87,7 +87,8 @@ def add_people_head(model: str | Path, dataset: Dataset, votes: Votes) -> bytes:
     )
     logits, parts = f"{head.name}_logits", Graph(graph.graph)
     names = map(parts.constant, (f"{logits}/kernel", f"{logits}/bias"), (kernel, bias))
-    parts.add("Gemm", [source, *names], logits)
+    parts.add(layer.op_type, [layer.input[0], *names], logits)
+    parts.proto.node[-1].attribute.extend(layer.attribute)
     parts.add_probabilities(head, logits)
     if last_map:
         parts.add_maps(head, last_map, (kernel, bias))
@@ -209,8 +210,8 @@ def _without_people(graph: onnx.ModelProto, metadata: ModelMetadata) -> ModelMet
     return replace(metadata, heads=heads, default_head=heads[0].name)
 
 
-def _place_of(graph: onnx.ModelProto, head: Head) -> tuple[str, str]:
-    """Return what a head's linear layer sees, and the map whose mean that is, or ''."""
+def _place_of(graph: onnx.ModelProto, head: Head) -> tuple[onnx.NodeProto, str]:
+    """Return the linear layer that gives a head's logits, and the map whose mean it sees or ''."""
     made_by = {name: node for node in graph.graph.node for name in node.output}
     node = made_by.get(head.output)
     while node is not None and node.op_type != "Gemm":
@@ -221,7 +222,7 @@ def _place_of(graph: onnx.ModelProto, head: Head) -> tuple[str, str]:
             "Choose a model that 'facial-expressions export' made"
         )
     maps = made_by.get(head.maps)
-    return node.input[0], maps.input[0] if maps is not None else ""
+    return node, maps.input[0] if maps is not None else ""
 
 
 def _features(graph: onnx.ModelProto, metadata: ModelMetadata, name: str, images: Images) -> Matrix:
