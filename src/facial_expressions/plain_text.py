@@ -67,9 +67,6 @@ def no_formula(text: str) -> str:
 def shown(name: object) -> str:
     """Return a name for a message: of more than 200 characters, the beginning and the end.
 
-    Args:
-        name: What was received: a path, an address, a value.
-
     Examples:
         >>> shown("photo.jpg"), len(shown("x" * 100_000))
         ('photo.jpg', 200)

@@ -247,29 +247,17 @@ def crop_faces(
 def is_reduced_for_crops(
     boxes: Sequence[Box], framing: Framing, *, size: int, factor: float
 ) -> bool:
-    """Say whether crops are cut from an image reduced by a factor as well as from all of it.
-
-    Args:
-        boxes: The detector's boxes.
-        framing: That of the detector whose boxes they are.
-        size: Side of a crop in pixels.
-        factor: Pixels of the image for one of the reduced image.
-    """
+    """Say whether an image ``factor`` times smaller gives crops of ``size`` pixels as well."""
     return all(_crop_side(box, framing) >= _FINEST * size * factor for box in boxes)
 
 
 def crop_corners(
     box: Box, landmarks: Sequence[Point], framing: Framing
 ) -> tuple[Point, Point, Point, Point]:
-    """Return where the corners of a face's crop lie in the image.
+    """Return where the corners of a face's crop lie, ``(x, y)`` in image pixels.
 
-    Args:
-        box: The detector's box.
-        landmarks: Its landmarks, right and left eye first, or none.
-        framing: That of the detector whose box it is.
-
-    Returns:
-        Top left, top right, bottom right, bottom left of the crop, ``(x, y)`` in image pixels.
+    They are top left, top right, bottom right, bottom left. Box, landmarks and framing are those of
+    ``crop_faces``.
 
     Examples:
         >>> corners = crop_corners(Box(20, 20, 60, 70), (), Framing(0.8, 0.9, 0.5, 0.5, 20))

@@ -108,12 +108,7 @@ class Child(subprocess.Popen[bytes]):
         return data
 
     def end(self, *, within_s: float = 0.0) -> None:
-        """End it and take back what it holds.
-
-        Args:
-            within_s: How long it may take to end by itself when its stdin does; then, or without
-                it, force is used.
-        """
+        """End it, by force after the time that it has to end by itself; take back what it holds."""
         if not within_s:
             self.kill()
         with contextlib.suppress(OSError):  # what could not be written is lost with the process
@@ -126,11 +121,7 @@ class Child(subprocess.Popen[bytes]):
 
 
 def own_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Take a child's stdin and stdout for messages; what else it prints goes to its stderr.
-
-    Returns:
-        Where requests come from, and where answers go.
-    """
+    """Return where a child's requests come from and answers go; its prints go to stderr."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return sys.stdin.buffer, answers

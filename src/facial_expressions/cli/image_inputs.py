@@ -49,15 +49,10 @@ class ImageInput:
 
 
 def list_inputs(arguments: Iterable[str]) -> list[ImageInput]:
-    """Turn arguments into inputs, in the order given and sorted within folders.
+    """Turn files, folders and ``-`` into one entry per image, sorted within folders.
 
-    Args:
-        arguments: Files, folders, or ``-`` for standard input.
-
-    Returns:
-        One entry per image. A folder is walked with all folders inside it; hidden files and
-        folders are left out, and so are files of other kinds. Skipped are a file that was named
-        before, and a folder without images.
+    A folder is walked with all folders inside it; hidden files and folders are left out, and so are
+    files of other kinds. Skipped are a file that was named before, and a folder without images.
     """
     seen: set[str] = set()
     entries = []

@@ -30,10 +30,7 @@ def print_row(row: str) -> None:
 
 
 def describe_counts(counts: Counter[str]) -> str:
-    """Say what became of many images.
-
-    Args:
-        counts: Rows of each status, and ``faces``.
+    """Say what became of many images: counted are the rows of each status, and ``faces``.
 
     Examples:
         >>> describe_counts(Counter(ok=1200, rejected=1, faces=1310))

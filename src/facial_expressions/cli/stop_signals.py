@@ -71,15 +71,8 @@ def hold_signals() -> Iterator[None]:
 
 
 def explain_stop(code: int) -> int:
-    """Say on stderr that a signal stopped the program, if one did.
-
-    Args:
-        code: The exit code. That of a bare SIGTERM is what Ray's own handler leaves with.
-
-    Returns:
-        The exit code as a shell would report it.
-    """
-    if code == signal.SIGTERM:
+    """Say on stderr that a signal stopped the program, if one did; return a shell's exit code."""
+    if code == signal.SIGTERM:  # Ray's own handler leaves with it
         code += _SHELL_BASE
     if name := _NAMES.get(code - _SHELL_BASE):
         print("interrupted" if name == "SIGINT" else f"stopped by {name}", file=sys.stderr)

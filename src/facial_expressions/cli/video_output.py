@@ -77,10 +77,7 @@ class VideoOutput:
     def open(self, name: str) -> Iterator[None]:
         """Open the files that take every frame; at the end of the block write the summaries.
 
-        Where one file cannot be opened, nothing is left of the others.
-
-        Args:
-            name: What rows call the video.
+        Rows call the video ``name``. If one file cannot be opened, nothing is left of the others.
         """
         from facial_expressions.media.sinks import Sinks, open_sink
 

@@ -221,12 +221,7 @@ def _digest(manifest: Mapping[str, Any]) -> str:
 
 @contextlib.contextmanager
 def open_shard(path: Path, file_format: ShardFormat, labels: Sequence[str]) -> Iterator[WriteRow]:
-    """Begin a shard; it has its name when the ``with`` block has ended without an error.
-
-    Args:
-        path: Its final name; replaced when it exists.
-        file_format: ``jsonl`` or ``parquet``.
-        labels: Names of the expressions.
+    """Begin a shard; it has its name, or replaces what had it, when the block has ended well.
 
     Raises:
         StorageError: The file cannot be written.
