@@ -82,7 +82,7 @@ class ContactSheet:
             n_images=n_images,
             n_faces=n_faces,
             faces=self._faces,
-            surest={label: found for label, found in self._surest.items() if found},
+            confident={label: found for label, found in self._surest.items() if found},
             thumbs=self._thumbs,
             problems=self._problems,
             answer=_answer,
