@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from facial_expressions.data.dataset import Dataset, Split, duplicate_groups, leaked_rows
+from facial_expressions.data.dataset import Dataset, Split, duplicate_groups, joined, leaked_rows
 from facial_expressions.data.ferplus import Votes, strict_majority
 from facial_expressions.labels import FERPLUS
 
@@ -132,21 +132,15 @@ def _split_name(split: Split) -> str:
 
 def _groups(dataset: Dataset) -> list[dict[str, Any]]:
     """Return where the images of each group stand, in which split, and with which label."""
-    rows = [
-        (source, split.name, dataset.labels.names[label])
-        for split in dataset.splits()
-        for source, label in zip(split.sources, split.labels, strict=True)
-    ]
+    everything = joined(tuple(dataset.splits()))
+    split_of = [split.name for split in dataset.splits() for _ in split.sources]
     groups = []
-    for group in duplicate_groups(np.concatenate([split.images for split in dataset.splits()])):
-        sources, splits, labels = map(list, zip(*(rows[row] for row in group), strict=True))
+    for rows in duplicate_groups(everything.images):
+        labels = [dataset.labels.names[everything.labels[row]] for row in rows]
+        sources, splits = ([names[row] for row in rows] for names in (everything.sources, split_of))
+        conflicting = len(set(labels)) > 1
         groups.append(
-            {
-                "sources": sources,
-                "splits": splits,
-                "labels": labels,
-                "conflicting": len(set(labels)) > 1,
-            }
+            {"sources": sources, "splits": splits, "labels": labels, "conflicting": conflicting}
         )
     return groups
 
