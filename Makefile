@@ -24,9 +24,10 @@ demo: $(VENV)/base.stamp  ## Mark the faces of a sample photo; IMAGE=photo.jpg m
 	@$(BIN)/python examples/demo.py $(if $(IMAGE),"$(IMAGE)")
 
 test: static browser  ## Every check that CI runs: format, lint, types, import contracts, all tests
-	$(BIN)/python -m pytest $(TOGETHER) --cov --cov-report=term
+	$(BIN)/python -m pytest $(TOGETHER) $(COVERED)
 
-test-all: test docs  ## The above, the documentation site, and the wheel in a fresh environment
+test-all: COVERED := --cov --cov-report=term
+test-all: test docs  ## The above with coverage (half as long again), the site, the wheel in a fresh environment
 	rm -rf build/wheel-test && mkdir -p build/wheel-test
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel-test .
 	$(BIN)/python -m venv build/wheel-test/venv
