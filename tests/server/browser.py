@@ -48,6 +48,7 @@ def open_browser(film: Path, downloads: Path) -> WebDriver:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = Chrome(options=options, service=Service(_DRIVER))
+    driver.switch_to.new_window("tab")  # the first one stays empty: see ``open_page``
     driver.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
     )
@@ -55,8 +56,17 @@ def open_browser(film: Path, downloads: Path) -> WebDriver:
 
 
 def open_page(browser: WebDriver, url: str) -> WebDriver:
-    """Open the page of a server and wait until it is ready."""
-    browser.get(url)
+    """Open the page of a server and wait until it is ready, in another tab if this one crashed."""
+    from selenium.common.exceptions import WebDriverException
+
+    try:
+        browser.get(url)
+    except WebDriverException as error:
+        if "tab crashed" not in str(error):
+            raise
+        browser.switch_to.window(browser.window_handles[0])
+        browser.switch_to.new_window("tab")
+        browser.get(url)
     until(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
     return browser
 
