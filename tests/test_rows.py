@@ -52,7 +52,7 @@ face = TrackedFace(Box(0, 0, 32, 32), 0.5, (), Prediction(labels, (1.0,)), 1)
 image = ImageResult("a", "ok", 64, 64, (face,))
 line = to_json(IMAGE, image.to_dict())
 with open_shard(Path("shard"), "parquet", labels) as write_row:
-    write_row(line)
+    write_row(image.to_dict())
 for name in ("v.jsonl", "v.csv", "v.parquet"):
     with open_sink(name, source="v", labels=labels) as sink:
         sink.write(None, FrameResult(0, 0.0, 64, 64, (face,)))
@@ -91,7 +91,7 @@ def test_an_image_says_the_same_as_json_csv_parquet_and_answer(tmp_path: Path) -
     line = to_json(IMAGE, IMAGE_RESULT.to_dict())
     lines = [csv_header(IMAGE, LABELS), to_csv(IMAGE, IMAGE_RESULT.to_dict(), LABELS)]
     with open_shard(tmp_path / "rows", "parquet", LABELS) as write_row:
-        write_row(line)
+        write_row(IMAGE_RESULT.to_dict())
     (row,) = parquet.read_table(tmp_path / "rows").to_pylist()
     (cells,) = csv.DictReader(lines)
     assert flat(json.loads(line)["faces"][0]) == FACE_VALUES

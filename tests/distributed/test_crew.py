@@ -10,7 +10,7 @@ import pytest
 
 from facial_expressions.distributed.crew import Crew, WorkerDiedError
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import RowLine
+from facial_expressions.distributed.work import Row
 from facial_expressions.errors import ModelError
 
 
@@ -45,7 +45,7 @@ class ScriptedWorker:
         if problem := self._script.opening(self._number):
             raise problem
 
-    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[RowLine]:
+    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[Row]:
         names = [one.source for one in inputs]
         self._script.sent.append(" ".join(names))
         self._script.limits.add(within_s / len(inputs))
@@ -55,7 +55,7 @@ class ScriptedWorker:
             self._is_ended.wait(60)
         if self._is_ended.is_set() or any(map(self._script.deadly, names)):
             raise WorkerDiedError("exit code -11")
-        return [RowLine(name, "ok", 0) for name in names]
+        return [{"source": name, "status": "ok"} for name in names]
 
     def end(self) -> None:
         self._is_ended.set()
@@ -63,7 +63,7 @@ class ScriptedWorker:
 
 def rows_of(
     script: Script, names: Iterable[str], n_workers: int = 2, task_size: int = 2
-) -> list[RowLine]:
+) -> list[Row]:
     """Return the rows in order, each by its place in the list."""
     with closing(Crew(script.start, n_workers)) as crew:
         numbered = list(crew.rows_in_order(enumerate(map(BatchInput, names)), task_size))
@@ -72,14 +72,14 @@ def rows_of(
 
 
 def test_every_input_is_answered_once() -> None:
-    assert rows_of(Script(), "abcdefg") == [RowLine(name, "ok", 0) for name in "abcdefg"]
+    assert rows_of(Script(), "abcdefg") == [{"source": name, "status": "ok"} for name in "abcdefg"]
 
 
 def test_the_image_that_kills_is_given_up_after_three_deaths_and_the_rest_is_done() -> None:
     script = Script(lambda name: name == "poison")
     rows = rows_of(script, ["a", "poison", "b", "c", "d", "e"])
-    assert [row.status for row in rows] == ["ok", "failed", "ok", "ok", "ok", "ok"]
-    assert "killed 3 workers, the last: exit code -11" in rows[1].line
+    assert [row["status"] for row in rows] == ["ok", "failed", "ok", "ok", "ok", "ok"]
+    assert "killed 3 workers, the last: exit code -11" in rows[1]["error"]
     assert sum("poison" in names for names in script.sent) == 3
 
 
@@ -93,7 +93,7 @@ def test_only_the_task_at_which_a_worker_died_is_suspect() -> None:
 def test_a_death_that_was_not_the_images_fault_costs_no_row() -> None:
     killed = iter([True, False])
     rows = rows_of(Script(lambda name: name == "a" and next(killed, False)), "abcd")
-    assert [row.status for row in rows] == ["ok"] * 4
+    assert [row["status"] for row in rows] == ["ok"] * 4
 
 
 def test_a_task_has_time_for_each_of_its_images() -> None:
@@ -126,7 +126,7 @@ def test_workers_that_die_while_they_start_stop_no_batch_that_goes_on() -> None:
         return not died.acquire(timeout=60)
 
     script = Script(is_deadly, opening)
-    assert {row.status for row in rows_of(script, "abcdefghij", task_size=1)} == {"ok"}
+    assert {row["status"] for row in rows_of(script, "abcdefghij", task_size=1)} == {"ok"}
     assert script.n_started >= 11
 
 

@@ -247,8 +247,8 @@ def _write_shards(
         path = folder.shard_path(number)
         with open_shard(path, manifest.options["format"], labels) as write_row:
             for _, row in group:
-                write_row(row.line)
-                counts.update({row.status: 1, "faces": row.n_faces})
+                write_row(row)
+                counts.update({row["status"]: 1, "faces": len(row.get("faces", ()))})
                 done += 1
                 on_progress(done, total)
         entry = ShardEntry(path.stat().st_size, dict(counts))

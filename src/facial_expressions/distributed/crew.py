@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 import queue
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import RowLine, row_line
+from facial_expressions.distributed.work import Row
 from facial_expressions.results import ImageResult
 
 MAX_DEATHS: Final = 3
@@ -27,9 +29,7 @@ _TASKS_AHEAD: Final = 8
 """Tasks per worker that may be ahead of the oldest row that is not done: this bounds memory."""
 
 _MAX_FAILED_STARTS: Final = 5
-_POLL_S: Final = 1.0
-
-_Rows = list[tuple[int, RowLine]]
+_POLL_S: Final = 0.2
 
 
 class WorkerDiedError(Exception):
@@ -47,7 +47,7 @@ class Worker(Protocol):
             FacialExpressionsError: The recognizer cannot be opened.
         """
 
-    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[RowLine]:
+    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[Row]:
         """Wait for the rows of a few inputs, in their order.
 
         Raises:
@@ -63,8 +63,24 @@ Start = Callable[[], Worker]
 """Starts a worker, without waiting for it."""
 
 
+@dataclass(slots=True)
+class _Job:
+    """One input on its way to a row."""
+
+    index: int
+    one: BatchInput
+    row: Future[Row] = field(default_factory=Future)
+    n_deaths: int = 0
+
+
+_Task = tuple[int, list[_Job]]
+"""Inputs to be done by one worker, under the position of the first."""
+
+_NO_MORE: Final[_Task] = (-1, [])
+
+
 class Crew:
-    """A fixed number of workers that outlives any of them; for each task a thread waits.
+    """A fixed number of workers that outlives any of them, each with a thread that waits for it.
 
     Args:
         start: Starts a worker.
@@ -79,18 +95,18 @@ class Crew:
         self.n_workers = n_workers
         self._start = start
         self._timeout_s = timeout_s
-        self._askers = ThreadPoolExecutor(n_workers)
-        self._openers = ThreadPoolExecutor(n_workers)
+        self._tasks: queue.PriorityQueue[_Task] = queue.PriorityQueue()  # the oldest first
         self._living: set[Worker] = set()
-        self._idle: queue.SimpleQueue[Worker | Exception] = queue.SimpleQueue()
         self._failed_starts = 0
+        self._problem: Exception | None = None
         self._is_closed = False
-        for _ in range(n_workers):
-            self._openers.submit(self._open_another)
+        self._threads = [threading.Thread(target=self._work) for _ in range(n_workers)]
+        for thread in self._threads:
+            thread.start()
 
     def rows_in_order(
         self, items: Iterator[tuple[int, BatchInput]], task_size: int
-    ) -> Iterator[tuple[int, RowLine]]:
+    ) -> Iterator[tuple[int, Row]]:
         """Have inputs done; few rows wait in memory for an earlier one.
 
         Args:
@@ -104,96 +120,76 @@ class Crew:
             FacialExpressionsError: A worker cannot open its recognizer.
             ChildProcessError: Workers keep dying while they start, and none does any work.
         """
-        tasks: deque[Future[_Rows]] = deque()
-        most = max(_TASKS_AHEAD * self.n_workers, 64 // task_size)
-        for task in iter(lambda: list(itertools.islice(items, task_size)), []):
-            tasks.append(self._askers.submit(self._do, task))
-            if len(tasks) >= most:
-                yield from _result(tasks.popleft())
-        while tasks:
-            yield from _result(tasks.popleft())
+        waiting: deque[_Job] = deque()
+        most = max(_TASKS_AHEAD * self.n_workers * task_size, 64)
+        jobs = itertools.starmap(_Job, items)
+        for task in iter(lambda: list(itertools.islice(jobs, task_size)), []):
+            self._tasks.put((task[0].index, task))
+            waiting += task
+            while len(waiting) >= most:
+                yield self._finished(waiting.popleft())
+        while waiting:
+            yield self._finished(waiting.popleft())
 
     def close(self) -> None:
         """End all workers at once, and the threads that wait for them."""
         self._is_closed = True
         for worker in tuple(self._living):
             worker.end()
-        self._idle.put(ChildProcessError("the batch has ended"))
-        for threads in (self._askers, self._openers):
-            threads.shutdown(cancel_futures=True)
+        for _ in self._threads:
+            self._tasks.put(_NO_MORE)
+        for thread in self._threads:
+            thread.join()
 
-    def _do(self, task: Sequence[tuple[int, BatchInput]]) -> _Rows:
-        inputs = [one for _, one in task]
+    def _finished(self, job: _Job) -> tuple[int, Row]:
+        while not job.row.done():
+            if self._problem:
+                raise self._problem
+            wait([job.row], _POLL_S)  # Windows hears no Ctrl-C while it waits without an end
+        return job.index, job.row.result()
+
+    def _work(self) -> None:
+        """Have one worker after another do tasks."""
         try:
-            rows = self._ask(inputs)
-        except WorkerDiedError as death:
-            rows = [self._ask_alone(one, death) for one in inputs]
-        return [(index, row) for (index, _), row in zip(task, rows, strict=True)]
+            while not self._is_closed:
+                worker = self._start()
+                self._living.add(worker)
+                if self._is_closed:  # which has not seen this one
+                    worker.end()
+                self._use(worker)
+                self._living.discard(worker)
+        except Exception as error:  # noqa: BLE001 - raised where the rows are waited for
+            self._problem = error
 
-    def _ask_alone(self, one: BatchInput, death: WorkerDiedError) -> RowLine:
-        """Try an input at which a worker has died again, until it is given up."""
-        for _ in range(MAX_DEATHS - 1):
-            try:
-                (row,) = self._ask([one])
-            except WorkerDiedError as another:
-                death = another
-            else:
-                return row
+    def _use(self, worker: Worker) -> None:
+        """Have a worker do tasks until it dies, or the batch ends."""
+        task: list[_Job] = []
+        try:
+            worker.open()
+            self._failed_starts = 0
+            while task := self._tasks.get()[1]:
+                rows = worker.answer([job.one for job in task], self._timeout_s * len(task))
+                self._failed_starts = 0  # somebody works: the others may start as often as needed
+                for job, row in zip(task, rows, strict=True):
+                    job.row.set_result(row)
+        except WorkerDiedError as death:
+            self._failed_starts += not task
+            if self._failed_starts >= _MAX_FAILED_STARTS:
+                raise ChildProcessError(
+                    f"workers: {self._failed_starts} in a row died while starting, the last: "
+                    f"{death}. Use fewer workers, or more memory"
+                ) from death
+            for job in task:
+                self._try_alone(job, death)
+
+    def _try_alone(self, job: _Job, death: WorkerDiedError) -> None:
+        """Have an input done again at which a worker has died, unless it is given up."""
+        job.n_deaths += 1
+        if job.n_deaths < MAX_DEATHS:
+            self._tasks.put((job.index, [job]))
+            return
         error = (
             f"the image killed {MAX_DEATHS} workers, the last: {death}. Check it with another "
             "program"
         )
-        return row_line(ImageResult(one.source, "failed", error=error))
-
-    def _ask(self, inputs: Sequence[BatchInput]) -> Sequence[RowLine]:
-        """Have the worker that is idle for longest do some inputs; a dead one is replaced."""
-        worker = self._idle.get()
-        if isinstance(worker, Exception):
-            self._idle.put(worker)  # for the other threads
-            raise worker
-        try:
-            rows = worker.answer(inputs, self._timeout_s * len(inputs))
-        except WorkerDiedError:
-            self._living.discard(worker)
-            self._openers.submit(self._open_another)
-            raise
-        self._failed_starts = 0  # somebody works: the others may start as often as needed
-        self._idle.put(worker)
-        return rows
-
-    def _open_another(self) -> None:
-        """Add a worker to the idle ones, or in its place why there will be none."""
-        while not self._is_closed:
-            try:
-                self._idle.put(self._opened())
-            except WorkerDiedError as death:
-                self._failed_starts += 1
-                if self._failed_starts < _MAX_FAILED_STARTS:
-                    continue
-                problem = (
-                    f"workers: {self._failed_starts} in a row died while starting, the last: "
-                    f"{death}. Use fewer workers, or more memory"
-                )
-                self._idle.put(ChildProcessError(problem))
-            except Exception as error:  # noqa: BLE001 - raised where the rows are waited for
-                self._idle.put(error)
-            return
-
-    def _opened(self) -> Worker:
-        worker = self._start()
-        self._living.add(worker)
-        try:
-            if self._is_closed:  # which has not seen this one
-                worker.end()
-            worker.open()
-        except WorkerDiedError:
-            self._living.discard(worker)
-            raise
-        self._failed_starts = 0
-        return worker
-
-
-def _result(task: Future[_Rows]) -> _Rows:
-    while not task.done():
-        wait([task], _POLL_S)  # Windows hears no Ctrl-C while it waits without an end
-    return task.result()
+        job.row.set_result(ImageResult(job.one.source, "failed", error=error).to_dict())

@@ -13,7 +13,7 @@ from typing import Any
 
 from facial_expressions.distributed.crew import Start, WorkerDiedError
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import RecognizerFactory, RowLine, RowMaker
+from facial_expressions.distributed.work import RecognizerFactory, Row, RowMaker
 from facial_expressions.errors import BatchError, FacialExpressionsError
 from facial_expressions.processes import Child, own_streams
 
@@ -56,8 +56,8 @@ class _LocalWorker(Child):
     def open(self) -> None:
         self._ask(self._opening)
 
-    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[RowLine]:
-        rows: Sequence[RowLine] = self._ask(pickle.dumps(inputs), within_s)
+    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[Row]:
+        rows: Sequence[Row] = self._ask(pickle.dumps(inputs), within_s)
         return rows
 
     def _ask(self, message: bytes, within_s: float = threading.TIMEOUT_MAX) -> Any:  # noqa: ANN401

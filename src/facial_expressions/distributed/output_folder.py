@@ -38,13 +38,13 @@ from facial_expressions.files import (
 )
 from facial_expressions.parquet_rows import parquet_writer
 from facial_expressions.plain_text import shown
-from facial_expressions.rows import IMAGE
+from facial_expressions.rows import IMAGE, rounded, to_json
 
 ShardFormat = Literal["jsonl", "parquet"]
 SHARD_FORMATS: Final[tuple[ShardFormat, ...]] = ("jsonl", "parquet")
 
-WriteRow = Callable[[str], object]
-"""Adds a row to a shard: its line of JSON, without the end of the line."""
+WriteRow = Callable[[Mapping[str, Any]], object]
+"""Adds a row, which ``ImageResult.to_dict`` gives, to a shard."""
 
 _SCHEMA: Final = 1
 _LOCK: Final = ".lock"
@@ -230,9 +230,11 @@ def open_shard(path: Path, file_format: ShardFormat, labels: Sequence[str]) -> I
     with atomic_write(path) as file:
         if file_format == "parquet":
             with parquet_writer(file, IMAGE, labels, extra="parquet") as write:
-                yield lambda line: write(json.loads(line))
+                yield lambda row: write(rounded(IMAGE, row))
         else:  # a name that is no UTF-8 becomes JSON's own escape of it
-            yield lambda line: file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+            yield lambda row: file.write(
+                f"{to_json(IMAGE, row)}\n".encode("utf-8", "backslashreplace")
+            )
 
 
 def _lock_file(descriptor: int) -> None:

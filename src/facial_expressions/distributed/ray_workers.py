@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from facial_expressions.distributed.crew import Start, WorkerDiedError
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import RecognizerFactory, RowLine, RowMaker
+from facial_expressions.distributed.work import RecognizerFactory, Row, RowMaker
 from facial_expressions.errors import FacialExpressionsError, first_line, needs_extra
 
 _TRIES: Final = 2
@@ -72,8 +72,8 @@ class _RayWorker:
         if isinstance(error, FacialExpressionsError):
             raise error
 
-    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[RowLine]:
-        rows: Sequence[RowLine] = self._get(self._actor.answer.remote(inputs), within_s)
+    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[Row]:
+        rows: Sequence[Row] = self._get(self._actor.answer.remote(inputs), within_s)
         return rows
 
     def end(self) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import stat
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.errors import FacialExpressionsError, first_line
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.plain_text import shown
-from facial_expressions.results import ImageResult, Status
-from facial_expressions.rows import IMAGE, to_json
+from facial_expressions.results import ImageResult
 
 MAX_MEMBER_BYTES: Final = 256 * 1024**2
 """Larger members of an archive are rejected unread."""
@@ -23,29 +22,8 @@ RecognizerFactory = Callable[[], RowRecognizer]
 """Opens a worker's recognizer, in that worker; must pickle."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowLine:
-    """One row as it is written, with what is counted of it.
-
-    Attributes:
-        line: The line of JSON that ``predict --format json`` prints.
-        status: The row's status.
-        n_faces: Faces in it.
-    """
-
-    line: str
-    status: Status
-    n_faces: int
-
-
-def row_line(result: ImageResult) -> RowLine:
-    """Return the line of a result's row.
-
-    Examples:
-        >>> row_line(ImageResult("a.jpg", "skipped", error="named before")).status
-        'skipped'
-    """
-    return RowLine(to_json(IMAGE, result.to_dict()), result.status, len(result.faces))
+Row = dict[str, Any]
+"""What ``ImageResult.to_dict`` returns."""
 
 
 class RowMaker:
@@ -70,7 +48,7 @@ class RowMaker:
             return error
         return None
 
-    def answer(self, inputs: Sequence[BatchInput]) -> list[RowLine]:
+    def answer(self, inputs: Sequence[BatchInput]) -> list[Row]:
         """Recognise a few inputs, one row each; all faces go through the network at once."""
         read = [_read(one, self._root) for one in inputs]
         sources = [one for one in read if not isinstance(one, ImageResult)]
@@ -78,7 +56,7 @@ class RowMaker:
         rows = []
         for one, source in zip(inputs, read, strict=True):
             result = source if isinstance(source, ImageResult) else next(results)
-            rows.append(row_line(replace(result, source=one.source)))
+            rows.append(replace(result, source=one.source).to_dict())
         return rows
 
 
