@@ -24,15 +24,14 @@ from facial_expressions.evaluation.robustness import CORRUPTIONS, CorruptionFigu
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.labels import FER2013, LabelSet
 from facial_expressions.pages.drawing import ACCENT, WARM
-from facial_expressions.pages.report_charts import report_charts
 from facial_expressions.pages.reports import (
     check_ready,
-    report_markdown,
-    report_page,
+    report_charts,
     report_text,
     write_report,
 )
 from facial_expressions.pages.tables import classification_table
+from facial_expressions.pages.templating import render
 from tests.evaluation.fakes import PAIR, predictions_of, random_case
 from tests.pages.page_checker import look_at
 
@@ -83,7 +82,12 @@ def samples() -> list[Sample]:
 
 
 def page_of(report: Report, samples: Sequence[Sample] = (), mistakes: Sequence[Sample] = ()) -> str:
-    return report_page(report, report_charts(report), samples=samples, mistakes=mistakes)
+    charts = report_charts(report)
+    return render("report.html", report=report, charts=charts, samples=samples, mistakes=mistakes)
+
+
+def report_markdown(report: Report) -> str:
+    return render("report.md", report=report, charts=report_charts(report))
 
 
 def test_classification_report_has_the_seeds_rows() -> None:
@@ -132,12 +136,13 @@ def test_text_lines_up_in_columns() -> None:
 
 
 def test_markdown_tables_have_the_same_number_of_cells_in_every_row() -> None:
-    text = report_markdown(seven_classes(), plots=[("a.png", "what it shows")])
+    text = report_markdown(seven_classes())
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert len(blocks) == 6
     for block in blocks:
         assert len({line.count("|") for line in block}) == 1
-    assert "![what it shows](a.png)" in text
+    shows = "Confusion matrix: counts and shares of each true class"
+    assert f"![{shows}](confusion_matrix.png)" in text
     assert "```bash\nfacial-expressions x\n```" in text
 
 

@@ -51,8 +51,13 @@ _RULES: Final[dict[Any, Any]] = {
 _DPI: Final = 150
 
 
-def new_figure(width_inches: float, height_inches: float) -> Figure:
+def new_figure(width_inches: float, height_inches: float, label: str = "") -> Figure:
     """Return an empty white figure that belongs to no window.
+
+    Args:
+        width_inches: Width.
+        height_inches: Height.
+        label: What it shows, for those who do not see it; no two charts of a page share one.
 
     Raises:
         MissingExtraError: Matplotlib is not installed.
@@ -60,12 +65,14 @@ def new_figure(width_inches: float, height_inches: float) -> Figure:
     with needs_extra("evaluate"):
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
-    return Figure(
+    figure = Figure(
         figsize=(width_inches, height_inches),
         dpi=_DPI,
         layout=ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.07),
         facecolor="white",
     )
+    figure.set_label(label)
+    return figure
 
 
 def accent_colormap() -> Colormap:
@@ -101,21 +108,17 @@ def png_of(figure: Figure) -> bytes:
     return _saved(figure, format="png", metadata={"Software": None})
 
 
-def svg_of(figure: Figure, label: str) -> str:
-    """Return a figure as an ``svg`` element to stand inside a page.
+def svg_of(figure: Figure) -> str:
+    """Return a figure as an ``svg`` element to stand inside a page, with its label.
 
-    Args:
-        figure: The figure.
-        label: What it shows, for screen readers; no two charts of a page share one.
-
-    Returns:
-        The same text for the same figure; it refers to nothing outside itself.
+    It is the same text for the same figure, and refers to nothing outside itself.
     """
     metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     text = _saved(figure, format="svg", transparent=True, metadata=metadata).decode()
     width, height = 72 * figure.get_size_inches()
     drawn = text[text.index(">", text.index("<svg")) + 1 :]
     drawn = re.sub(r"<defs>\s*<style.*?</defs>", "", drawn, flags=re.DOTALL)  # the page has its own
+    label = str(figure.get_label())
     name = re.sub(r"\W+", "-", label.lower())  # ids are those of one page
     drawn = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", drawn)
     for color, variable in _VARIABLES.items():

@@ -47,7 +47,6 @@ _COLUMNS: Final = {
     "learning_rate": ("Learning rate", "{:.3g}"),
     "seconds": ("Seconds", "{:.0f}"),
 }
-_CHART: Final = "Loss, accuracy, learning rate and seconds over the epochs"
 
 
 def write_run_page(folder: Path) -> Path:
@@ -74,12 +73,11 @@ def write_run_page(folder: Path) -> Path:
         )
     recipe = _read(folder / "recipe.toml")
     dataset, environment = _read(folder / "dataset.json"), _read(folder / "environment.json")
-    history, chart = {}, ""
+    history, chart = {}, None
     if (history_file := folder / "history.csv").is_file():
         history = read_history(history_file)
-        figure = history_chart(history)
-        write_file(folder / "history.png", drawing.png_of(figure))
-        chart = drawing.svg_of(figure, _CHART)
+        chart = history_chart(history)
+        write_file(folder / "history.png", drawing.png_of(chart))
     report, mistakes = _validation(folder, dataset)
     command = environment.pop("command", "")
     page = render(
@@ -181,7 +179,8 @@ def history_chart(history: History) -> Figure:
         MissingExtraError: Matplotlib is not installed.
     """
     alone = [name for name in _ALONE if name in history]
-    figure = drawing.new_figure(9.6, 7.4 if alone else 3.8)
+    label = "Loss, accuracy, learning rate and seconds over the epochs"
+    figure = drawing.new_figure(9.6, 7.4 if alone else 3.8, label)
     panels = figure.subplots(2 if alone else 1, 2).flat
     _draw_pair(next(panels), history, "loss", "Loss")
     _draw_pair(next(panels), history, "accuracy", "Accuracy")

@@ -20,6 +20,7 @@ from facial_expressions.colors import expression_color
 from facial_expressions.errors import needs_extra
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.pages import tables
+from facial_expressions.pages.drawing import svg_of
 from facial_expressions.results import Box
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def environment(extra: str = "evaluate") -> Environment:
         "lines": tables.lines,
         "median": statistics.median,
         "name": tables.display_name,
+        "svg": svg_of,
     }
     return known
 

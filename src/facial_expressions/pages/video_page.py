@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facial_expressions.media.summary import TrackSummary, VideoSummary
+from facial_expressions.media.summary import Stretch, TrackSummary, VideoSummary
+from facial_expressions.pages import templating
 from facial_expressions.pages.drawing import GRID, MUTED, new_figure, style_axes
-from facial_expressions.pages.templating import (
-    css_color,
-    environment,
-    face_thumbnail,
-    jpeg_uri,
-    render,
-)
+from facial_expressions.pages.templating import css_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,7 +120,7 @@ class _TrackCurve:
         area = face.box.area
         if (not face.uncertain, area) > (self._best[0], self._best[1] * _LARGER):
             self._best = (not face.uncertain, area)
-            self.face = face_thumbnail(frame.image, face.box)
+            self.face = templating.face_thumbnail(frame.image, face.box)
 
     def points(self, step_s: float) -> list[_Point]:
         """Return the points in order; a frame after which the track is gone lasts ``step_s``."""
@@ -134,12 +130,15 @@ class _TrackCurve:
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Axis:
     """From seconds to places on a chart."""
 
     start_s: float
     end_s: float
+
+    def __post_init__(self) -> None:
+        self.end_s = max(self.end_s, self.start_s + 1e-3)
 
     def x(self, time_s: float) -> float:
         """Return a place in units of ``_WIDTH``."""
@@ -147,9 +146,20 @@ class _Axis:
 
     @property
     def ticks(self) -> list[tuple[float, float]]:
-        """Round times, with their places in hundredths."""
-        times = _ticks(self.start_s, self.end_s)
-        return [(time_s, 100 * self.x(time_s) / _WIDTH) for time_s in times]
+        """Round times, evenly spaced, with their places in hundredths."""
+        rough = (self.end_s - self.start_s) / (_MOST_TICKS - 1)
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(power * one for one in _STEPS if power * one >= rough * (1 - 1e-9))
+        first, last = math.ceil(self.start_s / step - 1e-9), math.floor(self.end_s / step + 1e-9)
+        return [(i * step, 100 * self.x(i * step) / _WIDTH) for i in range(first, last + 1)]
+
+    def bars(self, stretches: Iterable[Stretch], height: int) -> str:
+        """Return a path of rectangles, each over the time of a stretch."""
+        sides = [(self.x(one.start_s), self.x(one.end_s)) for one in stretches]
+        return "".join(
+            f"M{left:.1f} 0H{max(right, left + 0.5):.1f}V{height}H{left:.1f}Z"
+            for left, right in sides
+        )
 
 
 class VideoPage:
@@ -163,7 +173,7 @@ class VideoPage:
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
-        environment("video")  # says before the work that something is not installed
+        templating.environment("video")  # says before the work that something is not installed
         self._labels = tuple(labels)
         self._curves: dict[int, _TrackCurve] = {}
 
@@ -185,11 +195,11 @@ class VideoPage:
             summary: What the video showed, all of it.
             player: Address of the marked video as the page sees it; empty shows none.
         """
-        whole = _axis(summary.start_s, summary.start_s + summary.duration_s)
+        whole = _Axis(summary.start_s, summary.start_s + summary.duration_s)
         step_s = summary.duration_s / max(summary.n_frames, 1)
         known = [track for track in summary.tracks if track.track_id in self._curves]
         shown = [self._shown(track, step_s, whole) for track in _longest_seen(known)]
-        return render(
+        return templating.render(
             "video.html",
             extra="video",
             name=Path(summary.source).name,
@@ -207,24 +217,23 @@ class VideoPage:
 
     def _shown(self, track: TrackSummary, step_s: float, whole: _Axis) -> dict[str, object]:
         """Return what the template shows of a track: paths, and the values for the pointer."""
-        curve, axis = self._curves[track.track_id], _axis(track.start_s, track.end_s)
+        curve, axis = self._curves[track.track_id], _Axis(track.start_s, track.end_s)
         points = curve.points(step_s)
         weights = [one.end_s - one.start_s for one in points]
         columns = list(zip(*(one.values for one in points), strict=True))
+        by_kind: dict[tuple[str, bool], list[Stretch]] = defaultdict(list)
+        for stretch in track.stretches:
+            by_kind[css_color(stretch.expression), stretch.uncertain].append(stretch)
         return {
             "summary": track,
-            "face": jpeg_uri(curve.face) if curve.face else "",
+            "face": templating.jpeg_uri(curve.face) if curve.face else "",
             "axis": axis,
-            "bars": self._bars(points, whole),
+            "bars": {kind: whole.bars(same, 1) for kind, same in by_kind.items()},
             "curves": [
                 (css_color(label), _line(points, column, axis))
                 for label, column in zip(self._labels, columns, strict=True)
             ],
-            "unsure": "".join(
-                _bar(axis, list(run), _HEIGHT)
-                for is_uncertain, run in itertools.groupby(points, lambda one: one.uncertain)
-                if is_uncertain
-            ),
+            "unsure": axis.bars((one for one in track.stretches if one.uncertain), _HEIGHT),
             "means": [
                 sum(map(math.prod, zip(column, weights, strict=True))) / max(sum(weights), 1e-9)
                 for column in columns
@@ -238,28 +247,6 @@ class VideoPage:
             },
         }
 
-    def _bars(self, points: Sequence[_Point], whole: _Axis) -> dict[tuple[str, bool], str]:
-        """Return the track's row of the timeline: a path for each color, certain and pale."""
-
-        def kind(one: _Point) -> tuple[str, bool]:
-            return css_color(self._labels[one.values.index(max(one.values))]), one.uncertain
-
-        paths: dict[tuple[str, bool], str] = {}
-        for key, run in itertools.groupby(points, kind):
-            paths[key] = paths.get(key, "") + _bar(whole, list(run), 1)
-        return paths
-
-
-def _bar(axis: _Axis, run: Sequence[_Point], height: int) -> str:
-    """Return rectangles over the time of a run; where the track was not seen it is left out."""
-    path, start_s = "", run[0].start_s
-    for one, after in itertools.zip_longest(run, run[1:]):
-        if after is None or not after.goes_on:
-            left, right = axis.x(start_s), axis.x(one.end_s)
-            path += f"M{left:.1f} 0H{max(right, left + 0.5):.1f}V{height}H{left:.1f}Z"
-            start_s = after.start_s if after else 0.0
-    return path
-
 
 def _line(points: Sequence[_Point], values: Sequence[float], axis: _Axis) -> str:
     """Return a curve through the middles of the points, broken where the track was not seen."""
@@ -269,10 +256,6 @@ def _line(points: Sequence[_Point], values: Sequence[float], axis: _Axis) -> str
         for one, value in zip(points, values, strict=True)
     )
     return "".join(places)
-
-
-def _axis(start_s: float, end_s: float) -> _Axis:
-    return _Axis(start_s, max(end_s, start_s + 1e-3))
 
 
 def timeline_chart(summary: VideoSummary, labels: Sequence[str]) -> Figure:
@@ -324,12 +307,3 @@ def _longest_seen(tracks: Sequence[TrackSummary]) -> list[TrackSummary]:
     """Return the tracks that fit into a chart, in the order of their numbers."""
     chosen = sorted(tracks, key=lambda track: -sum(s.end_s - s.start_s for s in track.stretches))
     return sorted(chosen[:_MOST_TRACKS], key=lambda track: track.track_id)
-
-
-def _ticks(low: float, high: float) -> Iterator[float]:
-    """Yield round numbers, evenly spaced, between two others that differ."""
-    rough = (high - low) / (_MOST_TICKS - 1)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * one for one in _STEPS if power * one >= rough * (1 - 1e-9))
-    for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
-        yield i * step
