@@ -99,7 +99,7 @@ class Crew:
         self._living: set[Worker] = set()
         self._failed_starts = 0
         self._problem: Exception | None = None
-        self._is_closed = False
+        self._closed = threading.Event()
         self._threads = [threading.Thread(target=self._work) for _ in range(n_workers)]
         for thread in self._threads:
             thread.start()
@@ -133,7 +133,7 @@ class Crew:
 
     def close(self) -> None:
         """End all workers at once, and the threads that wait for them."""
-        self._is_closed = True
+        self._closed.set()
         for worker in tuple(self._living):
             worker.end()
         for _ in self._threads:
@@ -151,10 +151,10 @@ class Crew:
     def _work(self) -> None:
         """Have one worker after another do tasks."""
         try:
-            while not self._is_closed:
+            while not self._closed.is_set():
                 worker = self._start()
                 self._living.add(worker)
-                if self._is_closed:  # which has not seen this one
+                if self._closed.is_set():  # which has not seen this one
                     worker.end()
                 self._use(worker)
                 self._living.discard(worker)
