@@ -16,8 +16,8 @@ from typing import Final
 
 import pytest
 
-from facial_expressions.cli.image_inputs import list_inputs
 from facial_expressions.cli.main import main
+from facial_expressions.cli.predict import list_inputs
 from facial_expressions.cli.result_rows import print_row
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.results import ImageResult

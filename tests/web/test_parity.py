@@ -13,7 +13,7 @@ from PIL import Image
 
 from facial_expressions.images import load_image
 from facial_expressions.inference.recognizer import load_recognizer
-from facial_expressions.server.answers import recognize_frame, recognize_image
+from facial_expressions.server.answers import image_row, recognize_image
 from facial_expressions.server.cameras import CameraSessions
 from tests.server.browser import NEEDS_BROWSER
 from tests.web.engine_page import call, packed, put_model
@@ -132,7 +132,7 @@ def test_frames_of_a_camera_are_searched_as_python_searches_them(
     cameras = CameraSessions(load_recognizer("compact-int8", threads=1), clock=times.__next__)
     rows = call(page, FRAMES, [{"time": time, "file": packed(file)} for time, file in frames])
     for i, ((_, file), row) in enumerate(zip(frames, rows, strict=True)):
-        wanted = recognize_frame(cameras, "a camera", load_image(file))
+        wanted = image_row(image := load_image(file), cameras.recognize("a camera", image))
         assert_same(row | {"source": wanted["source"]}, wanted, f"frame {i}")
 
 

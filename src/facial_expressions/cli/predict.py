@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -21,7 +23,6 @@ from facial_expressions.cli.options import (
 from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:
-    from facial_expressions.cli.image_inputs import ImageInput
     from facial_expressions.inference.recognizer import ExpressionRecognizer
     from facial_expressions.media.marked_images import MarkedImages
     from facial_expressions.pages.contact_sheet import ContactSheet
@@ -30,7 +31,41 @@ if TYPE_CHECKING:
 _MANY: Final = 5
 """From this many images on there is a progress bar."""
 
+_STDIN: Final = "-"
+"""The argument that stands for one image on standard input."""
+
 OutputFormat = Literal["text", "json", "csv"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """One input, which becomes exactly one row.
+
+    Attributes:
+        name: What the row calls it.
+        path: Where it lies; None for standard input.
+        inner: Its name with the folders between it and the folder that was named.
+        skipped: Why it is not attempted; empty when it is.
+    """
+
+    name: str
+    path: Path | None
+    inner: str
+    skipped: str = ""
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is nothing of that name."""
+        return self.path is not None and not os.path.lexists(self.path)
+
+    def read(self) -> str | Path | bytes:
+        """Return the path, a name of no file, or the bytes on stdin: none where it is closed."""
+        if self.path is not None:
+            return self.name if self.is_missing else self.path
+        try:
+            return sys.stdin.buffer.read() if sys.stdin else b""
+        except (OSError, ValueError):  # not open for reading, or closed by this program
+            return b""
 
 
 @takes_recognizer_options()
@@ -68,7 +103,6 @@ def command(
 
     The answer names what people would see in a face, not what the person feels.
     """
-    from facial_expressions.cli.image_inputs import list_inputs
     from facial_expressions.files import write_file
     from facial_expressions.inference.recognizer import load_recognizer
     from facial_expressions.media.marked_images import MarkedImages
@@ -106,6 +140,42 @@ def command(
         raise typer.Exit(1)
 
 
+def list_inputs(arguments: Iterable[str]) -> list[ImageInput]:
+    """Turn files, folders and ``-`` into one entry per image, sorted within folders.
+
+    A folder is walked with all folders inside it; hidden files and folders are left out, and so are
+    files of other kinds. Skipped are a file that was named before, and a folder without images.
+    """
+    seen: set[str] = set()
+    entries = []
+    for entry in itertools.chain.from_iterable(map(_expand, arguments)):
+        key = _STDIN if entry.path is None else str(entry.path.absolute())
+        again = key in seen and not entry.skipped
+        entries.append(replace(entry, skipped="named before") if again else entry)
+        seen.add(key)
+    return entries
+
+
+def _expand(argument: str) -> Iterator[ImageInput]:
+    if argument == _STDIN:
+        yield ImageInput(_STDIN, None, "stdin")
+        return
+    from facial_expressions.images import IMAGE_SUFFIXES, walk_folder
+    from facial_expressions.plain_text import counted
+
+    path = Path(argument)
+    if not os.path.isdir(path):  # noqa: PTH112 - also says no to a name that is too long
+        yield ImageInput(argument, path, path.name)
+        return
+    files = list(walk_folder(path))
+    images = sorted(one for one in files if one.suffix.lower() in IMAGE_SUFFIXES)
+    for image in images:
+        yield ImageInput(str(image), image, str(image.relative_to(path)))
+    if not images:
+        reason = f"no images in this folder; it holds {counted(len(files), 'other file')}"
+        yield ImageInput(argument, path, "", skipped=reason)
+
+
 def _check_draw(draw: Path, inputs: Sequence[ImageInput], *, overwrite: bool) -> None:
     """Refuse a file for many images, or one that cannot be written, before any work is done."""
     from facial_expressions.images import IMAGE_SUFFIXES
@@ -131,8 +201,6 @@ def _rows(
     explain: bool,
 ) -> Iterator[ImageResult]:
     """Yield one result per input, in order, each as soon as it is there."""
-    from dataclasses import replace
-
     from facial_expressions.errors import ImageError
     from facial_expressions.image_sources import source_name
     from facial_expressions.images import load_image

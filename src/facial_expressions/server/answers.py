@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.inference.recognizer import ExpressionRecognizer
-from facial_expressions.results import SCHEMA, ImageResult, Prediction
+from facial_expressions.results import SCHEMA, Explanation, Face, ImageResult, Prediction
 from facial_expressions.rows import CROP, IMAGE, as_row, rounded
-from facial_expressions.server.cameras import CameraSessions
 from facial_expressions.server.failures import RequestError
 
 SOURCE = "upload"
@@ -31,25 +31,20 @@ def recognize_image(
     Returns:
         The row that ``predict --format json`` prints.
     """
-    pairs = recognizer.explain(image) if explain else []
-    faces = tuple(face for face, _ in pairs) if explain else tuple(recognizer.recognize(image))
-    why = tuple(explanation for _, explanation in pairs)
+    if not explain:
+        return image_row(image, recognizer.recognize(image))
+    pairs = recognizer.explain(image)
+    return image_row(image, [face for face, _ in pairs], [why for _, why in pairs])
+
+
+def image_row(
+    image: NDArray[np.uint8], faces: Iterable[Face], explanations: Iterable[Explanation] = ()
+) -> dict[str, Any]:
+    """Return the row of an image, RGB ``uint8 (H, W, 3)``, in which faces were found."""
     height, width = image.shape[:2]
-    row = ImageResult(SOURCE, "ok", width, height, faces, explanations=why)
+    why = tuple(explanations)
+    row = ImageResult(SOURCE, "ok", width, height, tuple(faces), explanations=why)
     return rounded(IMAGE, row.to_dict())
-
-
-def recognize_frame(cameras: CameraSessions, key: str, image: NDArray[np.uint8]) -> dict[str, Any]:
-    """Return the row of a camera's frame; its faces are searched where the session's last were.
-
-    Args:
-        cameras: The sessions.
-        key: Names the session.
-        image: RGB ``uint8 (H, W, 3)``.
-    """
-    faces = cameras.recognize(key, image)
-    height, width = image.shape[:2]
-    return rounded(IMAGE, ImageResult(SOURCE, "ok", width, height, faces).to_dict())
 
 
 def classify_crop(recognizer: ExpressionRecognizer, image: NDArray[np.uint8]) -> dict[str, Any]:

@@ -200,7 +200,8 @@ async def recognize(request: Request) -> Json:
         raise RequestError(400, "no_explanation", "The model served cannot explain its answers.")
     if session and not explain:
         return await service.answer(
-            request, lambda _, image: answers.recognize_frame(service.cameras, session, image)
+            request,
+            lambda _, image: answers.image_row(image, service.cameras.recognize(session, image)),
         )
     return await service.answer(request, partial(answers.recognize_image, explain=explain))
 

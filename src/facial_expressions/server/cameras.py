@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.media.analysis import FrameAnalyzer
 from facial_expressions.media.frames import Frame
-from facial_expressions.results import Face
+from facial_expressions.results import TrackedFace
 
 _MOST_SESSIONS: Final = 100
 _KEPT_S: Final = 10.0
@@ -55,7 +55,7 @@ class CameraSessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def recognize(self, key: str, image: NDArray[np.uint8]) -> tuple[Face, ...]:
+    def recognize(self, key: str, image: NDArray[np.uint8]) -> tuple[TrackedFace, ...]:
         """Find the faces of a camera's newest frame.
 
         Args:
@@ -72,11 +72,7 @@ class CameraSessions:
         with session.lock:
             frame = Frame(session.n_frames, self._clock(), image)
             session.n_frames += 1
-            faces = session.analyzer.analyze(frame).faces
-        return tuple(
-            Face(one.box, one.detection_score, one.landmarks, one.prediction, quality=one.quality)
-            for one in faces
-        )
+            return session.analyzer.analyze(frame).faces
 
     def _session(self, key: str) -> _Session:
         with self._lock:
