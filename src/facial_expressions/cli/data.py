@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer import Argument, Option
 
-from facial_expressions.cli.options import (
-    CompetitionOption,
-    FerplusOption,
-    PartialOption,
-)
+from facial_expressions.cli.options import CompetitionOption, FerplusOption, PartialOption
 from facial_expressions.cli.progress import progress_bar
 
 if TYPE_CHECKING:

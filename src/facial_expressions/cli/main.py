@@ -24,18 +24,9 @@ from typer import Option
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from facial_expressions import errors
 from facial_expressions.cli.stop_signals import explain_stop, stop_in_order
 from facial_expressions.cli.streams import harmless_streams
-from facial_expressions.errors import (
-    BatchError,
-    CameraError,
-    CheckpointError,
-    FacialExpressionsError,
-    MissingExtraError,
-    ModelError,
-    RecipeError,
-    StorageError,
-)
 from facial_expressions.plain_text import short_words
 
 VERBS: Final = {
@@ -68,8 +59,8 @@ _PACKAGES: Final = (
     "tensorflow", "tensorflow-cpu", "torch", "jax", "onnx",
 )  # fmt: skip
 _EXIT_CODES: Final = {
-    RecipeError: 2, BatchError: 2, ModelError: 3, CheckpointError: 3, StorageError: 4,
-    CameraError: 4, MissingExtraError: 4,
+    errors.RecipeError: 2, errors.BatchError: 2, errors.ModelError: 3, errors.CheckpointError: 3,
+    errors.StorageError: 4, errors.CameraError: 4, errors.MissingExtraError: 4,
 }  # fmt: skip
 _INPUT_FAILED = 1
 _USAGE = 2
@@ -101,7 +92,7 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         with stop_in_order():
             code = _run(arguments)
             sys.stdout.flush()
-    except FacialExpressionsError as error:
+    except errors.FacialExpressionsError as error:
         return _explain(error, _EXIT_CODES.get(type(error), _INPUT_FAILED))
     except BrokenPipeError:
         return _INPUT_FAILED

@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 from typer import Argument, Option
 
-from facial_expressions.cli.options import (
-    OverwriteOption,
-    check_output,
-    takes_recognizer_options,
-)
+from facial_expressions.cli.options import OverwriteOption, check_output, takes_recognizer_options
 from facial_expressions.inference.options import RecognizerOptions
 
 if TYPE_CHECKING:

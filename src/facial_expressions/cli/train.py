@@ -47,10 +47,7 @@ def command(  # noqa: PLR0913 - one argument an option
     ] = None,
     teacher: Annotated[
         list[Path] | None,
-        Option(
-            metavar="MODEL",
-            help="Teacher for distillation, as for --from; may be repeated.",
-        ),
+        Option(metavar="MODEL", help="Teacher for distillation, as for --from; may be repeated."),
     ] = None,
     tensorboard: Annotated[
         Path | None, Option(metavar="DIR", help="Folder for TensorBoard event files.")

@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from facial_expressions.cli.options import (
-    OverwriteOption,
-    check_output,
-    takes_recognizer_options,
-)
+from facial_expressions.cli.options import OverwriteOption, check_output, takes_recognizer_options
 from facial_expressions.cli.video_output import ROWS, SUMMARIES, VideoOutput
 from facial_expressions.errors import CameraError, VideoError
 from facial_expressions.inference.options import RecognizerOptions

@@ -20,11 +20,7 @@ _TRIES: Final = 2
 
 @contextlib.contextmanager
 def ray_workers(
-    factory: RecognizerFactory,
-    root: Path,
-    threads: int,
-    n_workers: int | None,
-    address: str | None,
+    factory: RecognizerFactory, root: Path, threads: int, n_workers: int | None, address: str | None
 ) -> Iterator[tuple[Start, int]]:
     """Yield what starts an actor as a worker, and for how many cores of the cluster there are.
 

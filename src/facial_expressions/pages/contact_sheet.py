@@ -10,12 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.pages.templating import (
-    environment,
-    face_thumbnail,
-    jpeg_uri,
-    render,
-)
+from facial_expressions.pages.templating import environment, face_thumbnail, jpeg_uri, render
 from facial_expressions.plain_text import counted
 from facial_expressions.results import Face, ImageResult
 from facial_expressions.shown import count_expressions
