@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.wire_format import WireError, WireReader
+from facial_expressions.inference.wire_format import Message, WireError
 
 _MODEL_GRAPH: Final = 7
 _MODEL_METADATA: Final = 14
@@ -98,34 +98,26 @@ def check_onnx_bytes(data: bytes, *, source: str) -> None:
             flow, operators of its own, or another operator that is not allowed.
     """
     try:
-        reader = WireReader()
-        top = list(reader.fields(memoryview(data)))
+        model = Message(memoryview(data))
         _check_seal(data, source)
-        graphs = [content for number, wire, content in top if (number, wire) == (_MODEL_GRAPH, 2)]
+        graphs = model.all(_MODEL_GRAPH)
         if len(graphs) != 1:
             raise _malformed(data, source, f"{len(graphs)} graphs in {len(data)} bytes")
-        fault = _fault_of(graphs[0], reader)
-        if any(number == _MODEL_FUNCTIONS for number, _, _ in top):
-            fault = (
-                "defines operators of its own, which is not allowed. Export the model without them"
-            )
-        if fault:
-            raise ModelError(f"{source}: {fault}")
+        fault = "defines operators of its own, which is not allowed. Export the model without them"
+        if _MODEL_FUNCTIONS not in model:
+            fault = _fault_of(graphs[0])
     except WireError as error:
         raise _malformed(data, source, f"{error}, of {len(data)} bytes") from error
+    if fault:
+        raise ModelError(f"{source}: {fault}")
 
 
 def metadata_entries(data: bytes) -> dict[str, str]:
     """Return what a model file that was checked says of itself, without opening it."""
-    wire = WireReader()
-    pairs = wire.children(memoryview(data), (_MODEL_METADATA,))
-    texts = [[wire.text(pair, n).decode("utf-8", "replace") for n in (1, 2)] for pair in pairs]
-    return {key: value for key, value in texts}  # noqa: C416 - of lists, which dict() takes as Any
-
-
-def graph_of(data: bytes) -> memoryview:
-    """Return the bytes of the graph in a model file that was checked."""
-    return WireReader().children(memoryview(data), (_MODEL_GRAPH,))[0]
+    return {
+        pair.text(1).decode(errors="replace"): pair.text(2).decode(errors="replace")
+        for pair in Message(memoryview(data)).all(_MODEL_METADATA)
+    }
 
 
 def seal_model(data: bytes) -> bytes:
@@ -163,30 +155,29 @@ def _malformed(data: bytes, source: str, why: str) -> ModelError:
     )
 
 
-def _fault_of(graph: memoryview, wire: WireReader) -> str:
+def _fault_of(graph: Message) -> str:
     """Return what a graph holds and may not, and what to do; an empty text where it is fine."""
-    tensors = wire.children(graph, (_GRAPH_INITIALIZER,))
-    sparse = wire.children(graph, (_GRAPH_SPARSE_INITIALIZER,))
-    for node in wire.children(graph, (_GRAPH_NODE,)):
-        attributes = wire.children(node, (_NODE_ATTRIBUTE,))
-        graphs = [one for view in attributes for one in wire.children(view, _ATTRIBUTE_GRAPHS)]
-        domain, op_type = wire.text(node, _NODE_DOMAIN), wire.text(node, _NODE_OP_TYPE)
+    tensors = graph.all(_GRAPH_INITIALIZER)
+    is_sparse = _GRAPH_SPARSE_INITIALIZER in graph
+    for node in graph.all(_GRAPH_NODE):
+        attributes = node.all(_NODE_ATTRIBUTE)
+        has_graphs = any(number in one for one in attributes for number in _ATTRIBUTE_GRAPHS)
+        domain, op_type = node.text(_NODE_DOMAIN), node.text(_NODE_OP_TYPE)
         is_known = domain in _DOMAINS and op_type.decode(errors="replace") in KNOWN_OPERATORS
-        if graphs or not is_known:
-            what = "control flow" if graphs or op_type in _CONTROL_FLOW else "an operator"
+        if has_graphs or not is_known:
+            what = "control flow" if has_graphs or op_type in _CONTROL_FLOW else "an operator"
             name = b".".join(part for part in (domain, op_type) if part)[:80]
             return (
                 f"holds {what} that a network has no use for: the operator "
                 f"{name.decode(errors='replace')!r}. Export the model without it"
             )
-        for view in attributes:
-            tensors += wire.children(view, _ATTRIBUTE_TENSORS)
-            sparse += wire.children(view, _ATTRIBUTE_SPARSE_TENSORS)
-    if sparse:
+        for one in attributes:
+            tensors += [tensor for number in _ATTRIBUTE_TENSORS for tensor in one.all(number)]
+            is_sparse |= any(number in one for number in _ATTRIBUTE_SPARSE_TENSORS)
+    if is_sparse:
         return "holds sparse tensors, which are not read. Export the model without them"
-    for number, _, content in (field for tensor in tensors for field in wire.fields(tensor)):
-        moved = number == _TENSOR_DATA_LOCATION and bytes(content) != b"\x00"
-        if moved or number == _TENSOR_EXTERNAL_DATA:
+    for tensor in tensors:
+        if _TENSOR_EXTERNAL_DATA in tensor or any(tensor.numbers(_TENSOR_DATA_LOCATION)):
             return (
                 "keeps a tensor in another file, which is not allowed. Save the model as one file"
             )

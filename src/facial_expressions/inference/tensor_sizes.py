@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import ModelError
-from facial_expressions.inference.onnx_bytes import graph_of
-from facial_expressions.inference.wire_format import WireError, WireReader, written
+from facial_expressions.inference.wire_format import Message, written
 
 MAX_GRAPH_MB: Final = 64
 """Most that a graph may hold at one time for one crop beside its weights, in values of four bytes;
@@ -91,34 +90,31 @@ def _problem(data: bytes, infer: InferShapes, n_crops: int, most_mb: int) -> str
         _Walk(data, n_crops, infer).run(most, n_crops * _MAX_WORK)
     except ModelError as error:
         return str(error)
-    except (WireError, ValueError, LookupError) as error:
-        is_told = isinstance(error, _UnboundedError)
-        why = error if is_told else "its nodes and tensors do not fit one another"
-        return f"not opened: {why}. Export a smaller network"
+    except (ValueError, LookupError):
+        return str(_refusal("its nodes and tensors do not fit one another"))
     return ""
 
 
-class _UnboundedError(ValueError):
-    """A graph needs too much, or how much is known only when it runs."""
+def _refusal(why: str) -> ModelError:
+    return ModelError(f"not opened: {why}. Export a smaller network")
 
 
-class _Walk(WireReader):
+class _Walk:
     """Follows the sizes through a graph, in the order in which it runs."""
 
     def __init__(self, data: bytes, n_crops: int, infer: InferShapes) -> None:
-        super().__init__()
-        graph = graph_of(data)
-        self._nodes = self.children(graph, (1,))
+        model = Message(memoryview(data))
+        graph = model.one(7)
+        self._nodes = graph.all(1)
         if len(self._nodes) > _MAX_NODES:
-            raise _UnboundedError(f"it has {len(self._nodes):,} nodes, allowed are {_MAX_NODES:,}")
+            raise _refusal(f"it has {len(self._nodes):,} nodes, allowed are {_MAX_NODES:,}")
         self._inputs, self._outputs = (
-            [list(map(bytes, self.children(node, (number,)))) for node in self._nodes]
-            for number in (1, 2)
+            [list(map(bytes, node.parts(number))) for node in self._nodes] for number in (1, 2)
         )
         self._shapes: dict[bytes, Shape] = {b"": ()}
         self._constants = {b""}
         self._lengths: dict[bytes, NDArray[np.int64]] = {}
-        opsets = [written(8, one) for one in self.children(memoryview(data), (8,))]
+        opsets = [written(8, one) for one in model.parts(8)]
         self._head = b"".join([written(1, _FORMAT), *opsets])
         self._entries = [*self._weights(graph), *self._crops(graph, n_crops)]
         self._given = frozenset(self._shapes)
@@ -127,8 +123,8 @@ class _Walk(WireReader):
             n_left -= len(self._nodes)
         if unknown:
             name = unknown[:40].decode(errors="replace")
-            raise _UnboundedError(f"the size of {name!r} is known only when it runs")
-        outputs = [self.text(one, 1) for one in self.children(graph, (12,))]
+            raise _refusal(f"the size of {name!r} is known only when it runs")
+        outputs = [one.text(1) for one in graph.all(12)]
         self._uses = Counter(chain(outputs, *self._inputs))
 
     def run(self, most_values: int, most_work: int) -> None:
@@ -141,33 +137,33 @@ class _Walk(WireReader):
             n_live, n_constant = n_live + n_made, n_constant + n_made * is_constant
             work += self._work_of(node, inputs, outputs)
             if (most := max(n_live, n_constant)) > most_values:
-                raise _UnboundedError(
+                raise _refusal(
                     f"one crop needs over {min(most * 4 // 10**6, 10**9):,} MB beside the weights, "
                     f"allowed are {MAX_GRAPH_MB}"
                 )
             if work > most_work:
-                raise _UnboundedError(
+                raise _refusal(
                     f"one crop needs over {_MAX_WORK // 10**9} thousand million multiplications"
                 )
             self._uses.subtract(inputs)
-            gone = {name for name in (*inputs, *outputs) if self._uses[name] <= 0} - self._given
-            n_live -= sum(map(self._count, gone))
+            names = {*inputs, *outputs} - self._given
+            n_live -= sum(self._count(name) for name in names if self._uses[name] <= 0)
 
-    def _steps(self) -> Iterator[tuple[memoryview, list[bytes], list[bytes]]]:
+    def _steps(self) -> Iterator[tuple[Message, list[bytes], list[bytes]]]:
         return zip(self._nodes, self._inputs, self._outputs, strict=True)
 
     def _count(self, name: bytes) -> int:
         return math.prod(self._shapes[name])
 
-    def _work_of(self, node: memoryview, inputs: Sequence[bytes], outputs: Sequence[bytes]) -> int:
-        op_type, made = self.text(node, 4), self._count(outputs[0]) if outputs else 0
+    def _work_of(self, node: Message, inputs: Sequence[bytes], outputs: Sequence[bytes]) -> int:
+        op_type, made = node.text(4), self._count(outputs[0]) if outputs else 0
         if op_type in (b"ConvTranspose", b"Conv", b"ConvInteger", b"QLinearConv"):
             weights = self._shapes[inputs[3 if op_type == b"QLinearConv" else 1]]
             moved = self._count(inputs[0]) if op_type == b"ConvTranspose" else made
             return moved * math.prod(weights[1:])
         if op_type in (b"Gemm", b"MatMul", b"MatMulInteger", b"QLinearMatMul"):
             return made * max(self._shapes[inputs[0]][-2:], default=1)
-        return made * abs(math.prod(self._numbers_of(node).get(b"kernel_shape", ())))
+        return made * abs(math.prod(_numbers_of(node).get(b"kernel_shape", ())))
 
     def _unknown_after(self, infer: InferShapes) -> bytes:
         """Note all sizes that can be told; return the first name whose cannot, or none."""
@@ -177,7 +173,7 @@ class _Walk(WireReader):
             if outputs and outputs[0] in self._lengths:
                 entries.append(_constant(outputs[0], self._lengths[outputs[0]]))
             else:
-                entries.append(written(1, node))
+                entries.append(written(1, node.content))
                 made += filter(None, outputs)
         entries += chain.from_iterable(_as_outputs(name, i) for i, name in enumerate(made))
         shapes = infer(self._head + written(7, b"".join(entries)))
@@ -191,89 +187,75 @@ class _Walk(WireReader):
         """Compute lengths that follow from others, as far as that is simple; say if any is new."""
         n_before = len(self._lengths)
         for node, inputs, outputs in self._steps():
-            rule, numbers = _LENGTHS.get(self.text(node, 4)), self._numbers_of(node)
+            op_type, numbers = node.text(4), _numbers_of(node)
             found: NDArray[np.int64] | None = None
-            if self.text(node, 4) == b"Shape" and not numbers and inputs[0] in self._shapes:
+            if op_type == b"Shape" and not numbers and inputs[0] in self._shapes:
                 found = np.array(self._shapes[inputs[0]], np.int64)
-            elif self.text(node, 4) == b"Constant" and (value := self._tensor_in(node)):
-                found = self._lengths_in(value)
-            elif rule and self._lengths.keys() >= {*inputs} and numbers.items() <= _PLAIN.items():
+            elif op_type == b"Constant":
+                found = _lengths_in(_tensor_in(node))
+            elif self._lengths.keys() >= {*inputs} and numbers.items() <= _PLAIN.items():
                 parts = [self._lengths[name] for name in inputs]
-                if max(part.ndim for part in parts) < 2:
-                    found = rule(*parts)
+                if op_type in _LENGTHS and max(part.ndim for part in parts) < 2:
+                    found = _LENGTHS[op_type](*parts)
             if found is not None and found.size <= _FEW_VALUES:
                 self._lengths[outputs[0]], self._shapes[outputs[0]] = found, found.shape
         return len(self._lengths) > n_before
 
-    def _weights(self, graph: memoryview) -> Iterator[bytes]:
+    def _weights(self, graph: Message) -> Iterator[bytes]:
         """Note the shapes of constants; yield the small ones, and the others as inputs."""
         for node in self._nodes:
-            self._dims(self._tensor_in(node))
-        for tensor in self.children(graph, (5,)):
-            name, shape = self.text(tensor, 8), self._dims(tensor)
+            _dims(_tensor_in(node))
+        for tensor in graph.all(5):
+            name, shape = tensor.text(8), _dims(tensor)
             self._shapes[name] = shape
             self._constants.add(name)
             if math.prod(shape) > _FEW_VALUES:
-                yield _input(name, self._ints(tensor, 2), shape)
+                yield _input(name, tensor.numbers(2), shape)
                 continue
-            yield written(5, tensor)
-            if (lengths := self._lengths_in(tensor)) is not None:
+            yield written(5, tensor.content)
+            if (lengths := _lengths_in(tensor)) is not None:
                 self._lengths[name] = lengths
 
-    def _crops(self, graph: memoryview, n_crops: int) -> Iterator[bytes]:
+    def _crops(self, graph: Message, n_crops: int) -> Iterator[bytes]:
         """Note the shapes of inputs, open lengths replaced, and yield the inputs."""
-        for one in self.children(graph, (11,)):
-            name, view = self.text(one, 1), one
+        for one in graph.all(11):
+            name, tensor = one.text(1), one.one(2).one(1)
             if name in self._shapes:
                 continue
-            for number in (2, 1):  # its type, the type of a tensor
-                view = self._joined(view, number)
             sides = []
-            for place, dim in enumerate(self.children(self._joined(view, 2), (1,))):
-                length = max(self._ints(dim, 1), default=0)
+            for place, dim in enumerate(tensor.one(2).all(1)):
+                length = max(dim.numbers(1), default=0)
                 sides.append(length if length > 0 else _OPEN_SIDE if place else n_crops)
             self._shapes[name] = tuple(sides)
-            yield _input(name, self._ints(view, 1), sides)
+            yield _input(name, tensor.numbers(1), sides)
 
-    def _tensor_in(self, node: memoryview) -> memoryview:
-        """Return the tensors in a node's attributes as one, as other readers join them."""
-        within = (self._joined(attribute, 5) for attribute in self.children(node, (5,)))
-        return memoryview(b"".join(within))
 
-    def _numbers_of(self, node: memoryview) -> dict[bytes, list[int]]:
-        """Return a node's attributes, each with its whole numbers."""
-        return {
-            self.text(one, 1): self._ints(one, 3) + self._ints(one, 8)
-            for one in self.children(node, (5,))
-        }
+def _tensor_in(node: Message) -> Message:
+    """Return the tensors in a node's attributes as one, as other readers join them."""
+    return Message(*(part for one in node.all(5) for part in one.parts(5)), within=node)
 
-    def _dims(self, tensor: memoryview) -> Shape:
-        dims = tuple(self._ints(tensor, 1))
-        count = math.prod(dims)
-        if not 0 <= count <= 2 * max(len(tensor), 1) or min(dims, default=0) < 0:
-            raise _UnboundedError(f"a constant claims {count:,} values in {len(tensor)} bytes")
-        return dims
 
-    def _lengths_in(self, tensor: memoryview) -> NDArray[np.int64] | None:
-        """Return the values of a small constant of whole numbers."""
-        shape = self._dims(tensor)
-        if self._ints(tensor, 2)[-1:] != [_INT64] or math.prod(shape) > _FEW_VALUES:
-            return None
-        raw = self.text(tensor, 9)
-        values = np.frombuffer(raw, "<i8") if raw else np.array(self._ints(tensor, 7), np.int64)
-        return values.reshape(shape)
+def _numbers_of(node: Message) -> dict[bytes, list[int]]:
+    """Return a node's attributes, each with its whole numbers."""
+    return {one.text(1): one.numbers(3) + one.numbers(8) for one in node.all(5)}
 
-    def _joined(self, view: memoryview, number: int) -> memoryview:
-        """Return a message in a field; one that is given in parts is joined."""
-        return memoryview(b"".join(self.children(view, (number,))))
 
-    def _ints(self, view: memoryview, number: int) -> list[int]:
-        """Return whole numbers, packed or one by one."""
-        found: list[int] = []
-        for field, wire, content in self.fields(view):
-            if field == number and wire in (0, 2):
-                found += self.varints(content)
-        return found
+def _dims(tensor: Message) -> Shape:
+    dims = tuple(tensor.numbers(1))
+    count, n_bytes = math.prod(dims), len(tensor.content)
+    if not 0 <= count <= 2 * max(n_bytes, 1) or min(dims, default=0) < 0:
+        raise _refusal(f"a constant claims {count:,} values in {n_bytes} bytes")
+    return dims
+
+
+def _lengths_in(tensor: Message) -> NDArray[np.int64] | None:
+    """Return the values of a small constant of whole numbers."""
+    shape = _dims(tensor)
+    if tensor.numbers(2)[-1:] != [_INT64] or math.prod(shape) > _FEW_VALUES:
+        return None
+    raw = tensor.text(9)
+    values = np.frombuffer(raw, "<i8") if raw else np.array(tensor.numbers(7), np.int64)
+    return values.reshape(shape)
 
 
 def _input(name: bytes, kind: Sequence[int], shape: Sequence[int]) -> bytes:

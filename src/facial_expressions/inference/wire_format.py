@@ -1,84 +1,95 @@
-"""Walk the wire format of protocol buffers, in which ONNX files are written, without a parser.
+"""Read and write the wire format of protocol buffers, in which ONNX files are written.
 
-See https://protobuf.dev/programming-guides/encoding.
+See https://protobuf.dev/programming-guides/encoding. Messages inside another are read when they
+are asked for, and contents are not copied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-Field = tuple[int, int, memoryview]
-"""Field number, wire type (0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes), content."""
-
 _MAX_FIELDS: Final = 500_000
-"""Fields of a file that are looked at: a node has some eighty, a large network 5,000 nodes."""
+"""Fields of a file that are looked at: a node has some forty, a large network 5,000 nodes."""
 
 
 class WireError(ValueError):
     """The bytes are not protocol buffers, or are made to take long."""
 
 
-class WireReader:
-    """Reads the fields of messages, and stops where one file has more than any network."""
+class Message:
+    """The fields of one message.
 
-    def __init__(self) -> None:
-        self._n_left = _MAX_FIELDS
+    Args:
+        parts: Its bytes; what is given in parts counts as one, as for all readers.
+        within: A message of the same file: all of these have ``_MAX_FIELDS`` fields at most.
 
-    def fields(self, view: memoryview) -> Iterator[Field]:
-        """Yield the fields of one message.
+    Attributes:
+        content: Its bytes.
 
-        Raises:
-            WireError: The bytes are no such message, or the file has too many fields.
-        """
-        position, end = 0, len(view)
+    Raises:
+        WireError: The bytes are no such message, or the file has too many fields.
+    """
+
+    def __init__(self, *parts: memoryview, within: Message | None = None) -> None:
+        self.content = parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
+        self._left = within._left if within else [_MAX_FIELDS]
+        self._fields: dict[int, list[int | memoryview]] = {}
+        position, end = 0, len(self.content)
         while position < end:
-            self._n_left -= 1
-            if self._n_left < 0:
-                raise WireError(f"more than {_MAX_FIELDS:,} fields")
-            key, position = _varint(view, position)
+            self._count()
+            key, start = _varint(self.content, position)
             number, wire = key >> 3, key & 7
             if wire == 0:
-                start = position
-                _, position = _varint(view, position)
+                value, position = _varint(self.content, start)
+                self._fields.setdefault(number, []).append(value)
             elif wire == 2:
-                length, start = _varint(view, position)
+                length, start = _varint(self.content, start)
                 position = start + length
+                self._fields.setdefault(number, []).append(self.content[start:position])
             elif wire in (1, 5):
-                start, position = position, position + (8 if wire == 1 else 4)
+                position = start + (8 if wire == 1 else 4)
             else:
-                raise WireError(f"wire type {wire} at byte {position}")
+                raise WireError(f"wire type {wire} at byte {start}")
             if number == 0 or position > end:
                 raise WireError(f"field {number} ends at byte {position} of {end}")
-            yield number, wire, view[start:position]
 
-    def children(self, view: memoryview, numbers: tuple[int, ...]) -> list[memoryview]:
-        """Return the messages, texts and packed numbers in some fields of a message."""
-        return [
-            content
-            for number, wire, content in self.fields(view)
-            if wire == 2 and number in numbers
-        ]
+    def __contains__(self, number: int) -> bool:
+        return number in self._fields
 
-    def varints(self, view: memoryview) -> list[int]:
-        """Return packed numbers, signed.
+    def parts(self, number: int) -> list[memoryview]:
+        """Return the contents of a field, each time that it is there."""
+        return [one for one in self._fields.get(number, ()) if isinstance(one, memoryview)]
 
-        Raises:
-            WireError: The last one does not end, or the file has too many.
-        """
-        values: list[int] = []
-        position = 0
-        while position < len(view):
-            self._n_left -= 1
-            if self._n_left < 0:
-                raise WireError(f"more than {_MAX_FIELDS:,} numbers")
-            value, position = _varint(view, position)
-            values.append(value - 2**64 if value >= 2**63 else value)
-        return values
+    def all(self, number: int) -> list[Message]:
+        """Return the messages in a field."""
+        return [Message(part, within=self) for part in self.parts(number)]
 
-    def text(self, view: memoryview, number: int) -> bytes:
+    def one(self, number: int) -> Message:
+        """Return the message in a field that may be there once."""
+        return Message(*self.parts(number), within=self)
+
+    def text(self, number: int) -> bytes:
         """Return the text in a field, the last one as all readers do; empty where there is none."""
-        return bytes((self.children(view, (number,)) or [memoryview(b"")])[-1])
+        return bytes((self.parts(number) or [memoryview(b"")])[-1])
+
+    def numbers(self, number: int) -> list[int]:
+        """Return the whole numbers in a field, signed, packed or one by one."""
+        found: list[int] = []
+        for one in self._fields.get(number, ()):
+            if isinstance(one, int):
+                found.append(one)
+                continue
+            position = 0
+            while position < len(one):
+                self._count()
+                value, position = _varint(one, position)
+                found.append(value)
+        return [value - 2**64 if value >= 2**63 else value for value in found]
+
+    def _count(self) -> None:
+        self._left[0] -= 1
+        if self._left[0] < 0:
+            raise WireError(f"more than {_MAX_FIELDS:,} fields")
 
 
 def _varint(view: memoryview, position: int) -> tuple[int, int]:
