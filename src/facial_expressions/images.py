@@ -24,11 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.errors import (
-    ImageError,
-    ImageTooLargeError,
-    first_line,
-)
+from facial_expressions.errors import ImageError, ImageTooLargeError, first_line
 from facial_expressions.image_formats import open_image, sniff
 from facial_expressions.image_sources import ImageSource, plain_source
 from facial_expressions.limits import MAX_PIXELS
@@ -318,17 +314,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if mode.startswith("I") or mode == "F":
         return _scale_wide(image).convert("RGB")
     if mode in ("La", "RGBa", "PA", "LA") or "transparency" in image.info:
-        image = _with_alpha(image)
+        straight = {"La": "LA", "RGBa": "RGBA"}.get(mode, mode)
+        image = image.convert(straight).convert("RGBA")
     if image.mode != "RGBA":
         return image.convert("RGB")
     white = Image.new("RGB", image.size, (255, 255, 255))
     white.paste(image, mask=image.getchannel("A"))
     return white
-
-
-def _with_alpha(image: Image.Image) -> Image.Image:
-    straight = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
-    return (image.convert(straight) if straight else image).convert("RGBA")
 
 
 def _scale_wide(image: Image.Image) -> Image.Image:

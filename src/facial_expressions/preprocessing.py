@@ -188,7 +188,7 @@ def to_grey_crops(crops: Crops, size: int) -> NDArray[np.uint8]:
         )
     if len(shape) == 3 and shape[1] == size:
         return crops
-    whole = ((shape[1] / size, 0.0, 0.0), (0.0, shape[1] / size, 0.0))
+    whole = np.eye(2, 3) * (shape[1] / size)
     out = np.empty((shape[0], size, size), np.uint8)
     for i, crop in enumerate(crops):
         out[i] = _sample(np.asarray(Image.fromarray(crop).convert("L")), whole, size)
@@ -234,13 +234,11 @@ def crop_faces(
         )
     out = np.empty((len(boxes), size, size), np.uint8)
     width, height = full or (image.shape[1], image.shape[0])
-    across, down = image.shape[1] / width, image.shape[0] / height
+    reduced = np.array([[image.shape[1] / width], [image.shape[0] / height]])
     for i, (box, points) in enumerate(zip(boxes, landmarks, strict=True)):
         _check_reach(box, _crop_side(box, framing), width, height)
-        (a, b, c), (d, e, f) = _crop_matrix(box, points, framing, size)
-        matrix = ((a * across, b * across, c * across), (d * down, e * down, f * down))
-        window, shifted = _cut_window(image, matrix, size)
-        out[i] = _sample(window, shifted, size)
+        matrix = _crop_matrix(box, points, framing, size) * reduced
+        out[i] = _sample(*_cut_window(image, matrix, size), size)
     return out
 
 
@@ -264,16 +262,19 @@ def crop_corners(
         >>> round(corners[1][0] - corners[0][0], 2)
         52.75
     """
-    (a, b, c), (d, e, f) = _crop_matrix(box, landmarks, framing, 1)
-    top_left, top_right, bottom_right, bottom_left = (
-        (a * u + b * v + c, d * u + e * v + f) for u, v in ((0, 0), (1, 0), (1, 1), (0, 1))
-    )
+    xs, ys = _corners(_crop_matrix(box, landmarks, framing, 1), 1).tolist()
+    top_left, top_right, bottom_right, bottom_left = zip(xs, ys, strict=True)
     return top_left, top_right, bottom_right, bottom_left
 
 
-Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
-"""Affine map from crop coordinates ``(u, v, 1)`` to image coordinates, both in pixels from the
-top left corner (the first pixel's middle is at 0.5)."""
+Matrix = NDArray[np.float64]
+"""Affine map ``(2, 3)`` from crop coordinates ``(u, v, 1)`` to image coordinates, both in pixels
+from the top left corner (the first pixel's middle is at 0.5)."""
+
+
+def _corners(matrix: Matrix, size: int) -> NDArray[np.float64]:
+    """Return x and y of a crop's corners, clockwise from the top left, ``(2, 4)``."""
+    return matrix @ np.array([[0, size, size, 0], [0, 0, size, size], [1, 1, 1, 1]], np.float64)
 
 
 def _crop_side(box: Box, framing: Framing) -> float:
@@ -309,41 +310,37 @@ def _crop_matrix(box: Box, landmarks: Sequence[Point], framing: Framing, size: i
     side, x, y = (round(value / cell) * cell for value in (side, *box.center))
     cos, sin = math.cos(turn) * side / size, math.sin(turn) * side / size
     u, v = framing.center_x * size, framing.center_y * size
-    return ((cos, -sin, x - cos * u + sin * v), (sin, cos, y - sin * u - cos * v))
+    return np.array([[cos, -sin, x - cos * u + sin * v], [sin, cos, y - sin * u - cos * v]])
 
 
 def _cut_window(
     image: NDArray[np.uint8], matrix: Matrix, size: int
 ) -> tuple[NDArray[np.uint8], Matrix]:
     """Return the grey pixels under the crop with a margin, and the map into them."""
-    corners = [(u, v) for u in (0, size) for v in (0, size)]
-    (a, b, c), (d, e, f) = matrix
-    xs = [a * u + b * v + c for u, v in corners]
-    ys = [d * u + e * v + f for u, v in corners]
-    left, top = math.floor(min(xs)) - 2, math.floor(min(ys)) - 2
-    right, bottom = math.ceil(max(xs)) + 2, math.ceil(max(ys)) + 2
+    corners = _corners(matrix, size)
+    left, top = (math.floor(low) - 2 for low in corners.min(axis=1))
+    right, bottom = (math.ceil(high) + 2 for high in corners.max(axis=1))
     height, width = image.shape[:2]
     x0, x1 = min(max(left, 0), width - 1), max(min(right, width), 1)
     y0, y1 = min(max(top, 0), height - 1), max(min(bottom, height), 1)
     grey = np.asarray(Image.fromarray(np.ascontiguousarray(image[y0:y1, x0:x1])).convert("L"))
     overhang = ((y0 - top, bottom - y1), (x0 - left, right - x1))
     window = np.pad(grey, np.maximum(overhang, 0), mode="edge")
-    return window, ((a, b, c - left), (d, e, f - top))
+    return window, matrix - [[0, 0, left], [0, 0, top]]
 
 
 def _sample(window: NDArray[np.uint8], matrix: Matrix, size: int) -> NDArray[np.uint8]:
     """Sample a grey window by an affine map, averaging where it shrinks."""
-    (a, b, c), (d, e, f) = matrix
-    step = math.hypot(a, d)  # window pixels per crop pixel
+    step = math.hypot(*matrix[:, 0])  # window pixels per crop pixel
     image = Image.fromarray(window)
     reduction = max(1, int(step / _FINEST + 1e-9))
     if reduction > 1:
-        image = image.reduce(reduction)
-        a, b, c, d, e, f = (value / reduction for value in (a, b, c, d, e, f))
+        image, matrix = image.reduce(reduction), matrix / reduction
     fine = max(1, math.ceil(step / reduction - 1e-9))
-    fine_size = (size * fine, size * fine)
-    data = (a / fine, b / fine, c, d / fine, e / fine, f)
     sampled = image.transform(
-        fine_size, Image.Transform.AFFINE, data, resample=Image.Resampling.BICUBIC
+        (size * fine, size * fine),
+        Image.Transform.AFFINE,
+        (matrix / (fine, fine, 1)).ravel().tolist(),
+        resample=Image.Resampling.BICUBIC,
     )
     return np.asarray(sampled if fine == 1 else sampled.reduce(fine))
