@@ -19,8 +19,14 @@ from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.media.cuts import mark_cuts
-from facial_expressions.media.regions import FULL_SEARCH_S, RegionSearch
-from facial_expressions.media.schedule import EVERY_AUTO, Every, Schedule, look_ahead
+from facial_expressions.media.schedule import (
+    EVERY_AUTO,
+    FULL_SEARCH_S,
+    Every,
+    RegionSearch,
+    Schedule,
+    look_ahead,
+)
 from facial_expressions.media.sources import is_live, open_source
 from facial_expressions.media.tracking import Tracker
 from facial_expressions.results import FrameResult, Prediction, TrackedFace
@@ -182,10 +188,10 @@ class Followed:
 class FrameAnalyzer:
     """Tracks the faces in a series of frames and recognises their expressions.
 
-    The detector looks at whole frames now and then, and where the faces were on those between
-    (``regions``). On frames where it does not run at all, boxes are carried on by their speed. The
-    classifier runs on every frame. At a cut a whole frame is searched, all tracks end and
-    smoothing restarts.
+    The detector looks at whole frames now and then, and on those between where the faces were
+    (``RegionSearch``). On frames where it does not run at all, boxes are carried on by their
+    speed. The classifier runs on every frame. At a cut a whole frame is searched, all tracks end
+    and smoothing restarts.
 
     Args:
         recognizer: What finds and names the faces.

@@ -12,15 +12,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from facial_expressions.files import GrowingFile, output_error
 from facial_expressions.parquet_rows import ParquetParts
 from facial_expressions.rows import FRAME, csv_header, table_columns, table_rows, to_csv, to_json
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from facial_expressions.media.frames import Frame
     from facial_expressions.results import FrameResult
 
@@ -87,21 +85,10 @@ class Sinks(AbstractContextManager["Sinks"]):
             with self._apart(name):
                 sink.write(frame, result)
 
-    def __enter__(self) -> Self:
-        for name, sink in list(self._sinks.items()):
-            with self._apart(name):
-                sink.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:  # noqa: ANN401 - as Python gives them
         def leave(name: str) -> None:
             with self._apart(name):
-                self._sinks.pop(name).__exit__(kind, error, traceback)
+                self._sinks.pop(name).__exit__(*error)
 
         with ExitStack() as stack:
             for name in self._sinks:
