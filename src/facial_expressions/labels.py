@@ -65,8 +65,7 @@ FER2013: Final = LabelSet(
 """The seven expressions of FER-2013, in the order of its folders and of the seed."""
 
 FERPLUS: Final = LabelSet(
-    "ferplus",
-    ("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
+    "ferplus", ("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 )
 """The eight expressions of FER+, in alphabetical order."""
 

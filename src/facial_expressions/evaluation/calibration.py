@@ -257,13 +257,7 @@ def scipy_optimize() -> ModuleType:
     return scipy.optimize  # type: ignore[no-any-return]
 
 
-def _fit_line(
-    odds: Floats,
-    right: Floats,
-    *,
-    towards: Floats,
-    tie: float,
-) -> Floats:
+def _fit_line(odds: Floats, right: Floats, *, towards: Floats, tie: float) -> Floats:
     """Return slope and offset: logistic regression with a normal prior."""
     features = np.stack([odds, np.ones_like(odds)], axis=1)
     scale = 1 / (len(odds) + tie)  # the loss stays near 1 however many images there are

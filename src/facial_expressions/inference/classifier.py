@@ -82,10 +82,7 @@ class ExpressionClassifier:
     """
 
     def __init__(
-        self,
-        session: ModelSession,
-        labels: str | None = None,
-        views: Sequence[View] = (View(),),
+        self, session: ModelSession, labels: str | None = None, views: Sequence[View] = (View(),)
     ) -> None:
         self.session: Final = session
         self.path: Final = session.path

@@ -236,12 +236,7 @@ def _bands(
     ]
 
 
-def _distance(
-    xs: Plane,
-    ys: Plane,
-    box: tuple[float, float, float, float],
-    radius: float,
-) -> Plane:
+def _distance(xs: Plane, ys: Plane, box: tuple[float, float, float, float], radius: float) -> Plane:
     """Signed distance of pixel middles from a rounded rectangle's edge; negative inside."""
     left, top, right, bottom = box
     dx = np.abs(xs + 0.5 - (left + right) / 2) - (right - left) / 2 + radius

@@ -27,10 +27,7 @@ from facial_expressions.evaluation.calibration import (
     fit_top_label_map,
     pays_on_halves,
 )
-from facial_expressions.evaluation.metrics import (
-    calibration_error,
-    negative_log_likelihood,
-)
+from facial_expressions.evaluation.metrics import calibration_error, negative_log_likelihood
 from facial_expressions.files import write_file
 from facial_expressions.model_metadata import Head, ModelMetadata
 from facial_expressions.training.model_files import model_bytes, run_content
