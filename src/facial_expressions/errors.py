@@ -10,12 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-__all__ = [
-    "BatchError", "CameraError", "CheckpointError", "DatasetError", "ExportError",
-    "FacialExpressionsError", "ImageError", "ImageFormatError", "ImageTooLargeError",
-    "MissingExtraError", "ModelError", "RecipeError", "StorageError", "VideoError",
-]  # fmt: skip
-
 _PARSER_LIMITS: Final[dict[type[Exception], str]] = {
     RecursionError: "it is nested too deeply", ValueError: "a number has too many digits"
 }  # fmt: skip

@@ -31,11 +31,6 @@ from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.plain_text import shown
 from facial_expressions.png_bytes import check_png, without_long_notes
 
-__all__ = [
-    "IMAGE_SUFFIXES", "MAX_PIXELS", "MAX_SIDE", "ImageSource", "list_images", "load_image",
-    "load_reduced", "opened_image", "walk_folder",
-]  # fmt: skip
-
 MAX_SIDE: Final = 16_384
 """Longest side in pixels of an image that is read."""
 

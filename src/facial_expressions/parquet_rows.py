@@ -105,10 +105,11 @@ class ParquetParts:
             with suppress(OSError):  # parts from before stay
                 self._folder.rmdir()
             raise
-        parts = self._parts()
-        if parts:
-            with atomic_write(self._path) as file:
-                self._join(parts, file)
+        if parts := self._parts():
+            with atomic_write(self._path) as file, self._begin(file) as write:
+                for part in parts:
+                    for row in self._arrow.parquet.read_table(part).to_pylist():
+                        write(row)
         self._remove_parts()
 
     def _write_part(self) -> None:
@@ -122,17 +123,6 @@ class ParquetParts:
 
     def _parts(self) -> list[Path]:
         return sorted(self._folder.glob("*.parquet"))
-
-    def _join(self, parts: Sequence[Path], file: BinaryIO) -> None:
-        """Copy the parts' rows, few at a time."""
-        read = self._arrow.parquet.read_table
-        with self._arrow.parquet.ParquetWriter(file, read(parts[0]).schema) as writer:
-            tables: list[Any] = []
-            for part in parts:
-                tables.append(read(part))
-                if part == parts[-1] or sum(map(len, tables)) >= _GROUP_ROWS:
-                    writer.write_table(self._arrow.concat_tables(tables))
-                    tables = []
 
     def _remove_parts(self) -> None:
         for part in self._parts():

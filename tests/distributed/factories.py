@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facial_expressions.errors import ModelError
-from facial_expressions.images import ImageSource
+from facial_expressions.image_sources import ImageSource
 from facial_expressions.results import ImageResult
 
 __all__ = [

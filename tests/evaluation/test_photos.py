@@ -9,7 +9,7 @@ import pytest
 from facial_expressions.data.class_folders import Photo
 from facial_expressions.errors import DatasetError
 from facial_expressions.evaluation.photos import evaluate_photos
-from facial_expressions.images import ImageSource
+from facial_expressions.image_sources import ImageSource
 from facial_expressions.results import Box, Face, ImageResult, Prediction
 from tests.evaluation.fakes import PAIR
 

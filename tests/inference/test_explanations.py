@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from facial_expressions.errors import ModelError
-from facial_expressions.images import ImageSource, load_image
+from facial_expressions.image_sources import ImageSource
+from facial_expressions.images import load_image
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.inference.recognizer import load_recognizer

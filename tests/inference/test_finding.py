@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.images import ImageSource, load_image
+from facial_expressions.image_sources import ImageSource
+from facial_expressions.images import load_image
 from facial_expressions.inference import finding
 from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.inference.finding import FaceFinder

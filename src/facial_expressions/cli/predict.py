@@ -113,7 +113,7 @@ def command(
         check_output(report, "--report", (".html",), overwrite=overwrite)
     recognizer = load_recognizer(options)
     if explain:
-        recognizer.check_explains()
+        recognizer.classifier.explain([])  # raises where the model has no heat maps
     labels = recognizer.classifier.labels.names
     marked = None if draw is None else MarkedImages(draw)
     sheet = None

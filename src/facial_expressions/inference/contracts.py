@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from facial_expressions.images import ImageSource
+    from facial_expressions.image_sources import ImageSource
     from facial_expressions.labels import LabelSet
     from facial_expressions.preprocessing import Framing
     from facial_expressions.results import Box, ImageResult, Point

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.image_sources import plain_source
-from facial_expressions.images import ImageSource, load_image, load_reduced
+from facial_expressions.image_sources import ImageSource, plain_source
+from facial_expressions.images import load_image, load_reduced
 from facial_expressions.inference.contracts import (
     Detection,
     FaceDetector,

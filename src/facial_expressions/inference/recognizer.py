@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.errors import FacialExpressionsError, ImageError
-from facial_expressions.image_sources import PlainSource, plain_source, source_name
-from facial_expressions.images import ImageSource, list_images
+from facial_expressions.image_sources import ImageSource, PlainSource, plain_source, source_name
+from facial_expressions.images import list_images
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.inference.contracts import Detection, FaceDetector, RegionDetector
 from facial_expressions.inference.detectors import open_detector
@@ -123,15 +123,6 @@ class ExpressionRecognizer:
             ModelError: The network cannot be run.
         """
         return self._predict([self._finder.cut(image, detections)])[0]
-
-    def check_explains(self) -> None:
-        """Raise when the model has no heat maps.
-
-        Raises:
-            ModelError: The network has no class activation maps.
-        """
-        side = self.classifier.metadata.preprocessing.size
-        self.classifier.explain(np.zeros((0, side, side), np.uint8))
 
     def explain(self, image: ImageSource) -> list[tuple[Face, Explanation]]:
         """Find the faces in one image, each with a heat map of its answer.

@@ -32,7 +32,7 @@ class Message:
 
     def __init__(self, *parts: memoryview, within: Message | None = None) -> None:
         self.content = parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
-        self._left = within._left if within else [_MAX_FIELDS]
+        self._left: list[int] = within._left if within else [_MAX_FIELDS]
         self._fields: dict[int, list[int | memoryview]] = {}
         position, end = 0, len(self.content)
         while position < end:

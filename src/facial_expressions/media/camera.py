@@ -305,9 +305,8 @@ def _opened(device: CameraDevice) -> InputContainer:
 
 def _reason(error: Exception) -> str:
     """Say in words why a device or a stream cannot be read; never with its address."""
-    for kind, reason in _REASONS.items():
-        if isinstance(error, kind):
-            return reason
+    if type(error) in _REASONS:
+        return _REASONS[type(error)]
     if getattr(error, "errno", None) == errno.EIO:
         return "it broke off"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -181,16 +182,13 @@ def _shifted(one: _View, other: _View) -> float:
 
 
 def _windows(small: _Floats) -> _Floats:
-    return np.lib.stride_tricks.sliding_window_view(small, (_BLOCK, _BLOCK))
+    return sliding_window_view(small, (_BLOCK, _BLOCK))
 
 
 def _widened(likeness: _Floats) -> _Floats:
     """Return the largest value within ``_STEP`` of each place ``(blocks, y, x)``."""
     for axis in (1, 2):
-        padding = [(0, 0)] * 3
-        padding[axis] = (_STEP, _STEP)
-        padded = np.pad(likeness, padding, constant_values=-1)
-        likeness = np.lib.stride_tricks.sliding_window_view(padded, 2 * _STEP + 1, axis=axis).max(
-            -1
-        )
+        around = [(_STEP, _STEP) if place == axis else (0, 0) for place in range(3)]
+        padded = np.pad(likeness, around, constant_values=-1)
+        likeness = sliding_window_view(padded, 2 * _STEP + 1, axis=axis).max(-1)
     return likeness

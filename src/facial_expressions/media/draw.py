@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from facial_expressions.colors import Color, expression_color
-from facial_expressions.images import ImageSource, load_image
+from facial_expressions.image_sources import ImageSource
+from facial_expressions.images import load_image
 from facial_expressions.media.heat import blend_heat
 from facial_expressions.media.placement import Rect, Room
 from facial_expressions.results import Explanation, Face, Prediction, TrackedFace

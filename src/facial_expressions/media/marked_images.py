@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from facial_expressions.files import storage_errors, write_file
-from facial_expressions.images import ImageSource
+from facial_expressions.image_sources import ImageSource
 from facial_expressions.media.draw import draw_faces
 from facial_expressions.results import Explanation, Face
 from facial_expressions.shown import SAVED_AS, encoded
