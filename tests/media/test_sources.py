@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -134,6 +135,13 @@ def test_what_can_be_no_video_says_what_was_meant(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(VideoError, match=said):
         open_source(source)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "clip.mp4")
+    with pytest.raises(VideoError, match="a folder or device, not a video file"):
+        open_source(tmp_path / "clip.mp4")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])

@@ -239,22 +239,19 @@ def _read(path: Path) -> bytes:
     """Return the file's bytes; only regular files, and none over the limit."""
     try:
         if not path.exists():
-            raise ModelError(f"{shown(path)}: model file not found")
-        if not path.is_file():
-            raise ModelError(f"{shown(path)}: a folder or device, not a model file")
-        size = path.stat().st_size
-        if not 0 < size <= MAX_MODEL_BYTES:
-            raise ModelError(
-                f"{shown(path.name)}: {size:,} bytes is not the size of a model, 1 to "
-                f"{MAX_MODEL_BYTES:,}. Copy the file again, or export the model again"
+            fault = "model file not found"
+        elif not path.is_file():
+            fault = "a folder or device, not a model file"
+        elif not 0 < (size := path.stat().st_size) <= MAX_MODEL_BYTES:
+            fault = (
+                f"{size:,} bytes is not the size of a model, 1 to {MAX_MODEL_BYTES:,}. Copy the "
+                "file again, or export the model again"
             )
-        return path.read_bytes()
+        else:
+            return path.read_bytes()
     except (OSError, ValueError) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(
-            f"{shown(path)}: cannot be read: {first_line(error)}. Check its permissions"
-        ) from error
+        fault = f"cannot be read: {first_line(error)}. Check its permissions"
+    raise ModelError(f"{shown(path)}: {fault}")
 
 
 def _start(

@@ -45,8 +45,10 @@ def is_pattern(source: str | Path) -> bool:
 
 def image_kind(source: str | Path) -> str:
     """Return the format of a file that begins as an image that is read; else nothing."""
-    with contextlib.suppress(ImageError, OSError, ValueError), Path(source).open("rb") as file:
-        return sniff(file.read(_END_BYTES), str(source))
+    with contextlib.suppress(ImageError, OSError, ValueError):
+        if Path(source).is_file():  # a pipe would be waited for
+            with Path(source).open("rb") as file:
+                return sniff(file.read(_END_BYTES), str(source))
     return ""
 
 

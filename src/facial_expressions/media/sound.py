@@ -191,12 +191,11 @@ def _resampler(sound: AudioFrame, target: AudioStream) -> Graph:
     """Return filters that bring sound like this to the encoder's rate and channels."""
     graph = av.filter.Graph()
     graph.link_nodes(
-        graph.add(
-            "abuffer",
-            sample_rate=str(sound.sample_rate),
-            sample_fmt=sound.format.name,
-            channel_layout=sound.layout.name,
-            time_base=f"1/{sound.sample_rate}",
+        graph.add_abuffer(
+            sample_rate=sound.sample_rate,
+            format=sound.format.name,
+            layout=sound.layout.name,
+            time_base=sound.time_base,
         ),
         graph.add("aresample", "async=1"),
         graph.add(

@@ -67,6 +67,7 @@ class VideoFile(FrameSource):
         self.name = str(self._path)
         self._max_pixels = max_pixels
         self._container = open_container(path)
+        self._is_raw = self._container.format.name in _RAW
         try:
             self._stream = _video_stream(self._container, self._path)
             self._check_size(self._stream.width, self._stream.height)
@@ -75,7 +76,6 @@ class VideoFile(FrameSource):
             raise
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.copy_opaque = True  # an image has what its packet was given
-        self._is_raw = self._container.format.name in _RAW
         if fps is not None and not self._is_raw:
             self._container.close()
             raise VideoError(f"{self.name}: has times of its own. Leave fps out")
@@ -185,20 +185,19 @@ def open_container(path: str | Path) -> InputContainer:
         raise VideoError(
             f"{shown(path)}: addresses are not fetched. Download the video, then give its path"
         )
+    fault = ""
     try:
-        status = file.stat()
-        with file.open("rb"):
-            pass
-    except FileNotFoundError as error:
-        raise VideoError(f"{shown(file)}: file not found") from error
+        if not stat.S_ISREG(file.stat().st_mode):
+            fault = "a folder or device, not a video file"
+        else:
+            with file.open("rb") as opened:
+                fault = "" if opened.read(1) else "empty file. Copy it again"
+    except FileNotFoundError:
+        fault = "file not found"
     except (OSError, ValueError) as error:
-        raise VideoError(
-            f"{shown(file)}: cannot be read: {first_line(error)}. Check its permissions and name"
-        ) from error
-    if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
-        is_file = stat.S_ISREG(status.st_mode)
-        kind = "empty file. Copy it again" if is_file else "a folder or device, not a video file"
-        raise VideoError(f"{shown(file)}: {kind}")
+        fault = f"cannot be read: {first_line(error)}. Check its permissions and name"
+    if fault:
+        raise VideoError(f"{shown(file)}: {fault}")
     try:
         return av.open(f"file:{file}", options={"format_whitelist": _FORMATS})
     except (av.error.FFmpegError, ValueError) as error:
