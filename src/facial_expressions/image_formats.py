@@ -33,11 +33,14 @@ _REFUSED: Final = (
 )  # fmt: skip
 _SUBFILE_TYPE: Final = 254
 _DNG_VERSION: Final = 50706
-_AVIF_BRANDS: Final = (b"avif", b"avis")
-_HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"mif1")
 _HEIC_PACKAGE: Final = "pillow_heif"
+_STARTS: Final = {
+    b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF",
+    b"BM": "BMP",
+}  # fmt: skip
 _STILL_BRANDS: Final = {
-    **dict.fromkeys(_HEIC_BRANDS, "HEIC"), **dict.fromkeys(_AVIF_BRANDS, "AVIF"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"mif1"), "HEIC"),
+    b"avif": "AVIF", b"avis": "AVIF",
     b"msf1": "HEIF sequence", b"hevc": "HEIF sequence", b"hevx": "HEIF sequence",
     b"crx ": "camera raw",
 }  # fmt: skip
@@ -64,23 +67,19 @@ def sniff(head: bytes, name: str) -> str:
     """
     if not head:
         raise ImageError(f"{shown(name)}: empty file. Copy it again")
-    if head.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
+    for start, kind in _STARTS.items():
+        if head.startswith(start):
+            return kind
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "WEBP"
     if head.startswith((b"II*\0", b"MM\0*")) and head[8:10] != b"CR":
         return "TIFF"
-    if head[4:8] == b"ftyp" and head[8:12] in _AVIF_BRANDS and features.check("avif"):
-        return "AVIF"
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-        if not _has_heic():
-            needed = MissingExtraError.of("heic", _HEIC_PACKAGE)
-            raise ImageFormatError(f"{shown(name)}: format HEIC: {needed}") from needed
-        return "HEIC"
-    magics = {b"\x89PNG\r\n\x1a\n": "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF", b"BM": "BMP"}
-    for magic, kind in magics.items():
-        if head.startswith(magic):
-            return kind
+    brand = _STILL_BRANDS.get(head[8:12]) if head[4:8] == b"ftyp" else None
+    if brand == "HEIC" and not _has_heic():
+        needed = MissingExtraError.of("heic", _HEIC_PACKAGE)
+        raise ImageFormatError(f"{shown(name)}: format HEIC: {needed}") from needed
+    if brand == "HEIC" or (brand == "AVIF" and features.check("avif")):
+        return brand
     raise _refusal(head, name)
 
 

@@ -139,9 +139,7 @@ def to_batch(
     scale = np.float32(1 / (255 * preprocessing.std))
     shift = np.float32(preprocessing.mean / preprocessing.std)
     batch = crops.astype(np.float32)[..., None] * scale - shift
-    return (
-        np.repeat(batch, preprocessing.channels, axis=-1) if preprocessing.channels > 1 else batch
-    )
+    return np.repeat(batch, preprocessing.channels, axis=-1)
 
 
 Crops = HasArray | Image.Image | Sequence[HasArray | Image.Image]

@@ -78,7 +78,7 @@ def mark_cuts(frames: Iterable[Frame]) -> Iterator[Frame]:
     reference: _View | None = None
     usual = 1.0
     while views.fill(1):
-        view = views.take()
+        view = views.waiting.popleft()
         if view.is_blank:
             yield view.frame
             continue

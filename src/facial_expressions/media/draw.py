@@ -106,7 +106,10 @@ def draw_faces(
     for mark in marks:
         _draw_frame(canvas, mark)
     image = Image.fromarray(canvas)
-    room = _draw_labels(image, marks)
+    tiles, room = _labels(marks, image.size)
+    for spot, entries, columns, size in tiles:
+        tile = _text_tile(entries, columns, size)
+        image.paste(tile, spot[:2], tile)
     if room is not None:
         _draw_panels(image, marks, room.taken)
     return image
@@ -132,26 +135,24 @@ def _mark(face: Face, number: int, image: tuple[int, ...]) -> _Mark:
     )
 
 
-def _draw_labels(image: Image.Image, marks: Sequence[_Mark]) -> Room | None:
-    """Draw a label for each face; in a crowd, where they lack room, numbers and a legend.
+def _labels(marks: Sequence[_Mark], image: tuple[int, int]) -> tuple[list[_Tile], Room | None]:
+    """Return a label for each face; in a crowd, where they lack room, numbers and a legend.
 
-    Returns what is free beside the labels; None where some are missing or are numbers.
+    And what is free beside the labels; None where some are missing or are numbers.
     """
     frames = [mark.frame for mark in marks]
     placed: list[_Tile] = []
     for most in (_LITTLE_COVERED, _MOST_COVERED):
-        room = Room(image.size, frames, most)
+        room = Room(image, frames, most)
         placed = _placed(room, marks)
         if len(placed) == len(marks) <= _MOST_LABELS:
-            return _paste(image, placed, room)
-        numbered = Room(image.size, frames, most)
+            return placed, room
+        numbered = Room(image, frames, most)
         numbers = _placed(numbered, [replace(mark, texts=[mark.number]) for mark in marks])
-        legend = _placed_legend(numbered, marks, image.size)
+        legend = _placed_legend(numbered, marks, image)
         if legend is not None and len(numbers) == len(marks) > 1:
-            placed = [*numbers, legend]
-            break
-    _paste(image, placed, room)
-    return None
+            return [*numbers, legend], None
+    return placed, None
 
 
 def _placed(room: Room, marks: Sequence[_Mark]) -> list[_Tile]:
@@ -257,14 +258,6 @@ def _cover(distance: Plane) -> Plane:
 def _blend(area: NDArray[np.uint8], color: Color, alpha: Plane) -> None:
     ink = np.array(color, np.float64)
     area[:] = np.rint(area + alpha[..., None] * (ink - area)).astype(np.uint8)
-
-
-def _paste(image: Image.Image, tiles: Sequence[_Tile], room: Room) -> Room:
-    """Draw labels and legends where they were placed."""
-    for spot, entries, columns, size in tiles:
-        tile = _text_tile(entries, columns, size)
-        image.paste(tile, spot[:2], tile)
-    return room
 
 
 def _tile_size(entries: _Entries, columns: int, size: int) -> tuple[int, int]:

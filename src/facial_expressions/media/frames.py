@@ -75,7 +75,7 @@ class ReadAhead(Generic[Item]):
     """Reads items before they are taken; what reading one raises comes when it is its turn.
 
     Attributes:
-        waiting: What was read and not yet taken.
+        waiting: What was read and not yet taken, from the left.
     """
 
     def __init__(self, items: Iterable[Item]) -> None:
@@ -93,7 +93,3 @@ class ReadAhead(Generic[Item]):
         if not (self.waiting or isinstance(self._end, StopIteration | None)):
             raise self._end
         return bool(self.waiting)
-
-    def take(self) -> Item:
-        """Return the first that waits."""
-        return self.waiting.popleft()

@@ -184,7 +184,7 @@ def look_ahead(
     begun = ReadAhead(map(begin, frames))
     try:
         while begun.fill(ahead + 1):
-            frame, followed = begun.take()
+            frame, followed = begun.waiting.popleft()
             yield frame, followed.result()
     finally:
         searching.shutdown(wait=False, cancel_futures=True)
