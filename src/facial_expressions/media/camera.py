@@ -97,19 +97,19 @@ def find_camera(position: int, *, platform: str = sys.platform) -> CameraDevice:
     if platform == "darwin":
         return CameraDevice(name, f"{position}:none", "avfoundation", {"framerate": "30"})
     if platform == "win32":
-        devices = [
-            one.name
-            for one in av.device.enumerate_input_devices("dshow")
-            if "video" in one.media_types
-        ]
-        if position >= len(devices):
-            raise _no_camera(name, devices)
-        return CameraDevice(name, f"video={devices[position]}", "dshow")
-    paths = sorted(Path("/dev").glob("video*"))
-    path = Path(f"/dev/video{position}")
-    if path not in paths:
-        raise _no_camera(name, [str(one) for one in paths])
-    return CameraDevice(name, str(path), "v4l2")
+        kind, listed = "dshow", av.device.enumerate_input_devices("dshow")
+        names = [one.name for one in listed if "video" in one.media_types]
+        files = {str(place): f"video={one}" for place, one in enumerate(names)}
+    else:
+        kind, paths = "v4l2", sorted(Path("/dev").glob("video*"))
+        names = list(map(str, paths))
+        files = {path.name.removeprefix("video"): str(path) for path in paths}
+    if str(position) not in files:
+        raise CameraError(
+            f"{name}: no such camera. Found: {', '.join(names) or 'none'}. Plug one in, or give a "
+            "video file"
+        )
+    return CameraDevice(name, files[str(position)], kind)
 
 
 def find_stream(address: str) -> CameraDevice:
@@ -132,13 +132,6 @@ def find_stream(address: str) -> CameraDevice:
     if kind.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"
     return CameraDevice(name, address, None, options)
-
-
-def _no_camera(name: str, found: list[str]) -> CameraError:
-    return CameraError(
-        f"{name}: no such camera. Found: {', '.join(found) or 'none'}. Plug one in, or give a "
-        "video file"
-    )
 
 
 class Camera(FrameSource):

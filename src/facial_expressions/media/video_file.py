@@ -162,9 +162,8 @@ class VideoFile(FrameSource):
         is_indexed = "mov" in self._container.format.name.split(",")  # its index was looked at
         if is_indexed or self.duration_s is None:
             return False
-        return last_s - start_s(self._container) < self.duration_s - max(
-            0.15, 3 * self.frame_interval_s
-        )
+        missing_s = start_s(self._container) + self.duration_s - last_s
+        return missing_s > max(0.15, 3 * self.frame_interval_s)
 
     def _check_size(self, width: int, height: int) -> None:
         if max(width, height) > MAX_SIDE or width * height > self._max_pixels:
