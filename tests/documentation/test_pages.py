@@ -36,7 +36,7 @@ def test_the_readme_gives_the_measured_size_of_the_base_install() -> None:
         assert size in (ROOT / page).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", errors.__all__)
+@pytest.mark.parametrize("name", [name for name in vars(errors) if name.endswith("Error")])
 def test_every_error_has_its_section(name: str) -> None:
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     assert f"\n## {name}\n" in page

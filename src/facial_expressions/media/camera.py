@@ -209,7 +209,7 @@ class Camera(FrameSource):
         ) from error
 
 
-_REASONS: Final = {
+_REASONS: Final[dict[type[Exception], str]] = {
     av.error.HTTPUnauthorizedError: "it asks for a user and a password (http://USER:PASSWORD@...)",
     av.error.HTTPForbiddenError: "it forbids this address",
     av.error.HTTPNotFoundError: "it knows no such address",
