@@ -203,8 +203,8 @@ def test_ferplus_strict_majority_is_the_truth(eight: Path, tmp_path: Path) -> No
     votes = builders.write_ferplus_csv(tmp_path / "fer2013new.csv", rows)
     code = evaluate(eight, "--data", table, "--labels", "ferplus", "--ferplus", votes,
                     "--allow-partial", "--out", tmp_path / "out")  # fmt: skip
-    file = read_ferplus(votes)
-    labels = strict_majority(file.votes[file.usages == "PrivateTest"], FERPLUS)
+    counts, usages = read_ferplus(votes)
+    labels = strict_majority(counts[usages == "PrivateTest"], FERPLUS)
     data = report_of(tmp_path / "out")
     assert code == 0
     assert data["dataset"] == "ferplus"
@@ -252,8 +252,8 @@ def test_people_are_the_truth_where_a_majority_agrees(
 ) -> None:
     """A model without such a head is measured by its own; all 14 images have a label."""
     assert evaluate(model, *people_words) == 0
-    file = read_ferplus(tmp_path / "fer2013new.csv")
-    found = file.votes[file.usages == "PrivateTest"]
+    counts, usages = read_ferplus(tmp_path / "fer2013new.csv")
+    found = counts[usages == "PrivateTest"]
     majority = strict_majority(found, PEOPLE)
     data = report_of(tmp_path / "out")
     assert (data["dataset"], data["head"], data["labels"]) == ("people", "fer2013", list(FER2013))

@@ -109,7 +109,7 @@ def test_bad_row_is_named(tmp_path: Path, row: str, message: str) -> None:
     [
         (
             "emotion,Usage\n0,Training\n",
-            r"needs the columns emotion, pixels and Usage and has emotion",
+            r"needs the columns emotion, pixels, usage and has emotion",
         ),
         ("", "and has none"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 600, "not the competition file"),

@@ -133,21 +133,30 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
         "NF,fear,anger,Usage,Image name,sadness,neutral,happiness,surprise,disgust,contempt,unknown"
     )
     path.write_text(f"\ufeff{header}\r\n1,2,0,Training,a.png,0,7,0,0,0,0,0\r\n", encoding="utf-8")
-    file = read_ferplus(path)
-    assert np.array_equal(file.votes, votes(neutral=7, fear=2, not_a_face=1))
-    assert file.usages.tolist() == ["Training"]
+    found, usages = read_ferplus(path)
+    assert np.array_equal(found, votes(neutral=7, fear=2, not_a_face=1))
+    assert usages.tolist() == ["Training"]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "the file has none"),
-        ("Usage,neutral\nTraining,1\n", "the columns happy, surprise, sad"),
-        (f"{HEADER}\nTraining,a.png,1,2\n", "row 0: 4 columns instead of 12"),
-        (f"{HEADER}\nTraining,a.png,1,2,0,0,0,0,0,0,0,x\n", "votes are whole numbers"),
-        (f"{HEADER}\nTraining,a.png,-1,2,0,0,0,0,0,0,0,0\n", "votes are whole numbers"),
-        (f"{HEADER}\nTraining,a.png,999,2,0,0,0,0,0,0,0,0\n", "votes are whole numbers"),
-        (b"\xff\xfe\x00\x00\x89PNG", "not a csv file"),
+        ("", "and has none"),
+        ("Usage,neutral\nTraining,1\n", "needs the columns usage, neutral, happiness"),
+        (f"{HEADER}\nTraining,a.png,1,2\n", r"row 0 \(line 2\) needs 12 columns, not 4"),
+        (
+            f"{HEADER}\nTraining,a.png,1,2,0,0,0,0,0,0,0,x\n",
+            "needs votes that are whole numbers of 0 to 100, not",
+        ),
+        (
+            f"{HEADER}\nTraining,a.png,-1,2,0,0,0,0,0,0,0,0\n",
+            "needs votes that are whole numbers of 0 to 100, not",
+        ),
+        (
+            f"{HEADER}\nTraining,a.png,999,2,0,0,0,0,0,0,0,0\n",
+            "needs votes that are whole numbers of 0 to 100, not",
+        ),
+        (b"\xff\xfe\x00\x00\x89PNG", r"not the FER\+ file"),
     ],
 )
 def test_bad_file_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
@@ -184,7 +193,7 @@ def test_votes_follow_the_kaggle_images_by_pixels(tmp_path: Path, protocol: str)
         competition=write_competition_csv(tmp_path / "fer.csv", shuffled),
     )
     places = {int(i): k for k, i in enumerate(order)}
-    expected = read_ferplus(tmp_path / "ferplus.csv").votes
+    expected, _ = read_ferplus(tmp_path / "ferplus.csv")
     for split in dataset.splits():
         rows = [places[int(s.rpartition("_")[2][:-4])] for s in split.sources]
         assert np.array_equal(found[split.name], expected[rows])

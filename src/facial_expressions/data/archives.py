@@ -1,4 +1,4 @@
-"""Opens zip and tar archives and folders for reading in place: nothing is unpacked to disk.
+"""Reads folders, zip and tar archives in place, and tables: nothing is unpacked to disk.
 
 An archive comes from a stranger. Before a member is read its entry is checked: no absolute names
 or ``..``, no links, no encryption, no name twice, and limits on how many members there are and how
@@ -26,6 +26,8 @@ from facial_expressions.plain_text import shown
 
 _MAX_MEMBERS: Final = 1_000_000
 _MAX_IMAGE_BYTES: Final = 64 * 1024**2
+_MAX_LINE_BYTES: Final = 64 * 1024
+_MAX_ROWS: Final = 1_000_000
 _MAX_CSV_BYTES: Final = 1024**3  # FER-2013 has 301 MB
 _MAX_TAR_BYTES: Final = 4 * 1024**3  # unpacked
 _MAX_HEADER_BYTES: Final = 16 * 1024**2
@@ -107,24 +109,66 @@ def open_tree(path: Path) -> Iterator[FileTree]:
         yield FileTree(path.resolve().name if path.is_dir() else path.stem, files)
 
 
-@contextmanager
-def open_csv(path: Path, columns: Sequence[str]) -> Iterator[IO[bytes]]:
-    """Open a table for reading as bytes: the file itself, or the one in a folder or archive.
+def read_table(
+    path: Path, columns: Sequence[str], *, what: str, hint: str
+) -> Iterator[list[bytes]]:
+    """Yield of each row of a table the cells of some columns, without white space around them.
+
+    A byte-order mark, CRLF and quotes are understood, empty lines are passed over, and columns may
+    stand in any order beside others.
 
     Args:
-        path: A plain file, a folder, or a zip or tar archive.
-        columns: Names in lower case that the table's first line must hold; they tell the table from
-            others in the same archive.
+        path: A CSV file, or a folder, a zip or a tar archive that holds it.
+        columns: Names in lower case; they tell the table from others in the same archive.
+        what: What the table is called in a message.
+        hint: Which file to give instead of one that is not the table.
 
     Raises:
-        DatasetError: The archive is damaged, not safe to read, or holds no such table.
+        DatasetError: The archive is damaged, not safe to read or holds no such table, a column is
+            missing, a row has another number of columns, or there is no end of a row or of rows.
     """
-    if path.is_dir() or is_zip(path) or _tar_mode(path):
-        with _open_files(path) as files, _find_table(path, files, columns) as stream:
-            yield stream
-    else:
-        with path.open("rb") as stream:
-            yield stream
+    is_archive = path.is_dir() or is_zip(path) or _tar_mode(path)
+    with _table_in(path, columns) if is_archive else path.open("rb") as stream:
+        lines = _lines(stream, f"{path.name}: not {what}", hint)
+        names = _column_names(next(lines, b""))
+        if not set(columns) <= set(names):
+            raise DatasetError(
+                f"{path.name}: not {what}: it needs the columns {', '.join(columns)} and has "
+                f"{', '.join(names)[:80] or 'none'}. {hint}"
+            )
+        places = [names.index(column) for column in columns]
+        for row, line in enumerate(lines):
+            cells = line.replace(b'"', b"").split(b",")
+            if len(cells) != len(names):
+                raise bad_row(path, row, f"{len(names)} columns", str(len(cells)))
+            if row >= _MAX_ROWS:
+                raise DatasetError(f"{path.name}: not {what}: over {_MAX_ROWS:,} rows. {hint}")
+            yield [cells[place].strip() for place in places]
+
+
+def bad_row(path: Path, row: int, needed: str, received: str) -> DatasetError:
+    """Return the error for a row of a table, counted from 0 under the header."""
+    return DatasetError(
+        f"{path.name}: row {row} (line {row + 2}) needs {needed}, not {received}. Get the whole "
+        "file again, or correct the row"
+    )
+
+
+def _lines(stream: IO[bytes], is_wrong: str, hint: str) -> Iterator[bytes]:
+    """Yield lines without their ends; empty ones are passed over, endless ones refused."""
+    while line := stream.readline(_MAX_LINE_BYTES):
+        if len(line) == _MAX_LINE_BYTES:
+            raise DatasetError(
+                f"{is_wrong}: it has a line of over {_MAX_LINE_BYTES:,} bytes. {hint}"
+            )
+        if line := line.strip():
+            yield line
+
+
+@contextmanager
+def _table_in(path: Path, columns: Sequence[str]) -> Iterator[IO[bytes]]:
+    with _open_files(path) as files, _find_table(path, files, columns) as stream:
+        yield stream
 
 
 @contextmanager
@@ -197,7 +241,7 @@ def _find_table(path: Path, files: Iterable[_File], columns: Sequence[str]) -> I
             continue
         _check_size(file.name, file.size, _MAX_CSV_BYTES)
         stream = file.open()
-        if set(columns) <= set(column_names(stream.readline(4096))):
+        if set(columns) <= set(_column_names(stream.readline(4096))):
             stream.seek(0)
             return stream
         stream.close()
@@ -242,7 +286,7 @@ def _likely_table_first(file: _File) -> tuple[bool, str]:
     return (PurePosixPath(file.name).name.lower() != "fer2013.csv", file.name)
 
 
-def column_names(first_line: bytes) -> list[str]:
+def _column_names(first_line: bytes) -> list[str]:
     """Return the columns that a table's first line names, in lower case."""
     words = first_line.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"").lower().split(b",")
     return [word.strip().decode("latin-1") for word in words]

@@ -6,8 +6,9 @@ Images are ``uint8 (N, 48, 48)``; labels are ids in the data set's label set, ``
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -64,16 +65,14 @@ class Split:
     sources: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        n = len(self.images)
-        if self.images.ndim != 3 or self.images.dtype != np.uint8 or self.labels.dtype != np.int64:
+        kinds = self.images.ndim, self.images.dtype.name, self.labels.dtype.name
+        n, lengths = len(self), {len(self.labels), len(self.usages), len(self.sources)}
+        if kinds != (3, "uint8", "int64") or lengths != {n}:
             raise ValueError(
-                f"split {self.name!r}: images {self.images.dtype} {self.images.shape} and labels "
-                f"{self.labels.dtype} instead of uint8 (N, S, S) and int64"
-            )
-        if not n == len(self.labels) == len(self.usages) == len(self.sources):
-            raise ValueError(
-                f"split {self.name!r}: {n} images, {len(self.labels)} labels, {len(self.usages)} "
-                f"usages, {len(self.sources)} sources. Give one of each per image"
+                f"split {self.name!r}: images {self.images.dtype} {self.images.shape}, "
+                f"{len(self.labels)} labels {self.labels.dtype}, {len(self.usages)} usages, "
+                f"{len(self.sources)} sources instead of uint8 (N, S, S) and int64, one of each "
+                "per image"
             )
 
     def __len__(self) -> int:
@@ -90,6 +89,10 @@ class Split:
         sources = tuple(self.sources[i] for i in index)
         columns = self.images[index], self.labels[index], self.usages[index]
         return Split(name or self.name, *columns, sources)
+
+    def relabelled(self, ids: Ints) -> Split:
+        """Return the images with other label ids, ``(N,)``, without those whose id is -1."""
+        return replace(self.take(ids >= 0), labels=ids[ids >= 0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,10 +253,7 @@ def duplicate_groups(images: Images) -> list[Ints]:
         >>> duplicate_groups(np.array([7, 1, 7, 2], np.uint8).reshape(4, 1, 1))
         [array([0, 2])]
     """
-    if len(images) == 0:
-        return []
-    digests = image_digests(images)
-    order = np.argsort(digests, kind="stable")
-    starts = np.flatnonzero(digests[order][1:] != digests[order][:-1]) + 1
-    groups = [group for group in np.split(order, starts) if len(group) > 1]
-    return sorted(groups, key=lambda group: int(group[0]))
+    groups = defaultdict(list)
+    for row, digest in enumerate(image_digests(images).tolist()):
+        groups[digest].append(row)
+    return [np.array(rows) for rows in groups.values() if len(rows) > 1]

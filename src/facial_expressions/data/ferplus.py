@@ -15,22 +15,22 @@ crowd-sourced label distribution", arXiv:1608.01041.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facial_expressions.data.archives import bad_row, read_table
 from facial_expressions.data.cache import cached_arrays, path_state
 from facial_expressions.data.dataset import Dataset, Floats, Ints, Split, joined
 from facial_expressions.data.load import load_reading
 from facial_expressions.data.matching import match_rows
 from facial_expressions.errors import DatasetError
-from facial_expressions.labels import FERPLUS_COLUMNS, LabelSet, canonical_label
+from facial_expressions.labels import FERPLUS_COLUMNS, LabelSet
 from facial_expressions.plain_text import shown
 
 Counts = NDArray[np.uint8]
@@ -40,71 +40,40 @@ Votes = Mapping[str, Counts]
 """For each split the votes on its images, as ``ferplus_votes`` returns them."""
 
 _HINT: Final = "Give fer2013new.csv of github.com/microsoft/FERPlus"
-_COLUMN_OF: Final = {"unknown": "unknown", "nf": "not a face"}
+_COLUMNS: Final = (
+    "usage", "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt",
+    "unknown", "nf",
+)  # fmt: skip
+"""The file's own names for its split and for ``labels.FERPLUS_COLUMNS``, in lower case."""
+
 _MAX_VOTES: Final = 100
-_MAX_BYTES: Final = 256 * 1024**2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FerPlusVotes:
-    """The rows of a FER+ file.
-
-    Attributes:
-        votes: Votes in the order of ``labels.FERPLUS_COLUMNS``, ``uint8 (N, 10)``.
-        usages: The competition's split of each row, ``str (N,)``.
-    """
-
-    votes: Counts
-    usages: NDArray[np.str_]
-
-
-def read_ferplus(path: str | Path) -> FerPlusVotes:
+def read_ferplus(path: str | Path) -> tuple[Counts, NDArray[np.str_]]:
     """Read a FER+ file; its columns may stand in any order.
 
     Args:
         path: ``fer2013new.csv``.
+
+    Returns:
+        Votes, ``uint8 (N, 10)``, and the competition's split of each row, ``str (N,)``.
 
     Raises:
         DatasetError: The file is missing or empty, lacks a column, or a row has another number of
             columns or a vote that is not a whole number of 0 to 100. The message names the line.
     """
     path = Path(path)
-    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
-        why = "larger than 256 MiB" if path.is_file() else "file not found"
-        raise DatasetError(f"{shown(path)}: {why}. {_HINT}")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = [line for line in csv.reader(stream) if line]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{shown(path.name)}: not a csv file. {_HINT}") from error
-    header = [_COLUMN_OF.get(word.strip().lower(), word) for word in lines[0]] if lines else []
-    names = [canonical_label(word) or word.strip().lower() for word in header]
-    missing = [name for name in ("usage", *FERPLUS_COLUMNS) if name not in names]
-    if missing:
-        raise DatasetError(
-            f"{shown(path.name)}: the columns {', '.join(missing)} are missing; the file has "
-            f"{', '.join(header)[:120] or 'none'}. {_HINT}"
-        )
-    columns = [names.index(name) for name in FERPLUS_COLUMNS]
-    votes = [
-        _votes_of(cells, columns, len(header), f"{path.name}: row {row}")
-        for row, cells in enumerate(lines[1:])
-    ]
-    usages = [cells[names.index("usage")] for cells in lines[1:]]
-    counts = np.array(votes, np.uint8).reshape(-1, len(columns))
-    return FerPlusVotes(counts, np.array(usages, np.str_))
-
-
-def _votes_of(cells: list[str], columns: list[int], n_columns: int, where: str) -> list[int]:
-    if len(cells) != n_columns:
-        raise DatasetError(f"{where}: {len(cells)} columns instead of {n_columns}. {_HINT}")
-    words = [cells[column].strip() for column in columns]
-    if not all(word.isascii() and word.isdigit() and int(word) <= _MAX_VOTES for word in words):
-        raise DatasetError(
-            f"{where}: votes are whole numbers of 0 to {_MAX_VOTES}, not "
-            f"{', '.join(words)[:120]}. {_HINT}"
-        )
-    return [int(word) for word in words]
+    if not path.is_file():
+        raise DatasetError(f"{shown(path)}: file not found. {_HINT}")
+    votes, usages = [], []
+    table = read_table(path, _COLUMNS, what="the FER+ file", hint=_HINT)
+    for row, (usage, *cells) in enumerate(table):
+        if not all(cell.isdigit() and int(cell) <= _MAX_VOTES for cell in cells):
+            words = b", ".join(cells)[:120].decode("utf-8", "replace")
+            raise bad_row(path, row, f"votes that are whole numbers of 0 to {_MAX_VOTES}", words)
+        votes.append([*map(int, cells)])
+        usages.append(usage.decode("utf-8", "replace"))
+    return np.array(votes, np.uint8).reshape(-1, len(FERPLUS_COLUMNS)), np.array(usages, np.str_)
 
 
 def vote_shares(votes: Counts, labels: LabelSet) -> Floats:
@@ -210,7 +179,7 @@ def ferplus_votes(
         >>> vote_shares(votes["train"], FERPLUS).shape  # doctest: +SKIP
         (28709, 8)
     """
-    file = read_ferplus(path)
+    votes, usages_there = read_ferplus(path)
     if dataset.name != "fer2013":
         raise DatasetError(
             f"data set {dataset.name!r}: FER+ votes exist for FER-2013 only. Give FER-2013, or "
@@ -221,7 +190,7 @@ def ferplus_votes(
         rows = np.array([int(source[4:]) for source in everything.sources], np.int64)
         usages = np.zeros(rows.max(initial=-1) + 1, everything.usages.dtype)
         usages[rows] = everything.usages
-        _check_order(file, usages, name)
+        _check_order(usages_there, usages, name)
     elif competition is None:
         raise DatasetError(
             "FER+ votes: they go with the rows of the competition file, not with the Kaggle "
@@ -229,10 +198,10 @@ def ferplus_votes(
         )
     else:
         reference = load_reading(Path(competition)).rows
-        _check_order(file, reference.usages, name)
+        _check_order(usages_there, reference.usages, name)
         rows = _matched(everything, reference, Path(competition))
     ends = np.cumsum([len(split) for split in dataset.splits()])[:-1]
-    parts = np.split(file.votes[rows], ends)
+    parts = np.split(votes[rows], ends)
     return {split.name: part for split, part in zip(dataset.splits(), parts, strict=True)}
 
 
@@ -247,9 +216,8 @@ def relabelled(dataset: Dataset, votes: Votes, labels: LabelSet) -> Dataset:
     Returns:
         The data set with the name and the expressions of the label set.
     """
-    found = [(split, strict_majority(votes[split.name], labels)) for split in dataset.splits()]
     train, validation, test = (
-        replace(split.take(ids >= 0), labels=ids[ids >= 0]) for split, ids in found
+        split.relabelled(strict_majority(votes[split.name], labels)) for split in dataset.splits()
     )
     return replace(
         dataset, name=labels.name, labels=labels, train=train, validation=validation, test=test
@@ -272,17 +240,17 @@ def _matched(images: Split, reference: Split, competition: Path) -> Ints:
     return rows
 
 
-def _check_order(file: FerPlusVotes, usages: NDArray[np.str_], name: str) -> None:
-    """Refuse a file that is not row for row that of the competition, whose usages are given."""
-    if len(file.votes) != len(usages):
+def _check_order(found: NDArray[np.str_], usages: NDArray[np.str_], name: str) -> None:
+    """Refuse a file whose usages are not row for row those of the competition file."""
+    if len(found) != len(usages):
         raise DatasetError(
-            f"{name}: {len(file.votes):,} rows instead of {len(usages):,}, one for each row of the "
+            f"{name}: {len(found):,} rows instead of {len(usages):,}, one for each row of the "
             f"competition file. {_HINT}, whole"
         )
-    differs = (file.usages != usages) & (usages != "")
+    differs = (found != usages) & (usages != "")
     if np.any(differs):
         row = int(np.argmax(differs))
         raise DatasetError(
             f"{name}: not in the order of the competition file: row {row} says "
-            f"{str(file.usages[row])!r}, there it is {str(usages[row])!r}. {_HINT}"
+            f"{str(found[row])!r}, there it is {str(usages[row])!r}. {_HINT}"
         )

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.data.dataset import Floats, Images, Split
+from facial_expressions.data.dataset import Floats, Images, Ints, Split
 from facial_expressions.errors import DatasetError
 
 MAX_RMS: Final = 4.0
@@ -24,10 +24,8 @@ _BLOCK_PX: Final = 6
 _N_CANDIDATES: Final = 4
 _CHUNK: Final = 1024
 
-Rows = NDArray[np.int64]
 
-
-def match_rows(images: Split, rows: Split) -> Rows:
+def match_rows(images: Split, rows: Split) -> Ints:
     """Match images to lossless rows, one to one.
 
     Images are compared with rows of the same usage and label first; what is left after that, with
@@ -45,14 +43,14 @@ def match_rows(images: Split, rows: Split) -> Rows:
     """
     match = np.full(len(images), -1, np.int64)
     of_image, of_row = _classes(images), _classes(rows)
-    for key in sorted(set(of_image)):
-        left, right = np.flatnonzero(of_image == key), np.flatnonzero(of_row == key)
+
+    def match_some(left: Ints, right: Ints) -> None:
         found = match_images(images.images[left], rows.images[right])
         match[left[found >= 0]] = right[found[found >= 0]]
-    left = np.flatnonzero(match < 0)
-    right = np.setdiff1d(np.arange(len(rows)), match)
-    found = match_images(images.images[left], rows.images[right])
-    match[left[found >= 0]] = right[found[found >= 0]]
+
+    for key in sorted(set(of_image)):
+        match_some(np.flatnonzero(of_image == key), np.flatnonzero(of_row == key))
+    match_some(np.flatnonzero(match < 0), np.setdiff1d(np.arange(len(rows)), match))
     if np.any(match < 0):
         first = images.sources[int(np.argmin(match))]
         raise DatasetError(
@@ -62,7 +60,7 @@ def match_rows(images: Split, rows: Split) -> Rows:
     return match
 
 
-def match_images(images: Images, rows: Images) -> Rows:
+def match_images(images: Images, rows: Images) -> Ints:
     """Match images to rows by pixels alone, one to one; their side is a multiple of 6.
 
     Returns:
@@ -96,11 +94,11 @@ def _block_means(images: Images) -> Floats:
     return means.reshape(n, -1)
 
 
-def _close_pairs(images: Images, rows: Images) -> tuple[Rows, Rows, Floats]:
+def _close_pairs(images: Images, rows: Images) -> tuple[Ints, Ints, Floats]:
     """Return all pairs of image and candidate row within ``MAX_RMS``, and their RMS."""
     row_means = _block_means(rows)
     row_norms = np.square(row_means).sum(axis=1)
-    found: list[tuple[Rows, Rows, Floats]] = []
+    found: list[tuple[Ints, Ints, Floats]] = []
     k = min(_N_CANDIDATES, len(rows))
     for start in range(0, len(images), _CHUNK):
         chunk = images[start : start + _CHUNK]
@@ -114,7 +112,7 @@ def _close_pairs(images: Images, rows: Images) -> tuple[Rows, Rows, Floats]:
     return image, row, rms
 
 
-def _closest_first(image: Rows, row: Rows, rms: Floats) -> list[tuple[int, int]]:
+def _closest_first(image: Ints, row: Ints, rms: Floats) -> list[tuple[int, int]]:
     """Give each image and each row away once, in order of RMS, then of place."""
     chosen: dict[int, int] = {}
     taken: set[int] = set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +71,8 @@ def align_labels(split: Split, labels: LabelSet, target: LabelSet) -> tuple[Spli
     if labels.names == target.names:
         return split, ()
     known = {name: i for i, name in enumerate(target.names)}
-    ids = np.array([known.get(name, -1) for name in labels.names], np.int64)[split.labels]
-    kept = split.take(ids >= 0)
+    ids = np.array([known.get(name, -1) for name in labels.names], np.int64)
+    kept = split.relabelled(ids[split.labels])
     if len(kept) == 0:
         raise DatasetError(
             f"split {split.name!r}: no image shows an expression of the model: its labels are "
@@ -85,7 +84,7 @@ def align_labels(split: Split, labels: LabelSet, target: LabelSet) -> tuple[Spli
         for name, count in zip(labels, counts, strict=True)
         if name not in known and count
     }
-    return replace(kept, labels=ids[ids >= 0]), unknown_notes(left_out)
+    return kept, unknown_notes(left_out)
 
 
 def unknown_notes(counts: Mapping[str, int]) -> tuple[str, ...]:
@@ -131,8 +130,8 @@ def majority_split(
             f"expressions, in {int(votes.sum()):,} votes on {len(split):,} images. Give "
             "fer2013new.csv"
         )
-    id_in_labels = np.array([labels.id_of(name) for name in PEOPLE], np.int64)
-    return replace(split.take(kept), labels=id_in_labels[majority[kept]]), kept
+    id_in_labels = np.array([*map(labels.id_of, PEOPLE), -1], np.int64)
+    return split.relabelled(id_in_labels[majority]), kept
 
 
 def fer2013_subsets(split: Split, train: Split | None) -> dict[str, NDArray[np.bool_]]:
