@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.evaluation.report import EvaluationSettings, evaluate
+from facial_expressions.evaluation import EvaluationSettings, evaluate
 from facial_expressions.labels import FER2013
 from scripts.update_figures import (
     Report,

@@ -64,7 +64,7 @@ def test_every_two_are_compared_and_p_is_adjusted_for_three_tests(tmp_path: Path
     ]  # fmt: skip
     adjusted = [one.p_adjusted for one in comparisons]
     assert adjusted == pytest.approx([3 * 2 / 512, 2 * 2 / 256, 1.0])
-    assert [one.is_more_than_chance for one in comparisons] == [True, True, False]
+    assert [one.p_adjusted < 0.05 for one in comparisons] == [True, True, False]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"model": "m"}'])

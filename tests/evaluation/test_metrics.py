@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
 import math
+import sys
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from statistics import NormalDist
@@ -141,24 +141,18 @@ def two_sided(a: int, b: int) -> Fraction:
 
 
 @pytest.mark.parametrize(
-    ("package", "call"),
+    ("module", "call"),
     [
-        ("sklearn", lambda: confusion_matrix([0], [0], n_classes=2)),
-        ("scipy", lambda: wilson_interval(1, 2)),
-        ("scipy", lambda: fit_class_bias([[0.0, 1.0]], [0])),
+        ("sklearn.metrics", lambda: confusion_matrix([0], [0], n_classes=2)),
+        ("scipy.stats", lambda: wilson_interval(1, 2)),
+        ("scipy.optimize", lambda: fit_class_bias([[0.0, 1.0]], [0])),
     ],
 )
 def test_a_missing_package_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch, package: str, call: Callable[[], object]
+    monkeypatch: pytest.MonkeyPatch, module: str, call: Callable[[], object]
 ) -> None:
-    real_import = builtins.__import__
-
-    def without(name: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        if name.startswith(package):
-            raise ModuleNotFoundError(name, name=name)
-        return real_import(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    package = module.partition(".")[0]
     with pytest.raises(MissingExtraError, match=rf"{package}.*\[evaluate\]"):
         call()
 

@@ -35,8 +35,8 @@ def _face(text: str) -> Face:
     return Face(Box(0, 0, side, side), 0.9, (), Prediction(PAIR.names, (1 - yes, yes)))
 
 
-def photo(source: str, label: str, data: str) -> Photo:
-    return Photo(source, "test", label, data.encode())
+def photo(source: str, label: str, data: str) -> tuple[Photo, bytes]:
+    return Photo(source, "test", label), data.encode()
 
 
 def test_the_largest_face_answers() -> None:

@@ -12,7 +12,6 @@ from facial_expressions.data.dataset import Split
 from facial_expressions.evaluation import EvaluationSettings, evaluate
 from facial_expressions.evaluation.robustness import (
     CORRUPTIONS,
-    CorruptionFigures,
     Robustness,
     measure_robustness,
 )
@@ -41,11 +40,12 @@ def grey_split(*greys: int, truth: int = 1) -> Split:
 
 
 def by_name(robustness: Robustness) -> dict[str, tuple[float, ...]]:
-    return {row.kind.name: row.accuracies for row in robustness.rows}
+    return {kind.name: shares for kind, shares in robustness.accuracies.items()}
 
 
 def measure(split: Split, *, batch_size: int = 256) -> Robustness:
-    return measure_robustness(MeanClassifier(), split, clean_accuracy=1.0, batch_size=batch_size)
+    settings = EvaluationSettings(batch_size=batch_size)
+    return measure_robustness(MeanClassifier(), split, settings=settings, clean_accuracy=1.0)
 
 
 def test_low_light_by_hand() -> None:
@@ -70,13 +70,7 @@ def test_the_table_does_not_depend_on_batches_or_order() -> None:
 
 def test_summary_figures_by_hand() -> None:
     """Table of 0.4 (box) and 0.2: mean 0.3, which is 0.6 of 0.5; the box costs 0.1."""
-    robustness = Robustness(
-        0.5,
-        (
-            CorruptionFigures(SHIFT, (0.6, 0.5, 0.4, 0.3, 0.2)),
-            CorruptionFigures(BLUR, (0.2,) * 5),
-        ),
-    )
+    robustness = Robustness(0.5, {SHIFT: (0.6, 0.5, 0.4, 0.3, 0.2), BLUR: (0.2,) * 5})
     assert robustness.mean_accuracy == pytest.approx(0.3)
     assert robustness.relative_accuracy == pytest.approx(0.6)
     assert robustness.box_loss == pytest.approx(0.1)
@@ -105,6 +99,7 @@ def test_progress_ends_with_every_corrupted_image() -> None:
     measure_robustness(
         MeanClassifier(),
         grey_split(0, 255),
+        settings=EvaluationSettings(),
         clean_accuracy=0.5,
         progress=lambda done, total: calls.append((done, total)),
     )

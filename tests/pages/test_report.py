@@ -20,7 +20,7 @@ from facial_expressions.evaluation.metrics import ClassificationScores, Reliabil
 from facial_expressions.evaluation.predictions import read_predictions
 from facial_expressions.evaluation.provenance import Provenance
 from facial_expressions.evaluation.report import Report, build_report
-from facial_expressions.evaluation.robustness import CORRUPTIONS, CorruptionFigures, Robustness
+from facial_expressions.evaluation.robustness import CORRUPTIONS, Robustness
 from facial_expressions.evaluation.samples import Sample
 from facial_expressions.labels import FER2013, LabelSet
 from facial_expressions.pages.drawing import ACCENT, WARM
@@ -52,8 +52,8 @@ def seven_classes(n: int = 140) -> Report:
 def with_robustness() -> Report:
     """The report above with a table of two kinds; the clean accuracy is taken as 0.5."""
     accuracies = {"shift": (0.5,) * 5, "blur": (0.5, 0.4, 0.3, 0.2, 0.1)}
-    rows = [CorruptionFigures(k, accuracies[k.name]) for k in CORRUPTIONS if k.name in accuracies]
-    return replace(seven_classes(), robustness=Robustness(0.5, tuple(rows)))
+    kinds = {kind: accuracies[kind.name] for kind in CORRUPTIONS if kind.name in accuracies}
+    return replace(seven_classes(), robustness=Robustness(0.5, kinds))
 
 
 def with_votes() -> Report:

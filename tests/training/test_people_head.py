@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,7 @@ from facial_expressions.data.dataset import Dataset
 from facial_expressions.errors import DatasetError, ExportError
 from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
 from facial_expressions.labels import FERPLUS_COLUMNS, PEOPLE
-from facial_expressions.training import people_head
-from facial_expressions.training.model_files import model_bytes, read_model
+from facial_expressions.training.model_files import model_bytes, read_model, remove_named
 from facial_expressions.training.people_head import (
     LABEL_SHARE,
     RIDGE,
@@ -106,7 +106,9 @@ def test_a_constant_that_another_head_shares_stays_with_that_head(
     for node in graph.graph.node:
         inputs = [other if name == own else name for name in node.input]
         node.input[:] = inputs
-    metadata = people_head._without_people(graph, metadata)
+    remove_named(graph.graph, "people_")
+    heads = tuple(head for head in metadata.heads if head.name != "people")
+    metadata = replace(metadata, heads=heads, default_head="fer2013")
     made = tmp_path / "made.onnx"
     made.write_bytes(model_bytes(graph, metadata))
     actual = load_classifier(made, labels="fer2013").predict_proba(dataset.train.images)

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from facial_expressions.data.dataset import Dataset
+    from facial_expressions.evaluation.predictions import EvaluationSettings
     from facial_expressions.evaluation.provenance import Provenance
-    from facial_expressions.evaluation.report import EvaluationSettings, Report
+    from facial_expressions.evaluation.report import Report
     from facial_expressions.evaluation.samples import Sample
     from facial_expressions.inference.classifier import ExpressionClassifier
 
@@ -92,7 +93,7 @@ def command(  # noqa: PLR0913 - one argument per option
     import numpy as np
 
     from facial_expressions.data.ferplus import ferplus_votes, relabelled
-    from facial_expressions.evaluation.report import EvaluationSettings
+    from facial_expressions.evaluation.predictions import EvaluationSettings
     from facial_expressions.labels import LABEL_SETS
     from facial_expressions.pages.reports import check_ready
 
@@ -214,7 +215,7 @@ def _evaluate_photos(
     options: RecognizerOptions, data: Path, split: SplitName, *, out: Path | None, command_line: str
 ) -> None:
     from facial_expressions.data.archives import open_tree
-    from facial_expressions.data.class_folders import find_class_folders, iter_photos
+    from facial_expressions.data.class_folders import find_class_folders
     from facial_expressions.evaluation.photos import evaluate_photos
     from facial_expressions.inference.recognizer import load_recognizer
 
@@ -222,18 +223,17 @@ def _evaluate_photos(
     chosen = parts.get(split, (split,))
     recognizer = load_recognizer(options)
     classifier = recognizer.classifier
-    with open_tree(data) as tree:
-        left_out = find_class_folders(tree).left_out
-    with progress_bar("photos") as bar:
+    with open_tree(data) as tree, progress_bar("photos") as bar:
+        found = find_class_folders(tree)
         report = evaluate_photos(
             recognizer,
-            (photo for photo in iter_photos(data) if photo.part in chosen),
+            ((one, tree.read(one.source)) for one in found.entries if one.part in chosen),
             classifier.labels,
             uncertain_below=classifier.head.calibration.uncertain_below,
             provenance=_provenance(classifier, command_line, dataset=data.name, protocol="photos"),
             progress=bar.show,
         )
-    _finish(replace(report, split=split, notes=(*left_out, *report.notes)), out)
+    _finish(replace(report, split=split, notes=(*found.left_out, *report.notes)), out)
 
 
 def _finish(

@@ -6,7 +6,8 @@ need the extra ``evaluate`` (scikit-learn, Matplotlib), which is imported only w
 
 from __future__ import annotations
 
-from facial_expressions.evaluation.report import EvaluationSettings, Report, evaluate
+from facial_expressions.evaluation.predictions import EvaluationSettings
+from facial_expressions.evaluation.report import Report, evaluate
 from facial_expressions.inference.contracts import Classifier
 
 __all__ = ["Classifier", "EvaluationSettings", "Report", "evaluate"]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import ModuleType
 from typing import Final
 
 import numpy as np
@@ -25,10 +24,10 @@ from facial_expressions.calibration import (
     log_probabilities,
     softmax,
 )
-from facial_expressions.errors import needs_extra
 from facial_expressions.evaluation.metrics import (
     CoveragePoint,
     coverage_curve,
+    library,
     negative_log_likelihood,
 )
 
@@ -65,7 +64,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
         >>> round(fit_temperature([[4.0, 0.0]] * 4, [0, 0, 0, 1]), 3)  # 75% right: 4 / T = log 3
         3.641
     """
-    z, truth = _checked_logits(logits, y_true, for_what="temperature")
+    z, truth = _checked_logits(logits, y_true)
     true_logit = (truth * z).sum(axis=1)
 
     def slope(inverse: float) -> float:
@@ -77,7 +76,7 @@ def fit_temperature(logits: ArrayLike, y_true: ArrayLike) -> float:
         return MAX_TEMPERATURE
     if slope(high) <= 0:
         return MIN_TEMPERATURE
-    return float(1 / scipy_optimize().brentq(slope, low, high, xtol=1e-14))
+    return float(1 / library("scipy.optimize").brentq(slope, low, high, xtol=1e-14))
 
 
 def fit_class_bias(logits: ArrayLike, y_true: ArrayLike, *, prior_std: float = 1.0) -> Floats:
@@ -107,7 +106,7 @@ def fit_class_bias(logits: ArrayLike, y_true: ArrayLike, *, prior_std: float = 1
         >>> round(float(np.exp(scaled[0] - scaled[1])), 2)
         4.0
     """
-    z, target = _checked_logits(logits, y_true, for_what="class biases")
+    z, target = _checked_logits(logits, y_true)
     n, k = z.shape
     penalty = np.concatenate([[0.0], np.full(k, 1 / (n * prior_std**2))])  # on a, then on b
 
@@ -144,7 +143,7 @@ def fit_top_label_map(logits: ArrayLike, y_true: ArrayLike) -> TopLabelMap:
         >>> round(float(np.exp(odds)), 1)  # three of four are right
         3.0
     """
-    z, truth = _checked_logits(logits, y_true, for_what="confidence map")
+    z, truth = _checked_logits(logits, y_true)
     answers, (odds, _) = z.argmax(axis=1), log_odds(z)
     right = truth[np.arange(len(z)), answers]
     nothing = np.array([1.0, 0.0])
@@ -169,7 +168,7 @@ def pays_on_halves(logits: ArrayLike, y_true: ArrayLike) -> bool:
         >>> pays_on_halves(honest, [1] * 800 + [0] * 200)
         False
     """
-    z, truth = _checked_logits(logits, y_true, for_what="gain")
+    z, truth = _checked_logits(logits, y_true)
     found = []
     for seed in range(_ROUNDS):
         order = np.random.default_rng(seed).permutation(len(truth))
@@ -230,15 +229,13 @@ def choose_operating_point(
     return replace(chosen, threshold=(chosen.threshold + below) / 2 if below else 0.0)
 
 
-def _checked_logits(
-    logits: ArrayLike, y_true: ArrayLike, *, for_what: str
-) -> tuple[Floats, Floats]:
+def _checked_logits(logits: ArrayLike, y_true: ArrayLike) -> tuple[Floats, Floats]:
     """Return logits and the share of the truth that each class has; a label's is 1."""
     z, truth = np.asarray(logits, dtype=np.float64), np.asarray(y_true)
     fits = z.ndim == 2 and len(z) > 0 and truth.shape in ((len(z),), z.shape)
     if not fits or not np.all(np.isfinite(z)) or not np.all(np.isfinite(truth)):
         raise ValueError(
-            f"{for_what}: shapes {z.shape} and {truth.shape} instead of finite logits (N, K) and "
+            f"calibration: shapes {z.shape} and {truth.shape} instead of finite logits (N, K) and "
             "N labels or rows of shares. Where there are no logits, pass log_probabilities(...)"
         )
     return z, truth.astype(np.float64) if truth.ndim == 2 else np.eye(z.shape[1])[truth]
@@ -246,15 +243,9 @@ def _checked_logits(
 
 def _minimum_of(loss: Loss, start: ArrayLike) -> Floats:
     """Return where a convex function, given with its gradient, is smallest."""
-    found = scipy_optimize().minimize(loss, start, jac=True, options={"gtol": _GRADIENT_IS_ZERO})
+    minimize, exact = library("scipy.optimize").minimize, {"gtol": _GRADIENT_IS_ZERO}
+    found = minimize(loss, start, jac=True, options=exact)
     return np.asarray(found.x, np.float64)
-
-
-def scipy_optimize() -> ModuleType:
-    """Import ``scipy.optimize``; ``MissingExtraError`` says that it is not installed."""
-    with needs_extra("evaluate"):
-        import scipy.optimize
-    return scipy.optimize  # type: ignore[no-any-return]
 
 
 def _fit_line(odds: Floats, right: Floats, *, towards: Floats, tie: float) -> Floats:

@@ -60,11 +60,6 @@ class Comparison:
     test: McNemarResult | None
     p_adjusted: float
 
-    @property
-    def is_more_than_chance(self) -> bool:
-        """Whether the adjusted p value is below ``LEVEL``."""
-        return self.p_adjusted < LEVEL
-
 
 def read_report(path: Path) -> StoredReport:
     """Read a report from its folder or its ``report.json``.
@@ -134,7 +129,7 @@ def _sentence(comparison: Comparison) -> str:
     adjusted = ""
     if comparison.p_adjusted != test.p_value:
         adjusted = f" (adjusted {comparison.p_adjusted:.2g})"
-    verdict = "more than chance" if comparison.is_more_than_chance else "within chance"
+    verdict = "more than chance" if comparison.p_adjusted < LEVEL else "within chance"
     return (
         f"{names}: right where the other is wrong in "
         f"{test.only_second:,} images, wrong where it is right in {test.only_first:,}; "

@@ -16,20 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from facial_expressions.calibration import Calibration
 from facial_expressions.data.ferplus import vote_shares
+from facial_expressions.evaluation import metrics
 from facial_expressions.evaluation.calibration import without_calibration
-from facial_expressions.evaluation.metrics import (
-    ClassificationScores,
-    CoveragePoint,
-    ReliabilityBin,
-    brier_error,
-    calibration_error,
-    classification_scores,
-    coverage_curve,
-    kl_divergence,
-    negative_log_likelihood,
-    reliability_bins,
-    wilson_interval,
-)
 from facial_expressions.evaluation.predictions import Predictions
 from facial_expressions.labels import PEOPLE
 
@@ -83,9 +71,9 @@ class ProbabilityFigures:
     nll: float
     brier: float
     ece: float
-    reliability: tuple[ReliabilityBin, ...]
-    coverage: tuple[CoveragePoint, ...]
-    uncertain: CoveragePoint
+    reliability: tuple[metrics.ReliabilityBin, ...]
+    coverage: tuple[metrics.CoveragePoint, ...]
+    uncertain: metrics.CoveragePoint
     uncalibrated: Uncalibrated | None = None
 
 
@@ -108,7 +96,7 @@ class VoteFigures:
     brier: float
     ece: float
     kl: float
-    reliability: tuple[ReliabilityBin, ...]
+    reliability: tuple[metrics.ReliabilityBin, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +108,16 @@ class LabelFigures:
     balanced_accuracy: float
 
 
-def scores_of(predictions: Predictions) -> ClassificationScores:
+def scores_of(predictions: Predictions) -> metrics.ClassificationScores:
     """Return precision, recall and F1 per class; no answer counts as wrong."""
-    n_classes = len(predictions.labels)
-    return classification_scores(predictions.truth, predictions.predicted, n_classes=n_classes)
+    truth, predicted = predictions.truth, predictions.predicted
+    return metrics.classification_scores(truth, predicted, n_classes=len(predictions.labels))
 
 
 def headline_of(predictions: Predictions) -> Headline:
     """Return accuracy with its interval and macro F1; no answer counts as wrong."""
     n_right, n = int(predictions.right.sum()), len(predictions)
-    interval = wilson_interval(n_right, n)
+    interval = metrics.wilson_interval(n_right, n)
     return Headline(n, predictions.accuracy, interval, scores_of(predictions).macro.f1)
 
 
@@ -147,7 +135,7 @@ def probability_figures_of(
     if not answered.any():
         return None
     truth, rows = predictions.truth[answered], predictions.probabilities[answered]
-    curve = coverage_curve(truth, rows)
+    curve = metrics.coverage_curve(truth, rows)
     threshold = calibration.uncertain_below
     certain = [point for point in curve if point.threshold >= threshold]
     coverage, accuracy = (certain[-1].coverage, certain[-1].accuracy) if certain else (0.0, 0.0)
@@ -157,9 +145,9 @@ def probability_figures_of(
         uncalibrated = Uncalibrated(calibration.temperature, **_errors(truth, before))
     return ProbabilityFigures(
         **_errors(truth, rows),
-        reliability=reliability_bins(truth, rows),
+        reliability=metrics.reliability_bins(truth, rows),
         coverage=_thinned(curve),
-        uncertain=CoveragePoint(threshold, coverage, accuracy),
+        uncertain=metrics.CoveragePoint(threshold, coverage, accuracy),
         uncalibrated=uncalibrated,
     )
 
@@ -178,8 +166,8 @@ def vote_figures_of(predictions: Predictions, votes: NDArray[np.uint8]) -> VoteF
     return VoteFigures(
         n=len(rows),
         **_errors(shares, rows),
-        kl=kl_divergence(shares, rows),
-        reliability=reliability_bins(shares, rows),
+        kl=metrics.kl_divergence(shares, rows),
+        reliability=metrics.reliability_bins(shares, rows),
     )
 
 
@@ -191,13 +179,13 @@ def label_figures_of(predictions: Predictions) -> LabelFigures:
 
 def _errors(y_true: ArrayLike, rows: ArrayLike) -> dict[str, float]:
     return {
-        "nll": negative_log_likelihood(y_true, rows),
-        "brier": brier_error(y_true, rows),
-        "ece": calibration_error(y_true, rows),
+        "nll": metrics.negative_log_likelihood(y_true, rows),
+        "brier": metrics.brier_error(y_true, rows),
+        "ece": metrics.calibration_error(y_true, rows),
     }
 
 
-def _thinned(curve: tuple[CoveragePoint, ...]) -> tuple[CoveragePoint, ...]:
+def _thinned(curve: tuple[metrics.CoveragePoint, ...]) -> tuple[metrics.CoveragePoint, ...]:
     """Keep for each hundredth of coverage the first point that reaches it."""
     coverages = np.array([point.coverage for point in curve])
     wanted = np.arange(1, _COVERAGE_STEPS + 1) / _COVERAGE_STEPS

@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from types import ModuleType
+from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
@@ -123,7 +122,7 @@ def wilson_interval(n_right: int, n: int) -> tuple[float, float]:
         >>> [round(bound, 4) for bound in wilson_interval(8, 10)]
         [0.4902, 0.9433]
     """
-    interval = _binomial_test(n_right, n).proportion_ci(0.95, method="wilson")
+    interval = library("scipy.stats").binomtest(n_right, n).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -138,7 +137,8 @@ def confusion_matrix(
         >>> confusion_matrix([0, 0, 1], [0, 1, 1], n_classes=2)
         ((1, 1), (0, 1))
     """
-    counts = _sklearn_metrics().confusion_matrix(y_true, y_predicted, labels=range(n_classes))
+    metrics = library("sklearn.metrics")
+    counts = metrics.confusion_matrix(y_true, y_predicted, labels=range(n_classes))
     return tuple(map(tuple, counts.tolist()))
 
 
@@ -151,21 +151,16 @@ def classification_scores(
         >>> classification_scores([0, 0, 1], [0, 1, 1], n_classes=2).per_class[1].precision
         0.5
     """
-    score = partial(
-        _sklearn_metrics().precision_recall_fscore_support,
-        y_true, y_predicted, labels=range(n_classes), zero_division=0,
-    )  # fmt: skip
-    per_class = tuple(
-        Scores(float(precision), float(recall), float(f1), int(support))
-        for precision, recall, f1, support in zip(*score(), strict=True)
+    report = library("sklearn.metrics").classification_report(
+        y_true, y_predicted, labels=range(n_classes), zero_division=0, output_dict=True
     )
-    n = sum(row.support for row in per_class)
 
-    def average(kind: str) -> Scores:
-        precision, recall, f1 = map(float, score(average=kind)[:3])
-        return Scores(precision, recall, f1, n)
+    def scores(of: str) -> Scores:
+        row = report[of]
+        return Scores(row["precision"], row["recall"], row["f1-score"], int(row["support"]))
 
-    return ClassificationScores(per_class, average("macro"), average("weighted"))
+    per_class = tuple(scores(str(label)) for label in range(n_classes))
+    return ClassificationScores(per_class, scores("macro avg"), scores("weighted avg"))
 
 
 def mcnemar_test(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> McNemarResult:
@@ -181,9 +176,11 @@ def mcnemar_test(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]
     """
     only_first = int(np.sum(first_right & ~second_right))
     only_second = int(np.sum(second_right & ~first_right))
-    # Were both equally good, either would be the right one as a coin falls.
-    p_value = _binomial_test(only_first, n).pvalue if (n := only_first + only_second) else 1.0
-    return McNemarResult(only_first, only_second, float(p_value))
+    p_value = 1.0
+    if n := only_first + only_second:
+        # Were both equally good, either would be the right one as a coin falls.
+        p_value = float(library("scipy.stats").binomtest(only_first, n).pvalue)
+    return McNemarResult(only_first, only_second, p_value)
 
 
 def holm_adjusted(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -243,33 +240,30 @@ def brier_error(y_true: ArrayLike, probabilities: ArrayLike) -> float:
     return float(np.mean(np.sum((rows - truth) ** 2, axis=1)))
 
 
-def reliability_bins(
-    y_true: ArrayLike, probabilities: ArrayLike, *, n_bins: int = ECE_BINS
-) -> tuple[ReliabilityBin, ...]:
-    """Sort the answers by confidence into equal-width bins between 0 and 1, from low to high.
+def reliability_bins(y_true: ArrayLike, probabilities: ArrayLike) -> tuple[ReliabilityBin, ...]:
+    """Sort the answers by confidence into ``ECE_BINS`` bins between 0 and 1, from low to high.
 
     Empty bins are there with a count of 0.
 
     Examples:
-        >>> [b.count for b in reliability_bins([0, 1], [[0.6, 0.4], [0.1, 0.9]], n_bins=2)]
-        [0, 2]
+        >>> bins = reliability_bins([0, 1], [[0.6, 0.4], [0.1, 0.9]])
+        >>> [round(row.confidence, 1) for row in bins if row.count]
+        [0.6, 0.9]
     """
     confidence, right = _confidence_and_right(y_true, probabilities)
-    index = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
-    counts = np.bincount(index, minlength=n_bins)
+    index = np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
+    counts = np.bincount(index, minlength=ECE_BINS)
     means = (
-        np.bincount(index, weights=values, minlength=n_bins) / np.maximum(counts, 1)
+        np.bincount(index, weights=values, minlength=ECE_BINS) / np.maximum(counts, 1)
         for values in (confidence, right)
     )
     columns = zip(counts.tolist(), *(mean.tolist() for mean in means), strict=True)
     return tuple(
-        ReliabilityBin(i / n_bins, (i + 1) / n_bins, *row) for i, row in enumerate(columns)
+        ReliabilityBin(i / ECE_BINS, (i + 1) / ECE_BINS, *row) for i, row in enumerate(columns)
     )
 
 
-def calibration_error(
-    y_true: ArrayLike, probabilities: ArrayLike, *, n_bins: int = ECE_BINS
-) -> float:
+def calibration_error(y_true: ArrayLike, probabilities: ArrayLike) -> float:
     """Return the expected calibration error of the top answer, 0 to 1; lower is better.
 
     The mean over all answers of the gap between a bin's accuracy and its mean confidence.
@@ -278,7 +272,7 @@ def calibration_error(
         >>> round(calibration_error([0, 0], [[0.8, 0.2], [0.1, 0.9]]), 6)
         0.55
     """
-    bins = reliability_bins(y_true, probabilities, n_bins=n_bins)
+    bins = reliability_bins(y_true, probabilities)
     total = sum(row.count for row in bins)
     return sum(row.count / total * abs(row.accuracy - row.confidence) for row in bins)
 
@@ -316,14 +310,11 @@ def _as_rows(y_true: ArrayLike, probabilities: ArrayLike) -> tuple[Rows, Rows]:
     return shares / shares.sum(axis=1, keepdims=True), rows / rows.sum(axis=1, keepdims=True)
 
 
-def _binomial_test(k: int, n: int) -> Any:  # noqa: ANN401 - SciPy publishes no types
-    """Return SciPy's exact test of ``k`` of ``n`` against one half, which has the intervals too."""
-    with needs_extra("evaluate"):
-        from scipy.stats import binomtest
-    return binomtest(k, n)
+def library(name: str) -> Any:  # noqa: ANN401 - neither library publishes types
+    """Import a module of scikit-learn or SciPy by its name.
 
-
-def _sklearn_metrics() -> ModuleType:
+    Raises:
+        MissingExtraError: It is not installed.
+    """
     with needs_extra("evaluate"):
-        import sklearn.metrics
-    return sklearn.metrics  # type: ignore[no-any-return]
+        return import_module(name)

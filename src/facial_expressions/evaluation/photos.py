@@ -7,9 +7,10 @@ and named.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import tee
 from typing import Final
 
 import numpy as np
@@ -32,7 +33,7 @@ _NAMED: Final = 10
 
 def evaluate_photos(
     recognizer: RowRecognizer,
-    photos: Iterable[Photo],
+    photos: Iterable[tuple[Photo, bytes]],
     labels: LabelSet,
     *,
     uncertain_below: float = 0.0,
@@ -43,7 +44,7 @@ def evaluate_photos(
 
     Args:
         recognizer: What to ask.
-        photos: Files with the names of their expressions.
+        photos: Files with the names of their expressions, each with its bytes.
         labels: The recogniser's label set; photos of other expressions are left out.
         uncertain_below: The model's threshold of ``uncertain``, 0 to 1.
         provenance: What the report says of its origin.
@@ -61,8 +62,10 @@ def evaluate_photos(
     unreadable: list[str] = []
     rows: list[tuple[str, int, list[float]]] = []
     sha = hashlib.sha256()
-    for photo, result in _recognized(recognizer, photos, labels, unknown):
-        sha.update(photo.data + photo.label.encode())
+    known, asked = tee(_known(photos, labels, unknown))
+    results = recognizer.recognize_rows((data for _, data in asked), batch_size=_PHOTOS_PER_BATCH)
+    for (photo, data), result in zip(known, results, strict=True):
+        sha.update(data + photo.label.encode())
         if result.status == "ok":
             rows.append((photo.source, labels.id_of(photo.label), _answer(result, labels)))
         else:
@@ -90,22 +93,15 @@ def evaluate_photos(
     return replace(report, notes=tuple(notes), split_digest=sha.hexdigest())
 
 
-def _recognized(
-    recognizer: RowRecognizer, photos: Iterable[Photo], labels: LabelSet, unknown: Counter[str]
-) -> Iterator[tuple[Photo, ImageResult]]:
-    """Yield the photos whose expressions the model has, and what it found; count the others."""
-    asked: deque[Photo] = deque()
-
-    def known() -> Iterator[bytes]:
-        for photo in photos:
-            if photo.label in labels.names:
-                asked.append(photo)
-                yield photo.data
-            else:
-                unknown[photo.label] += 1
-
-    for result in recognizer.recognize_rows(known(), batch_size=_PHOTOS_PER_BATCH):
-        yield asked.popleft(), result
+def _known(
+    photos: Iterable[tuple[Photo, bytes]], labels: LabelSet, unknown: Counter[str]
+) -> Iterator[tuple[Photo, bytes]]:
+    """Yield the photos whose expressions the model has; count the others."""
+    for photo, data in photos:
+        if photo.label in labels.names:
+            yield photo, data
+        else:
+            unknown[photo.label] += 1
 
 
 def _answer(result: ImageResult, labels: LabelSet) -> list[float]:

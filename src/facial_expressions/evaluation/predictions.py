@@ -34,6 +34,23 @@ _ENOUGH_SECONDS: Final = 1.0
 """When timing a classifier ends early."""
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """Settings of an evaluation.
+
+    Attributes:
+        batch_size: Crops per call; changes speed, not figures.
+        seed: Which images are shown as samples, and what is random in corruptions.
+        has_latency: Whether time is measured; it costs a few batches.
+        has_robustness: Whether corrupted images are measured too; it costs 55 times the split.
+    """
+
+    batch_size: int = 256
+    seed: int = 0
+    has_latency: bool = True
+    has_robustness: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
     """Truth and answer for each image of a split.

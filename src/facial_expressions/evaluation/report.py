@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,19 +19,10 @@ from numpy.typing import NDArray
 
 from facial_expressions.calibration import Calibration
 from facial_expressions.data.dataset import Split
-from facial_expressions.evaluation.figures import (
-    Headline,
-    LabelFigures,
-    ProbabilityFigures,
-    VoteFigures,
-    headline_of,
-    label_figures_of,
-    probability_figures_of,
-    scores_of,
-    vote_figures_of,
-)
+from facial_expressions.evaluation import figures
 from facial_expressions.evaluation.metrics import ClassificationScores, confusion_matrix
 from facial_expressions.evaluation.predictions import (
+    EvaluationSettings,
     Latency,
     OnProgress,
     Predictions,
@@ -46,23 +37,6 @@ from facial_expressions.labels import LabelSet
 
 _DIGITS: Final = 6
 """Decimals of figures in ``to_dict``: what differs below comes from the order of additions."""
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationSettings:
-    """Settings of an evaluation.
-
-    Attributes:
-        batch_size: Crops per call; changes speed, not figures.
-        seed: Which images are shown as samples, and what is random in corruptions.
-        has_latency: Whether time is measured; it costs a few batches.
-        has_robustness: Whether corrupted images are measured too; it costs 55 times the split.
-    """
-
-    batch_size: int = 256
-    seed: int = 0
-    has_latency: bool = True
-    has_robustness: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +69,13 @@ class Report:
     split: str
     split_digest: str
     labels: LabelSet
-    headline: Headline
+    headline: figures.Headline
     scores: ClassificationScores
     confusion: tuple[tuple[int, ...], ...]
-    probabilities: ProbabilityFigures | None
-    subsets: Mapping[str, Headline] = field(default_factory=dict)
-    votes: VoteFigures | None = None
-    against_labels: LabelFigures | None = None
+    probabilities: figures.ProbabilityFigures | None
+    subsets: Mapping[str, figures.Headline] = field(default_factory=dict)
+    votes: figures.VoteFigures | None = None
+    against_labels: figures.LabelFigures | None = None
     n_unanswered: int = 0
     n_views: int = 1
     seed: int = 0
@@ -137,43 +111,45 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object of ``report.json``, figures rounded to six decimals."""
-        figures, scores = self.probabilities, self.scores
+        found, scores = self.probabilities, self.scores
         averages = {"macro": asdict(scores.macro), "weighted": asdict(scores.weighted)}
         for average in averages.values():
             del average["support"]
-        content: dict[str, Any] = _plain(
-            {
-                "schema": 1,  # raised when a field changes its meaning
-                **asdict(self.provenance),
-                "split": self.split,
-                "split_digest": self.split_digest,
-                "label_set": self.labels.name,
-                "labels": self.labels.names,
-                **asdict(self.headline),
-                "balanced_accuracy": scores.balanced_accuracy,
-                "weighted_f1": scores.weighted.f1,
-                **{name: getattr(figures, name, None) for name in ("nll", "brier", "ece")},
-                "per_class": dict(zip(self.labels, scores.per_class, strict=True)),
-                "averages": averages,
-                "subsets": self.subsets,
-                "reliability": figures.reliability if figures else (),
-                "coverage": figures.coverage if figures else (),
-                "uncertain": getattr(figures, "uncertain", None),
-                "uncalibrated": getattr(figures, "uncalibrated", None),
-                "votes": self.votes,
-                "against_labels": self.against_labels,
-                "people_criterion": self.people_criterion,
-                "robustness": self.robustness.to_dict() if self.robustness else None,
-                "latency_ms": self.latency,
-                "confusion_matrix": self.confusion,
-                "n_unanswered": self.n_unanswered,
-                "n_views": self.n_views,
-                "seed": self.seed,
-                "notes": self.notes,
-                "run": self.run,
-            }
+        content = {
+            "schema": 1,  # raised when a field changes its meaning
+            **asdict(self.provenance),
+            "split": self.split,
+            "split_digest": self.split_digest,
+            "label_set": self.labels.name,
+            "labels": self.labels.names,
+            **asdict(self.headline),
+            "balanced_accuracy": scores.balanced_accuracy,
+            "weighted_f1": scores.weighted.f1,
+            **{name: getattr(found, name, None) for name in ("nll", "brier", "ece")},
+            "per_class": dict(zip(self.labels, scores.per_class, strict=True)),
+            "averages": averages,
+            "subsets": self.subsets,
+            "reliability": found.reliability if found else (),
+            "coverage": found.coverage if found else (),
+            "uncertain": getattr(found, "uncertain", None),
+            "uncalibrated": getattr(found, "uncalibrated", None),
+            "votes": self.votes,
+            "against_labels": self.against_labels,
+            "people_criterion": self.people_criterion,
+            "robustness": self.robustness.to_dict() if self.robustness else None,
+            "latency_ms": self.latency,
+            "confusion_matrix": self.confusion,
+            "n_unanswered": self.n_unanswered,
+            "n_views": self.n_views,
+            "seed": self.seed,
+            "notes": self.notes,
+            "run": self.run,
+        }
+        text = json.dumps(content, default=asdict)
+        rounded: dict[str, Any] = json.loads(
+            text, parse_float=lambda one: round(float(one), _DIGITS)
         )
-        return content
+        return rounded
 
     def to_json(self) -> str:
         """Return ``report.json``, two spaces deep.
@@ -234,7 +210,8 @@ def evaluate(
         measured, has_majority = majority_split(split, votes, classifier.labels)
     answers = predict_split(classifier, split, batch_size=chosen.batch_size, progress=progress)
     if votes is not None:
-        vote_figures, label_figures = vote_figures_of(answers, votes), label_figures_of(answers)
+        vote_figures = figures.vote_figures_of(answers, votes)
+        label_figures = figures.label_figures_of(answers)
         answers = replace(answers.take(has_majority), truth=measured.labels)
     report = build_report(
         answers,
@@ -249,9 +226,8 @@ def evaluate(
         robustness = measure_robustness(
             classifier,
             measured,
+            settings=chosen,
             clean_accuracy=report.accuracy,
-            batch_size=chosen.batch_size,
-            seed=chosen.seed,
             progress=progress,
         )
     return replace(
@@ -290,31 +266,18 @@ def build_report(
         split="",
         split_digest="",
         labels=labels,
-        headline=headline_of(predictions),
-        scores=scores_of(predictions),
+        headline=figures.headline_of(predictions),
+        scores=figures.scores_of(predictions),
         confusion=confusion_matrix(predictions.truth, predictions.predicted, n_classes=len(labels)),
-        probabilities=probability_figures_of(predictions, calibration or Calibration()),
+        probabilities=figures.probability_figures_of(predictions, calibration or Calibration()),
         subsets={
-            name: headline_of(predictions.take(mask))
+            name: figures.headline_of(predictions.take(mask))
             for name, mask in (subsets or {}).items()
             if mask.any()
         },
         n_unanswered=int(np.sum(~predictions.answered)),
         predictions=predictions,
     )
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a report holds
-    """Return plain values for JSON: objects, lists, and numbers rounded."""
-    if isinstance(value, float):
-        return round(value, _DIGITS)
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value
 
 
 def _origin_of(classifier: Classifier) -> Provenance:

@@ -14,7 +14,7 @@ import hashlib
 import io
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.evaluation.predictions import OnProgress, predict_split
+from facial_expressions.evaluation.predictions import EvaluationSettings, OnProgress, predict_split
 from facial_expressions.inference.contracts import Classifier
 
 SEVERITIES: Final = (1, 2, 3, 4, 5)
@@ -196,34 +196,21 @@ CORRUPTIONS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class CorruptionFigures:
-    """Share of right answers, 0 to 1, at each severity of one kind of corruption."""
-
-    kind: Corruption
-    accuracies: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Mean accuracy over the severities."""
-        return float(np.mean(self.accuracies))
-
-
-@dataclass(frozen=True, slots=True)
 class Robustness:
     """The corruption table of one classifier on one split.
 
     Attributes:
         clean_accuracy: Accuracy on the images as they are, 0 to 1.
-        rows: One per kind.
+        accuracies: For each kind the share of right answers, 0 to 1, at each severity.
     """
 
     clean_accuracy: float
-    rows: tuple[CorruptionFigures, ...]
+    accuracies: Mapping[Corruption, tuple[float, ...]]
 
     @property
     def mean_accuracy(self) -> float:
         """Mean accuracy over the whole table, every cell alike."""
-        return float(np.mean([row.accuracies for row in self.rows]))
+        return float(np.mean(list(self.accuracies.values())))
 
     @property
     def relative_accuracy(self) -> float:
@@ -233,7 +220,7 @@ class Robustness:
     @property
     def box_loss(self) -> float:
         """Clean accuracy less the mean over the kinds of the group ``box``; 0.01 is one point."""
-        box = [row.accuracies for row in self.rows if row.kind.group == "box"]
+        box = [shares for kind, shares in self.accuracies.items() if kind.group == "box"]
         return self.clean_accuracy - float(np.mean(box)) if box else 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -245,14 +232,14 @@ class Robustness:
             "box_loss": self.box_loss,
             "severities": list(SEVERITIES),
             "kinds": {
-                row.kind.name: {
-                    "group": row.kind.group,
-                    "levels": list(row.kind.levels),
-                    "unit": row.kind.unit,
-                    "accuracy": list(row.accuracies),
-                    "mean": row.mean,
+                kind.name: {
+                    "group": kind.group,
+                    "levels": list(kind.levels),
+                    "unit": kind.unit,
+                    "accuracy": list(shares),
+                    "mean": float(np.mean(shares)),
                 }
-                for row in self.rows
+                for kind, shares in self.accuracies.items()
             },
         }
 
@@ -261,9 +248,8 @@ def measure_robustness(
     classifier: Classifier,
     split: Split,
     *,
+    settings: EvaluationSettings,
     clean_accuracy: float,
-    batch_size: int = 256,
-    seed: int = 0,
     progress: OnProgress | None = None,
 ) -> Robustness:
     """Ask a classifier for every image under every corruption.
@@ -271,20 +257,20 @@ def measure_robustness(
     Args:
         classifier: What to ask, 55 times the split.
         split: Grey crops ``uint8 (N, S, S)``; labels are ids in the classifier's label set.
+        settings: Crops per call, and the seed of what is random in the corruptions.
         clean_accuracy: Its accuracy on the split as it is.
-        batch_size: Crops per call; changes speed and memory, not answers.
-        seed: Of what is random in the corruptions.
         progress: Called with corrupted images done and corrupted images in all.
     """
     n_images = len(CORRUPTIONS) * len(SEVERITIES) * len(split)
-    n_done, rows = 0, []
+    n_done, accuracies = 0, {}
     for kind in CORRUPTIONS:
-        accuracies = []
+        shares = []
         for severity in SEVERITIES:
-            crops = replace(split, images=corrupt(split.images, kind, severity=severity, seed=seed))
-            accuracies.append(predict_split(classifier, crops, batch_size=batch_size).accuracy)
+            images = corrupt(split.images, kind, severity=severity, seed=settings.seed)
+            changed, batch_size = replace(split, images=images), settings.batch_size
+            shares.append(predict_split(classifier, changed, batch_size=batch_size).accuracy)
             n_done += len(split)
             if progress is not None:
                 progress(n_done, n_images)
-        rows.append(CorruptionFigures(kind, tuple(accuracies)))
-    return Robustness(clean_accuracy, tuple(rows))
+        accuracies[kind] = tuple(shares)
+    return Robustness(clean_accuracy, accuracies)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facial_expressions.errors import needs_extra
+from facial_expressions.evaluation.metrics import library
 from facial_expressions.evaluation.predictions import Predictions
 from facial_expressions.inference.contracts import Classifier, Explainer
 
@@ -176,11 +176,9 @@ def occlusion_map(
 
 def _smoothed(heat: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
     """Round off the steps that the patch leaves, by a Hann window; borders are repeated."""
-    with needs_extra("evaluate"):
-        from scipy.ndimage import correlate1d
-    window = np.hanning(2 * radius + 3)[1:-1]
+    window, smoothed = np.hanning(2 * radius + 3)[1:-1], library("scipy.ndimage").correlate1d
     for axis in (0, 1):
-        heat = correlate1d(heat, window / window.sum(), axis, mode="nearest")
+        heat = smoothed(heat, window / window.sum(), axis, mode="nearest")
     return heat
 
 

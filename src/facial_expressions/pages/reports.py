@@ -208,12 +208,13 @@ def _robustness(robustness: Robustness) -> Figure:
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (group, title) in zip(panels, _GROUPS.items(), strict=True):
         drawing.style_axes(axes, title=title, xlabel="Severity", ylabel="Accuracy")
-        rows = [row for row in robustness.rows if row.kind.group == group]
+        rows = [row for row in robustness.accuracies.items() if row[0].group == group]
         axes.axhline(robustness.clean_accuracy, **drawing.DASHED, label="as they are")
-        for row, color, marker in zip(rows, drawing.LINES, drawing.MARKERS, strict=False):
+        looks = zip(rows, drawing.LINES, drawing.MARKERS, strict=False)
+        for (kind, accuracies), color, marker in looks:
             axes.plot(
-                SEVERITIES, row.accuracies, color=color, marker=marker, markersize=5,
-                linewidth=1.8, label=display_name(row.kind.name),
+                SEVERITIES, accuracies, color=color, marker=marker, markersize=5,
+                linewidth=1.8, label=display_name(kind.name),
             )  # fmt: skip
         axes.set_xticks(SEVERITIES)
         drawing.add_legend(axes, loc="lower left")

@@ -170,11 +170,11 @@ def robustness_table(report: Report) -> Table:
     """Return one row per corruption: name, amounts, accuracy at each severity and their mean."""
     rows = [
         (
-            display_name((kind := row.kind).name),
+            display_name(kind.name),
             f"{kind.levels[0]:g} to {kind.levels[-1]:g}" + f" {kind.unit}".replace(" %", "%", 1),
-            *(f"{accuracy:.3f}" for accuracy in (*row.accuracies, row.mean)),
+            *(f"{share:.3f}" for share in (*shares, sum(shares) / len(shares))),
         )
-        for row in (report.robustness.rows if report.robustness else ())
+        for kind, shares in (report.robustness.accuracies if report.robustness else {}).items()
     ]
     return Table(("Corruption", "Amount", *map(str, SEVERITIES), "Mean"), rows, "ll")
 

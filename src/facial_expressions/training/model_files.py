@@ -163,13 +163,10 @@ def set_top_label_map(model: onnx.ModelProto, output: str, top_label: TopLabelMa
             f"{output}: does not come from a softmax, before which confidences are mapped, but "
             f"from {'nothing' if softmax is None else softmax.op_type}. Export the run again"
         )
-    earlier = [node for node in nodes if node.output[0].startswith(prefix)]
-    logits = earlier[0].input[0] if earlier else softmax.input[0]
-    constants = [one for one in model.graph.initializer if one.name.startswith(prefix)]
-    for node in [*earlier, softmax]:
-        nodes.remove(node)
-    for constant in constants:
-        remove_constant(model.graph, constant)
+    mapped = (node for node in nodes if node.output[0].startswith(prefix))
+    logits = next(mapped, softmax).input[0]
+    remove_named(model.graph, prefix)
+    nodes.remove(softmax)
     if top_label is not None:
         _add_steps(Graph(model.graph), top_label, logits, prefix)
     softmax.input[0] = logits if top_label is None else f"{prefix}mapped"
@@ -177,17 +174,23 @@ def set_top_label_map(model: onnx.ModelProto, output: str, top_label: TopLabelMa
     onnx.checker.check_model(model, full_check=True)
 
 
-def remove_constant(graph: onnx.GraphProto, constant: onnx.TensorProto) -> None:
-    """Remove a constant of one head; other heads that share it keep it."""
-    name, kept = constant.name, f"shared/{constant.name}"
-    users = [node for node in graph.node if name in node.input]
-    for node in users:
-        inputs = [kept if given == name else given for given in node.input]
-        node.input[:] = inputs
-    if users:
-        constant.name = kept
-    else:
-        graph.initializer.remove(constant)
+def remove_named(graph: onnx.GraphProto, prefix: str) -> None:
+    """Remove nodes, outputs and constants by the beginning of their names, those of one head.
+
+    A constant that another head shares stays, under another name.
+    """
+    for node in [one for one in graph.node if one.output[0].startswith(prefix)]:
+        graph.node.remove(node)
+    for output in [one for one in graph.output if one.name.startswith(prefix)]:
+        graph.output.remove(output)
+    for constant in [one for one in graph.initializer if one.name.startswith(prefix)]:
+        users = [node for node in graph.node if constant.name in node.input]
+        if not users:
+            graph.initializer.remove(constant)
+            continue
+        name, constant.name = constant.name, f"shared/{constant.name}"
+        for node in users:
+            node.input[:] = [constant.name if given == name else given for given in node.input]
 
 
 def _add_steps(graph: Graph, top_label: TopLabelMap, logits: str, prefix: str) -> None:

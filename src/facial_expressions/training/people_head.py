@@ -26,7 +26,8 @@ from facial_expressions.calibration import Calibration, softmax
 from facial_expressions.data.dataset import Dataset, Floats, Images, Ints, Split
 from facial_expressions.data.ferplus import Votes, strict_majority, vote_shares
 from facial_expressions.errors import DatasetError, ExportError
-from facial_expressions.evaluation.calibration import fit_temperature, scipy_optimize
+from facial_expressions.evaluation.calibration import fit_temperature
+from facial_expressions.evaluation.metrics import library
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.labels import FER2013, FERPLUS_COLUMNS, PEOPLE
 from facial_expressions.model_metadata import Head, ModelMetadata
@@ -35,7 +36,7 @@ from facial_expressions.training.model_files import (
     Graph,
     model_bytes,
     read_model,
-    remove_constant,
+    remove_named,
     run_content,
     set_top_label_map,
 )
@@ -69,8 +70,10 @@ def add_people_head(model: str | Path, dataset: Dataset, votes: Votes) -> bytes:
         ExportError: The model's heads are not linear layers.
     """
     graph, metadata = read_model(load_classifier(model).path)
-    metadata = _without_people(graph, metadata)
-    layer, last_map = _place_of(graph, metadata.heads[0])
+    remove_named(graph.graph, f"{PEOPLE.name}_")
+    heads = tuple(head for head in metadata.heads if head.name != PEOPLE.name)
+    metadata = replace(metadata, heads=heads, default_head=heads[0].name)
+    layer, last_map = _place_of(graph, heads[0])
     train, validation = dataset.train, dataset.validation
     shares = {split.name: _checked_shares(split, votes) for split in (train, validation)}
     features = {
@@ -95,7 +98,7 @@ def add_people_head(model: str | Path, dataset: Dataset, votes: Votes) -> bytes:
     if head.calibration.top_label is not None:
         set_top_label_map(graph, head.output, head.calibration.top_label)
     onnx.checker.check_model(graph, full_check=True)
-    described = replace(metadata, heads=(*metadata.heads, head), default_head=head.name)
+    described = replace(metadata, heads=(*heads, head), default_head=head.name)
     return model_bytes(graph, described)
 
 
@@ -161,7 +164,8 @@ def fit_linear_layer(
         return float(nll + RIDGE / 2 * (kernel**2).sum()), gradient
 
     start = np.zeros((size + 1) * n_classes)
-    found = scipy_optimize().minimize(loss, start, jac=True, method="L-BFGS-B")
+    minimize = library("scipy.optimize").minimize
+    found = minimize(loss, start, jac=True, method="L-BFGS-B")
     kernel = found.x[:-n_classes].reshape(size, n_classes) / spread[:, None]
     return kernel, found.x[-n_classes:] - mean @ kernel
 
@@ -195,19 +199,6 @@ def _calibrated(logits: Matrix, shares: Floats, majority: Ints) -> Head:
         "validation_certain_accuracy": right[known & certain].mean(),
     }
     return Head(PEOPLE.name, PEOPLE, calibration, {name: float(v) for name, v in figures.items()})
-
-
-def _without_people(graph: onnx.ModelProto, metadata: ModelMetadata) -> ModelMetadata:
-    """Take a head ``people`` out of a graph and of its metadata."""
-    parts = graph.graph
-    for some in (parts.node, parts.output, parts.initializer):
-        for one in [one for one in some if one.name.startswith(f"{PEOPLE.name}_")]:
-            if isinstance(one, onnx.TensorProto):
-                remove_constant(parts, one)
-            else:
-                some.remove(one)
-    heads = tuple(head for head in metadata.heads if head.name != PEOPLE.name)
-    return replace(metadata, heads=heads, default_head=heads[0].name)
 
 
 def _place_of(graph: onnx.ModelProto, head: Head) -> tuple[onnx.NodeProto, str]:
