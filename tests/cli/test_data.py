@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from facial_expressions.cli.main import main
-from facial_expressions.data.fetch import KAGGLE_DATASET
+from facial_expressions.data.load import KAGGLE_DATASET
 from tests.builders import (
     draw_face,
     jpeg,

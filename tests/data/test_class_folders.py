@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facial_expressions.data.class_folders import iter_photos, read_class_folders
+from facial_expressions.data.archives import open_tree
+from facial_expressions.data.class_folders import find_class_folders, read_class_folders
 from facial_expressions.data.load import load_dataset
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import FER2013, FERPLUS
@@ -196,9 +197,10 @@ def test_name_that_is_no_unicode_survives_the_cache(tmp_path: Path) -> None:
 def test_photos_come_whole(tmp_path: Path) -> None:
     data = png(Image.new("RGB", (300, 200), "white"))
     path = write_folder(tmp_path / "faces", {"test/Joy/ü a.png": data})
-    (photo,) = iter_photos(path)
-    assert (photo.source, photo.part, photo.label) == ("test/Joy/ü a.png", "test", "happy")
-    assert photo.data == data
+    with open_tree(path) as tree:
+        (photo,) = find_class_folders(tree).entries
+        assert (photo.source, photo.part, photo.label) == ("test/Joy/ü a.png", "test", "happy")
+        assert tree.read(photo.source) == data
 
 
 def test_folder_without_class_folders_is_refused(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def audit(
 @app.command(epilog="Example: facial-expressions data fetch")
 def fetch() -> None:
     """Download FER-2013 from Kaggle and print its folder; needs the extra fetch."""
-    from facial_expressions.data.fetch import fetch_fer2013
+    from facial_expressions.data.load import fetch_fer2013
 
     os.environ |= {"TQDM_DISABLE": "1", "KAGGLEHUB_VERBOSITY": "error"}  # its bar, lines on stdout
     with progress_bar("downloading FER-2013"):

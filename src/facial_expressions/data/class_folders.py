@@ -18,7 +18,7 @@ import itertools
 import logging
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -93,19 +93,11 @@ class Photo:
         source: Its path below the folder, or in the archive.
         part: ``train``, ``validation``, ``test`` or an empty text.
         label: Our name of its class.
-        data: The file's bytes, where it was read.
     """
 
     source: str
     part: str
     label: str
-    data: bytes = b""
-
-    @property
-    def usage(self) -> str:
-        """The competition's split, which FER-2013's file names carry before a ``_``."""
-        word = self.source.rpartition("/")[2].partition("_")[0]
-        return word if word in USAGES else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +147,11 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
     parts = {place.part for place in known}
     root = _part_of(tree.name) if parts == {""} else ""
     entries = [Photo(one.source, one.part or root, label_of[one.folder]) for one in known]
-    if parts == {""} and not root and all(entry.usage for entry in entries):  # names say it
-        entries = [replace(one, part=PART_OF_USAGE[one.usage]) for one in entries]
+    usages = [_usage_of(entry.source) for entry in entries]
+    if parts == {""} and not root and all(usages):  # names say it
+        entries = [replace(one, part=PART_OF_USAGE[_usage_of(one.source)]) for one in entries]
     entries.sort(key=lambda entry: ((*PARTS, "").index(entry.part), entry.source))
-    named = sum(bool(entry.usage) for entry in entries) * 2 > len(entries)
+    named = sum(map(bool, usages)) * 2 > len(entries)
     is_fer2013 = named and not root and {entry.part for entry in entries} <= {"train", "test"}
     return ClassFolders(tuple(entries), label_set, tuple(said), is_fer2013)
 
@@ -178,7 +171,7 @@ def _labels_of(places: Sequence[Place], name: str) -> tuple[dict[str, str], Labe
     ):
         has_contempt = "contempt" in found.values()
         return found, FERPLUS if has_contempt else FER2013, []
-    if near := {one: label for one in sorted(folders) if (label := _near_label(one))}:
+    if near := {one: label for one in sorted(folders - {*found}) if (label := nearest_label(one))}:
         hints = ", ".join(f"{one[:60]} (did you mean {label}?)" for one, label in near.items())
         raise DatasetError(
             f"{shown(name)}: class folders named almost like an expression: {hints}. Rename them"
@@ -187,16 +180,12 @@ def _labels_of(places: Sequence[Place], name: str) -> tuple[dict[str, str], Labe
     return own, labels, [f"class folders are labels of their own: {', '.join(labels)[:200]}"]
 
 
-def _near_label(folder: str) -> str | None:
-    return None if canonical_label(folder) else nearest_label(folder)
-
-
 def _unknown_classes(places: Iterable[Place]) -> list[str]:
     """Return one sentence for each class folder that is left out."""
     counts = Counter(place.class_path for place in places)
     said = []
     for path, count in sorted(counts.items()):
-        near = _near_label(path.rpartition("/")[2])
+        near = nearest_label(path.rpartition("/")[2])
         hint = f". Did you mean {near}? Rename the folder" if near else ""
         said.append(
             f"class folder {path}: not a known expression, {counted(count, 'image')} left out{hint}"
@@ -306,13 +295,8 @@ def _unclear(name: str, found: str, advice: str) -> DatasetError:
     return DatasetError(f"{shown(name)}: not clearly divided into splits: {found}. {advice}")
 
 
-def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:
+def read_class_folders(path: Path) -> Reading:
     """Read every image of a folder or zip of class folders.
-
-    Args:
-        path: The folder or ``.zip``.
-        as_fer2013: Whether it is FER-2013 in the Kaggle layout even where the file names do not
-            say so.
 
     Returns:
         All images, ``uint8 (N, 48, 48)``, those of other sizes scaled. An image that cannot be
@@ -324,10 +308,6 @@ def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:
     """
     with open_tree(path) as tree:
         found = find_class_folders(tree)
-        fer2013 = as_fer2013 or found.is_fer2013
-        if fer2013:
-            _check_classes(tree.name, found.entries)
-        labels = FER2013 if fer2013 else found.label_set
         images = np.empty((len(found.entries), SIDE_PX, SIDE_PX), np.uint8)
         rows: list[tuple[int, str, str, str]] = []
         left_out = list(found.left_out)
@@ -338,32 +318,50 @@ def read_class_folders(path: Path, *, as_fer2013: bool = False) -> Reading:
                 reason = str(error).partition(": ")[2].removeprefix("cannot be read: ")
                 left_out.append(f"{entry.source}: cannot be read: {reason}")
                 continue
-            # Which test a test image is of is unknown; all of train is the competition's own.
-            known = entry.usage or ("Training" if entry.part == "train" else "")
-            usage = known if fer2013 else ""
-            rows.append((labels.id_of(entry.label), usage, entry.source, entry.part))
+            rows.append((found.label_set.id_of(entry.label), "", entry.source, entry.part))
         name = tree.name
     for sentence in left_out:
         _log.warning("%s", sentence)
-    return make_reading(
-        "kaggle" if fer2013 else "folder",
-        "fer2013" if fer2013 else name,
-        labels,
-        images=images[: len(rows)].copy() if left_out else images,
-        rows=rows,
-        left_out=left_out,
+    images = images[: len(rows)].copy() if left_out else images
+    reading = make_reading(
+        "folder", name, found.label_set, images=images, rows=rows, left_out=left_out
     )
+    return as_fer2013(reading) if found.is_fer2013 else reading
 
 
-def iter_photos(path: Path) -> Iterator[Photo]:
-    """Yield the files of a folder or zip of class folders, one at a time, undecoded.
+def as_fer2013(reading: Reading) -> Reading:
+    """Return class folders as FER-2013 in the Kaggle layout, whatever their files are called.
+
+    Other label sets than FER-2013's stay what they are.
 
     Raises:
-        DatasetError: There are no class folders, or a file cannot be read.
+        DatasetError: A class of FER-2013 is missing below train or test.
     """
-    with open_tree(path) as tree:
-        for entry in find_class_folders(tree).entries:
-            yield replace(entry, data=tree.read(entry.source))
+    rows, parts = reading.rows, reading.parts.tolist()
+    labels = [reading.label_set.names[label] for label in rows.labels]
+    present = set(zip(parts, labels, strict=True))
+    needed = itertools.product(("train", "test"), FER2013)
+    missing = ["/".join(one) for one in needed if one not in present]
+    if missing:
+        raise DatasetError(
+            f"{reading.name}: FER-2013 needs images in every train/<class> and test/<class>; there "
+            f"are none in {', '.join(missing)}. Get the whole archive again"
+        )
+    if reading.label_set != FER2013:
+        return reading
+    # Which test a test image is of is unknown; all of train is the competition's own.
+    usages = [
+        _usage_of(source) or ("Training" if part == "train" else "")
+        for source, part in zip(rows.sources, parts, strict=True)
+    ]
+    rows = replace(rows, usages=np.array(usages, np.str_))
+    return replace(reading, kind="kaggle", name="fer2013", rows=rows)
+
+
+def _usage_of(source: str) -> str:
+    """Return the competition's split, which FER-2013's file names carry before a ``_``."""
+    word = source.rpartition("/")[2].partition("_")[0]
+    return word if word in USAGES else ""
 
 
 def _read_grey(data: bytes) -> Images:
@@ -372,14 +370,3 @@ def _read_grey(data: bytes) -> Images:
     if grey.size != (SIDE_PX, SIDE_PX):
         grey = grey.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR)
     return np.asarray(grey, np.uint8)
-
-
-def _check_classes(name: str, entries: Iterable[Photo]) -> None:
-    present = {(entry.part, entry.label) for entry in entries}
-    needed = itertools.product(("train", "test"), FER2013)
-    missing = [f"{part}/{label}" for part, label in needed if (part, label) not in present]
-    if missing:
-        raise DatasetError(
-            f"{name}: FER-2013 needs images in every train/<class> and test/<class>; there are "
-            f"none in {', '.join(missing)}. Get the whole archive again"
-        )

@@ -9,35 +9,42 @@ as scikit-learn does, would be 5,742).
 
 from __future__ import annotations
 
+import importlib
+import logging
 from pathlib import Path
-from typing import Final, Literal, cast, get_args
+from types import ModuleType
+from typing import Final, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.archives import is_zip, open_tree
 from facial_expressions.data.cache import cached_reading
-from facial_expressions.data.class_folders import place_of, read_class_folders
+from facial_expressions.data.class_folders import as_fer2013, place_of, read_class_folders
 from facial_expressions.data.competition import read_competition
 from facial_expressions.data.dataset import (
     PARTS,
     USAGES,
     Dataset,
     Ints,
+    Kind,
     Reading,
     check_fer2013_counts,
 )
-from facial_expressions.errors import DatasetError
+from facial_expressions.errors import DatasetError, first_line, needs_extra
 from facial_expressions.images import IMAGE_SUFFIXES
 from facial_expressions.labels import canonical_label
 from facial_expressions.plain_text import shown
 
-Protocol = Literal["competition", "kaggle", "folder"]
-
-PROTOCOLS: Final = get_args(Protocol)
+PROTOCOLS: Final = get_args(Kind)
 _SPLIT_OF_USAGE: Final = dict(zip(USAGES, PARTS, strict=True))
 
 _HOLDOUT_PARTS: Final = 5
+
+KAGGLE_DATASET: Final = "msambare/fer2013"
+"""Handle of FER-2013 on Kaggle, under the Database Contents License."""
+
+_log = logging.getLogger(__name__)
 
 
 def load_dataset(
@@ -78,10 +85,10 @@ def load_dataset(
     if protocol is None:
         protocol = _default_protocol(reading)
     elif protocol == "kaggle" and reading.kind == "folder":
-        reading = cached_reading(Path(path), _read_kaggle) if cache else _read_kaggle(Path(path))
+        reading = as_fer2013(reading)
     if reading.kind != "folder" and not allow_partial:
         check_fer2013_counts(reading)
-    return divide(reading, cast(Protocol, protocol), seed=seed)
+    return divide(reading, cast(Kind, protocol), seed=seed)
 
 
 def load_reading(path: Path, *, cache: bool = True) -> Reading:
@@ -106,10 +113,6 @@ def _read(path: Path) -> Reading:
     return read_class_folders(path) if is_tree and _is_of_images(path) else read_competition(path)
 
 
-def _read_kaggle(path: Path) -> Reading:
-    return read_class_folders(path, as_fer2013=True)
-
-
 def _is_of_images(path: Path) -> bool:
     """Return whether a folder or archive is to be read by its images, not by a table in it."""
     with open_tree(path) as tree:
@@ -120,13 +123,13 @@ def _is_of_images(path: Path) -> bool:
     return bool(folders) or path.is_dir()
 
 
-def _default_protocol(reading: Reading) -> Protocol:
+def _default_protocol(reading: Reading) -> Kind:
     if reading.kind == "folder":
         return "folder"
     return "competition" if (reading.rows.usages != "").all() else "kaggle"
 
 
-def divide(reading: Reading, protocol: Protocol, *, seed: int) -> Dataset:
+def divide(reading: Reading, protocol: Kind, *, seed: int) -> Dataset:
     """Divide a reading into splits; the seed chooses which images of train become validation.
 
     ``folder`` divides as the folders say, with a fifth of train set aside where there is no
@@ -163,7 +166,7 @@ def stratified_holdout(labels: Ints, *, seed: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _splits(reading: Reading, protocol: Protocol, seed: int) -> NDArray[np.str_]:
+def _splits(reading: Reading, protocol: Kind, seed: int) -> NDArray[np.str_]:
     """Return for each row the name of the split that it goes into."""
     usages, parts = reading.rows.usages, reading.parts
     if protocol == "competition":
@@ -186,3 +189,32 @@ def _splits(reading: Reading, protocol: Protocol, seed: int) -> NDArray[np.str_]
     splits = np.where(parts == "test", "test", np.array("train", "U10"))
     splits[rows[stratified_holdout(reading.rows.labels[rows], seed=seed)]] = "validation"
     return splits
+
+
+def fetch_fer2013() -> Path:
+    """Download FER-2013 in the Kaggle layout, or find what was downloaded before.
+
+    Returns:
+        The folder that holds ``train`` and ``test``, in kagglehub's own cache.
+
+    Raises:
+        MissingExtraError: kagglehub is not installed.
+        DatasetError: The download failed.
+    """
+    with needs_extra("fetch"):
+        kagglehub = importlib.import_module("kagglehub")
+    _log.info("fetching %s from Kaggle", KAGGLE_DATASET)
+    unavailable: tuple[type[Exception], ...] = (OSError, ValueError, *_own_errors(kagglehub))
+    try:
+        return Path(kagglehub.dataset_download(KAGGLE_DATASET))
+    except unavailable as error:
+        raise DatasetError(
+            f"{KAGGLE_DATASET}: cannot be downloaded: {first_line(error)[:160]}. Check the "
+            f"network, or get the zip from https://www.kaggle.com/datasets/{KAGGLE_DATASET}"
+        ) from error
+
+
+def _own_errors(kagglehub: ModuleType) -> tuple[type[Exception], ...]:
+    """Return kagglehub's exceptions; they share no root. Requests' errors are OSErrors."""
+    values = vars(kagglehub.exceptions).values()
+    return tuple(v for v in values if isinstance(v, type) and issubclass(v, Exception))
