@@ -57,7 +57,8 @@ for n in (1, 2):
     except RecipeError as error:
         message = str(error)
     answers.append({
-        "losses": [row.loss for row in run.history], "left_behind": left_behind, "message": message,
+        "losses": [row["loss"] for row in run.read_history()],
+        "left_behind": left_behind, "message": message,
     })
 print(json.dumps([len(devices), *answers]))
 """

@@ -37,7 +37,7 @@ def run_dir(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "optimization": {"epochs": 12, "batch_size": 14, "ema": 0.9, "learning_rate": 0.01},
         }
     )
-    return train(recipe, dataset, tmp_path_factory.mktemp("export") / "run").folder.path
+    return train(recipe, dataset, tmp_path_factory.mktemp("export") / "run").path
 
 
 @pytest.mark.parametrize("mapped", [False, True])

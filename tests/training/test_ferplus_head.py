@@ -17,7 +17,8 @@ from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.training.material import Material
 from facial_expressions.training.network import build_network
 from facial_expressions.training.recipe import Recipe
-from facial_expressions.training.train import TrainingProgress, TrainingRun, train
+from facial_expressions.training.run_folder import RunFolder
+from facial_expressions.training.train import TrainingProgress, train
 from tests.training.still import STILL
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -31,9 +32,9 @@ def recipe(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, optimization=optimization)
 
 
-def _weights(run: TrainingRun, recipe: Recipe) -> list[NDArray[np.float32]]:
+def _weights(run: RunFolder, recipe: Recipe) -> list[NDArray[np.float32]]:
     network = build_network(recipe, {"fer2013": FER2013, "ferplus": FERPLUS})
-    network.load_weights(run.folder.weights)
+    network.load_weights(run.weights)
     return [np.asarray(weight) for weight in network.get_weights()]
 
 
@@ -44,20 +45,17 @@ def test_both_heads_learn_and_history_and_files_say_so(
     # Changed images would take this small network twice the epochs.
     recipe = dataclasses.replace(recipe, optimization=longer, augmentation=STILL)
     run = train(recipe, dataset, tmp_path / "run", votes=votes)
-    last = run.history[-1]
-    assert last.val_accuracy > 0.5  # chance is 1 in 7
-    assert last.further["ferplus"] > 0.5
-    assert run.folder.read_history()[-1].further["ferplus"] == pytest.approx(
-        last.further["ferplus"]
-    )
-    with np.load(run.folder.validation) as file:
+    last = run.read_history()[-1]
+    assert last["val_accuracy"] > 0.5  # chance is 1 in 7
+    assert last["val_ferplus"] > 0.5
+    with np.load(run.validation) as file:
         labels, logits = file["ferplus_labels"], file["ferplus_logits"]
     np.testing.assert_array_equal(labels, strict_majority(votes["validation"], FERPLUS))
     assert logits.shape == (21, 8)
     known = labels >= 0
     assert known.sum() == 19  # two of 21 have no majority
     right = logits[known].argmax(axis=1) == labels[known]
-    assert right.mean() == pytest.approx(last.further["ferplus"])
+    assert right.mean() == pytest.approx(last["val_ferplus"])
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(
@@ -77,7 +75,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(
     resumed = train(recipe, dataset, tmp_path / "stopped", votes=votes)
     for first, second in zip(_weights(whole, recipe), _weights(resumed, recipe), strict=True):
         np.testing.assert_array_equal(first, second)
-    assert [row.further for row in whole.history] == [row.further for row in resumed.history]
+    assert [row["val_ferplus"] for row in whole.read_history()] == [
+        row["val_ferplus"] for row in resumed.read_history()
+    ]
 
 
 def test_votes_take_their_share_of_the_labels(
@@ -136,6 +136,6 @@ def test_without_the_head_history_and_files_do_not_mention_it(
     one = dataclasses.replace(recipe.optimization, ferplus_weight=0.0, epochs=1)
     recipe = dataclasses.replace(recipe, optimization=one)
     run = train(recipe, dataset, tmp_path / "run", votes=votes)
-    assert "ferplus" not in run.folder.history.read_text()
-    with np.load(run.folder.validation) as file:
+    assert "ferplus" not in run.history.read_text()
+    with np.load(run.validation) as file:
         assert "ferplus_logits" not in file

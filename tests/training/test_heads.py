@@ -76,16 +76,16 @@ def test_one_more_head_is_learnt_measured_and_kept(
     optimization = dataclasses.replace(recipe.optimization, ferplus_weight=0.5)
     recipe = dataclasses.replace(recipe, optimization=optimization)
     run = train(recipe, dataset, tmp_path / "run", votes=votes)
-    assert list(run.history[-1].further) == ["ferplus", "mirth"]
-    columns = run.folder.history.read_text().splitlines()[0].split(",")
+    assert list(run.read_history()[-1])[-2:] == ["val_ferplus", "val_mirth"]
+    columns = run.history.read_text().splitlines()[0].split(",")
     assert columns[-2:] == ["val_ferplus", "val_mirth"]
-    with np.load(run.folder.validation) as file:
+    with np.load(run.validation) as file:
         logits, labels = file["mirth_logits"], file["mirth_labels"]
     assert logits.shape == (21, 2)
     np.testing.assert_array_equal(labels, _is_merry(dataset.validation.labels))
     right = logits.argmax(axis=1) == labels
-    assert right.mean() == pytest.approx(run.history[-1].further["mirth"])
-    again = FinishedRun(run.folder.path)
+    assert right.mean() == pytest.approx(run.read_history()[-1]["val_mirth"])
+    again = FinishedRun(run.path)
     assert list(again.heads.values()) == [FER2013, FERPLUS, MIRTH]
     assert [tuple(output.shape) for output in again.build().outputs] == [
         (None, 7), (None, 8), (None, 2),

@@ -93,8 +93,9 @@ def command(  # noqa: PLR0913 - one argument an option
             on_progress=_show_on(bar),
             callbacks=callbacks,
         )
-    last = run.history[-1]
-    typer.echo(f"validation accuracy {last.val_accuracy:.4f} after {counted(last.epoch, 'epoch')}")
+    last = run.read_history()[-1]
+    epochs = counted(int(last["epoch"]), "epoch")
+    typer.echo(f"validation accuracy {last['val_accuracy']:.4f} after {epochs}")
     typer.echo(out)
 
 
@@ -105,11 +106,11 @@ def _show_on(bar: ProgressBar) -> Callable[[TrainingProgress], None]:
     def show(progress: TrainingProgress) -> None:
         nonlocal shown
         row = progress.last
-        if row is not None and row.epoch > shown:
-            shown = row.epoch
+        if row is not None and row["epoch"] > shown:
+            shown = int(row["epoch"])
             bar.say(
-                f"epoch {row.epoch}: loss {row.loss:.4f}, accuracy {row.accuracy:.4f}, "
-                f"validation {row.val_loss:.4f} / {row.val_accuracy:.4f}, {row.seconds:.0f} s"
+                "epoch {epoch}: loss {loss:.4f}, accuracy {accuracy:.4f}, validation "
+                "{val_loss:.4f} / {val_accuracy:.4f}, {seconds:.0f} s".format(**row)
             )
         bar.show(
             (progress.epoch - 1) * progress.steps + progress.step,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,15 +101,9 @@ class Teachers:
         for network in self._networks:
             _check_fit(network, heads, size)
         self._models = [network.build() for network in self._networks]
-        self._able = [  # for each head the networks that teach it, and by which output
-            [
-                (index, list(network.heads).index(name))
-                for index, network in enumerate(self._networks)
-                if network.heads.get(name) == labels
-            ]
-            for name, labels in heads.items()
-        ]
-        self.taught = tuple(head for head, able in enumerate(self._able) if able)
+        self._places = {head: place for place, head in enumerate(heads.items())}
+        theirs = {head for network in self._networks for head in network.heads.items()}
+        self.taught = {place for head, place in self._places.items() if head in theirs}
 
     def describe(self) -> list[dict[str, object]]:
         """Return what identifies each network, as plain values."""
@@ -119,15 +114,14 @@ class Teachers:
 
         From grey crops of 0 to 255, ``float32 (N, S, S)``, to probabilities, ``float32 (N, K)``.
         """
-        answers = []
+        answers = defaultdict(list)
         for network, model in zip(self._networks, self._models, strict=True):
             preprocessing = replace(network.preprocessing, channels=model.input_shape[-1])
             logits = predict_logits(model, crops, preprocessing)
-            answers.append([softmax(one).astype(np.float32) for one in logits])
-        return {
-            head: _mean([answers[network][output] for network, output in self._able[head]])
-            for head in self.taught
-        }
+            for head, rows in zip(network.heads.items(), logits, strict=True):
+                if head in self._places:
+                    answers[self._places[head]].append(softmax(rows).astype(np.float32))
+        return {place: _mean(rows) for place, rows in answers.items()}
 
     def answer_each(self, images: Images) -> dict[int, Floats]:
         """Return the same for whole images, ``uint8``, as the mean over the test-time views."""

@@ -26,7 +26,6 @@ import platform
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,46 +39,15 @@ from facial_expressions.files import storage_errors, write_file
 from facial_expressions.training.devices import list_devices
 from facial_expressions.training.recipe import Recipe
 
+EpochRow = dict[str, float]
+"""One row of ``history.csv`` by column.
 
-@dataclass(frozen=True, slots=True)
-class EpochRow:
-    """One row of ``history.csv``.
-
-    Attributes:
-        epoch: Epochs finished, from 1.
-        loss: Mean training loss, with augmentation and smoothing.
-        accuracy: Training accuracy, with augmentation, 0 to 1.
-        val_loss: Loss on validation, of the averaged weights.
-        val_accuracy: Accuracy on validation, of the averaged weights, 0 to 1.
-        learning_rate: Rate after the epoch's last step.
-        seconds: Wall time of the epoch, validation included.
-        further: Accuracy of each further head on the validation images that it has a truth for, by
-            the head's name, 0 to 1; for FER+ those with a strict majority.
-    """
-
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    seconds: float
-    further: Mapping[str, float] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, float]:
-        """Return the row's numbers by column; those of further heads are ``val_`` and the name."""
-        values = asdict(self)
-        further = values.pop("further")
-        return values | {f"val_{name}": value for name, value in further.items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, str]) -> EpochRow:
-        """Return the row that a line of the file holds."""
-        numbers = {name: float(value) for name, value in values.items()}
-        epoch = int(numbers.pop("epoch"))
-        own = {one.name: numbers.pop(one.name) for one in fields(cls) if one.name in numbers}
-        further = {name.removeprefix("val_"): value for name, value in numbers.items()}
-        return cls(epoch, **own, further=further)
+``epoch`` counts the epochs finished, from 1; ``loss`` and ``accuracy``, 0 to 1, are the means over
+training images, with augmentation and smoothing; ``val_loss`` and ``val_accuracy`` are those of the
+averaged weights on validation images; ``learning_rate`` is that of the epoch's last step, and
+``seconds`` its wall time, validation included. ``val_`` and the name of a further head is its
+accuracy on the validation images that it has a truth for; for FER+ those with a strict majority.
+"""
 
 
 class RunFolder:
@@ -104,14 +72,20 @@ class RunFolder:
         if not self.history.is_file():
             return []
         with self.history.open(newline="", encoding="utf-8") as file:
-            return [EpochRow.from_dict(row) for row in csv.DictReader(file)]
+            return [
+                {
+                    name: int(value) if name == "epoch" else float(value)
+                    for name, value in row.items()
+                }
+                for row in csv.DictReader(file)
+            ]
 
     def write_history(self, rows: Sequence[EpochRow]) -> None:
         """Replace the history by these rows, at least one."""
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, list(rows[-1].to_dict()))
+        writer = csv.DictWriter(text, list(rows[-1]))
         writer.writeheader()
-        writer.writerows(row.to_dict() for row in rows)
+        writer.writerows(rows)
         write_file(self.history, text.getvalue())
 
     def begin(

@@ -20,17 +20,10 @@ from facial_expressions.data.ferplus import Votes
 from facial_expressions.errors import CheckpointError, MissingExtraError
 from facial_expressions.files import remove_leftovers
 from facial_expressions.pages.run_page import write_run_page
-from facial_expressions.training import checkpoints
+from facial_expressions.training import checkpoints, network
 from facial_expressions.training.batches import Batch
 from facial_expressions.training.devices import choose_precision, computing_in, spread_over_devices
 from facial_expressions.training.material import EarlierWork, Material
-from facial_expressions.training.network import (
-    Distillation,
-    build_network,
-    first_columns_accuracy,
-    predict_logits,
-    preprocessing_of,
-)
 from facial_expressions.training.optimization import build_optimizer
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import (
@@ -63,14 +56,6 @@ class TrainingProgress:
     last: EpochRow | None
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingRun:
-    """A finished run: its files, and one row an epoch."""
-
-    folder: RunFolder
-    history: Sequence[EpochRow]
-
-
 def train(
     recipe: Recipe,
     dataset: Dataset,
@@ -80,7 +65,7 @@ def train(
     earlier: EarlierWork | None = None,
     on_progress: Callable[[TrainingProgress], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> TrainingRun:
+) -> RunFolder:
     """Train one network, or continue where a stopped run left off.
 
     Args:
@@ -94,7 +79,7 @@ def train(
         callbacks: Keras callbacks, for example ``keras.callbacks.TensorBoard``.
 
     Returns:
-        The finished run.
+        The folder of the finished run.
 
     Raises:
         DatasetError: Images or FER+ votes that the recipe needs are missing.
@@ -136,11 +121,11 @@ class _Trainer:
         recipe, self.n_devices = material.recipe, n_devices
         self.material, self.recipe, self.folder = material, recipe, folder
         self.validation, self.truths = material.dataset.validation, material.truths()
-        self.preprocessing = preprocessing_of(recipe)
+        self.preprocessing = network.preprocessing_of(recipe)
         self.batches = material.batches()
         any_size = bool(recipe.augmentation.sizes)
         heads = {head.name: head.labels for head in material.heads}
-        self.model = build_network(recipe, heads, any_size=any_size)
+        self.model = network.build_network(recipe, heads, any_size=any_size)
         if material.start is not None:
             copy_weights(material.start, self.model, recipe, material.dataset.labels)
         optimization = recipe.optimization
@@ -149,7 +134,10 @@ class _Trainer:
             optimizer=self.optimizer,
             loss=[self._training_loss(place) for place in range(len(material.heads))],
             loss_weights=[head.weight for head in material.heads],
-            weighted_metrics=[[first_columns_accuracy()], *[[] for _ in material.heads[1:]]],
+            weighted_metrics=[
+                [network.first_columns_accuracy()],
+                *[[] for _ in material.heads[1:]],
+            ],
             jit_compile=keras.backend.backend() == "jax",
         )
         self.swap = keras.callbacks.SwapEMAWeights() if optimization.ema else None
@@ -164,9 +152,9 @@ class _Trainer:
             return loss
         distillation = self.recipe.distillation
         weight, temperature = distillation.weight, distillation.temperature
-        return Distillation(loss, weight=weight, temperature=temperature)
+        return network.Distillation(loss, weight=weight, temperature=temperature)
 
-    def run(self, on_progress: Callable[[TrainingProgress], None]) -> TrainingRun:
+    def run(self, on_progress: Callable[[TrainingProgress], None]) -> RunFolder:
         origins, facts = self.material.origins(), self.material.facts
         identity = identity_text(self.recipe, facts, origins)
         remove_leftovers(self.folder.path)
@@ -186,11 +174,11 @@ class _Trainer:
                 name: keras.ops.convert_to_numpy(variable.value)
                 for name, variable in self._variables().items()
             }
-            saved = checkpoints.Checkpoint(row.epoch, identity, arrays, score=row.val_accuracy)
+            saved = checkpoints.Checkpoint(epoch + 1, identity, arrays, score=row["val_accuracy"])
             checkpoints.save(self.folder.checkpoints, saved)
         self.callbacks.on_train_end()
         self._finish()
-        return TrainingRun(folder=self.folder, history=history)
+        return self.folder
 
     def _epoch(
         self, epoch: int, last: EpochRow | None, on_progress: Callable[[TrainingProgress], None]
@@ -214,17 +202,17 @@ class _Trainer:
             seen += len(batch.inputs)
             on_progress(TrainingProgress(epoch + 1, epochs, step + 1, steps, loss, last))
         val_loss, val_accuracy, further = self._validate()
-        row = EpochRow(
-            epoch=epoch + 1,
-            loss=loss,
-            accuracy=accuracy,
-            val_loss=val_loss,
-            val_accuracy=val_accuracy,
-            learning_rate=float(self.optimizer.learning_rate),
-            seconds=time.perf_counter() - started,
-            further=further,
-        )
-        self.callbacks.on_epoch_end(epoch, row.to_dict())
+        row = {
+            "epoch": epoch + 1,
+            "loss": loss,
+            "accuracy": accuracy,
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "learning_rate": float(self.optimizer.learning_rate),
+            "seconds": time.perf_counter() - started,
+            **{f"val_{name}": share for name, share in further.items()},
+        }
+        self.callbacks.on_epoch_end(epoch, row)
         return row
 
     def _step(self, batch: Batch) -> dict[str, float]:
@@ -240,7 +228,7 @@ class _Trainer:
         """Return loss and accuracy of the averaged weights, and accuracy of each further head."""
         if self.swap:
             self.swap.on_test_begin()
-        logits = predict_logits(self.model, self.validation.images, self.preprocessing)
+        logits = network.predict_logits(self.model, self.validation.images, self.preprocessing)
         if self.swap:
             self.swap.on_test_end()
         labels = self.validation.labels

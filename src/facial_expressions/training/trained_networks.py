@@ -11,7 +11,6 @@ file has the sum over repeated grey channels, becomes one with that very sum.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -95,9 +94,7 @@ class FinishedRun:
 
     def describe(self) -> dict[str, object]:
         """Return what identifies its weights, as plain values."""
-        with self.folder.weights.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return {"name": self.path.name, "weights_sha256": sha256}
+        return {"name": self.path.name, "weights_sha256": file_sha256(self.folder.weights)}
 
     def build(self) -> keras.Model:
         """Return the run's network with its final weights.
