@@ -24,6 +24,7 @@ from tests.builders import (
     write_ferplus_csv,
     write_folder,
     write_kaggle_zip,
+    write_zip,
 )
 
 ROWS = make_rows(train=5, public=2, private=2)
@@ -164,6 +165,13 @@ def test_bad_file_is_refused(tmp_path: Path, text: str | bytes, message: str) ->
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(DatasetError, match=message):
         read_ferplus(path)
+
+
+def test_votes_in_an_archive_are_found(tmp_path: Path) -> None:
+    text = f"{HEADER}\nTraining,a.png,1,2,0,0,0,0,0,0,0,0\n"
+    path = write_zip(tmp_path / "votes.zip", {"FERPlus/fer2013new.csv": text.encode()})
+    found, _ = read_ferplus(path)
+    assert np.array_equal(found, votes(neutral=1, happy=2))
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:

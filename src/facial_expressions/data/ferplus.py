@@ -53,7 +53,7 @@ def read_ferplus(path: str | Path) -> tuple[Counts, NDArray[np.str_]]:
     """Read a FER+ file; its columns may stand in any order.
 
     Args:
-        path: ``fer2013new.csv``.
+        path: ``fer2013new.csv``, or a zip or tar archive that holds it.
 
     Returns:
         Votes, ``uint8 (N, 10)``, and the competition's split of each row, ``str (N,)``.
