@@ -138,8 +138,8 @@ def first_line(error: Exception) -> str:
     r"""Return what is said of an error, cut to one line of at most 200 characters.
 
     Args:
-        error: Any exception; one without a text gives its type's name. Of the system's own errors
-            neither number nor file is repeated.
+        error: Any exception; one without a text gives its type's name. Of errors of the system and
+            of FFmpeg neither number nor file is repeated.
 
     Examples:
         >>> first_line(ValueError(" no such node\nTraceback of many lines"))
@@ -147,6 +147,6 @@ def first_line(error: Exception) -> str:
         >>> first_line(PermissionError(13, "Permission denied", "a.jpg"))
         'permission denied'
     """
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
+    if said := getattr(error, "strerror", None):
+        return f"{said[0].lower()}{said[1:]}"
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -152,10 +152,10 @@ def open_session(
         raise ValueError(f"threads: must be 1 or more, not {threads}. Leave it out for all")
     path = Path(path)
     data = _read(path)
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+    if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
         raise ModelError(
-            f"{shown(path.name)}: not the file that was published: its SHA-256 is "
-            f"{hashlib.sha256(data).hexdigest()}, not {sha256}. Install the package again"
+            f"{shown(path.name)}: not the file that was published: its SHA-256 is {found}, not "
+            f"{sha256}. Install the package again"
         )
     check_onnx_bytes(data, source=path.name)
     if check_metadata is not None:

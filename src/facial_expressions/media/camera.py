@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facial_expressions.errors import CameraError
+from facial_expressions.errors import CameraError, first_line
 from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
@@ -302,5 +302,4 @@ def _reason(error: Exception) -> str:
         return _REASONS[type(error)]
     if getattr(error, "errno", None) == errno.EIO:
         return "it broke off"
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return f"{text[0].lower()}{text[1:]}"
+    return first_line(error)
