@@ -1,7 +1,6 @@
 """Quality of a face as a classifier sees it, and the reasons why an answer may be anything.
 
-Each limit was set on real crops that were degraded in steps: ``docs/concepts/quality.md``. Imports
-NumPy only where it measures, so that ``--help`` stays quick.
+Each limit was set on real crops that were degraded in steps: ``docs/concepts/quality.md``.
 """
 
 from __future__ import annotations
@@ -10,11 +9,10 @@ from cmath import phase
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import degrees, isfinite, nan, sqrt
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 CROP_SIDE: Final = 48
 """Side in pixels of the crops that the limits hold for."""
@@ -105,16 +103,12 @@ def measure_quality(
         >>> quality.light, quality.yaw, quality.pitch, quality.roll_degrees
         (200.0, 0.0, 0.5, 0.0)
     """
-    import numpy as np
-
     light = float(np.percentile(crop, _LIGHT_PERCENTILE))
     return Quality(width_px, _sharpness(crop), light, *_pose(landmarks))
 
 
 def _sharpness(crop: NDArray[np.uint8]) -> float:
     """Return the root of the mean squared difference of neighbours by that of pixels far apart."""
-    import numpy as np
-
     grey = crop.astype(np.float64)
 
     def mean_square(step: int) -> float:

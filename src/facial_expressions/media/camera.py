@@ -20,16 +20,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from facial_expressions.errors import CameraError, first_line
 from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
 from facial_expressions.plain_text import shown
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
 
 STUCK_S: Final = 3.0
 """A camera without a new image for so long is stuck."""
@@ -287,7 +284,7 @@ class _Reader:
                 last_sum = check_sum
 
 
-def _opened(device: CameraDevice) -> InputContainer:
+def _opened(device: CameraDevice) -> av.container.InputContainer:
     timeout = None if device.format else (_CONNECT_S, _CONNECT_S)
     container = av.open(device.file, format=device.format, options=device.options, timeout=timeout)
     if not container.streams.video:

@@ -8,7 +8,10 @@ import re
 from collections.abc import Generator, Iterator
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from facial_expressions.errors import ImageError, VideoError
 from facial_expressions.image_formats import sniff
@@ -16,10 +19,6 @@ from facial_expressions.images import IMAGE_SUFFIXES, load_image, opened_image
 from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.plain_text import counted
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 ANIMATED: Final = ("GIF", "PNG", "WEBP")
 """Formats of images that may hold several, one after the other."""

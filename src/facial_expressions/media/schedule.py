@@ -12,15 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import inf
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
-from facial_expressions.media.frames import ReadAhead
+from facial_expressions.inference.contracts import Detection
+from facial_expressions.inference.recognizer import ExpressionRecognizer
+from facial_expressions.media.frames import Frame, ReadAhead
 from facial_expressions.media.tracking import is_inside, shared
-
-if TYPE_CHECKING:
-    from facial_expressions.inference.contracts import Detection
-    from facial_expressions.inference.recognizer import ExpressionRecognizer
-    from facial_expressions.media.frames import Frame
 
 Found = TypeVar("Found")
 Followed = TypeVar("Followed")

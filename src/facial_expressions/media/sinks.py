@@ -12,15 +12,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from facial_expressions.files import GrowingFile, output_error
+from facial_expressions.media.frames import Frame
 from facial_expressions.parquet_rows import ParquetParts
+from facial_expressions.results import FrameResult
 from facial_expressions.rows import FRAME, csv_header, table_columns, table_rows, to_csv, to_json
-
-if TYPE_CHECKING:
-    from facial_expressions.media.frames import Frame
-    from facial_expressions.results import FrameResult
 
 _LOGGER: Final = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from facial_expressions.errors import first_line
 from facial_expressions.media.pyav import av
@@ -21,13 +21,6 @@ from facial_expressions.media.video_file import (
     packet_time_s,
     start_s,
 )
-
-if TYPE_CHECKING:
-    from av.audio.frame import AudioFrame
-    from av.audio.stream import AudioStream
-    from av.container import InputContainer, OutputContainer
-    from av.filter import Graph
-    from av.packet import Packet
 
 _COPIED: Final = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 """Sound that an MP4 can hold as it is; other sound becomes AAC."""
@@ -40,7 +33,7 @@ _MOST_HELD: Final = 1000
 
 _LOGGER: Final = logging.getLogger(__name__)
 
-Timed = tuple[float, "Packet[AudioStream]"]
+Timed = tuple[float, "av.Packet[av.AudioStream]"]
 
 
 class Sound:
@@ -53,16 +46,16 @@ class Sound:
         VideoError: The file cannot be read.
     """
 
-    def __init__(self, path: str | Path, output: OutputContainer) -> None:
+    def __init__(self, path: str | Path, output: av.container.OutputContainer) -> None:
         self._name = str(path)
-        self._container: InputContainer = open_container(path)
+        self._container = open_container(path)
         self._output = output
-        self._target: AudioStream | None = None
+        self._target: av.AudioStream | None = None
         self._packets: Iterator[Timed] = iter(())
         self._next: Timed | None = None
         self._start_s = self._end_s = -math.inf
-        self._unpack: Callable[[Packet[Any]], Iterable[Packet[Any]]] | None = None
-        self._filters: Graph | None = None
+        self._unpack: Callable[[av.Packet[Any]], Iterable[av.Packet[Any]]] | None = None
+        self._filters: av.filter.Graph | None = None
         self._shape: tuple[Any, ...] = ()
         for source in self._container.streams.audio[:1]:
             with self._or_silence():
@@ -88,7 +81,7 @@ class Sound:
         """Close the file that the sound comes from."""
         self._container.close()
 
-    def _open(self, source: AudioStream) -> None:
+    def _open(self, source: av.AudioStream) -> None:
         """Add the stream that the sound goes into."""
         context = source.codec_context
         if context is None or context.sample_rate <= 0:
@@ -116,14 +109,14 @@ class Sound:
             )  # fmt: skip
             self._next = self._filters = None
 
-    def _timed(self, source: AudioStream) -> Iterator[Timed]:
+    def _timed(self, source: av.AudioStream) -> Iterator[Timed]:
         """Yield the packets that have a content, with their times on the images' clock.
 
         Where images begin again before their sound does, or after it, both continue together.
         """
         images = self._container.streams.video[0]
         clock = Clock(start_s(self._container), frame_interval_s(images))
-        held: deque[tuple[int, float, Packet[AudioStream]]] = deque()
+        held: deque[tuple[int, float, av.Packet[av.AudioStream]]] = deque()
         run, last_s = 0, -math.inf
         for packet in itertools.chain(self._readable(images, source), (None,)):
             if packet is None:
@@ -141,14 +134,14 @@ class Sound:
                     clock.shifts_s.append(self._end_s - time_s)
                 yield time_s + clock.shifts_s[number], one
 
-    def _readable(self, *streams: Any) -> Iterator[Packet[Any]]:  # noqa: ANN401 - of two kinds
+    def _readable(self, *streams: Any) -> Iterator[av.Packet[Any]]:  # noqa: ANN401 - of two kinds
         """Demux as far as the file can be read."""
         try:
             yield from self._container.demux(*streams)
         except av.error.FFmpegError:
             return
 
-    def _write(self, time_s: float, packet: Packet[AudioStream]) -> None:
+    def _write(self, time_s: float, packet: av.Packet[av.AudioStream]) -> None:
         length_s = float((packet.duration or 0) * packet.time_base)
         if time_s < self._end_s - length_s / 2 or time_s <= self._start_s:
             return  # at a time that has its sound already
@@ -169,7 +162,7 @@ class Sound:
             time_s += sound.samples / sound.sample_rate
             self._encode(sound)
 
-    def _encode(self, sound: AudioFrame | None) -> None:
+    def _encode(self, sound: av.AudioFrame | None) -> None:
         """Encode a piece of sound, gaps filled with silence; None ends what came before."""
         if self._target is None:
             return
@@ -187,7 +180,7 @@ class Sound:
                 self._output.mux(self._target.encode(piece))
 
 
-def _resampler(sound: AudioFrame, target: AudioStream) -> Graph:
+def _resampler(sound: av.AudioFrame, target: av.AudioStream) -> av.filter.Graph:
     """Return filters that bring sound like this to the encoder's rate and channels."""
     graph = av.filter.Graph()
     graph.link_nodes(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from facial_expressions.errors import VideoError
 from facial_expressions.limits import MAX_PIXELS
-
-if TYPE_CHECKING:
-    from facial_expressions.media.frames import FrameSource
+from facial_expressions.media import image_frames
+from facial_expressions.media.frames import FrameSource
 
 _WEBCAM: Final = "webcam"
 _PATIENCE_S: Final = 30.0
@@ -58,9 +57,7 @@ def check_source(source: str | Path) -> None:
         raise VideoError(f"{text}: {what}, give {camera}")
     if text == "-":
         raise VideoError("-: video is not read from stdin. Give a file, or webcam for a camera")
-    from facial_expressions.media.image_frames import is_pattern
-
-    if not Path(text).exists() and not is_pattern(text):
+    if not Path(text).exists() and not image_frames.is_pattern(text):
         raise VideoError(f"{text}: file not found")
 
 
@@ -93,8 +90,6 @@ def open_source(
         patience_s = _PATIENCE_S if reconnect else 0.0
         return Camera(live_finder(str(source)), patience_s=patience_s, stuck_s=stuck_s)
     check_source(source)
-    from facial_expressions.media import image_frames
-
     if Path(source).is_dir() or image_frames.is_pattern(source):
         return image_frames.NumberedImages(source, fps=fps, max_pixels=max_pixels)
     kind = image_frames.image_kind(source)

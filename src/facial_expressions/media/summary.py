@@ -12,14 +12,11 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from facial_expressions.plain_text import counted, one_line, visible
-from facial_expressions.results import SCHEMA
+from facial_expressions.results import SCHEMA, FrameResult, TrackedFace
 from facial_expressions.rows import DECIMALS, Column, as_row, rounded
-
-if TYPE_CHECKING:
-    from facial_expressions.results import FrameResult, TrackedFace
 
 MIN_TRACK_S: Final = 0.3
 """Tracks that were seen for a shorter time are not listed."""

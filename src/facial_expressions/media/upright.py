@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import functools
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-if TYPE_CHECKING:
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
+from facial_expressions.media.pyav import av
 
 Matrix = tuple[int, int, int, int]
 Values = NDArray[np.float64]
@@ -56,21 +54,21 @@ class Upright:
     looks for such pairs, hundreds of frames later; the rotation alone is read without one.
     """
 
-    def __init__(self, stream: VideoStream) -> None:
+    def __init__(self, stream: av.VideoStream) -> None:
         self._rotation = _UNKNOWN
         self._matrix: Matrix | None = None
         self._stream = stream
         self._stated = stream.sample_aspect_ratio
         self._coded = stream.codec_context.sample_aspect_ratio
 
-    def size(self, frame: VideoFrame) -> tuple[int, int]:
+    def size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Return an image's width and height in square pixels, before it is turned."""
         shape = self._pixel_shape()
         if shape > 1:
             return round(frame.width * shape), frame.height
         return frame.width, round(frame.height / shape)
 
-    def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
+    def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """Return an image's pixels as they are to be shown, RGB ``uint8 (H, W, 3)``."""
         if frame.rotation != self._rotation:
             self._rotation, self._matrix = frame.rotation, _display_matrix(frame)
@@ -103,7 +101,7 @@ def _turned(image: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.uint8]:
     return np.ascontiguousarray(turned)
 
 
-def _display_matrix(frame: VideoFrame) -> Matrix | None:
+def _display_matrix(frame: av.VideoFrame) -> Matrix | None:
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return None

@@ -12,7 +12,7 @@ import math
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from facial_expressions.errors import VideoError, first_line
 from facial_expressions.images import MAX_SIDE
@@ -21,13 +21,6 @@ from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.media.pyav import av
 from facial_expressions.media.upright import Upright
 from facial_expressions.plain_text import shown
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
-    from av.packet import Packet
-    from av.stream import Stream
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
 _RAW: Final = ("h264", "hevc", "mpegvideo", "m4v", "mjpeg", "av1", "obu")
 """Streams without a container, and so without times."""
@@ -120,7 +113,7 @@ class VideoFile(FrameSource):
         """Close the file; more frames cannot be read."""
         self._container.close()
 
-    def _images(self) -> Iterator[VideoFrame]:
+    def _images(self) -> Iterator[av.VideoFrame]:
         """Decode; damaged packets are counted and left out."""
         failures = 0
         last_s = 0.0
@@ -146,7 +139,7 @@ class VideoFile(FrameSource):
                     yield image
         self._is_cut = self._is_cut or self._lacks_end(last_s)
 
-    def _packets(self) -> Iterator[Packet[Stream]]:
+    def _packets(self) -> Iterator[av.Packet[av.stream.Stream]]:
         """Demux every stream; an error in the file is counted and passed over."""
         for _ in range(_MOST_FAILURES):
             try:
@@ -173,7 +166,7 @@ class VideoFile(FrameSource):
             )
 
 
-def open_container(path: str | Path) -> InputContainer:
+def open_container(path: str | Path) -> av.container.InputContainer:
     """Open a video file, by its content and as a file, whatever its name looks like.
 
     Raises:
@@ -206,7 +199,7 @@ def open_container(path: str | Path) -> InputContainer:
         ) from error
 
 
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
     """Return the first video stream that is not a cover image."""
     cover = av.stream.Disposition.attached_pic
     streams = [one for one in container.streams.video if not one.disposition & cover]
@@ -221,7 +214,7 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     return streams[0]
 
 
-def _reaches_past_end(stream: VideoStream, path: Path) -> bool:
+def _reaches_past_end(stream: av.VideoStream, path: Path) -> bool:
     """Whether the file's index names bytes that the file does not have."""
     entries = stream.index_entries
     if not len(entries):
@@ -230,24 +223,24 @@ def _reaches_past_end(stream: VideoStream, path: Path) -> bool:
     return last.pos + last.size > path.stat().st_size
 
 
-def frame_interval_s(stream: VideoStream) -> float:
+def frame_interval_s(stream: av.VideoStream) -> float:
     """Return the seconds from frame to frame, on average, where the file says something likely."""
     is_raw = stream.container.format.name in _RAW  # its average rate is made up
     rate = float((stream.codec_context.framerate if is_raw else stream.average_rate) or 0)
     return 1 / (rate if _RATES[0] <= rate <= _RATES[1] else _FALLBACK_RATE)
 
 
-def start_s(container: InputContainer) -> float:
+def start_s(container: av.container.InputContainer) -> float:
     """Return the time that players show as 0: the first of all streams."""
     return (container.start_time or 0) * _MICROSECOND
 
 
-def _packet_end_s(packet: Packet[Any]) -> float:
+def _packet_end_s(packet: av.Packet[Any]) -> float:
     time_s = packet_time_s(packet)
     return 0.0 if time_s is None else time_s + float((packet.duration or 0) * packet.time_base)
 
 
-def _pts_s(image: VideoFrame, stream: VideoStream) -> float | None:
+def _pts_s(image: av.VideoFrame, stream: av.VideoStream) -> float | None:
     time_base = image.time_base or stream.time_base
     return None if image.pts is None or not time_base else float(image.pts * time_base)
 
@@ -271,7 +264,7 @@ class Clock:
         self._interval_s = interval_s
         self._last_s = self._end_s = -math.inf
 
-    def shift_s(self, packet: Packet[Any]) -> float:
+    def shift_s(self, packet: av.Packet[Any]) -> float:
         """Take the next packet of the video stream; return what to add to its time."""
         order, time_s = packet_time_s(packet, in_order=True), packet_time_s(packet)
         if order is None or time_s is None:
@@ -288,7 +281,7 @@ class Clock:
         return time_s < last_s - max(_LEAST_JUMP_S, _INTERVALS * self._interval_s)
 
 
-def packet_time_s(packet: Packet[Any], *, in_order: bool = False) -> float | None:
+def packet_time_s(packet: av.Packet[Any], *, in_order: bool = False) -> float | None:
     """Return when a packet is to be shown, or decoded, in order; None where it does not say."""
     first, second = (packet.dts, packet.pts) if in_order else (packet.pts, packet.dts)
     tick = second if first is None else first

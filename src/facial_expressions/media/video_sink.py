@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,10 @@ from PIL import Image
 
 from facial_expressions.files import GrowingFile
 from facial_expressions.media.draw import draw_faces
+from facial_expressions.media.frames import Frame
 from facial_expressions.media.pyav import av
 from facial_expressions.media.sound import Sound
-
-if TYPE_CHECKING:
-    from av.container import OutputContainer
-    from av.video.stream import VideoStream
-
-    from facial_expressions.media.frames import Frame
-    from facial_expressions.results import FrameResult
+from facial_expressions.results import FrameResult
 
 _CLOCK: Final = Fraction(1, 90_000)
 _NOMINAL_RATE: Final = 25
@@ -52,9 +47,9 @@ class VideoSink(AbstractContextManager["VideoSink"]):
         self, path: Path, *, sound_from: str | Path | None = None, overwrite: bool = True
     ) -> None:
         self._path, self._file = path, GrowingFile(path, overwrite=overwrite)
-        self._output: OutputContainer = av.open(self._file, "w", format="mp4", options=_MUXER)
+        self._output = av.open(self._file, "w", format="mp4", options=_MUXER)
         self._sound = None if sound_from is None else Sound(sound_from, self._output)
-        self._stream: VideoStream | None = None
+        self._stream: av.VideoStream | None = None
         self._end_s = 0.0
         self._last_tick = -1
 
@@ -73,7 +68,7 @@ class VideoSink(AbstractContextManager["VideoSink"]):
         if self._sound:
             self._sound.copy(until_s=frame.time_s)
 
-    def _add_stream(self, frame: Frame) -> VideoStream:
+    def _add_stream(self, frame: Frame) -> av.VideoStream:
         codec = "libx264" if "libx264" in av.codecs_available else "h264"
         options = _ENCODER if codec == "libx264" else None
         stream = self._output.add_stream(codec, rate=_NOMINAL_RATE, options=options)
