@@ -8,22 +8,17 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from facial_expressions.cli.options import (
-    CompetitionOption,
-    DataOption,
-    FerplusOption,
-    PartialOption,
-)
+from facial_expressions.cli import options
 
 
 def command(
     runs: Annotated[list[Path], Argument(metavar="RUN", help="Two or more finished runs.")],
     *,
-    data: DataOption,
+    data: options.DataOption,
     out: Annotated[Path, Option(metavar="DIR", help="Folder to write; export reads it.")],
-    ferplus: FerplusOption = None,
-    competition: CompetitionOption = None,
-    allow_partial: PartialOption = False,
+    ferplus: options.FerplusOption = None,
+    competition: options.CompetitionOption = None,
+    allow_partial: options.PartialOption = False,
 ) -> None:
     """Average the weights of several runs of one network.
 

@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from facial_expressions.cli.options import (
-    CompetitionOption,
-    DataOption,
-    FerplusOption,
-    PartialOption,
-)
+from facial_expressions.cli import options
 
 if TYPE_CHECKING:
     from facial_expressions.cli.progress import ProgressBar
@@ -26,7 +21,7 @@ def command(  # noqa: PLR0913 - one argument an option
         Path, Argument(metavar="RECIPE", help="Recipe (.toml), e.g. recipes/standardized-cnn.toml.")
     ],
     *,
-    data: DataOption,
+    data: options.DataOption,
     out: Annotated[
         Path, Option(metavar="DIR", help="Folder of the run; an unfinished run there is resumed.")
     ],
@@ -34,8 +29,8 @@ def command(  # noqa: PLR0913 - one argument an option
         list[str] | None,
         Option("--set", metavar="SECTION.KEY=VALUE", help="Override the recipe; may be repeated."),
     ] = None,
-    ferplus: FerplusOption = None,
-    competition: CompetitionOption = None,
+    ferplus: options.FerplusOption = None,
+    competition: options.CompetitionOption = None,
     start: Annotated[
         str | None,
         Option(
@@ -58,7 +53,7 @@ def command(  # noqa: PLR0913 - one argument an option
             "--deterministic", help="Reproduce a run bit for bit on this machine; may be slower."
         ),
     ] = False,
-    allow_partial: PartialOption = False,
+    allow_partial: options.PartialOption = False,
 ) -> None:
     """Train a network, or resume a run that was stopped.
 

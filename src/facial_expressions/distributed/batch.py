@@ -156,7 +156,7 @@ def run_batch(
                 n_workers = workers.n_workers or max(1, n_cores // threads)
                 n_workers = min(n_workers, manifest.n_inputs - before)
                 with contextlib.closing(Crew(start, n_workers, workers.timeout_s)) as crew:
-                    manifest = _write_shards(folder, manifest, labels, crew, on_progress)
+                    _write_shards(folder, manifest, labels, crew, on_progress)
     counts = sum((Counter(one.counts) for one in manifest.shards.values()), Counter[str]())
     return BatchSummary(manifest.n_inputs, counts, manifest.n_left_out, before)
 
@@ -237,7 +237,7 @@ def _write_shards(
     labels: tuple[str, ...],
     crew: Crew,
     on_progress: OnProgress,
-) -> BatchManifest:
+) -> None:
     """Do what is left, shard after shard."""
     done, total, size = manifest.n_rows, manifest.n_inputs, manifest.shard_size
     task_size = max(1, min(_TASK_IMAGES, (total - done) // (4 * crew.n_workers)))
@@ -251,7 +251,5 @@ def _write_shards(
                 counts.update({row["status"]: 1, "faces": len(row.get("faces", ()))})
                 done += 1
                 on_progress(done, total)
-        entry = ShardEntry(path.stat().st_size, dict(counts))
-        manifest = replace(manifest, shards={**manifest.shards, number: entry})
+        manifest.shards[number] = ShardEntry(path.stat().st_size, dict(counts))
         folder.write_manifest(manifest)
-    return manifest

@@ -22,20 +22,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from facial_expressions import files
 from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.errors import BatchError, parsed
-from facial_expressions.files import (
-    NO_LINKS,
-    PART,
-    atomic_write,
-    remove_leftovers,
-    storage_errors,
-    write_file,
-)
 from facial_expressions.parquet_rows import parquet_writer
 from facial_expressions.plain_text import shown
 from facial_expressions.rows import IMAGE, rounded, to_json
@@ -66,7 +59,7 @@ class ShardEntry:
     counts: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BatchManifest:
     """What a batch is and how far it has come.
 
@@ -80,7 +73,7 @@ class BatchManifest:
     options: Mapping[str, Any]
     n_inputs: int
     n_left_out: int
-    shards: Mapping[int, ShardEntry] = field(default_factory=dict)
+    shards: dict[int, ShardEntry] = field(default_factory=dict)
 
     @property
     def shard_size(self) -> int:
@@ -112,10 +105,10 @@ class OutputFolder:
         self._suffix = suffix
 
     def __enter__(self) -> OutputFolder:
-        with storage_errors(self._path):
+        with files.storage_errors(self._path):
             self._path.mkdir(parents=True, exist_ok=True)
-        with storage_errors(self._path / _LOCK):
-            flags = os.O_RDWR | os.O_CREAT | NO_LINKS
+        with files.storage_errors(self._path / _LOCK):
+            flags = os.O_RDWR | os.O_CREAT | files.NO_LINKS
             self._lock = os.open(self._path / _LOCK, flags, 0o666)
         try:
             _lock_file(self._lock)
@@ -125,7 +118,7 @@ class OutputFolder:
                 f"{shown(self._path)}: another run is writing to this folder. Wait for it, or name "
                 "another folder"
             ) from error
-        remove_leftovers(self._path)
+        files.remove_leftovers(self._path)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -149,27 +142,26 @@ class OutputFolder:
             data = parsed(json.loads, path.read_text(encoding="utf-8"))
             if data.pop(_CHECK) != _digest(data):
                 raise ValueError("it was changed")  # noqa: TRY301 - as the others
-            shards = {int(key): ShardEntry(**value) for key, value in data.pop("shards").items()}
             if data.pop("schema") != _SCHEMA:
                 raise ValueError(f"its schema is not {_SCHEMA}")  # noqa: TRY301 - as the others
-            manifest = BatchManifest(**data, shards=shards)
+            written = {int(key): ShardEntry(**value) for key, value in data.pop("shards").items()}
+            whole = {number: one for number, one in written.items() if self._is_whole(number, one)}
+            return BatchManifest(**data, shards=whole)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BatchError(
                 f"{shown(path)}: the manifest of this batch is damaged. Start again in another "
                 "folder"
             ) from error
-        whole = {number: one for number, one in shards.items() if self._is_whole(number, one)}
-        return replace(manifest, shards=whole)
 
     def write_manifest(self, manifest: BatchManifest) -> None:
         """Replace the manifest."""
         data = {"schema": _SCHEMA, **asdict(manifest)}
         data[_CHECK] = _digest(data)
-        write_file(self._path / _MANIFEST, json.dumps(data, indent=1) + "\n")
+        files.write_file(self._path / _MANIFEST, json.dumps(data, indent=1) + "\n")
 
     def write_inputs(self, inputs: Iterable[BatchInput]) -> None:
         """Write the list of inputs, taken one by one."""
-        with atomic_write(self._path / _INPUTS) as file:
+        with files.atomic_write(self._path / _INPUTS) as file:
             file.writelines(f"{one.to_line()}\n".encode("ascii") for one in inputs)
 
     def check_inputs(self, inputs: Iterable[BatchInput]) -> None:
@@ -203,7 +195,9 @@ class OutputFolder:
     def _check_empty(self) -> None:
         """Refuse a folder with foreign files; what a run left that was killed early is ours."""
         ours = {_LOCK, _INPUTS}
-        foreign = [p.name for p in self._path.iterdir() if p.name not in ours and p.suffix != PART]
+        foreign = [
+            p.name for p in self._path.iterdir() if p.name not in ours and p.suffix != files.PART
+        ]
         if foreign:
             raise BatchError(
                 f"{shown(self._path)}: the output folder holds other files "
@@ -227,7 +221,7 @@ def open_shard(path: Path, file_format: ShardFormat, labels: Sequence[str]) -> I
         StorageError: The file cannot be written.
         MissingExtraError: Parquet needs pyarrow, which is not installed.
     """
-    with atomic_write(path) as file:
+    with files.atomic_write(path) as file:
         if file_format == "parquet":
             with parquet_writer(file, IMAGE, labels, extra="parquet") as write:
                 yield lambda row: write(rounded(IMAGE, row))
