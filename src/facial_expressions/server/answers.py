@@ -10,11 +10,26 @@ from numpy.typing import NDArray
 
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.results import SCHEMA, Explanation, Face, ImageResult, Prediction
-from facial_expressions.rows import CROP, IMAGE, as_row, rounded
+from facial_expressions.rows import CROP, IMAGE, Column, as_row, rounded
 from facial_expressions.server.failures import RequestError
 
 SOURCE = "upload"
 """What an answer calls its image; the client's name for it is not repeated."""
+
+MODEL = (
+    Column("name", "string", read=lambda one: one.classifier.metadata.name),
+    Column("architecture", "string", read=lambda one: one.classifier.metadata.architecture),
+    Column("labels", "string", shape=(None,), read=lambda one: one.classifier.labels),
+    Column("explains", "bool", "whether it supports explain=true",
+           read=lambda one: one.classifier.explains),
+    Column("crop_side_px", "int64", read=lambda one: one.classifier.metadata.preprocessing.size),
+    Column("uncertain_below", "float64"),
+    Column("licence", "string", read=lambda one: one.classifier.metadata.licence),
+    Column("data", "string", read=lambda one: one.classifier.metadata.data),
+    Column("figures", "float64", is_by_label=True,
+           read=lambda one: dict(one.classifier.head.figures)),
+)  # fmt: skip
+"""What is said of the model that is served."""
 
 
 def recognize_image(
@@ -72,19 +87,7 @@ def classify_crop(recognizer: ExpressionRecognizer, image: NDArray[np.uint8]) ->
 
 def describe_models(recognizer: ExpressionRecognizer) -> dict[str, Any]:
     """Return the metadata of the model that is served, without its path."""
-    metadata = recognizer.classifier.metadata
-    model = {
-        "name": metadata.name,
-        "architecture": metadata.architecture,
-        "labels": list(recognizer.classifier.labels),
-        "explains": recognizer.classifier.explains,
-        "crop_side_px": metadata.preprocessing.size,
-        "uncertain_below": recognizer.uncertain_below,
-        "licence": metadata.licence,
-        "data": metadata.data,
-        "figures": dict(recognizer.classifier.head.figures),
-    }
-    return {"schema": SCHEMA, "models": [model]}
+    return {"schema": SCHEMA, "models": [as_row(MODEL, recognizer)]}
 
 
 def describe_labels(recognizer: ExpressionRecognizer) -> dict[str, Any]:

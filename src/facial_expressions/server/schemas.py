@@ -12,6 +12,9 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from facial_expressions.rows import CROP, EXPLANATION, FACE, IMAGE, QUALITY, Column, Kind
+from facial_expressions.server.answers import MODEL
+
+_VERSION: Final = Column("schema", "int32")
 
 
 class _Answer(BaseModel):
@@ -34,7 +37,7 @@ def _answer(name: str, meaning: str, columns: Sequence[Column], **kinds: Any) ->
         for _ in column.shape:
             kind = GenericAlias(list, (kind,))
         default = None if column.is_optional else ...
-        field = Field(default, alias=column.name, description=column.meaning)
+        field = Field(default, alias=column.name, description=column.meaning or None)
         fields[f"{column.name}_"] = (kind | None if column.is_optional else kind, field)
     return create_model(name, __base__=_Answer, __doc__=meaning, **fields)
 
@@ -60,35 +63,18 @@ ImageAnswer = _answer(
 CropAnswer = _answer(
     "CropAnswer", "The expression of one cropped face.", CROP, status=Literal["ok"]
 )
-
-
-class ModelAnswer(_Answer):
-    """A model's metadata."""
-
-    name: str
-    architecture: str
-    labels: list[str]
-    explains: bool = Field(description="whether it supports explain=true")
-    crop_side_px: int
-    uncertain_below: float
-    licence: str
-    data: str
-    figures: dict[str, float]
-
-
-class ModelsAnswer(_Answer):
-    """The model that is served."""
-
-    schema_: int = Field(alias="schema")
-    models: list[ModelAnswer]
-
-
-class LabelsAnswer(_Answer):
-    """The label set, in order."""
-
-    schema_: int = Field(alias="schema")
-    name: str
-    labels: list[str]
+ModelAnswer = _answer("ModelAnswer", "A model's metadata.", MODEL)
+ModelsAnswer = _answer(
+    "ModelsAnswer",
+    "The model that is served.",
+    (_VERSION, Column("models", "row", shape=(None,))),
+    models=ModelAnswer,
+)
+LabelsAnswer = _answer(
+    "LabelsAnswer",
+    "The label set, in order.",
+    (_VERSION, Column("name", "string"), Column("labels", "string", shape=(None,))),
+)
 
 
 class StateAnswer(_Answer):
