@@ -19,9 +19,6 @@ _THUMB_PX: Final = 360
 _SUREST: Final = 6
 """So many faces are shown of each expression."""
 
-_CROWD: Final = 6
-"""More faces of an image are summed up."""
-
 
 class ContactSheet:
     """Collects images with what was found in them; only small copies are kept.
@@ -43,7 +40,7 @@ class ContactSheet:
     def __init__(self, title: str, labels: Sequence[str]) -> None:
         environment()  # says before the work that something is not installed
         self._title = title
-        self._thumbs: list[tuple[str, str, ImageResult, str]] = []
+        self._thumbs: list[tuple[str, str, ImageResult]] = []
         self._problems: list[tuple[str, str]] = []
         self._faces = Counter(dict.fromkeys(labels, 0))
         self._surest: dict[str, list[tuple[float, str, str]]] = {label: [] for label in labels}
@@ -64,7 +61,7 @@ class ContactSheet:
             self._keep_if_sure(name, face, image)
         thumb = Image.fromarray(image)
         thumb.thumbnail((_THUMB_PX, _THUMB_PX), reducing_gap=2.0)
-        self._thumbs.append((name, jpeg_uri(thumb), result, _describe(result.faces)))
+        self._thumbs.append((name, jpeg_uri(thumb), result))
 
     def to_html(self) -> str:
         """Return the page: shares, the most confident of each expression, every image."""
@@ -80,7 +77,7 @@ class ContactSheet:
             confident={label: found for label, found in self._surest.items() if found},
             thumbs=self._thumbs,
             problems=self._problems,
-            answer=_answer,
+            count_expressions=count_expressions,
         )
 
     def _keep_if_sure(self, name: str, face: Face, image: NDArray[np.uint8]) -> None:
@@ -91,14 +88,3 @@ class ContactSheet:
             kept.append((face.confidence, name, jpeg_uri(face_thumbnail(image, face.box))))
             kept.sort(key=lambda one: -one[0])
             del kept[_SUREST:]
-
-
-def _describe(faces: Sequence[Face]) -> str:
-    """Name the expressions of a few faces from the left, or count those of a crowd."""
-    if 0 < len(faces) <= _CROWD:
-        return ", ".join(_answer(face) for face in faces)
-    return count_expressions(face.expression for face in faces)
-
-
-def _answer(face: Face) -> str:
-    return f"{face.expression}{'?' if face.uncertain else ''} {face.confidence:.0%}"

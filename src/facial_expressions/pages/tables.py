@@ -17,22 +17,6 @@ from facial_expressions.evaluation.robustness import SEVERITIES
 N_AVERAGES: Final = 3
 """Rows of averages at the end of the classification report."""
 
-ROBUSTNESS_TEXT: Final = (
-    "Accuracy on corrupted images by severity, 1 mild to 5 strong; the first four imitate a "
-    "face box that is slightly off."
-)
-PEOPLE_TEXT: Final = (
-    "Strict majority: more than half of the votes, single ones left out, are for one of the seven "
-    "expressions. Shares of votes: how the votes for the seven fall; an answer is as right as the "
-    "share that it got. The last row is the mean of the two accuracies and the two balanced "
-    "accuracies."
-)
-_SUBSET_MEANINGS: Final = {
-    "public": "PublicTest of the competition",
-    "private": "PrivateTest of the competition",
-    "no_train_duplicate": "without a byte-identical copy in the training images",
-}
-
 Row = tuple[str, ...]
 
 
@@ -186,12 +170,6 @@ def subset_table(report: Report) -> Table:
         for name, s in report.subsets.items()
     ]
     return Table(("Subset", "Images", "Accuracy", "95% interval", "Macro F1"), rows)
-
-
-def subset_meanings(report: Report) -> list[str]:
-    """Return what the subsets of FER-2013 are, as ``Public: PublicTest of the competition``."""
-    known = [name for name in report.subsets if name in _SUBSET_MEANINGS]
-    return [f"{display_name(name)}: {_SUBSET_MEANINGS[name]}" for name in known]
 
 
 def confusion_table(report: Report, *, corner: str = "Truth", is_normalized: bool = False) -> Table:

@@ -45,12 +45,6 @@ _PALE: Final = 0.3
 _MOST_TICKS: Final = 6
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
-_STATUS: Final = {
-    "ok": "read to its end",
-    "truncated": "cut short or damaged: read up to there",
-    "interrupted": "stopped before its end",
-}
-
 
 @dataclass(slots=True)
 class _Point:
@@ -204,8 +198,7 @@ class VideoPage:
             extra="video",
             name=Path(summary.source).name,
             summary=summary,
-            status=_STATUS[summary.status],
-            colors={label: css_color(label) for label in self._labels},
+            labels=self._labels,
             axis=whole,
             tracks=shown,
             cut_marks="".join(
