@@ -9,17 +9,12 @@ from collections.abc import Sequence
 from types import GenericAlias
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field, create_model
 
 from facial_expressions.rows import CROP, EXPLANATION, FACE, IMAGE, QUALITY, Column, Kind
 from facial_expressions.server.answers import MODEL
 
 _VERSION: Final = Column("schema", "int32")
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
 
 _KINDS: Final[dict[Kind, type]] = {
     "bool": bool, "float32": float, "float64": float, "int32": int, "int64": int, "string": str,
@@ -39,7 +34,7 @@ def _answer(name: str, meaning: str, columns: Sequence[Column], **kinds: Any) ->
         default = None if column.is_optional else ...
         field = Field(default, alias=column.name, description=column.meaning or None)
         fields[f"{column.name}_"] = (kind | None if column.is_optional else kind, field)
-    return create_model(name, __base__=_Answer, __doc__=meaning, **fields)
+    return create_model(name, __config__=ConfigDict(extra="forbid"), __doc__=meaning, **fields)
 
 
 ExplanationAnswer = _answer(
@@ -75,21 +70,15 @@ LabelsAnswer = _answer(
     "The label set, in order.",
     (_VERSION, Column("name", "string"), Column("labels", "string", shape=(None,))),
 )
-
-
-class StateAnswer(_Answer):
-    """Whether the server is alive, or ready."""
-
-    status: str
-
-
-class ErrorAnswer(_Answer):
-    """What went wrong."""
-
-    code: str = Field(description="a stable name of the error")
-    message: str
-    request_id: str
-
+StateAnswer = _answer(
+    "StateAnswer", "Whether the server is alive, or ready.", [Column("status", "string")]
+)
+ErrorAnswer = _answer(
+    "ErrorAnswer",
+    "What went wrong.",
+    [Column("code", "string", "a stable name of the error")]
+    + [Column(name, "string") for name in ("message", "request_id")],
+)
 
 IMAGE_BODY: Final[dict[str, Any]] = {
     "requestBody": {
