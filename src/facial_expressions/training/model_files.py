@@ -17,16 +17,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from facial_expressions.calibration import LEAD, LEAST_REST, Calibration, TopLabelMap
+from facial_expressions.calibration import LEAD, LEAST_REST, TopLabelMap
 from facial_expressions.data.dataset import Floats, Images
 from facial_expressions.errors import ExportError, ModelError, parsed
 from facial_expressions.files import write_file
 from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.runtime import ModelSession, open_session
-from facial_expressions.labels import LabelSet
-from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
-from facial_expressions.preprocessing import Preprocessing, to_batch
+from facial_expressions.model_metadata import FORMAT, INPUT_NAME, Head, ModelMetadata
+from facial_expressions.preprocessing import to_batch
 
 _AT_ONCE: Final = 256
 
@@ -249,9 +248,12 @@ def convert_model(old: Path, new: Path) -> ModelMetadata:
             f"{old.name}: not a model file of format 1: its format is {entries.get('format')!r}. "
             f"Only {_OLD_FORMAT!r} is converted"
         )
-    metadata = _read_entries(entries, source=old.name)
-    model = onnx.load(old)
-    first = metadata.head()
+    try:
+        today = _entries_of_today(entries)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{old.name}: damaged metadata: {error!r}. Get the file again") from error
+    metadata = ModelMetadata.from_entries(today, source=old.name)
+    model, first = onnx.load(old), metadata.head()
     _rename(model.graph, {"probabilities": first.output, "maps": first.maps})
     content = model_bytes(model, metadata)
     ExpressionClassifier(open_content(content))
@@ -259,45 +261,29 @@ def convert_model(old: Path, new: Path) -> ModelMetadata:
     return metadata
 
 
-def _read_entries(entries: Mapping[str, str], *, source: str) -> ModelMetadata:
-    """Return the entries of format 1 as metadata of today."""
-    try:
-        of_first = ("labels", "temperature", "uncertain_below", "figures")
-        first = {key: parsed(json.loads, entries[key]) for key in of_first}
-        heads = [
-            _head(one) for one in (first, *parsed(json.loads, entries.get("other_heads", "[]")))
-        ]
-        given = parsed(json.loads, entries["preprocessing"])
-        # The detector now decides how crops are framed.
-        scaling = {key: given[key] for key in given if key != "framing"}
-        as_before = ("name", "architecture", "licence", "data", "data_digest", "created_with")
-        return ModelMetadata(
-            heads=tuple(heads),
-            default_head=heads[0].name,
-            preprocessing=Preprocessing.from_dict(scaling),
-            **{key: entries[key] for key in as_before},
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{source}: damaged metadata: {error!r}. Get the file again") from error
+def _entries_of_today(entries: Mapping[str, str]) -> dict[str, str]:
+    """Return the entries of format 1 as those of format 2."""
+    of_first = ("labels", "temperature", "uncertain_below", "figures")
+    first = {key: parsed(json.loads, entries[key]) for key in of_first}
+    heads = [_head(one) for one in (first, *parsed(json.loads, entries.get("other_heads", "[]")))]
+    scaling = parsed(json.loads, entries["preprocessing"])
+    scaling.pop("framing", None)  # the detector now decides how crops are framed
+    changed = {"heads": json.dumps(heads), "preprocessing": json.dumps(scaling)}
+    return {**entries, **changed, "format": FORMAT, "default_head": heads[0]["name"]}
 
 
-def _head(data: Mapping[str, Any]) -> Head:
-    """Return a head of format 1, its calibration taken out of its figures."""
-    labels = LabelSet(data["labels"]["name"], tuple(data["labels"]["names"]))
-    figures = dict(data["figures"])
+def _head(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a head of format 1 as one of format 2, its calibration taken out of its figures."""
+    labels, figures = data["labels"], dict(data["figures"])
     biases, slopes, offsets = (
-        tuple(figures.pop(f"{kind}_{name}") for name in labels if f"{kind}_{name}" in figures)
+        [figures.pop(f"{kind}_{one}") for one in labels["names"] if f"{kind}_{one}" in figures]
         for kind in _PER_CLASS
     )
-    calibration = Calibration(
-        biases=biases,
-        temperature=float(data["temperature"]),
-        top_label=TopLabelMap(slopes, offsets) if slopes else None,
-        uncertain_below=float(data["uncertain_below"]),
-    )
-    for name in ("temperature", "uncertain_below"):  # stood there twice
-        figures.pop(name, None)
-    return Head(labels.name, labels, calibration, figures)
+    scalars = {name: data[name] for name in ("temperature", "uncertain_below")}
+    lines = {"slopes": slopes, "offsets": offsets} if slopes else None
+    figures = {name: value for name, value in figures.items() if name not in scalars}  # twice there
+    calibration = {"biases": biases, "top_label": lines, **scalars}
+    return {**data, "name": labels["name"], "calibration": calibration, "figures": figures}
 
 
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
