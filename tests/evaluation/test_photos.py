@@ -42,7 +42,6 @@ def photo(source: str, label: str, data: str) -> tuple[Photo, bytes]:
 def test_the_largest_face_answers() -> None:
     photos = [photo("a.jpg", "yes", "10 0.25;30 0.75;20 0.25")]
     predictions = evaluate_photos(ScriptedRecognizer(), photos, PAIR).predictions
-    assert predictions is not None
     assert predictions.probabilities.tolist() == [[0.25, 0.75]]
     assert predictions.sources == ("a.jpg",)
 
@@ -74,7 +73,6 @@ def test_many_photos_keep_their_order_across_batches() -> None:
     predictions = evaluate_photos(
         ScriptedRecognizer(), photos, PAIR, progress=lambda done, _: seen.append(done)
     ).predictions
-    assert predictions is not None
     assert predictions.sources == tuple(f"{i}.jpg" for i in range(50))
     expected = [i / 100 for i in range(50)]
     assert predictions.probabilities[:, 1].tolist() == pytest.approx(expected)

@@ -250,9 +250,10 @@ def _finish(
     print(report_text(report), end="")
     if out is not None:
         shown: dict[str, tuple[Sample, ...]] = {}
-        if images is not None and (found := report.predictions) is not None:
+        if images is not None:
+            found, seed = report.predictions, report.seed
             shown = {
-                "samples": choose_samples(found, images, seed=report.seed, classifier=classifier),
+                "samples": choose_samples(found, images, seed=seed, classifier=classifier),
                 "mistakes": choose_mistakes(found, images),
             }
         for path in write_report(report, out, **shown):

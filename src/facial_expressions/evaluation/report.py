@@ -52,6 +52,7 @@ class Report:
         scores: Per-class scores and averages.
         confusion: Counts, rows are the truth, columns the answer, ``K`` tuples of ``K``.
         probabilities: The figures of the probabilities; None when no image has an answer.
+        predictions: What the figures were worked out from; not part of ``report.json``.
         subsets: Figures of subsets by name.
         votes: The probabilities against people's votes; None when there were no votes.
         against_labels: The same answers against FER-2013's label; None when there were no votes.
@@ -62,7 +63,6 @@ class Report:
         latency: Time of the classifier; None when it was not measured.
         notes: One sentence for each thing a reader must know, such as what was left out.
         run: When the report was made and on what; the only part with time stamps.
-        predictions: What the figures were worked out from; not part of ``report.json``.
     """
 
     provenance: Provenance
@@ -73,6 +73,7 @@ class Report:
     scores: ClassificationScores
     confusion: tuple[tuple[int, ...], ...]
     probabilities: figures.ProbabilityFigures | None
+    predictions: Predictions = field(repr=False, compare=False)
     subsets: Mapping[str, figures.Headline] = field(default_factory=dict)
     votes: figures.VoteFigures | None = None
     against_labels: figures.LabelFigures | None = None
@@ -83,7 +84,6 @@ class Report:
     latency: Latency | None = None
     notes: tuple[str, ...] = ()
     run: Mapping[str, str] = field(default_factory=dict)
-    predictions: Predictions | None = field(default=None, repr=False, compare=False)
 
     @property
     def n(self) -> int:

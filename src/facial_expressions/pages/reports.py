@@ -67,11 +67,8 @@ def write_report(
     }
     for name, content in contents.items():
         write_file(folder / name, content)
-    written = [folder / name for name in contents]
-    if report.predictions is not None:
-        written.append(folder / "predictions.csv")
-        write_predictions(report.predictions, written[-1])
-    return written
+    write_predictions(report.predictions, folder / "predictions.csv")
+    return [folder / name for name in (*contents, "predictions.csv")]
 
 
 def report_text(report: Report) -> str:
