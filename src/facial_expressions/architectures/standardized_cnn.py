@@ -52,15 +52,8 @@ class StandardizedConv2D(layers.Conv2D):
         (2, 16, 16, 32)
     """
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: int | tuple[int, int],
-        *,
-        epsilon: float = 1e-5,
-        **kwargs: object,
-    ) -> None:
-        super().__init__(filters, kernel_size, **kwargs)
+    def __init__(self, *arguments: object, epsilon: float = 1e-5, **options: object) -> None:
+        super().__init__(*arguments, **options)
         self.epsilon = epsilon
 
     def standardized_kernel(self) -> keras.KerasTensor:

@@ -8,10 +8,8 @@ bits too. Sums stay in floating point: they would add an error at each block and
 first two convolutions stay as they are: they cost little and err most. Average pooling before a
 convolution of one pixel becomes part of it, as ONNX Runtime pools 8-bit numbers slowly.
 
-Accuracy is compared on validation images, never on test ones; speed in turns, one thread. A file
-that loses more than 0.3 points, or is not faster, is not written. A network in 8 bits is a little
-more or less sure than the one it was made from, so each head's map of confidences is fitted again,
-where it pays on images that it was not fitted on; class biases and temperature stay.
+A network in 8 bits is a little more or less sure than the one it was made from, so each head's map
+of confidences is fitted again; class biases and temperature stay.
 """
 
 from __future__ import annotations
@@ -111,6 +109,8 @@ def quantize_file(
     model: str | Path, out: str | Path, dataset: Dataset, votes: Votes | None = None
 ) -> Verdict:
     """Make an int8 file of a model file, compare both, and write it when it is worth it.
+
+    Accuracy is compared on validation images, never on test ones; speed in turns, one thread.
 
     Args:
         model: A model that ships, by name, or a model file.
