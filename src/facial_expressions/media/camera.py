@@ -17,7 +17,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -131,6 +131,7 @@ def find_stream(address: str) -> CameraDevice:
     return CameraDevice(name, address, None, options)
 
 
+@dataclass(eq=False, repr=False)
 class Camera(FrameSource):
     """The frames of a camera, live, in a ``with`` block.
 
@@ -148,21 +149,16 @@ class Camera(FrameSource):
 
     frame_interval_s = 1 / 30  # most cameras give thirty frames a second
 
-    def __init__(
-        self,
-        find: Callable[[], CameraDevice],
-        *,
-        patience_s: float = 0.0,
-        pause_s: float = _PAUSE_S,
-        stuck_s: float = STUCK_S,
-    ) -> None:
-        self._find = find
-        self._patience_s = patience_s
-        self._pause_s = pause_s
-        self._stuck_s = stuck_s
-        device = find()
+    find: Callable[[], CameraDevice]
+    _: KW_ONLY
+    patience_s: float = 0.0
+    pause_s: float = _PAUSE_S
+    stuck_s: float = STUCK_S
+
+    def __post_init__(self) -> None:
+        device = self.find()
         self.name = device.name
-        self._reader = _Reader(device, stuck_s)
+        self._reader = _Reader(device, self.stuck_s)
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames as they come; times count from the first.
@@ -176,7 +172,7 @@ class Camera(FrameSource):
             try:
                 taken = self._reader.take()
             except CameraError as error:
-                if start_s is None or not self._patience_s:
+                if start_s is None or not self.patience_s:
                     raise
                 lost_s = lost_s or time.monotonic()
                 self._find_again(lost_s, error)
@@ -194,15 +190,15 @@ class Camera(FrameSource):
         """Open the camera again, or raise when it has been away for too long."""
         self.close()
         _LOGGER.warning("%s; looking for it again", error)
-        while time.monotonic() - lost_s < self._patience_s:
-            time.sleep(self._pause_s)
+        while time.monotonic() - lost_s < self.patience_s:
+            time.sleep(self.pause_s)
             try:
-                self._reader = _Reader(self._find(), self._stuck_s)
+                self._reader = _Reader(self.find(), self.stuck_s)
             except CameraError:
                 continue
             return
         raise CameraError(
-            f"{error}. The camera did not come back within {self._patience_s:g} s"
+            f"{error}. The camera did not come back within {self.patience_s:g} s"
         ) from error
 
 

@@ -63,9 +63,8 @@ class FrameSource(AbstractContextManager["FrameSource"]):
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames, in order."""
 
-    @abstractmethod
     def close(self) -> None:
-        """Let go of what is open."""
+        """Let go of what is open, if anything is."""
 
     def __exit__(self, *error: object) -> None:
         self.close()

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from facial_expressions.errors import ImageError, VideoError
 from facial_expressions.image_formats import sniff
 from facial_expressions.images import IMAGE_SUFFIXES, load_image, opened_image
-from facial_expressions.limits import MAX_PIXELS
 from facial_expressions.media.frames import Frame, FrameSource
 from facial_expressions.plain_text import counted
 
@@ -58,9 +57,7 @@ class NumberedImages(FrameSource):
         VideoError: There are none.
     """
 
-    def __init__(
-        self, source: str | Path, *, fps: float | None = None, max_pixels: int = MAX_PIXELS
-    ) -> None:
+    def __init__(self, source: str | Path, *, fps: float | None, max_pixels: int) -> None:
         self.name = str(source)
         self._paths = _numbered(Path(source))
         if not self._paths:
@@ -88,9 +85,6 @@ class NumberedImages(FrameSource):
         if bad:
             self.note = f"{counted(len(bad), 'image')} left out: {bad[0]}"
 
-    def close(self) -> None:
-        """Nothing is open between two images."""
-
 
 class Animation(FrameSource):
     """The images of an animated GIF, WebP or PNG, at their own times.
@@ -99,7 +93,7 @@ class Animation(FrameSource):
         VideoError: The file is one still image.
     """
 
-    def __init__(self, source: str | Path, *, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(self, source: str | Path, *, max_pixels: int) -> None:
         self.name = str(source)
         self._images = _animation(Path(source), max_pixels)
         try:

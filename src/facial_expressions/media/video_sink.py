@@ -43,9 +43,7 @@ class VideoSink(AbstractContextManager["VideoSink"]):
         VideoError: The file with the sound cannot be read.
     """
 
-    def __init__(
-        self, path: Path, *, sound_from: str | Path | None = None, overwrite: bool = True
-    ) -> None:
+    def __init__(self, path: Path, *, sound_from: str | None, overwrite: bool) -> None:
         self._path, self._file = path, GrowingFile(path, overwrite=overwrite)
         self._output = av.open(self._file, "w", format="mp4", options=_MUXER)
         self._sound = None if sound_from is None else Sound(sound_from, self._output)
