@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+from PIL.Image import Image
 
 from facial_expressions.quality import Quality, Reason
 from facial_expressions.rows import EXPLANATION, FACE, FRAME, IMAGE, TRACKED_FACE, as_row
 from facial_expressions.shown import Shown, Tabular, count_expressions, draw
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 SCHEMA = 1
 """Version of the JSON written by ``to_dict``; raised when a field changes its meaning."""

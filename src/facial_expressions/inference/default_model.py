@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from facial_expressions.image_sources import ImageSource
-from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
+from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.results import Faces, ImageResult
 
 
@@ -54,6 +55,4 @@ def recognize_folder(folder: str | Path) -> Iterator[ImageResult]:
     return _default_recognizer().recognize_folder(folder)
 
 
-@functools.cache
-def _default_recognizer() -> ExpressionRecognizer:
-    return load_recognizer()
+_default_recognizer: Final = functools.cache(load_recognizer)

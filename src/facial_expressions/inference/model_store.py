@@ -16,8 +16,6 @@ from facial_expressions.errors import ModelError, suggest
 from facial_expressions.inference.options import DEFAULT
 from facial_expressions.plain_text import shown
 
-__all__ = ["DEFAULT", "MeasuredFigures", "ReleasedModel", "list_models", "resolve"]
-
 
 @dataclass(frozen=True, slots=True)
 class MeasuredFigures:
