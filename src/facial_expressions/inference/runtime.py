@@ -89,8 +89,12 @@ class ModelSession:
         self.path, self.most_crops = path, most_crops
         self.inputs = tuple(_spec(node) for node in session.get_inputs())
         self.outputs = tuple(_spec(node) for node in session.get_outputs())
-        self.providers = tuple(session.get_providers())  # first choice first
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Execution providers in use, first choice first."""
+        return tuple(self._session.get_providers())
 
     def run(
         self, feeds: Mapping[str, NDArray[np.float32]], *, outputs: Sequence[str]
