@@ -17,7 +17,6 @@ from facial_expressions.errors import needs_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 ACCENT: Final = "#0f766e"
@@ -73,13 +72,6 @@ def new_figure(width_inches: float, height_inches: float, label: str = "") -> Fi
     )
     figure.set_label(label)
     return figure
-
-
-def accent_colormap() -> Colormap:
-    """Return the color map from white to the accent color."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("accent", ["#ffffff", "#99d5cf", ACCENT, "#0a4a45"])
 
 
 def style_axes(

@@ -116,11 +116,15 @@ def _confusion_matrix(report: Report) -> Figure:
     side = 0.62 * len(names) + 1.2
     label = "Confusion matrix: counts and shares of each true class"
     figure = drawing.new_figure(2 * side, side + 0.5, label)
+    from matplotlib.colors import LinearSegmentedColormap
+
+    shades = ["#ffffff", "#99d5cf", drawing.ACCENT, "#0a4a45"]
+    accent = LinearSegmentedColormap.from_list("accent", shades)
     counts = np.array(report.confusion)
     shares = counts / np.maximum([[s.support] for s in report.scores.per_class], 1)
     shown = (("Images", counts, "{:,}"), ("Share of the true class, %", 100 * shares, "{:.0f}"))
     for axes, (title, cells, text) in zip(figure.subplots(1, 2), shown, strict=True):
-        axes.imshow(shares, cmap=drawing.accent_colormap(), vmin=0, vmax=1)
+        axes.imshow(shares, cmap=accent, vmin=0, vmax=1)
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names)
         for (i, j), share in np.ndenumerate(shares):

@@ -85,17 +85,6 @@ def classify_crop(recognizer: ExpressionRecognizer, image: NDArray[np.uint8]) ->
     return rounded(CROP, as_row(CROP, answer, schema=SCHEMA, status="ok"))
 
 
-def describe_models(recognizer: ExpressionRecognizer) -> dict[str, Any]:
-    """Return the metadata of the model that is served, without its path."""
-    return {"schema": SCHEMA, "models": [as_row(MODEL, recognizer)]}
-
-
-def describe_labels(recognizer: ExpressionRecognizer) -> dict[str, Any]:
-    """Return the label set and its names in order."""
-    labels = recognizer.classifier.labels
-    return {"schema": SCHEMA, "name": labels.name, "labels": list(labels)}
-
-
 def warm_up(recognizer: ExpressionRecognizer) -> None:
     """Run both networks once, so that the first request is as quick as the others."""
     recognizer.recognize(np.zeros((480, 640, 3), np.uint8))

@@ -31,6 +31,8 @@ from starlette.routing import Route
 from facial_expressions.colors import css_variables
 from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.inference.recognizer import ExpressionRecognizer
+from facial_expressions.results import SCHEMA
+from facial_expressions.rows import as_row
 from facial_expressions.server import answers, schemas
 from facial_expressions.server.bodies import BodyReader
 from facial_expressions.server.cameras import CameraSessions
@@ -221,13 +223,14 @@ async def classify(request: Request) -> Json:
 @router.get("/v1/models", response_model=schemas.ModelsAnswer)
 async def models(request: Request) -> Json:
     """Return the model that is served, and its metadata."""
-    return answers.describe_models(_service(request).recognizer)
+    return {"schema": SCHEMA, "models": [as_row(answers.MODEL, _service(request).recognizer)]}
 
 
 @router.get("/v1/labels", response_model=schemas.LabelsAnswer)
 async def labels(request: Request) -> Json:
     """List the expressions, in the order of the model's output."""
-    return answers.describe_labels(_service(request).recognizer)
+    known = _service(request).recognizer.classifier.labels
+    return {"schema": SCHEMA, "name": known.name, "labels": list(known)}
 
 
 @router.get("/healthz", response_model=schemas.StateAnswer)
