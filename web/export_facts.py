@@ -19,7 +19,7 @@ from facial_expressions.media import schedule, tracking
 from facial_expressions.media.analysis import FrameAnalyzer
 from facial_expressions.model_metadata import INPUT_NAME
 from facial_expressions.preprocessing import _FINEST, _GRID, _LARGEST_OVERHANG
-from facial_expressions.rows import IMAGE, Column
+from facial_expressions.rows import IMAGE, Column, as_row
 from facial_expressions.server import answers, cameras
 
 __all__ = ["facts"]
@@ -33,7 +33,7 @@ def facts(model: str | Path) -> dict[str, Any]:
     """
     recognizer = load_recognizer(model, threads=1)
     return {
-        "model": answers.describe_models(recognizer)["models"][0],
+        "model": as_row(answers.MODEL, recognizer),
         "classifier": _classifier_facts(recognizer),
         "detector": _detector_facts(),
         "quality": _quality_facts(),

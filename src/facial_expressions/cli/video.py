@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import quote
@@ -183,6 +184,7 @@ def _with_progress(frames: FrameSource, *, is_printing: bool) -> Iterator[Frame]
             bar.show(frame.time_s, frames.duration_s, text=text)
 
 
+@dataclass
 class _VideoOutput:
     """The outputs of one video. What goes wrong with one of them costs the others nothing.
 
@@ -190,29 +192,25 @@ class _VideoOutput:
     stdout, ``is_printing``, where nothing else was asked for.
     """
 
-    def __init__(
-        self,
-        files: Sequence[Path],
-        source: str,
-        labels: Sequence[str],
-        *,
-        prints_summary: bool,
-        min_track_s: float,
-        overwrite: bool,
-    ) -> None:
+    files: Sequence[Path]
+    source: str
+    labels: Sequence[str]
+    prints_summary: bool
+    min_track_s: float
+    overwrite: bool
+    status: str = "interrupted"
+
+    def __post_init__(self) -> None:
         from facial_expressions.media.summary import VideoSummary
 
-        self._files, self._labels = files, labels
-        self._prints_summary, self._overwrite = prints_summary, overwrite
-        self._collected = VideoSummary(source, min_track_s=min_track_s)
+        self._collected = VideoSummary(self.source, min_track_s=self.min_track_s)
         self._page: VideoPage | None = None
         if self._of_kind((".html",)):
             from facial_expressions.pages.video_page import VideoPage
 
-            self._page = VideoPage(labels)
+            self._page = VideoPage(self.labels)
         self._start_s = time.monotonic()
-        self.status = "interrupted"
-        self.is_printing = not (files or prints_summary)
+        self.is_printing = not (self.files or self.prints_summary)
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[None]:
@@ -226,7 +224,7 @@ class _VideoOutput:
         opened = {}
         with contextlib.ExitStack() as stack:
             for file in self._of_kind(_ROWS):
-                sink = open_sink(file, source=name, labels=self._labels, overwrite=self._overwrite)
+                sink = open_sink(file, source=name, labels=self.labels, overwrite=self.overwrite)
                 opened[str(file)] = stack.push(sink)
             stack.pop_all()
         self._sinks = Sinks(opened)
@@ -253,7 +251,7 @@ class _VideoOutput:
             self._sinks.write(frame, result)
         if self.is_printing:
             print_row(to_json(FRAME, result.to_dict(self._name)))
-        if self._sinks.all_failed and not (self._prints_summary or self._of_kind(_SUMMARIES)):
+        if self._sinks.all_failed and not (self.prints_summary or self._of_kind(_SUMMARIES)):
             raise typer.Exit(1)
 
     def _finish(self) -> None:
@@ -262,10 +260,10 @@ class _VideoOutput:
         if not whole.n_frames:
             return
         self._write_summaries(whole)
-        if self._prints_summary:
+        if self.prints_summary:
             print(whole.to_text(), end="", flush=True)
-        told = [] if self._prints_summary else [whole.headline]
-        written = [str(file) for file in self._files if str(file) not in self.errors]
+        told = [] if self.prints_summary else [whole.headline]
+        written = [str(file) for file in self.files if str(file) not in self.errors]
         if written:
             seconds = time.monotonic() - self._start_s
             told.append(f"wrote {', '.join(written)} in {seconds:.1f} s")
@@ -280,7 +278,7 @@ class _VideoOutput:
         make: dict[str, Callable[[Path], str | bytes]] = {
             ".json": lambda _: whole.to_json(),
             ".txt": lambda _: whole.to_text(),
-            ".png": lambda _: png_of(timeline_chart(whole, self._labels)),
+            ".png": lambda _: png_of(timeline_chart(whole, self.labels)),
             ".html": lambda file: self._page_html(whole, file),
         }
         for file in self._of_kind(_SUMMARIES):
@@ -298,4 +296,4 @@ class _VideoOutput:
         return self._page.to_html(whole, player=player) if self._page else ""
 
     def _of_kind(self, endings: Sequence[str]) -> list[Path]:
-        return [file for file in self._files if file.suffix.lower() in endings]
+        return [file for file in self.files if file.suffix.lower() in endings]

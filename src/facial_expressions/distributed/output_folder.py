@@ -88,10 +88,11 @@ class BatchManifest:
         )
 
 
+@dataclass
 class OutputFolder:
     """A batch's output folder, held by one run at a time.
 
-    Args:
+    Attributes:
         path: The folder; made when it is not there.
         suffix: Ending of the shards' files.
 
@@ -100,25 +101,24 @@ class OutputFolder:
         OSError: It cannot be made or written.
     """
 
-    def __init__(self, path: Path, suffix: str) -> None:
-        self._path = path
-        self._suffix = suffix
+    path: Path
+    suffix: str
 
     def __enter__(self) -> OutputFolder:
-        with files.storage_errors(self._path):
-            self._path.mkdir(parents=True, exist_ok=True)
-        with files.storage_errors(self._path / _LOCK):
+        with files.storage_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        with files.storage_errors(self.path / _LOCK):
             flags = os.O_RDWR | os.O_CREAT | files.NO_LINKS
-            self._lock = os.open(self._path / _LOCK, flags, 0o666)
+            self._lock = os.open(self.path / _LOCK, flags, 0o666)
         try:
             _lock_file(self._lock)
         except OSError as error:
             os.close(self._lock)
             raise BatchError(
-                f"{shown(self._path)}: another run is writing to this folder. Wait for it, or name "
+                f"{shown(self.path)}: another run is writing to this folder. Wait for it, or name "
                 "another folder"
             ) from error
-        files.remove_leftovers(self._path)
+        files.remove_leftovers(self.path)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -126,7 +126,7 @@ class OutputFolder:
 
     def shard_path(self, number: int) -> Path:
         """Return where a shard lies; the first has the number 0."""
-        return self._path / f"rows-{number:06d}.{self._suffix}"
+        return self.path / f"rows-{number:06d}.{self.suffix}"
 
     def read_manifest(self) -> BatchManifest | None:
         """Return the manifest without shards that are gone or changed; None when there is none.
@@ -134,7 +134,7 @@ class OutputFolder:
         Raises:
             BatchError: The folder holds something else, or the manifest is damaged.
         """
-        path = self._path / _MANIFEST
+        path = self.path / _MANIFEST
         if not path.exists():
             self._check_empty()
             return None
@@ -157,11 +157,11 @@ class OutputFolder:
         """Replace the manifest."""
         data = {"schema": _SCHEMA, **asdict(manifest)}
         data[_CHECK] = _digest(data)
-        files.write_file(self._path / _MANIFEST, json.dumps(data, indent=1) + "\n")
+        files.write_file(self.path / _MANIFEST, json.dumps(data, indent=1) + "\n")
 
     def write_inputs(self, inputs: Iterable[BatchInput]) -> None:
         """Write the list of inputs, taken one by one."""
-        with files.atomic_write(self._path / _INPUTS) as file:
+        with files.atomic_write(self.path / _INPUTS) as file:
             file.writelines(f"{one.to_line()}\n".encode("ascii") for one in inputs)
 
     def check_inputs(self, inputs: Iterable[BatchInput]) -> None:
@@ -186,7 +186,7 @@ class OutputFolder:
                 yield index, BatchInput.from_line(line)
 
     def _read_lines(self) -> Iterator[str]:
-        with (self._path / _INPUTS).open(
+        with (self.path / _INPUTS).open(
             encoding="ascii", errors="backslashreplace", newline="\n"
         ) as file:
             for line in file:
@@ -196,11 +196,11 @@ class OutputFolder:
         """Refuse a folder with foreign files; what a run left that was killed early is ours."""
         ours = {_LOCK, _INPUTS}
         foreign = [
-            p.name for p in self._path.iterdir() if p.name not in ours and p.suffix != files.PART
+            p.name for p in self.path.iterdir() if p.name not in ours and p.suffix != files.PART
         ]
         if foreign:
             raise BatchError(
-                f"{shown(self._path)}: the output folder holds other files "
+                f"{shown(self.path)}: the output folder holds other files "
                 f"({shown(min(foreign))}). Name a new folder"
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,31 +26,30 @@ Row = dict[str, Any]
 """What ``ImageResult.to_dict`` returns."""
 
 
+@dataclass
 class RowMaker:
     """Runs in a worker, whatever that is.
 
-    Args:
+    Attributes:
         factory: Opens its recognizer, when it is told to.
         root: Folder at which relative paths start.
     """
 
-    def __init__(self, factory: RecognizerFactory, root: Path) -> None:
-        self._factory = factory
-        self._root = root
-        self._recognizer: RowRecognizer
+    factory: RecognizerFactory
+    root: Path
 
     def open(self) -> FacialExpressionsError | None:
         """Open the recognizer; return why it cannot be opened."""
         warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that is ignored anyway
         try:
-            self._recognizer = self._factory()
+            self._recognizer = self.factory()
         except FacialExpressionsError as error:
             return error
         return None
 
     def answer(self, inputs: Sequence[BatchInput]) -> list[Row]:
         """Recognise a few inputs, one row each; all faces go through the network at once."""
-        read = [_read(one, self._root) for one in inputs]
+        read = [_read(one, self.root) for one in inputs]
         sources = [one for one in read if not isinstance(one, ImageResult)]
         results = self._recognizer.recognize_rows(sources, batch_size=max(1, len(sources)))
         rows = []

@@ -12,6 +12,7 @@ import itertools
 import logging
 import time
 import uuid
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
@@ -61,10 +62,11 @@ _TOO_SLOW: Final = 408
 _ALWAYS_ANSWERED: Final = ("/healthz", "/readyz", "/metrics")
 
 
+@dataclass
 class Guard:
     """ASGI middleware around the whole application.
 
-    Args:
+    Attributes:
         app: The application.
         hosts: The names under which the server may be asked for.
         metrics: Counts every answer.
@@ -72,29 +74,20 @@ class Guard:
         root_path: Prefix that a proxy may leave before them.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        hosts: HostNames,
-        metrics: ServerMetrics,
-        routes: frozenset[str],
-        root_path: str = "",
-    ) -> None:
-        self._app = app
-        self._hosts = hosts
-        self._metrics = metrics
-        self._routes = routes
-        self._prefix = {"root_path": root_path} if root_path else {}
+    app: ASGIApp
+    hosts: HostNames
+    metrics: ServerMetrics
+    routes: frozenset[str]
+    root_path: str = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         scope = _in_origin_form(scope)
         origin = Headers(scope=scope).get("origin")
-        allowed = origin if self._hosts.allows(origin) else None
+        allowed = origin if self.hosts.allows(origin) else None
         exchange = _Exchange(scope, receive, send, allowed_origin=allowed)
         start = time.perf_counter()
         try:
@@ -103,7 +96,8 @@ class Guard:
                 await Response(None, 204, _PREFLIGHT)(scope, receive, exchange.send)
                 return
             as_get = {"method": "GET"} if scope["method"] == "HEAD" else {}  # no body is sent
-            await self._app({**scope, **self._prefix, **as_get}, exchange.receive, exchange.send)
+            prefix = {"root_path": self.root_path} if self.root_path else {}
+            await self.app({**scope, **prefix, **as_get}, exchange.receive, exchange.send)
         except RequestError as error:
             await error.response(exchange.id)(scope, receive, exchange.send)
         except Exception:
@@ -112,9 +106,9 @@ class Guard:
                 raise
             bug = RequestError(500, "internal_error", "Internal server error. It was logged.")
             await bug.response(exchange.id)(scope, receive, exchange.send)
-        path = scope["path"].removeprefix(self._prefix.get("root_path", ""))
-        route = path if path in self._routes else "other"
-        self._metrics.count_request(route, exchange.status)
+        path = scope["path"].removeprefix(self.root_path)
+        route = path if path in self.routes else "other"
+        self.metrics.count_request(route, exchange.status)
         took_ms = (time.perf_counter() - start) * 1000
         logger.info("%s %s %d %s %.0f ms", exchange.id, route, exchange.status,
                     shown(scope["method"]), took_ms)  # fmt: skip
@@ -131,7 +125,7 @@ class Guard:
             _ALWAYS_ANSWERED
         ):
             raise RequestError(503, "crowded", "Too many connections. Try again in a moment.")
-        if not self._hosts.accepts(host):
+        if not self.hosts.accepts(host):
             raise RequestError(421, "unknown_host", "This server does not accept that host name.")
         if "websocket" in headers.get("upgrade", "").lower():
             raise RequestError(426, "no_websocket", "WebSockets are not supported.")
