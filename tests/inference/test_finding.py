@@ -25,9 +25,13 @@ def finder() -> FaceFinder:
     return FaceFinder(CenterFaceDetector(options), options, side=48)
 
 
-def phone_photo(astronaut: Path, folder: Path, side: int) -> Path:
-    """Write a JPEG of 12 megapixels, held upright, with a face about a fifth of ``side`` wide."""
-    canvas = Image.new("RGB", (3000, 4000), (110, 120, 130))
+PHONE, CAMERA = (3000, 4000), (2000, 3000)
+"""Twelve and six megapixels, upright."""
+
+
+def upright_photo(astronaut: Path, folder: Path, size: tuple[int, int], side: int) -> Path:
+    """Write a JPEG, held upright, with a face about a sixth of ``side`` wide."""
+    canvas = Image.new("RGB", size, (110, 120, 130))
     with Image.open(astronaut) as photo:
         canvas.paste(photo.convert("RGB").resize((side, side)), (100, 300))
     exif = Image.Exif()
@@ -37,17 +41,22 @@ def phone_photo(astronaut: Path, folder: Path, side: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("side", "n_full"), [(2600, 0), (700, 1)], ids=["large", "small"])
-def test_the_face_and_crop_of_a_phones_photo_are_those_of_all_its_pixels(
+@pytest.mark.parametrize(
+    ("size", "side", "n_full"),
+    [(PHONE, 2600, 0), (PHONE, 700, 1), (CAMERA, 1800, 0), (CAMERA, 700, 1), (CAMERA, 160, 1)],
+    ids=["12 MP, large", "12 MP, small", "6 MP, large", "6 MP, middle", "6 MP, small"],
+)
+def test_the_face_and_crop_of_a_large_photo_are_those_of_all_its_pixels(
     finder: FaceFinder,
     astronaut: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
     side: int,
     n_full: int,
 ) -> None:
-    """A large face is cut from half of the image, a small one from all of it."""
-    path = phone_photo(astronaut, tmp_path, side)
+    """A large face is cut from half of the image, a smaller one from all of it, read once."""
+    path = upright_photo(astronaut, tmp_path, size, side)
     reads = []
 
     def noting(source: ImageSource, *, max_pixels: int) -> NDArray[np.uint8]:
@@ -57,7 +66,7 @@ def test_the_face_and_crop_of_a_phones_photo_are_those_of_all_its_pixels(
     monkeypatch.setattr(finding, "load_image", noting)
     found = finder.find(path)
     assert len(reads) == n_full
-    assert (found.width, found.height) == (3000, 4000)
+    assert (found.width, found.height) == size
     full = load_image(path)
     (whole,), (face,) = finder.detect(full), found.detections
     assert shared(whole.box, face.box) > 0.93

@@ -48,8 +48,7 @@ class FaceFinder:
     def find(self, source: ImageSource) -> Found:
         """Read one image, detect its faces and cut them out; the image itself is let go.
 
-        A large JPEG is decoded in a fraction of its size, if that is all that the detector and
-        the crops need.
+        A large JPEG is decoded in a fraction of its size, if detector and crops need no more.
 
         Raises:
             ImageError: The image cannot be read.
@@ -59,8 +58,7 @@ class FaceFinder:
         if not isinstance(self._detector, ReducingDetector):
             image = load_image(source, max_pixels=most)
             return self.cut(image, self.detect(image))
-        needed_side = self._detector.needed_side
-        image, size = load_reduced(source, max_pixels=most, needed_side=needed_side)
+        image, size = load_reduced(source, max_pixels=most, needed_side=self._detector.needed_side)
         detections = self._kept(self._detector.detect(image, size))
         boxes, factor = [one.box for one in detections], size[0] / image.shape[1]
         if factor > 1 and not is_reduced_for_crops(
@@ -105,8 +103,7 @@ class FaceFinder:
         least = self._options.min_score or 0.0
         detections = [_own(one) for one in found if one.score >= least]
         if self._options.largest:
-            detections.sort(key=lambda one: one.box.area)
-            detections = detections[-1:]
+            detections = sorted(detections, key=lambda one: one.box.area)[-1:]
         return sorted(detections, key=lambda found: (found.box.left, found.box.top))
 
 

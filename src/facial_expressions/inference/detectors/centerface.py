@@ -205,17 +205,18 @@ class CenterFaceDetector:
 
     def needed_side(self, longest: int) -> int:
         """Return how long the longest side of a smaller copy has to be, in pixels."""
-        return self._large_side(longest) * 3 // 2  # tiny faces are searched for in more
+        return longest if self._small_faces else LARGE_SIDES[1]
 
     def _large_side(self, longest: int) -> int:
         """Return the side at which small faces are searched for."""
-        lowest, highest = LARGE_SIDES
-        half = min(max(longest // 2, lowest), highest)
+        half = int(np.clip(longest // 2, *LARGE_SIDES))
         return min(longest, FULL_SIDE) if self._small_faces else half
 
     def _search(self, image: NDArray[np.uint8], tile: Tile, least: float = MIN_SCORE) -> Rows:
         """Run the network on a tile; rows in pixels of the image, scored higher than ``least``."""
         heat, size, offset, marks = self._run(cut(image, tile)[None])
+        if not (heat > least).any():  # as in most tiles
+            return np.empty((0, 15), np.float32)
         rows = _decode(heat[0, 0], size[0], offset[0], marks[0], least)
         rows = rows[_lies_in(rows, tile) & np.isfinite(rows).all(axis=1)]
         start, scale = np.array([tile.x, tile.y], np.float32), np.array(tile.scale, np.float32)

@@ -112,14 +112,8 @@ def _join(parts: list[list[int]]) -> list[list[int]]:
     for part in parts:
         one = part
         while True:
-            unions = [
-                [min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]),
-                 max(one[3], other[3])]
-                for other in joined
-            ]  # fmt: skip
-            costs = [
-                _area(union) - _area(other) for union, other in zip(unions, joined, strict=True)
-            ]
+            unions = [[*map(min, one[:2], it[:2]), *map(max, one[2:], it[2:])] for it in joined]
+            costs = [_area(both) - _area(it) for both, it in zip(unions, joined, strict=True)]
             if not costs or min(costs) > _area(one) + _START:
                 break
             best = costs.index(min(costs))
