@@ -252,7 +252,7 @@ def test_sound_of_joined_transport_streams_stays_beside_its_images(
         starts = []
         for frame in video:
             starts.append(frame.time_s)
-            result = FrameResult(frame.frame, frame.time_s, frame.width, frame.height)
+            result = FrameResult(frame.frame, frame.time_s, *frame.size)
             sink.write(frame, result)
     with av.open(str(tmp_path / "m.mp4")) as container:
         packets = [one for one in container.demux(audio=0) if one.pts is not None]

@@ -9,20 +9,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import exp, inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facial_expressions.inference.classifier import load_classifier
+from facial_expressions.inference.contracts import Detection
 from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.media.cuts import mark_cuts
+from facial_expressions.media.frames import Frame
 from facial_expressions.media.schedule import (
-    EVERY_AUTO,
     FULL_SEARCH_S,
     Every,
+    Plan,
     RegionSearch,
     Schedule,
     look_ahead,
@@ -30,11 +32,6 @@ from facial_expressions.media.schedule import (
 from facial_expressions.media.sources import is_live, open_source
 from facial_expressions.media.tracking import Tracker
 from facial_expressions.results import FrameResult, Prediction, TrackedFace
-
-if TYPE_CHECKING:
-    from facial_expressions.inference.contracts import Detection
-    from facial_expressions.media.frames import Frame
-    from facial_expressions.media.schedule import Plan
 
 MOST_AHEAD: Final = 8
 """Frames that are read ahead; each is held in memory until its turn."""
@@ -153,7 +150,7 @@ def frames_ahead(source: str | Path, every: Every, *, threads: int | None = None
         (8, 0)
     """
     usable = threads or os.cpu_count() or 1
-    return 0 if is_live(source) or every == EVERY_AUTO or usable == 1 else MOST_AHEAD
+    return 0 if is_live(source) or every == "auto" or usable == 1 else MOST_AHEAD
 
 
 def load_video_recognizer(options: RecognizerOptions, *, ahead: int) -> ExpressionRecognizer:
@@ -218,7 +215,7 @@ class FrameAnalyzer:
         self._schedule = Schedule(every, interval_s=interval_s)
         _check_seconds(smooth_s=smooth_s, full_search_s=full_search_s)
         self._smooth_s = smooth_s
-        step = 1 if every == EVERY_AUTO else every
+        step = 1 if every == "auto" else every
         self._tracker = Tracker(interval_s=step * interval_s)
         self._regions = RegionSearch(recognizer, interval_s=full_search_s)
         self._smoothed: dict[int, tuple[float, NDArray[np.float64]]] = {}  # time, probabilities
@@ -274,13 +271,7 @@ class FrameAnalyzer:
             for (number, _), face in zip(followed.faces, named, strict=True)
         )
         return FrameResult(
-            frame.frame,
-            frame.time_s,
-            frame.width,
-            frame.height,
-            faces,
-            is_cut=frame.is_cut,
-            pts_s=frame.pts_s,
+            frame.frame, frame.time_s, *frame.size, faces, is_cut=frame.is_cut, pts_s=frame.pts_s
         )
 
     def _take(self, frame: Frame, detections: list[Detection] | None) -> Followed:
@@ -301,7 +292,7 @@ class FrameAnalyzer:
 
     def _carry(self, frame: Frame, _: object) -> Followed:
         """Move the faces on without looking."""
-        faces = self._tracker.carry(time_s=frame.time_s, size=(frame.width, frame.height))
+        faces = self._tracker.carry(time_s=frame.time_s, size=frame.size)
         return Followed(faces, self._tracker.numbers, is_detected=False)
 
     def _smooth(self, number: int, prediction: Prediction, time_s: float) -> Prediction:

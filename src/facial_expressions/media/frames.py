@@ -34,14 +34,9 @@ class Frame:
     pts_s: float | None = None
 
     @property
-    def width(self) -> int:
-        """Width in pixels."""
-        return int(self.image.shape[1])
-
-    @property
-    def height(self) -> int:
-        """Height in pixels."""
-        return int(self.image.shape[0])
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return (self.image.shape[1], self.image.shape[0])
 
 
 class FrameSource(AbstractContextManager["FrameSource"]):

@@ -28,8 +28,6 @@ from its answer or None."""
 Every = int | Literal["auto"]
 """Every how many frames the detector runs; ``auto`` holds real time."""
 
-EVERY_AUTO: Final = "auto"
-
 _LONGEST_REST_S: Final = 0.5
 """With ``auto`` the detector runs at least twice in a second of video, however slow it is."""
 
@@ -70,7 +68,7 @@ class Schedule:
     def __init__(
         self, every: Every, *, interval_s: float, clock: Callable[[], float] = time.perf_counter
     ) -> None:
-        self._every = None if every == EVERY_AUTO else int(every)
+        self._every = None if every == "auto" else int(every)
         if self._every is not None and self._every < 1:
             raise ValueError(f"every: must be 'auto' or 1 or more frames, not {every}")
         self._interval_s = interval_s
@@ -113,11 +111,10 @@ class RegionSearch:
 
     def is_full_due(self, frame: Frame) -> bool:
         """Say whether a frame is to be searched as a whole; asked once for each, in order."""
-        size = (frame.width, frame.height)
-        has_changed = frame.is_cut or size != self._size
+        has_changed = frame.is_cut or frame.size != self._size
         is_due = has_changed or frame.time_s - self._planned_s >= self._interval_s - 1e-6
         if is_due:
-            self._size, self._planned_s = size, frame.time_s
+            self._size, self._planned_s = frame.size, frame.time_s
         return is_due
 
     def note_full(self, time_s: float) -> None:
@@ -134,9 +131,8 @@ class RegionSearch:
             expected: Where the faces of the frame before should be.
             hidden: The same of faces that were seen some frames ago.
         """
-        size = (frame.width, frame.height)
-        present = [one.box for one in expected if is_inside(one.box, size)]
-        lately = [one.box for one in hidden if is_inside(one.box, size)]
+        present = [one.box for one in expected if is_inside(one.box, frame.size)]
+        lately = [one.box for one in hidden if is_inside(one.box, frame.size)]
         found = self._recognizer.detect(frame.image, near=[*present, *lately])
         boxes = [one.box for one in found]
         self._is_lost |= any(all(shared(one, box) < _SAME_FACE for box in boxes) for one in present)

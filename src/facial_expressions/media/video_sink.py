@@ -72,8 +72,7 @@ class VideoSink(AbstractContextManager["VideoSink"]):
         stream = self._output.add_stream(codec, rate=_NOMINAL_RATE, options=options)
         if not isinstance(stream, av.VideoStream):
             raise TypeError(f"{codec}: made a stream of kind {stream.type}, not video")
-        stream.width = frame.width + frame.width % 2
-        stream.height = frame.height + frame.height % 2
+        stream.width, stream.height = (side + side % 2 for side in frame.size)
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = _CLOCK
         stream.codec_context.colorspace = 1  # BT.709, and so the next two
