@@ -21,12 +21,7 @@ EXPRESSION_COLORS: Final[dict[str, Color]] = {
 
 _OTHER: Final[Color] = (141, 122, 86)
 
-HEAT_COLORS: Final[tuple[Color, ...]] = (
-    (255, 214, 70),
-    (250, 150, 40),
-    (226, 60, 38),
-    (150, 20, 60),
-)
+HEAT_COLORS: Final = ((255, 214, 70), (250, 150, 40), (226, 60, 38), (150, 20, 60))
 """From a little to most: yellow, orange, red, dark red; distinct also without color vision."""
 
 

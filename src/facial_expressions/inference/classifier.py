@@ -252,12 +252,9 @@ def load_classifier(options: RecognizerOptions) -> ExpressionClassifier:
         'happy'
     """
     path, sha256 = resolve(options.model)
+    check = partial(ModelMetadata.from_entries, source=path.name)
     session = open_session(
-        path,
-        threads=options.threads,
-        device=options.device,
-        sha256=sha256,
-        check_metadata=partial(ModelMetadata.from_entries, source=path.name),
+        path, threads=options.threads, device=options.device, sha256=sha256, check_metadata=check
     )
     views = TEST_TIME_VIEWS if options.tta else (View(),)
     return ExpressionClassifier(session, options.labels, views)

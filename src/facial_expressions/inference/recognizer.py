@@ -278,7 +278,7 @@ class ExpressionRecognizer:
         probabilities = iter(rows.astype(float).tolist())
         return [
             [
-                self._face(detection, crop, next(probabilities), (one.width, one.height))
+                self._face(one, detection, crop, next(probabilities))
                 for detection, crop in zip(
                     one.detections, to_grey_crops(one.crops, CROP_SIDE), strict=True
                 )
@@ -295,16 +295,12 @@ class ExpressionRecognizer:
         ]
 
     def _face(
-        self,
-        detection: Detection,
-        crop: NDArray[np.uint8],
-        values: Sequence[float],
-        size: tuple[int, int],
+        self, found: Found, detection: Detection, crop: NDArray[np.uint8], values: Sequence[float]
     ) -> Face:
         labels = self.classifier.labels.names
         prediction = Prediction(labels, tuple(values), self.uncertain_below)
         quality = measure_quality(detection.box.width, detection.landmarks, crop)
-        box = _clip(detection.box, *size)
+        box = _clip(detection.box, found.width, found.height)
         return Face(box, detection.score, detection.landmarks, prediction, quality=quality)
 
     def __reduce__(self) -> tuple[Any, ...]:
