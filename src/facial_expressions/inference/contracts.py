@@ -58,7 +58,6 @@ class FaceDetector(Protocol):
     @property
     def framing(self) -> Framing:
         """How a crop lies around this detector's boxes."""
-        ...
 
     def detect(self, image: NDArray[np.uint8]) -> Sequence[Detection]:
         """Find the faces of one image.
@@ -66,7 +65,6 @@ class FaceDetector(Protocol):
         Args:
             image: RGB ``uint8 (H, W, 3)``, upright.
         """
-        ...
 
 
 @runtime_checkable
@@ -75,7 +73,6 @@ class ReducingDetector(FaceDetector, Protocol):
 
     def needed_side(self, longest: int) -> int:
         """Return how long the longest side of a copy has to be, by that of the image, in pixels."""
-        ...
 
     def detect(
         self, image: NDArray[np.uint8], size: tuple[int, int] | None = None
@@ -86,7 +83,6 @@ class ReducingDetector(FaceDetector, Protocol):
             image: RGB ``uint8 (H, W, 3)``, upright; may be a smaller copy.
             size: Width and height of the image; None where ``image`` is no copy.
         """
-        ...
 
 
 @runtime_checkable
@@ -100,7 +96,6 @@ class RegionDetector(FaceDetector, Protocol):
             image: RGB ``uint8 (H, W, 3)``, upright.
             faces: Their boxes, in image pixels; they may leave the image.
         """
-        ...
 
 
 class Classifier(Protocol):
@@ -109,11 +104,9 @@ class Classifier(Protocol):
     @property
     def labels(self) -> LabelSet:
         """Label set of the columns of ``predict_proba``."""
-        ...
 
     def predict_proba(self, crops: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """Return ``float32 (N, K)`` for grey crops ``uint8 (N, S, S)``."""
-        ...
 
 
 @runtime_checkable
@@ -123,11 +116,9 @@ class Explainer(Protocol):
     @property
     def explains(self) -> bool:
         """Whether ``explain`` has an answer."""
-        ...
 
     def explain(self, crops: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """Return class activation maps ``float32 (N, K, H, W)``."""
-        ...
 
 
 class RowRecognizer(Protocol):
@@ -137,4 +128,3 @@ class RowRecognizer(Protocol):
         self, sources: Iterable[ImageSource], *, batch_size: int
     ) -> Iterator[ImageResult]:
         """Yield one result per path or file's bytes, in the order given."""
-        ...

@@ -28,7 +28,6 @@ class Sink(AbstractContextManager["Sink"], Protocol):
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Take the next frame and its result."""
-        ...
 
 
 def open_sink(

@@ -41,7 +41,6 @@ def check_source(source: str | Path) -> None:
     Examples:
         >>> check_source("0")
         Traceback (most recent call last):
-        ...
         facial_expressions.errors.VideoError: 0: file not found. For a camera, give webcam
     """
     if is_live(source):
