@@ -10,7 +10,7 @@ import pytest
 from tests.architecture.house import LIMITS, count_code, longest_chain, measure, names_columns
 
 SO_FAR = {
-    "lines of Python in `src/`": 25_706,
+    "lines of Python in `src/`": 25_705,
     "lines of code": 15_534,
 }
 """Where a limit is not reached yet; a figure may fall, and then its entry goes."""

@@ -117,17 +117,44 @@ def test_a_standardized_convolution_equals_a_plain_one_with_that_kernel() -> Non
     np.testing.assert_allclose(actual, keras.ops.convert_to_numpy(plain(inputs)), atol=1e-5)
 
 
-@pytest.mark.parametrize("strides", [1, 2])
-@pytest.mark.parametrize("side", [1, 2, 3, 4])
-def test_a_small_map_convolution_equals_the_plain_one(side: int, strides: int) -> None:
-    rng = np.random.default_rng(side)
-    inputs = rng.normal(size=(3, side, side, 6)).astype(np.float32)
-    ours = SmallMapConv2D(5, 3, strides=strides, padding="same", bias_initializer="ones")
-    plain = keras.layers.Conv2D(5, 3, strides=strides, padding="same")
-    actual = keras.ops.convert_to_numpy(ours(inputs))
-    plain.build(inputs.shape)
-    plain.set_weights(ours.get_weights())
-    np.testing.assert_allclose(actual, keras.ops.convert_to_numpy(plain(inputs)), atol=1e-5)
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (4, 4), (1, 2), (2, 1), (5, 7)])
+@pytest.mark.parametrize(("size", "strides"), [(3, 1), (3, 2), (3, (1, 2)), (1, 4), (5, 1)])
+def test_a_small_map_convolution_equals_the_plain_one(
+    shape: tuple[int, int], size: int, strides: int | tuple[int, int]
+) -> None:
+    """In its answer, and in what it and the layer below learn of a step."""
+    rng = np.random.default_rng(sum(shape))
+    inputs = rng.normal(size=(3, *shape, 4)).astype(np.float32)
+    found = []
+    for kind in (SmallMapConv2D, keras.layers.Conv2D):
+        below = keras.layers.Conv2D(6, 1, kernel_initializer=_ramp)
+        layer = kind(5, size, strides=strides, padding="same", kernel_initializer=_ramp)
+        model = keras.Sequential([keras.layers.Input(inputs.shape[1:]), below, layer])
+        outputs = model.predict_on_batch(inputs)
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        model.train_on_batch(inputs, np.zeros_like(outputs))
+        found.append([outputs, *model.get_weights()])
+    for ours, plain in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, plain, atol=1e-5)
+
+
+def _ramp(shape: tuple[int, ...], dtype: str | None = None) -> keras.KerasTensor:
+    """Weights of which no two are alike, from -0.5 up."""
+    n = int(np.prod(shape))
+    return keras.ops.cast(keras.ops.reshape(keras.ops.arange(n) / n - 0.5, shape), "float32")
+
+
+def test_in_bfloat16_nine_products_are_as_near_as_the_format_allows() -> None:
+    """A number of bfloat16 is off by up to 1/256: the mean error stays below two of these."""
+    rng = np.random.default_rng(4)
+    inputs = rng.normal(size=(64, 2, 2, 32)).astype(np.float32)
+    coarse = SmallMapConv2D(32, 3, padding="same", dtype="mixed_bfloat16")
+    exact = keras.layers.Conv2D(32, 3, padding="same", dtype="float32")
+    actual = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(coarse(inputs), "float32")))
+    exact.build(inputs.shape)
+    exact.set_weights(coarse.get_weights())
+    expected = keras.ops.convert_to_numpy(exact(inputs))
+    assert np.square(actual - expected).mean() < (2 / 256) ** 2 * np.square(expected).mean()
 
 
 def test_a_saved_network_answers_the_same_after_loading(tmp_path: Path) -> None:

@@ -36,6 +36,15 @@ def test_a_flip_mirrors_left_and_right(crops: NDArray[np.uint8]) -> None:
     np.testing.assert_allclose(changed, crops[:, :, ::-1], atol=1e-3)
 
 
+def test_mirror_images_alone_are_exact_and_those_of_the_warp(crops: NDArray[np.uint8]) -> None:
+    """A turn by 1e-30 degrees samples every pixel where it was."""
+    draws = _draws(len(crops))
+    draws[:, 0] = 0.1, 0.9, 0.4, 0.6, 0.5  # the first and the third are mirrored
+    recipe = dataclasses.replace(STILL, flip=0.5)
+    sampled = augment(crops, draws, dataclasses.replace(recipe, rotation_degrees=1e-30))
+    np.testing.assert_array_equal(augment(crops, draws, recipe), sampled)
+
+
 def test_a_shift_moves_by_whole_pixels_and_repeats_the_edge(crops: NDArray[np.uint8]) -> None:
     recipe = dataclasses.replace(STILL, shift_fraction=2 / 48)
     changed = augment(crops, _draws(5, c3=1.0, c4=0.0), recipe)  # +2 in x, -2 in y

@@ -44,6 +44,16 @@ def test_only_kernels_decay(name: str) -> None:
         np.testing.assert_allclose(after, before[variable.path] * factor, rtol=1e-5)
 
 
+def test_without_decay_a_step_does_not_touch_the_weights_for_it() -> None:
+    """Not even by a subtraction of zeros, which a weight that is not finite would show."""
+    inputs = keras.layers.Input((1,))
+    model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(inputs))
+    optimizer = build_optimizer(OptimizationRecipe(weight_decay=0.0, ema=0.0), model, 10)
+    model.set_weights([np.array([[np.inf]])])
+    optimizer.apply([keras.ops.zeros((1, 1))], model.trainable_variables)
+    assert np.isposinf(model.get_weights()[0]).all()  # inf - inf * 0 is not a number
+
+
 def test_averaged_weights_follow_the_recipes_momentum() -> None:
     inputs = keras.layers.Input((1,))
     model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(inputs))

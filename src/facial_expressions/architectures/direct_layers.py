@@ -122,11 +122,12 @@ def _convolve_in_tensorflow(
                 strides=steps,
                 padding="SAME",
             )
+            turned = tf.transpose(x, (3, 1, 2, 0))  # here, so that convolutions of one map share it
             # Without a way from the weights to their gradient, TensorFlow's optimiser of graphs may
             # let a step change them before the line above has read them.
             with tf.control_dependencies([weight]):
                 to_weight = tf.nn.conv2d(
-                    tf.transpose(x, (3, 1, 2, 0)),
+                    turned,
                     tf.transpose(upstream, (1, 2, 0, 3)),
                     strides=1,
                     padding=[

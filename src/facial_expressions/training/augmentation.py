@@ -100,8 +100,11 @@ def _augment_some(crops: Images, draws: Floats, recipe: AugmentationRecipe, side
 
 def _warp(crops: Images, draws: Floats, recipe: AugmentationRecipe, side: int) -> Floats:
     """Sample each image on a mirrored, turned, scaled and shifted grid; (N, side, side)."""
+    flipped = draws[:, 0, None, None] < recipe.flip
+    moved = recipe.rotation_degrees or recipe.scale_fraction or recipe.shift_fraction
+    if side == crops.shape[1] and not moved:  # every pixel falls on one: the same, at once
+        return np.where(flipped, crops[:, :, ::-1], crops).astype(np.float32)
     signed = 2 * draws - 1
-    flip = np.where(draws[:, 0] < recipe.flip, -1.0, 1.0)
     angle = np.deg2rad(signed[:, 1] * recipe.rotation_degrees)
     scale = np.float32(1) / (1 + signed[:, 2] * np.float32(recipe.scale_fraction))
     shift = signed[:, 3:5] * recipe.shift_fraction * crops.shape[1]
@@ -111,8 +114,7 @@ def _warp(crops: Images, draws: Floats, recipe: AugmentationRecipe, side: int) -
     grid = (np.arange(side, dtype=np.float32) - np.float32((side - 1) / 2)) * step
     cos = (np.cos(angle) * scale).astype(np.float32)[:, None, None]
     sin = (np.sin(angle) * scale).astype(np.float32)[:, None, None]
-    mirror = flip.astype(np.float32)[:, None, None]
-    x, y = grid[None, None, :] * mirror, grid[None, :, None]
+    x, y = np.where(flipped, -grid, grid), grid[None, :, None]
     top = np.float32(size - 1)
     source_x = np.clip(cos * x - sin * y + (middle + shift[:, 0, None, None]), 0, top)
     source_y = np.clip(sin * x + cos * y + (middle + shift[:, 1, None, None]), 0, top)
@@ -120,9 +122,8 @@ def _warp(crops: Images, draws: Floats, recipe: AugmentationRecipe, side: int) -
     y0 = np.minimum(source_y.astype(np.int32), size - 2)
     wx = source_x - x0.astype(np.float32)
     wy = source_y - y0.astype(np.float32)
-    flat = crops.reshape(-1)
     index = np.arange(n, dtype=np.int32)[:, None, None] * (size * size) + y0 * size + x0
-    pixels = [flat.take(index + offset).astype(np.float32) for offset in (0, 1, size, size + 1)]
+    pixels = [crops.take(index + offset).astype(np.float32) for offset in (0, 1, size, size + 1)]
     upper = pixels[0] + (pixels[1] - pixels[0]) * wx
     lower = pixels[2] + (pixels[3] - pixels[2]) * wx
     return np.asarray(upper + (lower - upper) * wy, dtype=np.float32)

@@ -59,14 +59,14 @@ class FusedAdamW(keras.optimizers.AdamW):
         return keras.backend.backend() == "tensorflow" and not self.amsgrad
 
     def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
-        if not self._is_fused() or not self.weight_decay:
+        if not self._is_fused():
             super()._apply_weight_decay(variables)
             return
         import tensorflow as tf
 
         share = self.weight_decay * self.learning_rate
         for variable in variables:
-            if self._use_weight_decay(variable):
+            if self.weight_decay and self._use_weight_decay(variable):
                 value = variable.value
                 tf.raw_ops.ResourceApplyGradientDescent(
                     var=value.handle, alpha=tf.cast(share, value.dtype), delta=value
