@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer import Argument, Option
 
-from facial_expressions.cli.options import CompetitionOption, FerplusOption, PartialOption
+from facial_expressions.cli.options import FerplusOption, PartialOption
 from facial_expressions.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ def audit(
     path: DataPath,
     protocol: ProtocolOption = None,
     ferplus: FerplusOption = None,
-    competition: CompetitionOption = None,
     output: FormatOption = "text",
     out: Annotated[
         Path | None, Option(metavar="DIR", help="Folder for audit.json, audit.txt and audit.png.")
@@ -64,10 +63,7 @@ def audit(
     from facial_expressions.data.ferplus import ferplus_votes
 
     dataset = _load(path, protocol, allow_partial=allow_partial)
-    votes = None
-    if ferplus is not None:
-        with progress_bar(f"matching {ferplus.name}"):
-            votes = ferplus_votes(dataset, ferplus, competition=competition)
+    votes = None if ferplus is None else ferplus_votes(dataset, ferplus)
     found = audit_dataset(dataset, votes=votes)
     print(json.dumps(found) if output == "json" else audit_text(found))
     if out is not None:
