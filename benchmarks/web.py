@@ -23,7 +23,7 @@ from benchmarks.record import astronaut, write_results
 from benchmarks.trace import longest_task_ms
 from facial_expressions.images import load_image
 from facial_expressions.inference.recognizer import load_recognizer
-from facial_expressions.media.schedule import FULL_SEARCH_S
+from facial_expressions.media.analysis import FULL_SEARCH_S
 from facial_expressions.server.answers import recognize_image
 from tests.web.engine_page import call, packed, put_model
 from tests.web.pictures import encoded, made_pictures

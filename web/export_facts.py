@@ -15,7 +15,7 @@ from facial_expressions import limits, quality, results
 from facial_expressions.images import MAX_SIDE
 from facial_expressions.inference.detectors import centerface, tiles
 from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
-from facial_expressions.media import schedule, tracking
+from facial_expressions.media import analysis, tracking
 from facial_expressions.media.analysis import FrameAnalyzer
 from facial_expressions.model_metadata import INPUT_NAME
 from facial_expressions.preprocessing import _FINEST, _GRID, _LARGEST_OVERHANG
@@ -102,9 +102,9 @@ def _tracking_facts() -> dict[str, Any]:
     return {
         "interval_s": _default(FrameAnalyzer, "interval_s"),
         "kept_s": cameras._KEPT_S,
-        "full_search_s": schedule.FULL_SEARCH_S,
-        "rest_s": schedule._REST_S,
-        "same_face": schedule._SAME_FACE,
+        "full_search_s": analysis.FULL_SEARCH_S,
+        "rest_s": analysis._REST_S,
+        "same_face": analysis._SAME_FACE,
         "reach": tracking._REACH,
         "reach_per_second": tracking._REACH_PER_SECOND,
         "longest_reach": tracking._LONGEST_REACH,

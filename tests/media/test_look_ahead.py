@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,136 +14,127 @@ from numpy.typing import NDArray
 
 import facial_expressions as fx
 from facial_expressions.inference.contracts import Detection
+from facial_expressions.inference.detectors.centerface import CenterFaceDetector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.media import analysis
-from facial_expressions.media.analysis import frames_ahead, load_video_recognizer
+from facial_expressions.media.analysis import (
+    FrameAnalyzer,
+    analyze_frames,
+    frames_ahead,
+    load_video_recognizer,
+)
 from facial_expressions.media.frames import Frame
-from facial_expressions.media.schedule import Plan, look_ahead
-from facial_expressions.results import Box
+from facial_expressions.results import Box, FrameResult
 from tests.media.videos import even_times, scene, write_video
 
-BLANK = np.zeros((8, 8, 3), np.uint8)
+Ahead = Callable[..., Generator[FrameResult]]
+
+
+@dataclass
+class Numbered:
+    """Finds one face in each frame, as far to the right as the frame's grey value.
+
+    Attributes:
+        wait: What is waited for before the face of a frame is found.
+    """
+
+    framing = CenterFaceDetector.framing
+    wait: Callable[[int], object] = lambda _: None
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        number = int(image[0, 0, 0])
+        self.wait(number)
+        return [Detection(Box(number, 0, number + 30, 30), 0.9)]
 
 
 def frames(n: int, read: list[int] | None = None) -> Iterator[Frame]:
-    """Give numbered frames and note which were asked for."""
+    """Give frames that are as grey as their number, and note which were asked for."""
     for index in range(n):
         if read is not None:
             read.append(index)
-        yield Frame(index, index / 25, BLANK)
+        yield Frame(index, index / 25, np.full((32, 64, 3), index, np.uint8))
 
 
-def ahead_of(
-    shown: Iterable[Frame],
-    search: Callable[[Frame], Callable[[], list[Detection]] | None],
-    ahead: int,
-) -> Iterator[tuple[Frame, list[Detection] | None]]:
-    """Search frames ahead, in two threads, and pass on what was found."""
+@pytest.fixture
+def ahead_of(recognizer: ExpressionRecognizer) -> Ahead:
+    """Analyse frames ahead, in two threads."""
 
-    def plan(frame: Frame) -> Plan[list[Detection], list[Detection] | None]:
-        return search(frame), lambda detections: detections
+    def results(
+        shown: Iterable[Frame], ahead: int, every: int = 1, **waits: Callable[[int], object]
+    ) -> Generator[FrameResult]:
+        options = RecognizerOptions(threads=2)
+        own = ExpressionRecognizer(recognizer.classifier, Numbered(**waits), options)
+        analyzer = FrameAnalyzer(own, every=every)
+        for _, result in analyze_frames(shown, analyzer, ahead=ahead):
+            yield result
 
-    return look_ahead(shown, plan, ahead, threads=2)
-
-
-def found(index: int) -> list[Detection]:
-    """Return a detection that tells which frame it is of."""
-    return [Detection(Box(index, 0, index + 1, 1), 0.9)]
+    return results
 
 
-def test_frames_come_in_order_whichever_search_ends_first() -> None:
-    def search(frame: Frame) -> Callable[[], list[Detection]] | None:
-        def run() -> list[Detection]:
-            time.sleep(0.02 if frame.frame % 3 == 0 else 0.0)
-            return found(frame.frame)
+@pytest.mark.parametrize("every", [1, 2])
+def test_frames_come_in_order_whichever_search_ends_first(ahead_of: Ahead, every: int) -> None:
+    """A face moves by a pixel a frame; all of one track, searched for on every Nth frame."""
+    results = list(
+        ahead_of(frames(9), 4, every, wait=lambda n: time.sleep(0.02 if n % 4 == 0 else 0.0))
+    )
+    assert [one.frame for one in results] == list(range(9))
+    assert [one.faces[0].track_id for one in results] == [1] * 9
+    for number, one in enumerate(results):
+        assert one.faces[0].is_detected == (number % every == 0)
+        if one.faces[0].is_detected:
+            assert one.faces[0].box.left == number
 
-        return run if frame.frame % 2 == 0 else None
 
-    pairs = list(ahead_of(frames(9), search, 4))
-    assert [frame.frame for frame, _ in pairs] == list(range(9))
-    for frame, detections in pairs:
-        assert detections == (found(frame.frame) if frame.frame % 2 == 0 else None)
-
-
-def test_searches_overlap() -> None:
+def test_searches_overlap(ahead_of: Ahead) -> None:
     """Each of two searches waits for the other to begin, so one after the other would never end."""
     both = threading.Barrier(2, timeout=60)
-
-    def search(frame: Frame) -> Callable[[], list[Detection]] | None:
-        def run() -> list[Detection]:
-            both.wait()
-            return found(frame.frame)
-
-        return run
-
-    assert len(list(ahead_of(frames(4), search, 2))) == 4
+    assert len(list(ahead_of(frames(4), 2, wait=lambda _: both.wait()))) == 4
 
 
-def test_what_follows_a_search_is_done_in_order() -> None:
-    order: list[int] = []
-
-    def plan(frame: Frame) -> Plan[None, int]:
-        def follow(_: None) -> int:
-            order.append(frame.frame)
-            return frame.frame * 10
-
-        return (lambda: time.sleep(0.02 if frame.frame % 2 else 0.0)), follow
-
-    results = look_ahead(frames(8), plan, 4, threads=4)
-    assert [followed for _, followed in results] == [0, 10, 20, 30, 40, 50, 60, 70]
-    assert order == list(range(8))
-
-
-def test_no_more_is_read_than_is_asked_for() -> None:
+@pytest.mark.parametrize("ahead", [0, 3])
+def test_no_more_is_read_than_is_asked_for(ahead_of: Ahead, ahead: int) -> None:
     read: list[int] = []
-    results = ahead_of(frames(20, read), lambda frame: None, 3)
+    results = ahead_of(frames(20, read), ahead)
     next(results)
-    assert read == [0, 1, 2, 3]
+    assert read == list(range(ahead + 1))
     next(results)
-    assert read == [0, 1, 2, 3, 4]
-    results.close()  # type: ignore[attr-defined]
+    assert read == list(range(ahead + 2))
+    results.close()
 
 
-def test_what_cannot_be_read_comes_after_the_frames_before_it() -> None:
+def test_what_cannot_be_read_comes_after_the_frames_before_it(ahead_of: Ahead) -> None:
     def broken() -> Iterator[Frame]:
         yield from frames(3)
         raise RuntimeError("the fourth frame")
 
     seen: list[int] = []
     with pytest.raises(RuntimeError, match="the fourth frame"):
-        seen.extend(frame.frame for frame, _ in ahead_of(broken(), lambda frame: None, 8))
+        seen.extend(one.frame for one in ahead_of(broken(), 8))
     assert seen == [0, 1, 2]
 
 
-def test_a_search_that_fails_comes_at_its_frame() -> None:
-    def search(frame: Frame) -> Callable[[], list[Detection]] | None:
-        def run() -> list[Detection]:
-            if frame.frame == 2:
-                raise RuntimeError("frame 2")
-            return found(frame.frame)
+def test_a_search_that_fails_comes_at_its_frame(ahead_of: Ahead) -> None:
+    def fail(number: int) -> None:
+        if number == 2:
+            raise RuntimeError("frame 2")
 
-        return run
-
-    results = ahead_of(frames(6), search, 4)
-    assert [next(results)[0].frame for _ in range(2)] == [0, 1]
+    results = ahead_of(frames(6), 4, wait=fail)
+    assert [next(results).frame for _ in range(2)] == [0, 1]
     with pytest.raises(RuntimeError, match="frame 2"):
         next(results)
 
 
-def test_no_thread_is_left_when_the_results_are_given_up() -> None:
-    def search(frame: Frame) -> Callable[[], list[Detection]] | None:
-        return lambda: found(frame.frame)
-
-    results = ahead_of(frames(50), search, 4)
+def test_no_thread_is_left_when_the_results_are_given_up(ahead_of: Ahead) -> None:
+    results = ahead_of(frames(50), 4)
     next(results)
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert not [one for one in threading.enumerate() if one.name.startswith("detect")]
 
 
-def test_nothing_ahead_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"must be .*, not 0"):
-        next(ahead_of(frames(1), lambda frame: None, 0))
+def test_less_than_nothing_ahead_is_refused(ahead_of: Ahead) -> None:
+    with pytest.raises(ValueError, match=r"must be .*, not -1"):
+        next(ahead_of(frames(1), -1))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 // The faces of one camera's frames: whole frames are searched now and then, and where the faces were in between.
-// As media/schedule.py and server/cameras.py.
+// As media/analysis.py and server/cameras.py.
 
 import { center, createTracker, shared } from "./tracking.js";
 

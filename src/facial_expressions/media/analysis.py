@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from math import exp, inf
 from pathlib import Path
 from typing import Final
@@ -20,21 +21,26 @@ from facial_expressions.inference.detectors import open_detector
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.media.cuts import mark_cuts
-from facial_expressions.media.frames import Frame
-from facial_expressions.media.schedule import (
-    FULL_SEARCH_S,
-    Every,
-    Plan,
-    RegionSearch,
-    Schedule,
-    look_ahead,
-)
+from facial_expressions.media.frames import Frame, ReadAhead
+from facial_expressions.media.schedule import Every, Schedule
 from facial_expressions.media.sources import is_live, open_source
-from facial_expressions.media.tracking import Tracker
+from facial_expressions.media.tracking import Tracker, is_inside, shared
 from facial_expressions.results import FrameResult, Prediction, TrackedFace
 
 MOST_AHEAD: Final = 8
 """Frames that are read ahead; each is held in memory until its turn."""
+
+FULL_SEARCH_S: Final = 0.5
+"""Seconds of video from one search of a whole frame to the next."""
+
+_REST_S: Final = 0.1
+"""Lost faces call for no more than one search of a whole frame in this time."""
+_SAME_FACE: Final = 0.2
+"""A face is found again where its box and the expected one share at least this, IoU."""
+
+_Followed = tuple[list[tuple[int, Detection]], set[int], bool]
+"""A frame's faces with the numbers of their tracks, the numbers that a coming frame may continue,
+and whether the frame was searched for them."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -124,14 +130,23 @@ def analyze_frames(
         ModelError: The network cannot be run.
         ValueError: ``ahead`` is negative.
     """
-    marked = mark_cuts(frames)
-    if ahead == 0:
-        for frame in marked:
-            yield frame, analyzer.analyze(frame)
-        return
-    threads = analyzer.threads
-    for frame, followed in look_ahead(marked, analyzer.plan, ahead, threads=threads):
-        yield frame, analyzer.name(frame, followed)
+    if ahead < 0:
+        raise ValueError(f"ahead: must be 0 or more, not {ahead}")
+    searching = ThreadPoolExecutor(analyzer.threads, thread_name_prefix="detect")
+    following = ThreadPoolExecutor(1, thread_name_prefix="detect-in-order")
+
+    def begin(frame: Frame) -> tuple[Frame, Future[_Followed]]:
+        return frame, following.submit(analyzer.begin(frame, searching))
+
+    begun = ReadAhead(map(begin, mark_cuts(frames)))
+    try:
+        while begun.fill(ahead + 1):
+            frame, followed = begun.waiting.popleft()
+            yield frame, analyzer.name(frame, followed.result())
+    finally:
+        searching.shutdown(wait=False, cancel_futures=True)
+        following.shutdown(wait=True, cancel_futures=True)
+        searching.shutdown(wait=True)
 
 
 def frames_ahead(source: str | Path, every: Every, *, threads: int | None = None) -> int:
@@ -167,31 +182,17 @@ def load_video_recognizer(options: RecognizerOptions, *, ahead: int) -> Expressi
     return ExpressionRecognizer(load_classifier(options), detector, options)
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """The faces of a frame, yet without expressions.
-
-    Attributes:
-        faces: Each with its track's number.
-        numbers: Of the tracks that a coming frame may continue.
-        is_detected: Whether the frame was searched for them.
-    """
-
-    faces: Sequence[tuple[int, Detection]]
-    numbers: set[int]
-    is_detected: bool
-
-
 class FrameAnalyzer:
     """Tracks the faces in a series of frames and recognises their expressions.
 
-    The detector looks at whole frames now and then, and on those between where the faces were
-    (``RegionSearch``). On frames where it does not run at all, boxes are carried on by their
-    speed. The classifier runs on every frame. At a cut a whole frame is searched, all tracks end
-    and smoothing restarts.
+    The detector looks at a whole frame at an interval, at a cut, where the size changes, and when a
+    face is lost. On frames between it looks where faces should be by their motion, which takes a
+    fraction of the time. On frames where it does not run at all, boxes are carried on by their
+    speed. The classifier runs on every frame. At a cut all tracks end and smoothing restarts.
 
     Args:
-        recognizer: What finds and names the faces.
+        recognizer: What finds and names the faces; where its detector cannot look near boxes,
+            every frame is searched as a whole.
         every: The detector runs on every so many frames; ``auto`` holds real time.
         smooth_s: Time constant in seconds of the smoothing of probabilities; 0 smooths nothing.
         interval_s: Seconds from frame to frame, as far as they are known.
@@ -217,13 +218,12 @@ class FrameAnalyzer:
         self._smooth_s = smooth_s
         step = 1 if every == "auto" else every
         self._tracker = Tracker(interval_s=step * interval_s)
-        self._regions = RegionSearch(recognizer, interval_s=full_search_s)
+        self._full_search_s = full_search_s if recognizer.can_search_regions else 0.0
+        self._size: tuple[int, int] | None = None
+        self._planned_s = self._searched_s = -inf
+        self._is_lost = False
         self._smoothed: dict[int, tuple[float, NDArray[np.float64]]] = {}  # time, probabilities
-
-    @property
-    def threads(self) -> int:
-        """How many frames may be searched at once."""
-        return self._recognizer.options.threads or os.cpu_count() or 1
+        self.threads: Final = recognizer.options.threads or os.cpu_count() or 1
 
     def analyze(self, frame: Frame) -> FrameResult:
         """Take the next frame, no earlier than the one before.
@@ -231,33 +231,33 @@ class FrameAnalyzer:
         Raises:
             ModelError: The network cannot be run.
         """
-        search, follow = self.plan(frame)
-        return self.name(frame, follow(search() if search else None))
+        return self.name(frame, self.begin(frame)())
 
-    def plan(self, frame: Frame) -> Plan[list[Detection], Followed]:
-        """Say what is to be done to find and follow the faces of the next frame; asked once each.
+    def begin(self, frame: Frame, pool: Executor | None = None) -> Callable[[], _Followed]:
+        """Return what finds and follows the faces of the next frame; asked once each, in order.
 
-        Returns:
-            The search of the whole frame, where there is one, which may be called in any thread;
-            and what takes its faces, or None, called frame by frame in order.
+        The answers have to be called in order, too. With a pool, a search of the whole frame begins
+        in it at once, while earlier frames are followed.
         """
         is_due = self._schedule.is_due(frame.frame, frame.time_s)
         if not (is_due or frame.is_cut):
-            return None, functools.partial(self._carry, frame)
-        if not self._regions.is_full_due(frame):
-            return None, functools.partial(self._search_regions, frame)
-        search = functools.partial(self._recognizer.detect, frame.image)
-        return search, functools.partial(self._take, frame)
+            return partial(self._carry, frame)
+        is_other = frame.is_cut or frame.size != self._size
+        if not is_other and frame.time_s - self._planned_s < self._full_search_s - 1e-6:
+            return partial(self._search_regions, frame)
+        self._size, self._planned_s = frame.size, frame.time_s
+        search = partial(self._recognizer.detect, frame.image)
+        return partial(self._take, frame, pool.submit(search).result if pool else search)
 
-    def name(self, frame: Frame, followed: Followed) -> FrameResult:
-        """Classify the faces that a frame's plan gave, and smooth; called in order.
+    def name(self, frame: Frame, followed: _Followed) -> FrameResult:
+        """Classify the faces that were followed in a frame, and smooth; called in order.
 
         Raises:
             ModelError: The network cannot be run.
         """
-        live = followed.numbers
+        numbered, live, is_detected = followed
         self._smoothed = {n: one for n, one in self._smoothed.items() if n in live}
-        named = self._recognizer.classify(frame.image, [one for _, one in followed.faces])
+        named = self._recognizer.classify(frame.image, [one for _, one in numbered])
         faces = tuple(
             TrackedFace(
                 face.box,
@@ -265,35 +265,45 @@ class FrameAnalyzer:
                 face.landmarks,
                 self._smooth(number, face.prediction, frame.time_s),
                 number,
-                followed.is_detected,
+                is_detected,
                 quality=face.quality,
             )
-            for (number, _), face in zip(followed.faces, named, strict=True)
+            for (number, _), face in zip(numbered, named, strict=True)
         )
         return FrameResult(
             frame.frame, frame.time_s, *frame.size, faces, is_cut=frame.is_cut, pts_s=frame.pts_s
         )
 
-    def _take(self, frame: Frame, detections: list[Detection] | None) -> Followed:
-        """Follow the faces that the search of a whole frame found."""
-        self._regions.note_full(frame.time_s)
+    def _take(self, frame: Frame, search: Callable[[], list[Detection]]) -> _Followed:
+        """Follow the faces that the search of a whole frame finds."""
+        self._searched_s, self._is_lost = frame.time_s, False
         if frame.is_cut:
             self._tracker.end_all()
-        return self._update(frame, detections or [])
+        return self._update(frame, search())
 
-    def _search_regions(self, frame: Frame, _: object) -> Followed:
-        """Find the faces where they should be."""
-        expected, hidden = self._tracker.expect(time_s=frame.time_s)
-        return self._update(frame, self._regions.search(frame, expected, hidden))
+    def _search_regions(self, frame: Frame) -> _Followed:
+        """Look where faces should be, also those seen some frames ago; if one is lost, anywhere."""
+        sides = self._tracker.expect(time_s=frame.time_s)
+        expected, hidden = (
+            [one.box for one in side if is_inside(one.box, frame.size)] for side in sides
+        )
+        found = self._recognizer.detect(frame.image, near=[*expected, *hidden])
+        self._is_lost |= any(
+            all(shared(box, one.box) < _SAME_FACE for one in found) for box in expected
+        )
+        if self._is_lost and frame.time_s - self._searched_s >= _REST_S:
+            self._searched_s, self._is_lost = frame.time_s, False
+            found = self._recognizer.detect(frame.image)
+        return self._update(frame, found)
 
-    def _update(self, frame: Frame, detections: list[Detection]) -> Followed:
+    def _update(self, frame: Frame, detections: list[Detection]) -> _Followed:
         faces = self._tracker.update(detections, time_s=frame.time_s)
-        return Followed(faces, self._tracker.numbers, is_detected=True)
+        return faces, self._tracker.numbers, True
 
-    def _carry(self, frame: Frame, _: object) -> Followed:
+    def _carry(self, frame: Frame) -> _Followed:
         """Move the faces on without looking."""
         faces = self._tracker.carry(time_s=frame.time_s, size=frame.size)
-        return Followed(faces, self._tracker.numbers, is_detected=False)
+        return faces, self._tracker.numbers, False
 
     def _smooth(self, number: int, prediction: Prediction, time_s: float) -> Prediction:
         values = np.array(prediction.values)

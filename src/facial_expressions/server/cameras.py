@@ -1,7 +1,7 @@
 """Follow the faces of clients' cameras: a client that names its session waits for less.
 
 A camera's frames come one by one. Those of a session share what is known of where its faces are, so
-that most are searched only there (``media/schedule.py``). A session holds boxes and no image; it is
+that most are searched only there (``media/analysis.py``). A session holds boxes and no image; it is
 forgotten after ten seconds without a frame, or when there are too many.
 """
 
