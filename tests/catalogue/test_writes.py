@@ -37,7 +37,7 @@ WRITES: Final[dict[str, tuple[list[str], list[str]]]] = {
     ),
     "audit": (
         ["data", "audit", "data", "--allow-partial", "--out", "audit"],
-        ["audit/audit.json", "audit/audit.txt", "audit/audit.png"],
+        ["audit/audit.json", "audit/audit.txt", "audit/audit.html"],
     ),
 }
 """Words of a verb, and files that it writes."""
@@ -129,7 +129,7 @@ def test_e16_a_video_that_is_full_before_it_can_be_played_leaves_nothing(place: 
     [("predict", "drawn/a-faces.jpg", "link to a file"), ("batch", "rows/.lock", "link to nothing"),
      ("batch", "rows/inputs.list", "link to a file"), ("batch", "rows/batch.json", "folder"),
      ("batch", "rows/rows-000000.jsonl", "link to a file"),
-     ("audit", "audit/audit.json", "link to nothing"), ("audit", "audit/audit.png", "folder"),
+     ("audit", "audit/audit.json", "link to nothing"), ("audit", "audit/audit.html", "folder"),
      ("one marked image", "one.png", "link to nothing"),
      ("one marked image", "one.png", "link to a file"),
      ("contact sheet", "page.html", "link to a file"), ("contact sheet", "page.html", "folder"),

@@ -54,7 +54,11 @@ def audit(
     ferplus: FerplusOption = None,
     output: FormatOption = "text",
     out: Annotated[
-        Path | None, Option(metavar="DIR", help="Folder for audit.json, audit.txt and audit.png.")
+        Path | None,
+        Option(
+            metavar="DIR",
+            help="Folder for audit.json, audit.txt and audit.html (needs the extra evaluate).",
+        ),
     ] = None,
     allow_partial: PartialOption = False,
 ) -> None:
@@ -62,6 +66,10 @@ def audit(
     from facial_expressions.data.audit import audit_dataset, audit_text
     from facial_expressions.data.ferplus import ferplus_votes
 
+    if out is not None:
+        from facial_expressions.pages.templating import environment
+
+        environment()  # says before the work that something is not installed
     dataset = _load(path, protocol, allow_partial=allow_partial)
     votes = None if ferplus is None else ferplus_votes(dataset, ferplus)
     found = audit_dataset(dataset, votes=votes)
@@ -92,14 +100,13 @@ def _load(path: Path, protocol: str | None, *, allow_partial: bool) -> Dataset:
 
 def _write_audit(found: Audit, dataset: Dataset, folder: Path) -> None:
     from facial_expressions.data.audit import audit_text
-    from facial_expressions.files import atomic_write, write_file
-    from facial_expressions.pages.audit_grid import draw_audit
+    from facial_expressions.files import write_file
+    from facial_expressions.pages.audit_page import audit_page
 
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / "audit.json", json.dumps(found, indent=1) + "\n")
     write_file(folder / "audit.txt", audit_text(found) + "\n")
-    with atomic_write(folder / "audit.png") as file:
-        draw_audit(found, dataset).save(file, "PNG")
+    write_file(folder / "audit.html", audit_page(found, dataset))
     typer.echo(f"wrote {folder}", err=True)
 
 
