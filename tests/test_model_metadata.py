@@ -57,7 +57,7 @@ def test_one_head_can_be_replaced() -> None:
 
 
 def test_a_file_of_format_1_is_refused_with_the_line_that_converts_it() -> None:
-    expected = r"^made\.onnx: a model file of format 1.*facial-expressions models convert OLD NEW$"
+    expected = r"^made\.onnx: a model file of format 1.*python examples/convert_model\.py OLD NEW$"
     with pytest.raises(ModelError, match=expected):
         read(format="facial-expressions-model/1")
 

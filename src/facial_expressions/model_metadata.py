@@ -196,8 +196,8 @@ def _check_format(received: str | None, source: str) -> None:
         return
     if received == f"{_FORMATS}1":
         problem = (
-            "a model file of format 1, which is no longer read. Convert it: facial-expressions "
-            "models convert OLD NEW"
+            "a model file of format 1, which is no longer read. Convert it: python "
+            "examples/convert_model.py OLD NEW"
         )
     elif received and received.startswith(_FORMATS):
         problem = (

@@ -109,7 +109,7 @@ CHANGED: Final[dict[str, tuple[Change, str]]] = {
     ),
     "M04-head-twice": (set_heads({}, {}), "different names"),
     "M04-head-without-output": (set_heads({}, {"name": "people"}), "people_probabilities"),
-    "M04-format-1": (set_entry("format", "facial-expressions-model/1"), "models convert OLD NEW"),
+    "M04-format-1": (set_entry("format", "facial-expressions-model/1"), "convert_model.py OLD NEW"),
     "M04-format-3": (set_entry("format", "facial-expressions-model/3"), "Update"),
     "M04-no-metadata": (drop_metadata, "not a facial-expressions model"),
     "M22-heads-nested": (set_entry("heads", "[" * 100_000), "nested too deeply"),

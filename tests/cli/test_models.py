@@ -1,4 +1,4 @@
-"""The verb models: list, info, path, verify, convert."""
+"""The verb models: list, info, path, verify."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from facial_expressions.cli.main import main
 from facial_expressions.inference import model_store
 from facial_expressions.inference.model_store import MeasuredFigures, list_models
 from facial_expressions.labels import FER2013
-from tests.old_model import write_old_model
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
@@ -106,21 +105,6 @@ def test_list_cites_the_figures_of_the_index(
     _, text, _ = run(capsys, "list", "--json")
     assert [entry["accuracy"] for entry in json.loads(text)] == [0.7012, None]
     assert json.loads(text)[0]["measured_on"] == "fer2013, split test"
-
-
-def test_convert_writes_a_file_that_is_read_and_says_what_it_has(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    old, new = write_old_model(tmp_path / "old.onnx"), tmp_path / "new.onnx"
-    code, _, err = run(capsys, "info", old)
-    assert code == 3
-    assert "facial-expressions models convert OLD NEW" in err
-    code, out, _ = run(capsys, "convert", old, new)
-    assert (code, out) == (0, f"{new}: heads fer2013, ferplus; default fer2013\n")
-    assert run(capsys, "verify", new)[0] == 0
-    code, _, err = run(capsys, "convert", new, tmp_path / "again.onnx")
-    assert code == 3
-    assert "Only 'facial-expressions-model/1' is converted" in err
 
 
 def test_every_shipped_model_verifies(capsys: pytest.CaptureFixture[str]) -> None:

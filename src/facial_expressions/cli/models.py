@@ -1,10 +1,9 @@
-"""The verb ``models``: list, describe, locate, verify and convert models."""
+"""The verb ``models``: list, describe, locate and verify models."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from facial_expressions.inference.classifier import ExpressionClassifier
     from facial_expressions.inference.model_store import ReleasedModel
 
-app = typer.Typer(help="List, describe, locate, verify and convert models.", no_args_is_help=True)
+app = typer.Typer(help="List, describe, locate and verify models.", no_args_is_help=True)
 
 ModelArgument = Annotated[str, Argument(metavar="MODEL", help="Name of a shipped model, or file.")]
 JsonOption = Annotated[bool, Option("--json", help="Print JSON for programs.")]
@@ -84,24 +83,6 @@ def verify(
     if model is None:
         CenterFaceDetector()
         print(f"face detector  ok  {centerface_path()}")
-
-
-@app.command(epilog="Example: facial-expressions models convert old.onnx new.onnx")
-def convert(
-    old: Annotated[Path, Argument(metavar="OLD", help="Model file of format 1.")],
-    new: Annotated[Path, Argument(metavar="NEW", help="Model file to write, in format 2.")],
-) -> None:
-    """Convert a model file of format 1, which is no longer read, to format 2.
-
-    Its answers stay the same. Needs the extra train.
-    """
-    from facial_expressions.errors import needs_extra
-
-    with needs_extra("train"):
-        from facial_expressions.training.model_files import convert_model
-
-    metadata = convert_model(old, new)
-    print(f"{new}: heads {', '.join(metadata.head_names)}; default {metadata.default_head}")
 
 
 def _entry(model: ReleasedModel) -> dict[str, Any]:

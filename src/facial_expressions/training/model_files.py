@@ -1,4 +1,4 @@
-"""Model files as graphs: read with what they say of themselves, changed, sealed, converted.
+"""Model files as graphs: read with what they say of themselves, changed, sealed.
 
 The map of confidences is a step between a head's logits and its softmax: the same as
 ``TopLabelMap.apply``, in operators that every ONNX Runtime has, on ``(N, K)`` numbers.
@@ -6,11 +6,10 @@ The map of confidences is a step between a head's logits and its softmax: the sa
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
@@ -19,22 +18,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from facial_expressions.calibration import LEAD, LEAST_REST, TopLabelMap
 from facial_expressions.data.dataset import Floats, Images
-from facial_expressions.errors import ExportError, ModelError, parsed
-from facial_expressions.files import write_file
-from facial_expressions.inference.classifier import ExpressionClassifier
+from facial_expressions.errors import ExportError
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.runtime import ModelSession, open_session
-from facial_expressions.model_metadata import FORMAT, INPUT_NAME, Head, ModelMetadata
+from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
 from facial_expressions.preprocessing import to_batch
 
 _AT_ONCE: Final = 256
 
 _FAR: Final = 1e4
 """Puts the answer's own logit below all others when the next one is looked for."""
-
-_OLD_FORMAT: Final = "facial-expressions-model/1"
-_PER_CLASS: Final = ("logit_bias", "confidence_slope", "confidence_offset")
-"""Figures of format 1 that are a head's calibration, each with a class's name after it."""
 
 Attribute = int | float | list[int]
 
@@ -230,72 +223,3 @@ def _add_steps(graph: Graph, top_label: TopLabelMap, logits: str, prefix: str) -
     step("Max", "change least_change", "kept_change")
     step("Mul", "kept_change answer", "moved")
     step("Add", "logits moved", "mapped")
-
-
-def convert_model(old: Path, new: Path) -> ModelMetadata:
-    """Write a model file of format 1 as one of format 2; return what the new one says of itself.
-
-    In format 1 the first head's outputs were called ``probabilities`` and ``maps``, those of
-    further ones after their label sets; biases and maps of confidences stood among the figures.
-    Only names change, so no answer does.
-
-    Raises:
-        ModelError: ``old`` is not a model file of format 1, or is damaged.
-    """
-    entries = open_session(old).metadata  # refuses a file that is damaged or unsafe
-    if entries.get("format") != _OLD_FORMAT:
-        raise ModelError(
-            f"{old.name}: not a model file of format 1: its format is {entries.get('format')!r}. "
-            f"Only {_OLD_FORMAT!r} is converted"
-        )
-    try:
-        today = _entries_of_today(entries)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{old.name}: damaged metadata: {error!r}. Get the file again") from error
-    metadata = ModelMetadata.from_entries(today, source=old.name)
-    model, first = onnx.load(old), metadata.head()
-    _rename(model.graph, {"probabilities": first.output, "maps": first.maps})
-    content = model_bytes(model, metadata)
-    ExpressionClassifier(open_content(content))
-    write_file(new, content)
-    return metadata
-
-
-def _entries_of_today(entries: Mapping[str, str]) -> dict[str, str]:
-    """Return the entries of format 1 as those of format 2."""
-    of_first = ("labels", "temperature", "uncertain_below", "figures")
-    first = {key: parsed(json.loads, entries[key]) for key in of_first}
-    heads = [_head(one) for one in (first, *parsed(json.loads, entries.get("other_heads", "[]")))]
-    scaling = parsed(json.loads, entries["preprocessing"])
-    scaling.pop("framing", None)  # the detector now decides how crops are framed
-    changed = {"heads": json.dumps(heads), "preprocessing": json.dumps(scaling)}
-    return {**entries, **changed, "format": FORMAT, "default_head": heads[0]["name"]}
-
-
-def _head(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a head of format 1 as one of format 2, its calibration taken out of its figures."""
-    labels, figures = data["labels"], dict(data["figures"])
-    biases, slopes, offsets = (
-        [figures.pop(f"{kind}_{one}") for one in labels["names"] if f"{kind}_{one}" in figures]
-        for kind in _PER_CLASS
-    )
-    scalars = {name: data[name] for name in ("temperature", "uncertain_below")}
-    lines = {"slopes": slopes, "offsets": offsets} if slopes else None
-    figures = {name: value for name, value in figures.items() if name not in scalars}  # twice there
-    calibration = {"biases": biases, "top_label": lines, **scalars}
-    return {**data, "name": labels["name"], "calibration": calibration, "figures": figures}
-
-
-def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    """Give outputs other names, and what is named after them: ``maps``, ``maps/kernel``."""
-
-    def renamed(name: str) -> str:
-        first, slash, rest = name.partition("/")
-        return f"{names.get(first, first)}{slash}{rest}"
-
-    for node in graph.node:
-        node.name = renamed(node.name)
-        node.input[:] = map(renamed, node.input)
-        node.output[:] = map(renamed, node.output)
-    for value in (*graph.initializer, *graph.output, *graph.value_info):
-        value.name = renamed(value.name)

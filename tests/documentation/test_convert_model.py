@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from examples.convert_model import convert_model, main
 from facial_expressions.calibration import Calibration, TopLabelMap
 from facial_expressions.errors import ModelError
 from facial_expressions.inference.classifier import load_classifier
@@ -15,7 +16,6 @@ from facial_expressions.inference.runtime import open_session
 from facial_expressions.labels import FER2013, FERPLUS
 from facial_expressions.model_metadata import Head
 from facial_expressions.preprocessing import Preprocessing, to_batch
-from facial_expressions.training.model_files import convert_model
 from tests.old_model import old_entries, write_old_model
 from tests.tiny_model import write_tiny_model
 
@@ -80,3 +80,13 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     today = write_tiny_model(tmp_path / "today.onnx")
     with pytest.raises(ModelError, match=r"today\.onnx: not a model file of format 1"):
         convert_model(today, tmp_path / "new.onnx")
+
+
+def test_the_program_says_what_the_new_file_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = write_old_model(tmp_path / "old.onnx"), tmp_path / "new.onnx"
+    assert main([str(old), str(new)]) == 0
+    assert capsys.readouterr().out == f"{new}: heads fer2013, ferplus; default fer2013\n"
+    assert main([str(new), str(tmp_path / "again.onnx")]) == 1
+    assert "Only 'facial-expressions-model/1' is converted" in capsys.readouterr().err
