@@ -79,11 +79,6 @@ def test_an_unknown_architecture_is_named_with_the_nearest() -> None:
         build_architecture("standardised_cnn", (48, 48, 3), 7)
 
 
-def test_an_unknown_option_is_refused() -> None:
-    with pytest.raises(RecipeError, match="'colour'"):
-        build_architecture("standardized_cnn", (48, 48, 3), 7, colour=True)
-
-
 def test_a_name_can_be_registered_once_only() -> None:
     with pytest.raises(ValueError, match="registered twice"):
         register_architecture("standardized_cnn", channels=3)(lambda shape, n, **_: keras.Model())

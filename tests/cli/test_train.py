@@ -38,7 +38,7 @@ def test_c12_sigterm_is_143_and_leaves_a_checkpoint(data: Path, tmp_path: Path) 
     assert process.returncode == 143, error
     assert error.splitlines()[-1] == "stopped by SIGTERM"
     assert "Traceback" not in error
-    assert (tmp_path / "run" / "checkpoints" / "epoch-00001.json").exists()
+    assert (tmp_path / "run" / "checkpoints" / "epoch-00001.npz").exists()
 
 
 def test_a_misspelt_setting_is_a_usage_error(

@@ -34,8 +34,8 @@ def start(*words: str) -> subprocess.Popen[str]:
     return process
 
 
-def _save_and_wait(folder: Path, checkpoint: checkpoints.Checkpoint) -> Path:
-    path = _save(folder, checkpoint)
+def _save_and_wait(folder: Path, checkpoint: checkpoints.Checkpoint, *, best: int) -> Path:
+    path = _save(folder, checkpoint, best=best)
     sys.stdout.write("saved\n")
     sys.stdout.flush()
     sys.stdin.readline()

@@ -237,10 +237,10 @@ def _die_in_save(epoch: int, call: int) -> None:
     """Let this process die at a call to the system inside the save after an epoch."""
     real = checkpoints.save
 
-    def save_and_die(folder: Path, checkpoint: Checkpoint) -> Path:
+    def save_and_die(folder: Path, checkpoint: Checkpoint, *, best: int) -> Path:
         if checkpoint.epochs == epoch:
             kill_this_process_at_call(call)
-        return real(folder, checkpoint)
+        return real(folder, checkpoint, best=best)
 
     checkpoints.save = save_and_die
 
@@ -266,12 +266,12 @@ def _drawn_data() -> Any:  # noqa: ANN401 - a data set, whose module is heavy to
 
 def _example(epochs: int) -> Checkpoint:
     weights = np.random.default_rng(epochs).normal(size=(400, 400)).astype(np.float32)
-    return Checkpoint(epochs, "run", {"weights/0": weights}, score=1 / epochs)
+    return Checkpoint(epochs, "run", {"weights/0": weights})
 
 
 def _prepared(folder: Path) -> Path:
     for epochs in range(1, 6):
-        save(folder, _example(epochs))
+        save(folder, _example(epochs), best=1)
     return folder
 
 
@@ -279,13 +279,16 @@ def _kill_saves(folder: Path) -> dict[str, Any]:
     """Kill a save before each of its calls to the system."""
     template = _prepared(folder / "template")
     counted, example = Path(shutil.copytree(template, folder / "n")), _example(6)
-    n_calls = count_calls(lambda: save(counted, example))
+    n_calls = count_calls(lambda: save(counted, example, best=1))
     outcomes = []
     number, was_killed = 0, True
     while was_killed:
         number += 1
         run = Path(shutil.copytree(template, folder / str(number)))
-        was_killed = kill_at_call(number, lambda run=run: save(run, example))  # type: ignore[misc]
+        was_killed = kill_at_call(
+            number,
+            lambda run=run: save(run, example, best=1),  # type: ignore[misc]
+        )
         loaded = load_latest(run)
         whole = loaded is not None and all(
             np.array_equal(value, _example(loaded.epochs).arrays[name])
@@ -301,19 +304,16 @@ def _kill_saves(folder: Path) -> dict[str, Any]:
 
 
 def _spoil(folder: Path, count: int, seed: int) -> dict[str, Any]:
-    """Flip bits and cut ends: of a checkpoint, its manifest, a shipped model and one's own."""
+    """Flip bits and cut ends: of a checkpoint, a shipped model and one's own."""
     random = np.random.default_rng([seed, 99])
     _prepared(folder)
     newest = max(folder.glob("epoch-*.npz"))
-    results = {}
-    for name, path in (("checkpoint", newest), ("manifest", newest.with_suffix(".json"))):
-        whole, noticed = path.read_bytes(), 0
-        for number in range(count):
-            path.write_bytes(_spoilt(whole, number, random))
-            loaded = load_latest(folder)
-            noticed += loaded is not None and loaded.epochs == 4
-        path.write_bytes(whole)
-        results[name] = {"spoilt": count, "noticed": noticed}
+    whole, noticed = newest.read_bytes(), 0
+    for number in range(count):
+        newest.write_bytes(_spoilt(whole, number, random))
+        loaded = load_latest(folder)
+        noticed += loaded is not None and loaded.epochs == 4
+    results = {"checkpoint": {"spoilt": count, "noticed": noticed}}
     released = list_models()[0]
     whole = released.path.read_bytes()
     shipped = sum(
@@ -329,7 +329,7 @@ def _spoil(folder: Path, count: int, seed: int) -> dict[str, Any]:
 
 def _spoilt(whole: bytes, number: int, random: np.random.Generator) -> bytes:
     """Return a copy with one bit flipped, or, every other time, cut."""
-    position = int(random.integers(len(whole) - 2))  # a manifest ends in an empty line
+    position = int(random.integers(len(whole)))
     if number % 2:
         return whole[:position]
     flipped = bytearray(whole)

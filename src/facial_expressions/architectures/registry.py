@@ -85,13 +85,6 @@ def build_architecture(
         **options: Passed to the architecture's builder.
 
     Raises:
-        RecipeError: The name is unknown, or the builder does not know an option.
+        RecipeError: The name is unknown.
     """
-    architecture = get_architecture(name)
-    try:
-        return architecture.builder(input_shape, n_classes, **options)
-    except TypeError as error:
-        raise RecipeError(
-            f"architecture {name!r}: cannot be built with the options {sorted(options)}: {error}. "
-            "Correct or remove them in the recipe's [network] section"
-        ) from error
+    return get_architecture(name).builder(input_shape, n_classes, **options)

@@ -1,9 +1,8 @@
 """Checkpoints: whole or absent.
 
-A checkpoint is one ``.npz`` file with every number that training needs to continue. It is written
-first, then its manifest, with the payload's SHA-256 and a digest of itself. A kill, a full disk or
-a power cut at any moment leaves the previous one usable. Random numbers are not stored: they are
-derived from the seed and the epoch.
+A checkpoint is one file with every number that training needs to continue: an ``.npz``, and behind
+it the SHA-256 of all that, by which a cut or changed one is told before it is read. Random numbers
+are not stored: they are derived from the seed and the epoch.
 """
 
 from __future__ import annotations
@@ -11,29 +10,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import logging
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.errors import CheckpointError, parsed
+from facial_expressions.errors import CheckpointError
 from facial_expressions.files import remove_leftovers, storage_errors, write_file
 
 KEPT: Final = 3
 """Number of newest checkpoints kept, beside the best; others are deleted once a newer is whole."""
 
-_CHECK: Final = "manifest_sha256"
-
-_DAMAGED: Final = (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile)
+_DIGEST_BYTES: Final = hashlib.sha256().digest_size
 _LOGGER = logging.getLogger(__name__)
-
-Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,41 +37,37 @@ class Checkpoint:
         epochs: Epochs finished.
         identity: Text that says which run this is.
         arrays: Weights, optimiser and averages by name.
-        score: How good it is, more is better; the best is kept beside the newest.
     """
 
     epochs: int
     identity: str
     arrays: Mapping[str, NDArray[np.generic]]
-    score: float
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint, and delete those that are neither among the newest nor the best.
+def save(folder: Path, checkpoint: Checkpoint, *, best: int) -> Path:
+    """Write a checkpoint, and delete those before it that are neither among the newest nor best.
 
-    The run's folder of checkpoints is made if absent. Returns the file.
+    The run's folder of checkpoints is made if absent. ``best`` is the number of epochs after which
+    the run was best so far. Returns the file.
 
     Raises:
         StorageError: The folder cannot be written: full, read-only or gone.
     """
-    path = folder / f"epoch-{checkpoint.epochs:05d}.npz"
+    path = _path(folder, checkpoint.epochs)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    payload = io.BytesIO()
-    np.savez(payload, allow_pickle=False, **checkpoint.arrays)
-    content = payload.getbuffer()
-    write_file(path, content)
-    entry: Entry = {
-        "file": path.name,
-        "epochs": checkpoint.epochs,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "identity": checkpoint.identity,
-        "score": checkpoint.score,
-    }
-    entry[_CHECK] = _digest_of_entry(entry)
-    text = json.dumps(entry, indent=1) + "\n"
-    write_file(path.with_suffix(".json"), text)
-    _prune(folder)
+    content = io.BytesIO()
+    about = {"epochs": np.array(checkpoint.epochs), "identity": np.array(checkpoint.identity)}
+    np.savez(content, allow_pickle=False, **about, **checkpoint.arrays)
+    digest = hashlib.sha256(content.getbuffer()).digest()
+    content.seek(0, io.SEEK_END)
+    content.write(digest)
+    write_file(path, content.getbuffer())
+    before = [one for one in sorted(folder.glob("epoch-*.npz")) if one <= path]
+    with contextlib.suppress(OSError):  # the new one is whole: what cannot be deleted may stay
+        for one in set(before[:-KEPT]) - {_path(folder, best)}:
+            one.unlink(missing_ok=True)
+    remove_leftovers(folder)
     return path
 
 
@@ -90,49 +79,32 @@ def load_latest(folder: Path) -> Checkpoint | None:
     Raises:
         CheckpointError: All checkpoints are damaged.
     """
-    manifests = sorted(folder.glob("epoch-*.json"), reverse=True)
-    for manifest in manifests:
+    files = sorted(folder.glob("epoch-*.npz"), reverse=True)
+    for path in files:
         try:
-            entry = _read_manifest(manifest)
-            content = (folder / entry["file"]).read_bytes()
-            if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-                raise ValueError(f"{entry['file']} is cut or changed")
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            return Checkpoint(entry["epochs"], entry["identity"], arrays, entry["score"])
-        except _DAMAGED as error:
-            _LOGGER.warning("checkpoint %s is damaged (%s): using an older one", manifest, error)
-    if manifests:
+            return _read(path)
+        except (OSError, ValueError, KeyError) as error:
+            _LOGGER.warning("checkpoint %s is damaged (%s): using an older one", path, error)
+    if files:
         raise CheckpointError(
-            f"{folder}: no checkpoint is whole, {len(manifests)} damaged. Start again in another "
-            "--out"
+            f"{folder}: no checkpoint is whole, {len(files)} damaged. Start again in another --out"
         )
     return None
 
 
-def _read_manifest(path: Path) -> Entry:
-    """Return a manifest's entry; raise ValueError when it is not what was written."""
-    entry = parsed(json.loads, path.read_text(encoding="utf-8"))
-    is_whole = entry.pop(_CHECK, None) == _digest_of_entry(entry)
-    if not is_whole or entry["file"] != f"epoch-{entry['epochs']:05d}.npz":
-        raise ValueError(f"{path.name} is cut or changed")
-    return dict(entry)
+def _path(folder: Path, epochs: int) -> Path:
+    return folder / f"epoch-{epochs:05d}.npz"
 
 
-def _digest_of_entry(entry: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
-
-
-def _prune(folder: Path) -> None:
-    """Delete what is neither among the newest nor the best, and what kills have left behind."""
-    entries: dict[Path, Entry] = {}
-    for manifest in sorted(folder.glob("epoch-*.json")):
-        with contextlib.suppress(*_DAMAGED):  # a damaged one is left for its owner to look at
-            entries[manifest] = _read_manifest(manifest)
-    best = max(entries, key=lambda path: float(entries[path]["score"]), default=None)
-    kept = {*list(entries)[-KEPT:], best}
-    with contextlib.suppress(OSError):  # the new one is whole: what cannot be deleted may stay
-        for manifest in set(entries) - kept:
-            (folder / entries[manifest]["file"]).unlink(missing_ok=True)
-            manifest.unlink(missing_ok=True)
-    remove_leftovers(folder)
+def _read(path: Path) -> Checkpoint:
+    """Return a checkpoint; raise ValueError when the file is not what was written."""
+    content = path.read_bytes()
+    payload = content[:-_DIGEST_BYTES]
+    if hashlib.sha256(payload).digest() != content[-_DIGEST_BYTES:]:
+        raise ValueError("it is cut or changed")
+    with np.load(io.BytesIO(payload), allow_pickle=False) as file:
+        arrays = dict(file)
+    checkpoint = Checkpoint(int(arrays.pop("epochs")), str(arrays.pop("identity")), arrays)
+    if path != _path(path.parent, checkpoint.epochs):
+        raise ValueError(f"it is that of epoch {checkpoint.epochs}")
+    return checkpoint

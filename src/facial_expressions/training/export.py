@@ -29,8 +29,9 @@ from facial_expressions.evaluation.calibration import (
 )
 from facial_expressions.evaluation.metrics import calibration_error, negative_log_likelihood
 from facial_expressions.files import write_file
+from facial_expressions.inference.classifier import ExpressionClassifier
 from facial_expressions.model_metadata import Head, ModelMetadata
-from facial_expressions.training.model_files import model_bytes, run_content
+from facial_expressions.training.model_files import model_bytes, open_content
 from facial_expressions.training.network import predict_logits, preprocessing_of
 from facial_expressions.training.onnx_graph import build_onnx, to_half_weights
 from facial_expressions.training.trained_networks import FinishedRun
@@ -95,14 +96,14 @@ def export_run(run_dir: str | Path, out: str | Path, *, half_weights: bool = Fal
     graph = build_onnx(model, metadata)
     some = crops[:PARITY_IMAGES]
     exact = model_bytes(graph, metadata)
-    difference, _ = _compare(exact, metadata, some, predict_logits(model, some, inputs))
+    difference, _ = _compare(exact, some, predict_logits(model, some, inputs))
     if not difference <= MAX_DIFFERENCE:
         raise ExportError(
             f"{metadata.name}: the exported graph differs from Keras by {difference:.2e} on "
             f"{len(some)} images; allowed are {MAX_DIFFERENCE}. Please report the architecture"
         )
     content = model_bytes(to_half_weights(graph), metadata) if half_weights else exact
-    _, agreement = _compare(content, metadata, crops, logits)
+    _, agreement = _compare(content, crops, logits)
     if agreement < MIN_AGREEMENT:
         raise ExportError(
             f"model file: its answers differ from the run's on {1 - agreement:.2%} of the "
@@ -184,16 +185,15 @@ def measured(head: Head, logits: NDArray[np.floating], labels: Ints) -> Head:
     return replace(head, calibration=calibration, figures={**head.figures, **figures})
 
 
-def _compare(
-    content: bytes, metadata: ModelMetadata, crops: Images, expected: Sequence[Floats]
-) -> tuple[float, float]:
-    """Compare a file's answers with Keras' logits, by the worst head.
+def _compare(content: bytes, crops: Images, expected: Sequence[Floats]) -> tuple[float, float]:
+    """Compare a file's answers, opened as users open it, with Keras' logits, by the worst head.
 
     Returns the largest difference of a probability, and the share of crops with the same answer.
     """
     differences, shares = [], []
-    actual = run_content(content, metadata, crops)
-    for rows, logits, head in zip(actual, expected, metadata.heads, strict=True):
+    classifier = ExpressionClassifier(open_content(content))
+    for logits, head in zip(expected, classifier.metadata.heads, strict=True):
+        rows = classifier.for_labels(head.name).predict_proba(crops)
         wanted = softmax(head.calibration.apply(logits))
         differences.append(float(np.abs(rows - wanted).max()))
         shares.append(float((rows.argmax(axis=1) == wanted.argmax(axis=1)).mean()))

@@ -17,14 +17,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from facial_expressions.calibration import LEAD, LEAST_REST, TopLabelMap
-from facial_expressions.data.dataset import Floats, Images
 from facial_expressions.errors import ExportError
 from facial_expressions.inference.onnx_bytes import seal_model
 from facial_expressions.inference.runtime import ModelSession, open_session
-from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
-from facial_expressions.preprocessing import to_batch
-
-_AT_ONCE: Final = 256
+from facial_expressions.model_metadata import Head, ModelMetadata
 
 _FAR: Final = 1e4
 """Puts the answer's own logit below all others when the next one is looked for."""
@@ -115,28 +111,6 @@ def open_content(content: bytes) -> ModelSession:
         path = Path(folder) / "model.onnx"
         path.write_bytes(content)
         return open_session(path)
-
-
-def run_content(
-    content: bytes, metadata: ModelMetadata, crops: Images, outputs: Sequence[str] | None = None
-) -> list[Floats]:
-    """Return what outputs of a file with this content give, opened as users open it.
-
-    Args:
-        content: What ``model_bytes`` returned.
-        metadata: What the file says of itself.
-        crops: Grey ``uint8 (N, S, S)``.
-        outputs: Their names; None takes the probabilities of every head.
-    """
-    session = open_content(content)
-    names = [head.output for head in metadata.heads] if outputs is None else outputs
-    chunks = [
-        session.run(
-            {INPUT_NAME: to_batch(crops[i : i + _AT_ONCE], metadata.preprocessing)}, outputs=names
-        )
-        for i in range(0, len(crops), _AT_ONCE)
-    ]
-    return [np.concatenate(part) for part in zip(*chunks, strict=True)]
 
 
 def set_top_label_map(model: onnx.ModelProto, output: str, top_label: TopLabelMap | None) -> None:

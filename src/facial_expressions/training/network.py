@@ -54,9 +54,7 @@ def build_network(
         model = build_architecture(network.architecture, shape, n_classes, dropout=dropout)
         for size in recipe.augmentation.sizes if any_size else ():
             model.compute_output_spec(keras.KerasTensor((1, size, size, preprocessing.channels)))
-    except RecipeError:
-        raise
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise RecipeError(
             f"architecture {network.architecture!r}: cannot take images of size {network.size} "
             f"and sizes {list(recipe.augmentation.sizes)}: {error}. Leave augmentation.sizes "

@@ -30,14 +30,15 @@ from facial_expressions.evaluation.calibration import fit_temperature
 from facial_expressions.evaluation.metrics import library
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.labels import FER2013, FERPLUS_COLUMNS, PEOPLE
-from facial_expressions.model_metadata import Head, ModelMetadata
+from facial_expressions.model_metadata import INPUT_NAME, Head, ModelMetadata
+from facial_expressions.preprocessing import to_batch
 from facial_expressions.training.export import fitted_map
 from facial_expressions.training.model_files import (
     Graph,
     model_bytes,
+    open_content,
     read_model,
     remove_named,
-    run_content,
     set_top_label_map,
 )
 
@@ -52,6 +53,8 @@ RIDGE: Final = 1e-3
 
 UNCERTAIN_BELOW: Final = 0.5
 """Below this confidence most people would say something else."""
+
+_AT_ONCE: Final = 256
 
 Matrix = NDArray[np.float64]
 
@@ -222,5 +225,9 @@ def _features(graph: onnx.ModelProto, metadata: ModelMetadata, name: str, images
     probe.CopyFrom(graph)
     if name not in {output.name for output in probe.graph.output}:
         probe.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-    (features,) = run_content(model_bytes(probe, metadata), metadata, images, [name])
-    return features.astype(np.float64)
+    session = open_content(model_bytes(probe, metadata))
+    features = []
+    for start in range(0, len(images), _AT_ONCE):
+        batch = to_batch(images[start : start + _AT_ONCE], metadata.preprocessing)
+        features += session.run({INPUT_NAME: batch}, outputs=[name])
+    return np.concatenate(features).astype(np.float64)

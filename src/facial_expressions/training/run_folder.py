@@ -33,7 +33,6 @@ import keras
 import numpy as np
 
 from facial_expressions.data.dataset import Dataset
-from facial_expressions.errors import RecipeError
 from facial_expressions.evaluation.provenance import installed_version, source_commit
 from facial_expressions.files import storage_errors, write_file
 from facial_expressions.training.devices import list_devices
@@ -147,27 +146,6 @@ def identity_text(
     if "ferplus_digest" in facts:
         parts["votes"] = facts["ferplus_digest"]
     return json.dumps(parts | dict(origins or {}), sort_keys=True)
-
-
-def run_differences(found: str, expected: str) -> list[str]:
-    """Return in words what differs between two runs; nothing when they are the same.
-
-    Recipe keys that did not exist when ``found`` was written have their defaults, which train as
-    before.
-
-    Examples:
-        >>> first = identity_text(Recipe(), {"digest": "a1"})
-        >>> run_differences(first, identity_text(Recipe(), {"digest": "b2"}))
-        ["data is 'a1' there, 'b2' here"]
-    """
-    if found == expected:
-        return []
-    try:
-        there = json.loads(found)
-        there["recipe"] = json.loads(json.dumps(Recipe.from_dict(there["recipe"]).to_dict()))
-    except (ValueError, KeyError, TypeError, RecipeError):
-        return ["it was written by another version"]
-    return describe_differences(there, json.loads(expected))
 
 
 def describe_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

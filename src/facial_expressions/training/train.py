@@ -7,9 +7,11 @@ resumed takes the same steps as one that was not.
 from __future__ import annotations
 
 import importlib.util
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import keras
@@ -29,8 +31,8 @@ from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import (
     EpochRow,
     RunFolder,
+    describe_differences,
     identity_text,
-    run_differences,
 )
 from facial_expressions.training.trained_networks import copy_weights, save_final_weights
 
@@ -174,8 +176,9 @@ class _Trainer:
                 name: keras.ops.convert_to_numpy(variable.value)
                 for name, variable in self._variables().items()
             }
-            saved = checkpoints.Checkpoint(epoch + 1, identity, arrays, score=row["val_accuracy"])
-            checkpoints.save(self.folder.checkpoints, saved)
+            best = max(history, key=itemgetter("val_accuracy"))
+            saved = checkpoints.Checkpoint(epoch + 1, identity, arrays)
+            checkpoints.save(self.folder.checkpoints, saved, best=int(best["epoch"]))
         self.callbacks.on_train_end()
         self._finish()
         return self.folder
@@ -259,7 +262,7 @@ class _Trainer:
         return named | {f"optimizer/{i:04d}": v for i, v in enumerate(optimizer)}
 
     def _restore(self, saved: checkpoints.Checkpoint, identity: str) -> None:
-        other = run_differences(saved.identity, identity)
+        other = describe_differences(json.loads(saved.identity), json.loads(identity))
         if other:
             raise CheckpointError(
                 f"{self.folder.path}: belongs to another recipe or other data: {'; '.join(other)}. "
