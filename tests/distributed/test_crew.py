@@ -8,9 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from facial_expressions.distributed.crew import Crew, WorkerDiedError
+from facial_expressions.distributed.crew import Answer, Crew, Row, WorkerDiedError
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import Row
 from facial_expressions.errors import ModelError
 
 
@@ -20,7 +19,7 @@ class Script:
     def __init__(
         self,
         deadly: Callable[[str], bool] = lambda name: False,
-        opening: Callable[[int], Exception | None] = lambda number: None,
+        opening: Callable[[int], WorkerDiedError | ModelError | None] = lambda number: None,
     ) -> None:
         self.deadly = deadly
         self.opening = opening
@@ -41,11 +40,9 @@ class ScriptedWorker:
         self._number = number
         self._is_ended = threading.Event()
 
-    def open(self) -> None:
-        if problem := self._script.opening(self._number):
-            raise problem
-
-    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[Row]:
+    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Answer:
+        if not inputs:
+            return self._open()
         names = [one.source for one in inputs]
         self._script.sent.append(" ".join(names))
         self._script.limits.add(within_s / len(inputs))
@@ -56,6 +53,12 @@ class ScriptedWorker:
         if self._is_ended.is_set() or any(map(self._script.deadly, names)):
             raise WorkerDiedError("exit code -11")
         return [{"source": name, "status": "ok"} for name in names]
+
+    def _open(self) -> Answer:
+        problem = self._script.opening(self._number)
+        if isinstance(problem, WorkerDiedError):
+            raise problem
+        return problem or []
 
     def end(self) -> None:
         self._is_ended.set()

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from facial_expressions.distributed import work
-from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import RowMaker
+from facial_expressions.distributed.crew import Row, RowMaker
+from facial_expressions.distributed.inputs import MAX_MEMBER_BYTES, BatchInput
+from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.inference.recognizer import load_recognizer
+
+RowsOf = Callable[[Sequence[BatchInput]], list[Row]]
 
 
 @pytest.fixture
-def maker(tmp_path: Path) -> RowMaker:
+def rows_of(tmp_path: Path) -> RowsOf:
     maker = RowMaker(lambda: load_recognizer(threads=1), tmp_path)
-    assert maker.open() is None
-    return maker
+
+    def ask(inputs: Sequence[BatchInput]) -> list[Row]:
+        answer = maker.answer(inputs)
+        assert not isinstance(answer, FacialExpressionsError)
+        return answer
+
+    assert ask([]) == []
+    return ask
 
 
-def test_every_input_has_its_row_in_order(maker: RowMaker, astronaut: Path, tmp_path: Path) -> None:
+def test_every_input_has_its_row_in_order(rows_of: RowsOf, astronaut: Path, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no image")
     content = b"head" + astronaut.read_bytes() + b"tail"
     (tmp_path / "images.tar").write_bytes(content)
@@ -31,7 +40,7 @@ def test_every_input_has_its_row_in_order(maker: RowMaker, astronaut: Path, tmp_
         BatchInput(str(astronaut), is_listed=True),
         BatchInput("gone.tar/b.png", "gone.tar", 0, 10),
     ]
-    read = maker.answer(inputs)
+    read = rows_of(inputs)
     assert [row["source"] for row in read] == [one.source for one in inputs]
     statuses = ["rejected", "ok", "failed", "rejected", "ok", "failed"]
     assert [row["status"] for row in read] == statuses
@@ -41,7 +50,7 @@ def test_every_input_has_its_row_in_order(maker: RowMaker, astronaut: Path, tmp_
 
 
 def test_a_file_that_may_not_be_read_has_failed(
-    maker: RowMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rows_of: RowsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "locked.jpg").write_bytes(b"x")
 
@@ -49,14 +58,14 @@ def test_a_file_that_may_not_be_read_has_failed(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    (row,) = maker.answer([BatchInput("locked.jpg", is_listed=True)])
+    (row,) = rows_of([BatchInput("locked.jpg", is_listed=True)])
     assert row["status"] == "failed"
     assert "permission: " in row["error"]
 
 
-def test_a_huge_member_is_rejected_unread(maker: RowMaker, tmp_path: Path) -> None:
+def test_a_huge_member_is_rejected_unread(rows_of: RowsOf, tmp_path: Path) -> None:
     (tmp_path / "big.tar").write_bytes(b"")
-    huge = BatchInput("big.tar/a.png", "big.tar", 0, work.MAX_MEMBER_BYTES + 1)
-    (row,) = maker.answer([huge])
+    huge = BatchInput("big.tar/a.png", "big.tar", 0, MAX_MEMBER_BYTES + 1)
+    (row,) = rows_of([huge])
     assert row["status"] == "rejected"
     assert "too large" in row["error"]

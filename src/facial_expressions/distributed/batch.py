@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from facial_expressions.distributed.crew import IMAGE_TIMEOUT_S, Crew, Start
+from facial_expressions.distributed.crew import IMAGE_TIMEOUT_S, Crew, RowMaker, Start
 from facial_expressions.distributed.inputs import BatchInput, InputListing
 from facial_expressions.distributed.output_folder import (
     SHARD_FORMATS,
@@ -22,8 +22,8 @@ from facial_expressions.distributed.output_folder import (
     ShardFormat,
     open_shard,
 )
-from facial_expressions.distributed.work import RecognizerFactory
 from facial_expressions.errors import BatchError
+from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.inference.options import RecognizerOptions
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.inference.runtime import file_sha256
@@ -113,7 +113,7 @@ def run_batch(
     workers: WorkerOptions | None = None,
     resume: bool = False,
     on_progress: OnProgress | None = None,
-    factory: RecognizerFactory | None = None,
+    factory: Callable[[], RowRecognizer] | None = None,
 ) -> BatchSummary:
     """Recognise any number of images into a folder of shards, one row per input.
 
@@ -148,11 +148,12 @@ def run_batch(
     options = replace(options, recognizer=replace(options.recognizer, threads=threads))
     labels, described = _describe(options)
     factory = factory or functools.partial(load_recognizer, options.recognizer)
+    maker = RowMaker(factory, Path.cwd())
     with OutputFolder(Path(output), options.file_format) as folder:
         manifest = _begin(folder, listing, described, resume=resume, on_progress=on_progress)
         before = manifest.n_rows
         if before < manifest.n_inputs:
-            with _engine(workers, factory, threads) as (start, n_cores):
+            with _engine(workers, maker, threads) as (start, n_cores):
                 n_workers = workers.n_workers or max(1, n_cores // threads)
                 n_workers = min(n_workers, manifest.n_inputs - before)
                 with contextlib.closing(Crew(start, n_workers, workers.timeout_s)) as crew:
@@ -220,15 +221,15 @@ def _begin(
 
 
 def _engine(
-    workers: WorkerOptions, factory: RecognizerFactory, threads: int
+    workers: WorkerOptions, maker: RowMaker, threads: int
 ) -> contextlib.AbstractContextManager[tuple[Start, int]]:
     if workers.engine == "ray":
         from facial_expressions.distributed.ray_workers import ray_workers
 
-        return ray_workers(factory, Path.cwd(), threads, workers.n_workers, workers.address)
+        return ray_workers(maker, threads, workers.n_workers, workers.address)
     from facial_expressions.distributed.local_workers import local_workers
 
-    return local_workers(factory, Path.cwd())
+    return local_workers(maker)
 
 
 def _write_shards(

@@ -1,4 +1,4 @@
-"""The workers of a batch: hands out tasks, replaces workers that die, isolates what kills them.
+"""The workers of a batch: what they do, who hands out tasks, replaces and isolates.
 
 When a worker dies, its task is suspect: the inputs are tried again, each alone; an input that was
 being done at three crashes gets a row of status ``failed``.
@@ -6,17 +6,21 @@ being done at three crashes gets a row of status ``failed``.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import queue
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import Row
+from facial_expressions.errors import FacialExpressionsError
+from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.results import ImageResult
 
 MAX_DEATHS: Final = 3
@@ -32,23 +36,55 @@ _MAX_FAILED_STARTS: Final = 5
 _POLL_S: Final = 0.2
 
 
+Row = dict[str, Any]
+"""What ``ImageResult.to_dict`` returns."""
+
+Answer = list[Row] | FacialExpressionsError
+"""Rows of a few inputs, in their order, or why the recognizer cannot be opened."""
+
+
+@dataclass
+class RowMaker:
+    """What every worker does, in a process of its own.
+
+    Attributes:
+        factory: Opens its recognizer, with the first answer; must pickle.
+        root: Folder at which relative paths start.
+    """
+
+    factory: Callable[[], RowRecognizer]
+    root: Path
+
+    @functools.cached_property
+    def _recognizer(self) -> RowRecognizer:
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that is ignored anyway
+        return self.factory()
+
+    def answer(self, inputs: Sequence[BatchInput]) -> Answer:
+        """Recognise a few inputs; all faces go through the network at once."""
+        try:
+            recognizer = self._recognizer
+        except FacialExpressionsError as error:
+            return error
+        read = [one.read(self.root) for one in inputs]
+        sources = [one for one in read if not isinstance(one, ImageResult)]
+        results = recognizer.recognize_rows(sources, batch_size=max(1, len(sources)))
+        rows = []
+        for one, source in zip(inputs, read, strict=True):
+            result = source if isinstance(source, ImageResult) else next(results)
+            rows.append(replace(result, source=one.source).to_dict())
+        return rows
+
+
 class WorkerDiedError(Exception):
     """Raised by a worker that died, or that was ended as it took too long; says how."""
 
 
 class Worker(Protocol):
-    """A process of this machine, or an actor of a cluster, with a recognizer of its own."""
+    """A process of this machine, or an actor of a cluster, with a ``RowMaker`` of its own."""
 
-    def open(self) -> None:
-        """Wait until its recognizer is open.
-
-        Raises:
-            WorkerDiedError: It died.
-            FacialExpressionsError: The recognizer cannot be opened.
-        """
-
-    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[Row]:
-        """Wait for the rows of a few inputs, in their order.
+    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Answer:
+        """Wait for what the maker answers; to no inputs it does as soon as it is ready.
 
         Raises:
             WorkerDiedError: It died, or has been ended as it took longer.
@@ -163,15 +199,20 @@ class Crew:
 
     def _use(self, worker: Worker) -> None:
         """Have a worker do tasks until it dies, or the batch ends."""
-        task: list[_Job] = []
+        task: list[_Job] = []  # done when it is ready
+        within_s = threading.TIMEOUT_MAX
         try:
-            worker.open()
-            self._failed_starts = 0
-            while task := self._tasks.get()[1]:
-                rows = worker.answer([job.one for job in task], self._timeout_s * len(task))
+            while True:
+                answer = worker.answer([job.one for job in task], within_s)
+                if isinstance(answer, FacialExpressionsError):
+                    raise answer
                 self._failed_starts = 0  # somebody works: the others may start as often as needed
-                for job, row in zip(task, rows, strict=True):
+                for job, row in zip(task, answer, strict=True):
                     job.row.set_result(row)
+                task = self._tasks.get()[1]
+                if not task:
+                    return
+                within_s = self._timeout_s * len(task)
         except WorkerDiedError as death:
             self._failed_starts += not task
             if self._failed_starts >= _MAX_FAILED_STARTS:

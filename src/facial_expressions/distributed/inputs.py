@@ -1,6 +1,6 @@
 """List the inputs of a batch one after the other: folder, glob, list of paths, tar archives.
 
-An input says what its row is called and where its bytes lie.
+An input says what its row is called and where its bytes lie; workers read it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import stat
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -21,7 +22,10 @@ from typing import Final
 from facial_expressions.errors import BatchError, first_line, parsed
 from facial_expressions.images import IMAGE_SUFFIXES
 from facial_expressions.plain_text import shown
-from facial_expressions.results import Status
+from facial_expressions.results import ImageResult, Status
+
+MAX_MEMBER_BYTES: Final = 256 * 1024**2
+"""Larger members of an archive are rejected unread."""
 
 _JSON_LINES: Final = (".jsonl", ".ndjson")
 _LISTS: Final = (".csv", *_JSON_LINES, ".lst", ".txt")
@@ -68,6 +72,40 @@ class BatchInput:
     def from_line(cls, line: str) -> BatchInput:
         """Rebuild an input from what ``to_line`` returned."""
         return cls(**parsed(json.loads, line))
+
+    def read(self, root: Path) -> Path | bytes | ImageResult:
+        """Return what a recognizer reads, or the result when that cannot be read at all.
+
+        Args:
+            root: Folder at which relative paths start.
+        """
+        if self.status:
+            return ImageResult(self.source, self.status, error=self.error)
+        path = root / (self.archive or self.source)
+        if self.n_bytes > MAX_MEMBER_BYTES:
+            reason = (
+                f"{shown(self.source)}: too large ({self.n_bytes:,} bytes). The limit "
+                f"is {MAX_MEMBER_BYTES:,}"
+            )
+            return ImageResult(self.source, "rejected", error=reason)
+        reason = ""
+        try:
+            if self.archive:
+                with path.open("rb") as file:
+                    file.seek(self.offset)
+                    return file.read(self.n_bytes)
+            if stat.S_ISREG(path.stat().st_mode):
+                path.open("rb").close()
+        except FileNotFoundError:
+            if self.is_listed or self.archive:
+                reason = f"vanished: {shown(path)} was there when the inputs were listed"
+        except PermissionError:
+            reason = f"permission: {shown(path)} cannot be read"
+        except (OSError, ValueError) as error:
+            if self.archive:
+                reason = f"{shown(path)}: the archive cannot be read: {first_line(error)}"
+        # Whatever else is wrong with a file, the recognizer says so.
+        return ImageResult(self.source, "failed", error=reason) if reason else path
 
 
 class InputListing:

@@ -6,36 +6,31 @@ import contextlib
 import functools
 import os
 import pickle
-import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
-from facial_expressions.distributed.crew import Start, WorkerDiedError
+from facial_expressions.distributed.crew import Answer, RowMaker, Start, WorkerDiedError
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import RecognizerFactory, Row, RowMaker
-from facial_expressions.errors import BatchError, FacialExpressionsError
+from facial_expressions.errors import BatchError
 from facial_expressions.processes import Child, own_streams
 
 _GRACE_S = 5.0
 
 
 @contextlib.contextmanager
-def local_workers(factory: RecognizerFactory, root: Path) -> Iterator[tuple[Start, int]]:
+def local_workers(maker: RowMaker) -> Iterator[tuple[Start, int]]:
     """Yield what starts a process as a worker, and for how many cores there are.
 
     A worker shares no state with this process, nor with other workers, and ends by itself when this
     process is gone.
 
     Args:
-        factory: Opens a worker's recognizer.
-        root: Folder at which relative paths start.
+        maker: What each does.
 
     Raises:
         BatchError: The factory cannot be sent to another process.
     """
     try:
-        opening = pickle.dumps((factory, root))
+        opening = pickle.dumps(maker)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise BatchError(
             "the factory cannot be sent to workers. Define it as a function at the top of a "
@@ -53,27 +48,19 @@ class _LocalWorker(Child):
         super().__init__(__name__)
         self._opening = opening
 
-    def open(self) -> None:
-        self._ask(self._opening)
-
-    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[Row]:
-        rows: Sequence[Row] = self._ask(pickle.dumps(inputs), within_s)
-        return rows
-
-    def _ask(self, message: bytes, within_s: float = threading.TIMEOUT_MAX) -> Any:  # noqa: ANN401
+    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Answer:
         try:
             with self.at_most(within_s):
-                self.send(message)
-                said = pickle.load(self.answers)
+                self.send(self._opening, pickle.dumps(inputs))
+                self._opening = b""
+                answer: Answer = pickle.load(self.answers)
         except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
             self.end(within_s=_GRACE_S)
             late = f"no answer in {within_s:.0f} seconds"
             raise WorkerDiedError(
                 late if self.is_late else f"exit code {self.returncode}"
             ) from error
-        if isinstance(said, FacialExpressionsError):
-            raise said
-        return said
+        return answer
 
 
 def _serve() -> None:
@@ -90,7 +77,7 @@ def _serve() -> None:
 
     with contextlib.suppress(EOFError, BrokenPipeError):
         try:
-            maker = RowMaker(*pickle.load(tasks))
+            maker = pickle.load(tasks)
         except (AttributeError, ImportError):
             problem = (
                 "workers cannot import the factory, as they do not run your script. Move it from "
@@ -98,7 +85,6 @@ def _serve() -> None:
             )
             say(BatchError(problem))
             return
-        say(maker.open())
         while True:
             say(maker.answer(pickle.load(tasks)))
 

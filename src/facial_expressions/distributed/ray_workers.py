@@ -6,13 +6,11 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
-from facial_expressions.distributed.crew import Start, WorkerDiedError
+from facial_expressions.distributed.crew import Answer, RowMaker, Start, WorkerDiedError
 from facial_expressions.distributed.inputs import BatchInput
-from facial_expressions.distributed.work import RecognizerFactory, Row, RowMaker
-from facial_expressions.errors import FacialExpressionsError, first_line, needs_extra
+from facial_expressions.errors import first_line, needs_extra
 
 _TRIES: Final = 2
 """Ray gives its own processes 30 seconds to start, which a busy machine may not make at first."""
@@ -20,7 +18,7 @@ _TRIES: Final = 2
 
 @contextlib.contextmanager
 def ray_workers(
-    factory: RecognizerFactory, root: Path, threads: int, n_workers: int | None, address: str | None
+    maker: RowMaker, threads: int, n_workers: int | None, address: str | None
 ) -> Iterator[tuple[Start, int]]:
     """Yield what starts an actor as a worker, and for how many cores of the cluster there are.
 
@@ -28,8 +26,7 @@ def ray_workers(
     reachable from it alone, without dashboard and without reports of use, and ended again.
 
     Args:
-        factory: Opens an actor's recognizer.
-        root: Folder at which relative paths start, on every machine.
+        maker: What each does; its root is a folder on every machine.
         threads: Cores that an actor takes.
         n_workers: Actors that a Ray started here needs room for; None makes room for one per core.
         address: A cluster's address; None starts Ray here.
@@ -51,7 +48,7 @@ def ray_workers(
         options = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
         actors = ray.remote(**options)(RowMaker)
         n_cores = int(ray.cluster_resources().get("CPU", 1))
-        yield functools.partial(_RayWorker, ray, actors, factory, root), n_cores
+        yield functools.partial(_RayWorker, ray, actors, maker), n_cores
     finally:
         ray.shutdown()
 
@@ -59,31 +56,13 @@ def ray_workers(
 class _RayWorker:
     """A ``Worker`` that is an actor; it starts when the cluster has room."""
 
-    def __init__(self, ray: Any, actors: Any, factory: RecognizerFactory, root: Path) -> None:  # noqa: ANN401
+    def __init__(self, ray: Any, actors: Any, maker: RowMaker) -> None:  # noqa: ANN401 - a module
         self._ray = ray
-        self._actor = actors.remote(factory, root)
+        self._actor = actors.remote(maker.factory, maker.root)
 
-    def open(self) -> None:
-        error = self._get(self._actor.open.remote())
-        if isinstance(error, FacialExpressionsError):
-            raise error
-
-    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Sequence[Row]:
-        rows: Sequence[Row] = self._get(self._actor.answer.remote(inputs), within_s)
-        return rows
-
-    def end(self) -> None:
-        with contextlib.suppress(self._ray.exceptions.RayError):
-            self._ray.kill(self._actor)
-
-    def _get(self, awaited: Any, within_s: float | None = None) -> Any:  # noqa: ANN401
-        """Return what an actor answers.
-
-        Raises:
-            ChildProcessError: Ray itself is gone.
-        """
+    def answer(self, inputs: Sequence[BatchInput], within_s: float) -> Answer:
         try:
-            return self._ray.get(awaited, timeout=within_s)
+            answer: Answer = self._ray.get(self._actor.answer.remote(inputs), timeout=within_s)
         except self._ray.exceptions.RaySystemError as error:
             raise ChildProcessError(
                 f"Ray: connection lost: {first_line(error)}. Start it, then run the same command "
@@ -95,6 +74,11 @@ class _RayWorker:
         except self._ray.exceptions.RayError as error:
             self.end()  # after an exception in a task it still lives
             raise WorkerDiedError(first_line(error)) from error
+        return answer
+
+    def end(self) -> None:
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.kill(self._actor)
 
 
 def _start_ray(ray: Any, where: dict[str, Any], *, tries: int) -> None:  # noqa: ANN401 - a module
