@@ -53,7 +53,7 @@ def _own_children_only() -> None:
 
 def decoders() -> list[int]:
     """Return the process ids of the decoders that a test of this file started."""
-    running = children("facial_expressions.server.decoder_child")
+    running = children("facial_expressions.server.decoding")
     return [process for process in running if process not in _OTHERS]
 
 
@@ -72,11 +72,12 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="re
 def misbehaving(body: str) -> str:
     """A child that runs these lines on its first image."""
     return (
-        "import sys, os, time, signal\n"
+        "import os\n"
         "from facial_expressions.processes import READY\n"
-        "from facial_expressions.server.decoder_child import *\n"
+        "from facial_expressions.server.decoding import *\n"
+        "from facial_expressions.server.decoding import _ANSWER, _REQUEST\n"
         "sys.stdout.buffer.write(READY); sys.stdout.flush()\n"
-        "n, pixels = REQUEST.unpack(sys.stdin.buffer.read(REQUEST.size))\n"
+        "n, pixels = _REQUEST.unpack(sys.stdin.buffer.read(_REQUEST.size))\n"
         f"sys.stdin.buffer.read(n)\n{body}\n"
     )
 
@@ -175,7 +176,7 @@ def test_a_child_that_never_ends_is_ended(
             super().__init__(0 if interval == 36 else interval, function)
 
     monkeypatch.setattr("facial_expressions.processes.threading.Timer", Clock)
-    monkeypatch.setattr(decoding, "HAS_CPU_LIMIT", True)
+    monkeypatch.setattr(decoding, "_HAS_CPU_LIMIT", True)
     stand_in("time.sleep(600)")
     pool = DecoderPool(ServerLimits(workers=1, decode_s=12.0))
     with pytest.raises(RequestError, match="took too long") as caught:
@@ -203,7 +204,7 @@ def test_a_child_on_a_busy_machine_is_let_finish(
     stand_in: Callable[[str], None],
 ) -> None:
     """Twice the deadline by the clock, and next to no processor time."""
-    answer = "sys.stdout.buffer.write(ANSWER.pack(0, 1, 1) + bytes(3)); sys.stdout.flush()"
+    answer = "sys.stdout.buffer.write(_ANSWER.pack(0, 1, 1) + bytes(3)); sys.stdout.flush()"
     stand_in(f"time.sleep(2); {answer}; time.sleep(60)")
     pool = DecoderPool(ServerLimits(workers=1, decode_s=1.0))
     assert pool.decode(png()).shape == (1, 1, 3)
@@ -213,11 +214,11 @@ def test_a_child_on_a_busy_machine_is_let_finish(
 @pytest.mark.parametrize(
     "answer",
     [
-        "ANSWER.pack(0, 16384, 16384) + bytes(100)",  # more pixels than are allowed
-        "ANSWER.pack(0, 0, 5)",
-        "ANSWER.pack(77, 3, 3) + bytes(27)",
-        "ANSWER.pack(0, 4_000_000_000, 1)",
-        "ANSWER.pack(0, 8, 8) + bytes(50)",  # too few pixels
+        "_ANSWER.pack(0, 16384, 16384) + bytes(100)",  # more pixels than are allowed
+        "_ANSWER.pack(0, 0, 5)",
+        "_ANSWER.pack(77, 3, 3) + bytes(27)",
+        "_ANSWER.pack(0, 4_000_000_000, 1)",
+        "_ANSWER.pack(0, 8, 8) + bytes(50)",  # too few pixels
         "b'?'",
     ],
 )
@@ -235,7 +236,7 @@ def test_a_child_is_not_believed(stand_in: Callable[[str], None], answer: str) -
 def run_child(code: str, folder: Path) -> str:
     """Run lines in a process that has given up what a decoder gives up."""
     lines = (
-        "from facial_expressions.server import decoder_child as child\n"
+        "from facial_expressions.server import decoding as child\n"
         "child._forgo(64 * 2**20)\n"
         f"try:\n    {code}\nexcept Exception as error:\n    print(type(error).__name__)"
     )
@@ -269,7 +270,7 @@ def test_a_child_has_given_up_what_it_does_not_need(
 def test_processor_time_is_limited_too() -> None:
     """For a child whose server is gone, and its clock with it."""
     code = (
-        "import time\nfrom facial_expressions.server import decoder_child as child\n"
+        "import time\nfrom facial_expressions.server import decoding as child\n"
         "child._limit('RLIMIT_CPU', int(time.process_time()) + 1)\n"
         "while True: pass"
     )

@@ -167,16 +167,14 @@ class _Service:
             asked = time.perf_counter()
 
             def work(check_wanted: CheckWanted) -> Json:
-                began = time.perf_counter()
-                self.metrics.stages.labels("queue").observe(began - asked)
+                stage = self.metrics.stages.labels
+                stage("queue").observe(time.perf_counter() - asked)
                 check_wanted()
-                image = self.decoders.decode(body)
-                decoded = time.perf_counter()
-                self.metrics.stages.labels("decode").observe(decoded - began)
+                with stage("decode").time():
+                    image = self.decoders.decode(body)
                 check_wanted()
-                row = answering(self.recognizer, image)
-                self.metrics.stages.labels("recognize").observe(time.perf_counter() - decoded)
-                return row
+                with stage("recognize").time():
+                    return answering(self.recognizer, image)
 
             row = await _unless_client_leaves(request, self.queue.run(work))
         self.metrics.faces.inc(len(row["faces"]) if "faces" in row else 1)

@@ -5,27 +5,38 @@ run or grow without end, costs its own request and nothing more: the child is en
 or by the clock here, the request is answered with 422, or 504 when it took too long, and a new
 child takes the place. What counts is processor time, as far as the system measures it: on a busy
 machine a good image may take its time. What a child sends is checked as if it were a stranger's.
+
+A child runs this module too. Before the first byte of an image it gives up what it does not need:
+memory beyond a limit, writing files, leaving a core dump. Where the operating system has no such
+limits, the clock here remains. It ends when its stdin does, so it never outlives the server.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
+import math
+import mmap
 import queue
+import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections import deque
-from typing import IO, Final
+from pathlib import Path
+from typing import IO, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facial_expressions.image_formats import supported
-from facial_expressions.images import MAX_SIDE
-from facial_expressions.processes import Child
-from facial_expressions.server.decoder_child import ANSWER, HAS_CPU_LIMIT, REQUEST
+from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLargeError
+from facial_expressions.image_formats import load_plugins, supported
+from facial_expressions.images import MAX_SIDE, load_image
+from facial_expressions.processes import READY, Child, own_streams
 from facial_expressions.server.failures import RequestError
 from facial_expressions.server.limits import MEBIBYTE, ServerLimits
 
@@ -36,10 +47,17 @@ _BYTES_PER_PIXEL: Final = 16
 
 _SPARE_BYTES: Final = 256 * MEBIBYTE
 _PIPE_BYTES: Final = 1024 * 1024
-_MODULE: Final = "facial_expressions.server.decoder_child"
+_MODULE: Final = "facial_expressions.server.decoding"
 _ENVIRONMENT: Final = {
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"
 }  # fmt: skip
+_REQUEST: Final = struct.Struct("<QQ")
+"""Bytes of the file that follows, and pixels that it may have."""
+
+_ANSWER: Final = struct.Struct("<HII")
+"""0, width and height of an image whose pixels follow, or the status of a refusal and zeros."""
+
+_HAS_CPU_LIMIT: Final = importlib.util.find_spec("resource") is not None
 _BOOT_S: Final = 60.0
 """On a busy machine a child takes longer to start than an image may."""
 
@@ -168,9 +186,9 @@ class DecoderPool:
 def _ask(child: Child, data: bytes, limits: ServerLimits) -> NDArray[np.uint8]:
     """Let a child decode; it is ended when it takes too long."""
     child.wait_until_ready(_BOOT_S)
-    with child.at_most(_CLOCK_FACTOR * limits.decode_s if HAS_CPU_LIMIT else limits.decode_s):
-        child.send(REQUEST.pack(len(data), limits.pixels), data)
-        status, width, height = ANSWER.unpack(child.receive(ANSWER.size))
+    with child.at_most(_CLOCK_FACTOR * limits.decode_s if _HAS_CPU_LIMIT else limits.decode_s):
+        child.send(_REQUEST.pack(len(data), limits.pixels), data)
+        status, width, height = _ANSWER.unpack(child.receive(_ANSWER.size))
         if status in _REFUSALS:
             code, message = _REFUSALS[status]
             raise RequestError(status, code, message.format(megapixels=limits.pixels / 1e6))
@@ -188,3 +206,57 @@ def _widen(pipe: IO[bytes]) -> None:
 
         with contextlib.suppress(OSError):
             fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _serve(memory_bytes: int, cpu_s: float) -> None:
+    """Run a child: decode images until stdin ends."""
+    warnings.simplefilter("ignore")
+    load_plugins()
+    _forgo(memory_bytes)
+    requests, answers = own_streams()
+    answers.write(READY)
+    answers.flush()
+    while header := requests.read(_REQUEST.size):
+        n_bytes, max_pixels = _REQUEST.unpack(header)
+        data = requests.read(n_bytes)
+        _limit("RLIMIT_CPU", math.ceil(time.process_time() + cpu_s) + 1)
+        _answer(data, max_pixels, answers)
+
+
+def _answer(data: bytes, max_pixels: int, answers: BinaryIO) -> None:
+    try:
+        image = load_image(data, max_pixels=max_pixels)
+    except ImageFormatError:
+        answers.write(_ANSWER.pack(415, 0, 0))
+    except ImageTooLargeError:
+        answers.write(_ANSWER.pack(413, 0, 0))
+    except (ImageError, MemoryError):
+        answers.write(_ANSWER.pack(422, 0, 0))
+    else:
+        answers.write(_ANSWER.pack(0, image.shape[1], image.shape[0]))
+        answers.write(image.data)
+    answers.flush()
+
+
+def _forgo(memory_bytes: int) -> None:
+    """Give up what decoding does not need; the server alone says when to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _limit("RLIMIT_CORE", 0)
+    _limit("RLIMIT_FSIZE", 0)
+    with contextlib.suppress(OSError, ValueError):  # only Linux says, and only it keeps to it
+        n_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        _limit("RLIMIT_AS", n_pages * mmap.PAGESIZE + memory_bytes)
+
+
+def _limit(name: str, value: int) -> None:
+    """Lower a limit of this process, where the operating system has it and is not stricter."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        kind = getattr(resource, name)
+        resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), float(sys.argv[2]))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from starlette.responses import JSONResponse
+if TYPE_CHECKING:
+    from starlette.responses import JSONResponse
 
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client hung up; it is never sent to anyone."""
@@ -46,6 +47,8 @@ class RequestError(Exception):
             >>> RequestError(404, "not_found", "There is nothing here.").response("5f0c").body
             b'{"code":"not_found","message":"There is nothing here.","request_id":"5f0c"}'
         """
+        from starlette.responses import JSONResponse  # decoders have no use for it
+
         content = {"code": self.code, "message": str(self), "request_id": request_id}
         return JSONResponse(content, self.status, self.headers)
 
