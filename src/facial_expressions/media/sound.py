@@ -55,8 +55,6 @@ class Sound:
         self._next: Timed | None = None
         self._start_s = self._end_s = -math.inf
         self._unpack: Callable[[av.Packet[Any]], Iterable[av.Packet[Any]]] | None = None
-        self._filters: av.filter.Graph | None = None
-        self._shape: tuple[Any, ...] = ()
         for source in self._container.streams.audio[:1]:
             with self._or_silence():
                 self._open(source)
@@ -72,9 +70,8 @@ class Sound:
 
     def finish(self) -> None:
         """Write what an encoder still holds."""
-        if self._target is not None and self._filters is not None:
+        if self._target is not None and not self._is_copied:
             with self._or_silence():
-                self._encode(None)
                 self._output.mux(self._target.encode(None))
 
     def close(self) -> None:
@@ -107,7 +104,7 @@ class Sound:
                 "the marked video has no sound%s: that of %s cannot be carried over (%s)",
                 since, self._name, first_line(error),
             )  # fmt: skip
-            self._next = self._filters = None
+            self._next = self._target = None
 
     def _timed(self, source: av.AudioStream) -> Iterator[Timed]:
         """Yield the packets that have a content, with their times on the images' clock.
@@ -143,10 +140,10 @@ class Sound:
 
     def _write(self, time_s: float, packet: av.Packet[av.AudioStream]) -> None:
         length_s = float((packet.duration or 0) * packet.time_base)
-        if time_s < self._end_s - length_s / 2 or time_s <= self._start_s:
+        if self._target is None or time_s < self._end_s - length_s / 2 or time_s <= self._start_s:
             return  # at a time that has its sound already
         self._start_s, self._end_s = time_s, time_s + length_s
-        if self._is_copied and self._target is not None:
+        if self._is_copied:
             packet.pts = packet.dts = round(time_s / packet.time_base)
             for one in self._unpack(packet) if self._unpack else (packet,):
                 one.stream = self._target
@@ -160,43 +157,4 @@ class Sound:
             sound.time_base = Fraction(1, sound.sample_rate)
             sound.pts = round(time_s * sound.sample_rate)
             time_s += sound.samples / sound.sample_rate
-            self._encode(sound)
-
-    def _encode(self, sound: av.AudioFrame | None) -> None:
-        """Encode a piece of sound, gaps filled with silence; None ends what came before."""
-        if self._target is None:
-            return
-        if sound is not None:
-            shape = (sound.format.name, sound.layout.name, sound.sample_rate)
-            if shape != self._shape:
-                if self._filters is not None:
-                    self._encode(None)
-                self._filters, self._shape = _resampler(sound, self._target), shape
-        if self._filters is None:
-            return
-        self._filters.push(sound)
-        with contextlib.suppress(av.error.BlockingIOError, av.error.EOFError):
-            while isinstance(piece := self._filters.pull(), av.AudioFrame):
-                self._output.mux(self._target.encode(piece))
-
-
-def _resampler(sound: av.AudioFrame, target: av.AudioStream) -> av.filter.Graph:
-    """Return filters that bring sound like this to the encoder's rate and channels."""
-    graph = av.filter.Graph()
-    graph.link_nodes(
-        graph.add_abuffer(
-            sample_rate=sound.sample_rate,
-            format=sound.format.name,
-            layout=sound.layout.name,
-            time_base=sound.time_base,
-        ),
-        graph.add("aresample", "async=1"),
-        graph.add(
-            "aformat",
-            sample_rates=str(target.codec_context.sample_rate),
-            sample_fmts="fltp",
-            channel_layouts=target.codec_context.layout.name,
-        ),
-        graph.add("abuffersink"),
-    ).configure()
-    return graph
+            self._output.mux(self._target.encode(sound))

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 History = dict[str, list[float]]
 """Columns of ``history.csv`` by name, as many values each as epochs are done."""
 
-_NEEDED: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 _ALONE: Final = {"learning_rate": "Learning rate", "seconds": "Seconds per epoch"}
 
 _LEGEND_ROOM: Final = 0.4
@@ -47,6 +46,7 @@ _COLUMNS: Final = {
     "learning_rate": ("Learning rate", "{:.3g}"),
     "seconds": ("Seconds", "{:.0f}"),
 }
+_NEEDED: Final = set(_COLUMNS) - {"val_ferplus"}
 
 
 def write_run_page(folder: Path) -> Path:
@@ -161,7 +161,7 @@ def read_history(path: Path) -> History:
         raise DatasetError(
             f"{path}: cannot be read: {first_line(error)}. Give the history.csv of a run"
         ) from error
-    if not set(_NEEDED) <= set(history):
+    if not set(history) >= _NEEDED:
         raise DatasetError(
             f"{path}: needs rows with the columns {sorted(_NEEDED)}, not {sorted(history)}. Give "
             "the history.csv of a run"
@@ -170,27 +170,20 @@ def read_history(path: Path) -> History:
 
 
 def history_chart(history: History) -> Figure:
-    """Draw the curves of a run over its epochs, training against validation.
-
-    Args:
-        history: One epoch or more; learning rate and seconds are drawn where they are there.
+    """Draw the curves of a run over its epochs, training against validation; one epoch or more.
 
     Raises:
         MissingExtraError: Matplotlib is not installed.
     """
-    alone = [name for name in _ALONE if name in history]
     label = "Loss, accuracy, learning rate and seconds over the epochs"
-    figure = drawing.new_figure(9.6, 7.4 if alone else 3.8, label)
-    panels = figure.subplots(2 if alone else 1, 2).flat
-    _draw_pair(next(panels), history, "loss", "Loss")
-    _draw_pair(next(panels), history, "accuracy", "Accuracy")
-    for name in alone:
-        axes = next(panels)
-        drawing.style_axes(axes, title=_ALONE[name], xlabel="Epoch")
+    figure = drawing.new_figure(9.6, 7.4, label)
+    loss, accuracy, *others = figure.subplots(2, 2).flat
+    _draw_pair(loss, history, "loss", "Loss")
+    _draw_pair(accuracy, history, "accuracy", "Accuracy")
+    for axes, (name, title) in zip(others, _ALONE.items(), strict=True):
+        drawing.style_axes(axes, title=title, xlabel="Epoch")
         _draw_curve(axes, history, name, color=drawing.MUTED, linewidth=2)
         axes.set_ylim(bottom=0)
-    for axes in panels:
-        axes.set_axis_off()
     return figure
 
 
