@@ -84,13 +84,12 @@ def write_run_page(folder: Path) -> Path:
         "run.html",
         recipe=recipe,
         dataset=dataset,
-        facts=_rows(_sorted_facts(dataset)),
         history=history,
         chart=chart,
         epochs=_epoch_table(history),
         report=report,
         mistakes=mistakes,
-        environment=_rows(environment | {"origins": _read(folder / "origins.json")}),
+        environment=environment | {"origins": _read(folder / "origins.json")},
         command=command,
     )
     write_file(folder / "report.html", page)
@@ -103,14 +102,6 @@ def _read(path: Path) -> Facts:
     text = path.read_text(encoding="utf-8")
     facts: Facts = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     return facts
-
-
-def _sorted_facts(dataset: Facts) -> Facts:
-    """Return what the page lists of the data: name and protocol first, the counts last."""
-    facts = {key: dataset[key] for key in ("name", "protocol") if key in dataset} | dataset
-    counts = facts.pop("counts", {})
-    apart = ("labels", "train_by_class")  # these have a table of their own
-    return {key: facts[key] for key in facts if key not in apart} | {"images": counts}
 
 
 def _validation(folder: Path, dataset: Facts) -> tuple[Report | None, tuple[Sample, ...]]:
@@ -132,19 +123,6 @@ def _epoch_table(history: History) -> Table:
     shown = [name for name in _COLUMNS if any(map(math.isfinite, history.get(name, ())))]
     columns = [[_COLUMNS[name][1].format(value) for value in history[name]] for name in shown]
     return Table(tuple(_COLUMNS[name][0] for name in shown), list(zip(*columns, strict=True)))
-
-
-def _rows(facts: Facts, prefix: str = "") -> list[tuple[str, object]]:
-    """Return nested facts as names and values; empty texts are left out."""
-    rows: list[tuple[str, object]] = []
-    for key, value in facts.items():
-        if isinstance(value, dict):
-            rows += _rows(value, f"{prefix}{key} ")
-        elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
-            rows += _rows({f"{key} {i + 1}": one for i, one in enumerate(value)}, prefix)
-        elif value not in ("", None):
-            rows.append((f"{prefix}{key}".replace("_", " "), value))
-    return rows
 
 
 def read_history(path: Path) -> History:
