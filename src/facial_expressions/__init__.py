@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from facial_expressions.evaluation import evaluate
     from facial_expressions.inference.classifier import ExpressionClassifier, load_classifier
     from facial_expressions.inference.contracts import Detection, FaceDetector
-    from facial_expressions.inference.default_model import recognize, recognize_folder
     from facial_expressions.inference.model_store import list_models
     from facial_expressions.inference.options import RecognizerOptions
-    from facial_expressions.inference.recognizer import ExpressionRecognizer, load_recognizer
+    from facial_expressions.inference.recognizer import (
+        ExpressionRecognizer,
+        load_recognizer,
+        recognize,
+        recognize_folder,
+    )
     from facial_expressions.labels import LabelSet
     from facial_expressions.media.analysis import analyze_video
     from facial_expressions.media.draw import draw_faces
@@ -56,10 +60,11 @@ _NAMES: Final = {
     "evaluation": ("evaluate",),
     "inference.classifier": ("ExpressionClassifier", "load_classifier"),
     "inference.contracts": ("Detection", "FaceDetector"),
-    "inference.default_model": ("recognize", "recognize_folder"),
     "inference.model_store": ("list_models",),
     "inference.options": ("RecognizerOptions",),
-    "inference.recognizer": ("ExpressionRecognizer", "load_recognizer"),
+    "inference.recognizer": (
+        "ExpressionRecognizer", "load_recognizer", "recognize", "recognize_folder",
+    ),
     "labels": ("LabelSet",),
     "media.analysis": ("analyze_video",),
     "media.draw": ("draw_faces",),

@@ -1,7 +1,11 @@
-"""Whole images to faces with expressions: detector, crops and classifier in one object."""
+"""Whole images to faces with expressions: detector, crops and classifier in one object.
+
+``recognize`` and ``recognize_folder`` use the default model, which is opened once per process.
+"""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from collections import deque
@@ -122,7 +126,7 @@ class ExpressionRecognizer:
             ImageError: A box lies outside the image.
             ModelError: The network cannot be run.
         """
-        return self._predict([self._finder.cut(image, detections)])[0]
+        return [*self._rows([self._finder.cut(image, detections)])[0].faces]
 
     def explain(self, image: ImageSource) -> list[tuple[Face, Explanation]]:
         """Find the faces in one image, each with a heat map of its answer.
@@ -137,9 +141,8 @@ class ExpressionRecognizer:
             ImageError: The image cannot be read.
             ModelError: The network cannot be run, or has no class activation maps.
         """
-        found = self._finder.find(image)
-        faces = self._predict([found])[0]
-        return list(zip(faces, self._explain([found], [faces])[0], strict=True))
+        row = self._rows([self._finder.find(image)], explain=True)[0]
+        return list(zip(row.faces, row.explanations, strict=True))
 
     def recognize_many(
         self, sources: Iterable[Source], *, batch_size: int = 32
@@ -243,55 +246,41 @@ class ExpressionRecognizer:
     def _answer(self, found: Sequence[Found], *, explain: bool) -> list[ImageResult]:
         """Return the results of images, yet without names; if all at once fail, one by one."""
         try:
-            faces = self._predict(found)
-            reasons = self._explain(found, faces) if explain else [[] for _ in found]
+            return self._rows(found, explain=explain)
         except (FacialExpressionsError, MemoryError) as error:
             if len(found) == 1:
                 return [_failed(error)]
             return [self._answer([one], explain=explain)[0] for one in found]
-        return [
-            ImageResult("", "ok", one.width, one.height, tuple(its), explanations=tuple(why))
-            for one, its, why in zip(found, faces, reasons, strict=True)
-        ]
 
-    def _explain(
-        self, found: Sequence[Found], faces: Sequence[Sequence[Face]]
-    ) -> list[list[Explanation]]:
-        """Say where in each of some images' faces its answer was found."""
+    def _rows(self, found: Sequence[Found], *, explain: bool = False) -> list[ImageResult]:
+        """Name the expressions of all faces of some images in one pass, and say why if asked."""
         if not found:
             return []
-        framing = self._detector.framing
-        maps = iter(self.classifier.explain(np.concatenate([one.crops for one in found])))
-        return [
-            [
-                _explained(face, next(maps), one, framing)
-                for face, one in zip(its, image.detections, strict=True)
-            ]
-            for image, its in zip(found, faces, strict=True)
-        ]
-
-    def _predict(self, found: Sequence[Found]) -> list[list[Face]]:
-        """Name the expressions of all faces of some images in one pass."""
-        if not found:
-            return []
-        rows = self.classifier.predict_proba(np.concatenate([one.crops for one in found]))
-        probabilities = iter(rows.astype(float).tolist())
-        return [
-            [
+        crops = np.concatenate([one.crops for one in found])
+        probabilities = iter(self.classifier.predict_proba(crops).astype(float).tolist())
+        maps = iter(self.classifier.explain(crops)) if explain else None
+        rows = []
+        for one in found:
+            faces = tuple(
                 self._face(one, detection, crop, next(probabilities))
                 for detection, crop in zip(
                     one.detections, to_grey_crops(one.crops, CROP_SIDE), strict=True
                 )
-            ]
-            for one in found
-        ]
+            )
+            reasons = tuple(
+                _explained(face, next(maps), detection, self._detector.framing)
+                for face, detection in zip(faces, one.detections, strict=True)
+                if maps is not None
+            )
+            rows.append(ImageResult("", "ok", one.width, one.height, faces, explanations=reasons))
+        return rows
 
     def _faces(self, found: Sequence[_Named]) -> list[Faces]:
         """Return the faces of some images with the name and source of each."""
-        named = self._predict([one for _, _, one in found])
+        rows = self._rows([one for _, _, one in found])
         return [
-            Faces(faces, image, ImageResult(name, "ok", one.width, one.height, tuple(faces)))
-            for (name, image, one), faces in zip(found, named, strict=True)
+            Faces(row.faces, image, replace(row, source=name))
+            for (name, image, _), row in zip(found, rows, strict=True)
         ]
 
     def _face(
@@ -327,6 +316,51 @@ def load_recognizer(options: RecognizerOptions) -> ExpressionRecognizer:
         []
     """
     return ExpressionRecognizer(load_classifier(options), open_detector(options), options)
+
+
+def recognize(image: ImageSource) -> Faces:
+    """Find the faces in one image with the default model, loaded once per process.
+
+    Args:
+        image: A path, bytes, open file, RGB ``uint8 (H, W, 3)`` array or tensor, or Pillow image;
+            see ``images.load_image``.
+
+    Returns:
+        The faces from left to right, an empty list if there is none; with ``show()``, ``save()``
+        and ``to_dataframe()``.
+
+    Raises:
+        ImageError: The image cannot be read.
+
+    Examples:
+        >>> recognize(np.zeros((64, 64, 3), np.uint8))
+        []
+    """
+    return _default_recognizer().recognize(image)
+
+
+def recognize_folder(folder: str | Path) -> Iterator[ImageResult]:
+    """Find the faces in all images of a folder and its subfolders, with the default model.
+
+    Args:
+        folder: The folder; hidden files and files of other kinds are left out.
+
+    Returns:
+        One result per image, sorted by path; each image is read when its result is due.
+
+    Raises:
+        ImageError: There is no such folder.
+
+    Examples:
+        >>> import os
+        >>> os.mkdir("photos")
+        >>> list(recognize_folder("photos"))
+        []
+    """
+    return _default_recognizer().recognize_folder(folder)
+
+
+_default_recognizer: Final = functools.cache(load_recognizer)
 
 
 def _chunks(items: Iterable[Answer], size: int) -> Iterator[tuple[Answer, ...]]:
