@@ -27,12 +27,7 @@ from facial_expressions.errors import DatasetError, ModelError, RecipeError
 from facial_expressions.inference.classifier import TEST_TIME_VIEWS, apply_view
 from facial_expressions.labels import LabelSet
 from facial_expressions.training.batches import TrainingBatches, add_answers
-from facial_expressions.training.network import (
-    TrainingHead,
-    heads_of,
-    predict_logits,
-    preprocessing_of,
-)
+from facial_expressions.training.network import heads_of, predict_logits, preprocessing_of
 from facial_expressions.training.recipe import Recipe
 from facial_expressions.training.run_folder import describe_dataset
 from facial_expressions.training.trained_networks import TrainedNetwork, open_network
@@ -196,7 +191,15 @@ class Material:
             self.facts["ferplus_digest"] = hashlib.sha256(content).hexdigest()
         earlier = earlier or EarlierWork()
         self.start = None if earlier.start is None else open_network(earlier.start)
-        self.teachers = _open_teachers(recipe, self.heads, earlier.teachers)
+        weight, sources = recipe.distillation.weight, earlier.teachers
+        if (weight > 0) != bool(sources):
+            raise RecipeError(
+                f"distillation.weight: {weight:g} with the teachers {[*map(str, sources)]}. Give "
+                "teachers (--teacher) and a weight above 0, or neither"
+            )
+        label_sets = {head.name: head.labels for head in self.heads}
+        size = recipe.network.size
+        self.teachers = Teachers(sources, label_sets, size=size) if sources else None
 
     def batches(self) -> TrainingBatches:
         """Return the run's training batches; teachers that answer once for each image do so now."""
@@ -238,22 +241,6 @@ def _checked_votes(dataset: Dataset, votes: Votes | None) -> Votes:
             "Give fer2013new.csv (--ferplus), or set optimization.ferplus_weight=0"
         )
     return votes
-
-
-def _open_teachers(
-    recipe: Recipe, heads: tuple[TrainingHead, ...], sources: tuple[Path, ...]
-) -> Teachers | None:
-    weight = recipe.distillation.weight
-    if (weight > 0) != bool(sources):
-        raise RecipeError(
-            f"distillation.weight: {weight:g} with the teachers "
-            f"{[str(path) for path in sources]}. Give teachers (--teacher) and a weight above 0, "
-            "or neither"
-        )
-    if not sources:
-        return None
-    label_sets = {head.name: head.labels for head in heads}
-    return Teachers(sources, label_sets, size=recipe.network.size)
 
 
 def class_weights(labels: Ints, n_classes: int) -> Floats:

@@ -1,20 +1,6 @@
 """The run folder: everything that is needed to repeat, resume, export and judge one run.
 
 What makes two runs the same run stands here too, and in words what differs where they are not.
-
-::
-
-    runs/standardized-cnn/
-    ├── recipe.toml            resolved: every key written out
-    ├── dataset.json           name, protocol, label set, counts and digest of the data
-    ├── environment.json       versions, commit, backend, device, precision, data digest, command
-    ├── origins.json           weights and teachers of earlier runs, by SHA-256; only with them
-    ├── history.csv            one row an epoch
-    ├── history.png            loss, accuracy, learning rate and seconds
-    ├── report.html            the run as one page; pages/run_page.py writes both at the end
-    ├── checkpoints/           state to resume from
-    ├── model.weights.h5       final weights (averaged ones, when the recipe averages)
-    └── validation.npz         crops, and each head's labels and logits, of validation, for export
 """
 
 from __future__ import annotations
