@@ -45,7 +45,7 @@ from facial_expressions.distributed.output_folder import open_shard
 from facial_expressions.media.sinks import open_sink
 from facial_expressions.results import Box, FrameResult, ImageResult, Prediction, TrackedFace
 from facial_expressions.rows import IMAGE, csv_header, to_csv, to_json
-from facial_expressions.server.schemas import ImageAnswer
+from facial_expressions.server.answers import ImageAnswer
 
 labels = ("happy",)
 face = TrackedFace(Box(0, 0, 32, 32), 0.5, (), Prediction(labels, (1.0,)), 1)

@@ -19,7 +19,7 @@ from facial_expressions.cli.main import main
 from facial_expressions.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.rows import IMAGE, rounded
-from facial_expressions.server import schemas
+from facial_expressions.server import answers
 from facial_expressions.server.app import create_app
 from facial_expressions.server.connections import open_listener
 from tests.server.client import BOUNDARY, Answer, RunningServer, form, png
@@ -46,7 +46,7 @@ def test_recognize_answers_as_predict_does(
     expected = json.loads(capsys.readouterr().out)
     assert len(expected["faces"]) == 1
     assert answer.json == {**expected, "source": "upload"}
-    schemas.ImageAnswer.model_validate(answer.json)
+    answers.ImageAnswer.model_validate(answer.json)
 
 
 def test_a_form_is_answered_as_the_raw_image(server: RunningServer, portrait: bytes) -> None:
@@ -76,7 +76,7 @@ def test_classify_answers_as_the_classifier_does(
     stream = io.BytesIO()
     crop.save(stream, "PNG")
     answer = server.ask("POST", "/v1/classify", stream.getvalue())
-    schemas.CropAnswer.model_validate(answer.json)
+    answers.CropAnswer.model_validate(answer.json)
     expected = recognizer.classifier.predict_proba(np.asarray(crop)[None])[0]
     received = answer.json["probabilities"]
     assert list(received) == list(recognizer.classifier.labels)
@@ -99,8 +99,8 @@ def test_twenty_clients_at_once_get_the_answers_of_one(
 
 def test_models_and_labels_describe_what_is_served(server: RunningServer) -> None:
     models, labels = (server.ask("GET", f"/v1/{name}").json for name in ("models", "labels"))
-    schemas.ModelsAnswer.model_validate(models)
-    schemas.LabelsAnswer.model_validate(labels)
+    answers.ModelsAnswer.model_validate(models)
+    answers.LabelsAnswer.model_validate(labels)
     assert [model["name"] for model in models["models"]] == ["tiny"]
     assert labels["labels"] == models["models"][0]["labels"]
     assert labels["labels"][3] == "happy"
@@ -247,7 +247,7 @@ def test_a_face_is_explained_when_asked_for(
     result = next(mapped_recognizer.recognize_rows([portrait], explain=True))
     expected = rounded(IMAGE, result.to_dict())
     assert answer.json == {**expected, "source": "upload"}
-    schemas.ImageAnswer.model_validate(answer.json)
+    answers.ImageAnswer.model_validate(answer.json)
     plain = mapped_server.ask("POST", "/v1/recognize?explain=false", portrait).json["faces"]
     assert "explanation" not in plain[0]
 

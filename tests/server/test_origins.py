@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facial_expressions.server.origins import HostNames, is_own_origin
+from facial_expressions.server.guard import HostNames, is_own_origin
 from tests.server.client import BOUNDARY, form, png, status_of_form
 
 FILE = 'form-data; name="image"; filename="a.png"'

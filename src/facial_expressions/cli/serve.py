@@ -67,8 +67,8 @@ def command(  # noqa: PLR0913 - one argument per option
     with needs_extra("serve"):
         from facial_expressions.server.app import create_app
         from facial_expressions.server.connections import build_server, open_listener, url_of
+        from facial_expressions.server.guard import HostNames, is_loopback
         from facial_expressions.server.limits import MEBIBYTE, ServerLimits
-        from facial_expressions.server.origins import HostNames, is_loopback
 
     try:
         hosts = HostNames(host, allow_host or (), allow_origin or ())

@@ -43,29 +43,26 @@ def stop_in_order() -> Iterator[None]:
 def hold_signals() -> Iterator[None]:
     """Let the first signal wait until a short block is done, so that all of it is done or nothing.
 
-    A second one acts at once.
+    A second one of its kind acts at once.
     """
-    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _NAMES}
-
-    def release() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in _NAMES}
+    before = {number: one for number, one in handlers.items() if callable(one)}
 
     def hold(number: int, _: FrameType | None) -> None:
         came.append(number)
-        release()
+        signal.signal(number, before[number])
 
-    for number, handler in before.items():
-        if callable(handler):
-            signal.signal(number, hold)
+    for number in before:
+        signal.signal(number, hold)
     try:
         yield
     finally:
-        release()
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
 

@@ -35,7 +35,11 @@ def ray_workers(
         MissingExtraError: Ray is not installed.
         ChildProcessError: Ray cannot be started or reached.
     """
-    ray = _import_ray()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a notice
+    with needs_extra("ray"):
+        import ray as module
+    ray: Any = module  # which is typed in parts
     where: dict[str, Any] = {"address": address}
     if not address:
         where = {
@@ -96,12 +100,3 @@ def _start_ray(ray: Any, where: dict[str, Any], *, tries: int) -> None:  # noqa:
             ) from error
         else:
             return
-
-
-def _import_ray() -> Any:  # noqa: ANN401 - a module
-    """Import Ray with its reports of use switched off: nothing leaves the machine."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a notice
-    with needs_extra("ray"):
-        import ray
-    return ray

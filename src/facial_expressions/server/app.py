@@ -33,16 +33,15 @@ from facial_expressions.errors import FacialExpressionsError
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.results import SCHEMA
 from facial_expressions.rows import as_row
-from facial_expressions.server import answers, schemas
+from facial_expressions.server import answers
 from facial_expressions.server.bodies import BodyReader
 from facial_expressions.server.cameras import CameraSessions
 from facial_expressions.server.connections import keep_log_short
 from facial_expressions.server.decoding import DecoderPool
 from facial_expressions.server.failures import CLIENT_GONE, RequestError, from_status
-from facial_expressions.server.guard import Guard
+from facial_expressions.server.guard import Guard, HostNames
 from facial_expressions.server.limits import ServerLimits
 from facial_expressions.server.metrics import ServerMetrics
-from facial_expressions.server.origins import HostNames
 from facial_expressions.server.work_queue import CheckWanted, WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -183,10 +182,10 @@ class _Service:
 
 @router.post(
     "/v1/recognize",
-    response_model=schemas.ImageAnswer,
+    response_model=answers.ImageAnswer,
     response_model_exclude_unset=True,
-    responses=schemas.ERRORS,
-    openapi_extra=schemas.IMAGE_BODY | schemas.RECOGNIZE_PARAMETERS,
+    responses=answers.ERRORS,
+    openapi_extra=answers.IMAGE_BODY | answers.RECOGNIZE_PARAMETERS,
 )
 async def recognize(request: Request) -> Json:
     """Find the faces of an image and name their expressions.
@@ -208,9 +207,9 @@ async def recognize(request: Request) -> Json:
 
 @router.post(
     "/v1/classify",
-    response_model=schemas.CropAnswer,
-    responses=schemas.ERRORS,
-    openapi_extra=schemas.IMAGE_BODY,
+    response_model=answers.CropAnswer,
+    responses=answers.ERRORS,
+    openapi_extra=answers.IMAGE_BODY,
 )
 async def classify(request: Request) -> Json:
     """Name the expression of one cropped face, a square image."""
@@ -218,27 +217,27 @@ async def classify(request: Request) -> Json:
     return await _service(request).answer(request, answers.classify_crop)
 
 
-@router.get("/v1/models", response_model=schemas.ModelsAnswer)
+@router.get("/v1/models", response_model=answers.ModelsAnswer)
 async def models(request: Request) -> Json:
     """Return the model that is served, and its metadata."""
     return {"schema": SCHEMA, "models": [as_row(answers.MODEL, _service(request).recognizer)]}
 
 
-@router.get("/v1/labels", response_model=schemas.LabelsAnswer)
+@router.get("/v1/labels", response_model=answers.LabelsAnswer)
 async def labels(request: Request) -> Json:
     """List the expressions, in the order of the model's output."""
     known = _service(request).recognizer.classifier.labels
     return {"schema": SCHEMA, "name": known.name, "labels": list(known)}
 
 
-@router.get("/healthz", response_model=schemas.StateAnswer)
+@router.get("/healthz", response_model=answers.StateAnswer)
 async def health() -> Json:
     """Report that the server is alive; does no work."""
     return {"status": "alive"}
 
 
 @router.get(
-    "/readyz", response_model=schemas.StateAnswer, responses={503: {"model": schemas.ErrorAnswer}}
+    "/readyz", response_model=answers.StateAnswer, responses={503: {"model": answers.ErrorAnswer}}
 )
 async def ready(request: Request) -> Json:
     """Report whether images are accepted: the model has run once, and the decoders are alive."""
@@ -324,7 +323,7 @@ def _asked_to_explain(request: Request) -> bool:
 
 def _camera_session(request: Request) -> str:
     """Read the header that names a camera's session; empty where there is none."""
-    keys = request.headers.getlist(schemas.SESSION_HEADER)
+    keys = request.headers.getlist(answers.SESSION_HEADER)
     if not keys:
         return ""
     if len(keys) > 1 or not _SESSION.fullmatch(keys[0]):
