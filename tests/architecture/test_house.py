@@ -10,8 +10,8 @@ import pytest
 from tests.architecture.house import LIMITS, count_code, longest_chain, measure, names_columns
 
 SO_FAR = {
-    "lines of Python in `src/`": 24_835,
-    "lines of code": 14_993,
+    "lines of Python in `src/`": 24_788,
+    "lines of code": 14_967,
 }
 """Where a limit is not reached yet; a figure may fall, and then its entry goes."""
 

@@ -21,8 +21,7 @@ from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server.app import create_app
 from facial_expressions.server.bodies import file_of_form
 from facial_expressions.server.connections import build_server, open_listener
-from facial_expressions.server.failures import RequestError
-from facial_expressions.server.limits import ServerLimits
+from facial_expressions.server.limits import RequestError, ServerLimits
 
 __all__ = ["Answer", "RunningServer", "form", "png", "read_all", "run_server", "status_of_form"]
 

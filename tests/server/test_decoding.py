@@ -24,8 +24,7 @@ from facial_expressions.images import load_image
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server import decoding
 from facial_expressions.server.decoding import DecoderPool
-from facial_expressions.server.failures import RequestError
-from facial_expressions.server.limits import ServerLimits
+from facial_expressions.server.limits import RequestError, ServerLimits
 from tests.catalogue.image_files import heic
 from tests.server.client import png, run_server
 

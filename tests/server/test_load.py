@@ -22,8 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server import guard
-from facial_expressions.server.failures import RequestError
-from facial_expressions.server.limits import MEBIBYTE, ServerLimits
+from facial_expressions.server.limits import MEBIBYTE, RequestError, ServerLimits
 from facial_expressions.server.work_queue import WorkQueue
 from tests.server.client import RunningServer, form, png, read_all, run_server
 from tests.server.conftest import HeldDetector

@@ -18,7 +18,6 @@ from facial_expressions.distributed.output_folder import (
     SHARD_FORMATS,
     BatchManifest,
     OutputFolder,
-    ShardEntry,
     ShardFormat,
     open_shard,
 )
@@ -158,7 +157,7 @@ def run_batch(
                 n_workers = min(n_workers, manifest.n_inputs - before)
                 with contextlib.closing(Crew(start, n_workers, workers.timeout_s)) as crew:
                     _write_shards(folder, manifest, labels, crew, on_progress)
-    counts = sum((Counter(one.counts) for one in manifest.shards.values()), Counter[str]())
+    counts = sum((Counter(one["counts"]) for one in manifest.shards.values()), Counter[str]())
     return BatchSummary(manifest.n_inputs, counts, manifest.n_left_out, before)
 
 
@@ -252,5 +251,5 @@ def _write_shards(
                 counts.update({row["status"]: 1, "faces": len(row.get("faces", ()))})
                 done += 1
                 on_progress(done, total)
-        manifest.shards[number] = ShardEntry(path.stat().st_size, dict(counts))
+        manifest.shards[number] = {"n_bytes": path.stat().st_size, "counts": dict(counts)}
         folder.write_manifest(manifest)

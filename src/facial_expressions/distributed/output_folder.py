@@ -46,19 +46,6 @@ _INPUTS: Final = "inputs.list"
 _CHECK: Final = "manifest_sha256"
 
 
-@dataclass(frozen=True, slots=True)
-class ShardEntry:
-    """A finished shard.
-
-    Attributes:
-        n_bytes: Size of its file.
-        counts: Rows of each status, and ``faces``.
-    """
-
-    n_bytes: int
-    counts: Mapping[str, int]
-
-
 @dataclass(slots=True)
 class BatchManifest:
     """What a batch is and how far it has come.
@@ -67,13 +54,14 @@ class BatchManifest:
         options: Everything that decides what its rows say and how they are divided.
         n_inputs: Inputs, one row each.
         n_left_out: Files skipped because they are not images.
-        shards: Finished shards by number, counted from 0.
+        shards: Finished shards by number, counted from 0: size ``n_bytes`` of its file, and
+            ``counts`` of rows of each status, and of ``faces``.
     """
 
     options: Mapping[str, Any]
     n_inputs: int
     n_left_out: int
-    shards: dict[int, ShardEntry] = field(default_factory=dict)
+    shards: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def shard_size(self) -> int:
@@ -144,7 +132,7 @@ class OutputFolder:
                 raise ValueError("it was changed")  # noqa: TRY301 - as the others
             if data.pop("schema") != _SCHEMA:
                 raise ValueError(f"its schema is not {_SCHEMA}")  # noqa: TRY301 - as the others
-            written = {int(key): ShardEntry(**value) for key, value in data.pop("shards").items()}
+            written = {int(key): shard for key, shard in data.pop("shards").items()}
             whole = {number: one for number, one in written.items() if self._is_whole(number, one)}
             return BatchManifest(**data, shards=whole)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -204,9 +192,9 @@ class OutputFolder:
                 f"({shown(min(foreign))}). Name a new folder"
             )
 
-    def _is_whole(self, number: int, entry: ShardEntry) -> bool:
+    def _is_whole(self, number: int, shard: Mapping[str, Any]) -> bool:
         path = self.shard_path(number)
-        return path.is_file() and path.stat().st_size == entry.n_bytes
+        return path.is_file() and path.stat().st_size == shard["n_bytes"]
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from facial_expressions import rows
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.results import SCHEMA, Explanation, Face, ImageResult, Prediction
 from facial_expressions.rows import Column, Kind, as_row, rounded
-from facial_expressions.server.failures import RequestError
+from facial_expressions.server.limits import RequestError
 
 SOURCE = "upload"
 """What an answer calls its image; the client's name for it is not repeated."""

@@ -38,9 +38,8 @@ from facial_expressions.server.bodies import BodyReader
 from facial_expressions.server.cameras import CameraSessions
 from facial_expressions.server.connections import keep_log_short
 from facial_expressions.server.decoding import DecoderPool
-from facial_expressions.server.failures import CLIENT_GONE, RequestError, from_status
 from facial_expressions.server.guard import Guard, HostNames
-from facial_expressions.server.limits import ServerLimits
+from facial_expressions.server.limits import CLIENT_GONE, RequestError, ServerLimits, from_status
 from facial_expressions.server.metrics import ServerMetrics
 from facial_expressions.server.work_queue import CheckWanted, WorkQueue
 

@@ -11,8 +11,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from facial_expressions.server.failures import CLIENT_GONE, RequestError
-from facial_expressions.server.limits import MEBIBYTE, ServerLimits
+from facial_expressions.server.limits import CLIENT_GONE, MEBIBYTE, RequestError, ServerLimits
 
 _MAX_FIELDS: Final = 8
 _FIELD_BYTES: Final = 64 * 1024

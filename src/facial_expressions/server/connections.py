@@ -26,9 +26,8 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facial_expressions.errors import first_line
-from facial_expressions.server.failures import RequestError
 from facial_expressions.server.guard import HEADER_BYTES, SECURITY_HEADERS
-from facial_expressions.server.limits import ServerLimits
+from facial_expressions.server.limits import RequestError, ServerLimits
 
 logger = logging.getLogger(__name__)
 

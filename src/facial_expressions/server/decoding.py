@@ -37,8 +37,7 @@ from facial_expressions.errors import ImageError, ImageFormatError, ImageTooLarg
 from facial_expressions.image_formats import load_plugins, supported
 from facial_expressions.images import MAX_SIDE, load_image
 from facial_expressions.processes import READY, Child, own_streams
-from facial_expressions.server.failures import RequestError
-from facial_expressions.server.limits import MEBIBYTE, ServerLimits
+from facial_expressions.server.limits import MEBIBYTE, RequestError, ServerLimits
 
 logger = logging.getLogger(__name__)
 

@@ -29,8 +29,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facial_expressions.plain_text import shown
-from facial_expressions.server.failures import RequestError, from_status
-from facial_expressions.server.limits import MEBIBYTE
+from facial_expressions.server.limits import MEBIBYTE, RequestError, from_status
 from facial_expressions.server.metrics import ServerMetrics
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from facial_expressions.server.failures import CLIENT_GONE
+from facial_expressions.server.limits import CLIENT_GONE
 
 _PREFIX: Final = "facial_expressions"
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)

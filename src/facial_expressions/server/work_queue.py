@@ -17,8 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from facial_expressions.server.failures import RequestError
-from facial_expressions.server.limits import ServerLimits
+from facial_expressions.server.limits import RequestError, ServerLimits
 
 _LONGEST_WAIT: Final = 0.5
 """Share of the deadline that may be spent waiting."""
