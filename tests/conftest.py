@@ -1,4 +1,4 @@
-"""What every test gets: no network, and the real data when it is there."""
+"""What every test gets: no network, a cache folder of its own, the real data when it is there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -87,6 +88,16 @@ def _refuse_remote(endpoint: socket.socket, address: Address) -> None:
             raise ConnectionRefusedError(
                 f"tests use no network; received a connection to {host}; mark the test 'network'"
             )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Point the cache folder at a temporary one, here, in child processes and in other workers."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACIAL_EXPRESSIONS_CACHE", str(shared / "cache"))
+        yield
 
 
 @pytest.fixture

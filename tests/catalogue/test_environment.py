@@ -78,8 +78,8 @@ def test_a_missing_extra_is_named_with_its_install_line(
 @pytest.mark.parametrize(
     "env",
     [
-        {"HOME": None, "XDG_CACHE_HOME": None},
-        {"HOME": "/proc/nothing", "XDG_CACHE_HOME": None},
+        {"HOME": None, "XDG_CACHE_HOME": None, "FACIAL_EXPRESSIONS_CACHE": None},
+        {"HOME": "/proc/nothing", "XDG_CACHE_HOME": None, "FACIAL_EXPRESSIONS_CACHE": None},
         {"TMPDIR": "/nothing"},
         {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
         {"TZ": "Nowhere/Never", "TERM": "", "COLUMNS": "0"},

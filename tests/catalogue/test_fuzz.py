@@ -85,7 +85,7 @@ def test_spoilt_tables_are_read_or_refused(kind: str, tmp_path: Path) -> None:
     for number in range(150):
         path.write_bytes(mutate(whole, np.random.default_rng([SEED, number])))
         try:
-            assert len(load_reading(path).rows) <= 2 * len(ROWS)
+            assert len(load_reading(path, cache=False).rows) <= 2 * len(ROWS)
             outcomes["ok"] += 1
         except DatasetError:
             outcomes["refused"] += 1

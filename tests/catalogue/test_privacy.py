@@ -71,7 +71,7 @@ def folders(tmp_path: Path) -> dict[str, Path]:
 
 
 def environment(folders: dict[str, Path]) -> dict[str, str]:
-    without = {"XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"}
+    without = {"FACIAL_EXPRESSIONS_CACHE", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"}
     kept = {name: value for name, value in os.environ.items() if name not in without}
     home, temporary = str(folders["home"]), str(folders["temporary"])
     return {**kept, "HOME": home, "USERPROFILE": home, "TMPDIR": temporary, "TEMP": temporary,

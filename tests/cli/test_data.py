@@ -68,9 +68,10 @@ def test_missing_path_is_named(tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_audit_writes_text_json_and_page(tmp_path: Path, capsys: Capture) -> None:
-    path = write_competition_csv(tmp_path / "fer.csv", [*ROWS, ROWS[0]])
+    path = write_kaggle_zip(tmp_path / "fer.zip", [*ROWS, ROWS[0]])
+    table = write_competition_csv(tmp_path / "fer.csv", [*ROWS, ROWS[0]])
     ferplus = write_ferplus_csv(tmp_path / "ferplus.csv", [*ROWS, ROWS[0]])
-    words = ["data", "audit", str(path), "--ferplus", str(ferplus)]
+    words = ["data", "audit", str(path), "--ferplus", str(ferplus), "--competition", str(table)]
     out = tmp_path / "audit"
     assert main([*words, "--allow-partial", "--out", str(out)]) == 0
     text = capsys.readouterr().out

@@ -188,6 +188,25 @@ def test_votes_follow_the_competition_rows(tmp_path: Path, protocol: str) -> Non
     assert [len(found[s.name]) for s in dataset.splits()] == [len(s) for s in dataset.splits()]
 
 
+@pytest.mark.parametrize("protocol", ["competition", "kaggle"])
+def test_votes_follow_the_kaggle_images_by_pixels(tmp_path: Path, protocol: str) -> None:
+    path = write_kaggle_zip(tmp_path / "fer.zip", ROWS)
+    dataset = load_dataset(path, protocol=protocol, allow_partial=True)
+    order = np.random.default_rng(0).permutation(len(ROWS))
+    order = order[np.argsort([ROWS[i].usage == "Training" for i in order], kind="stable")]
+    shuffled = [ROWS[i] for i in order]
+    found = ferplus_votes(
+        dataset,
+        write_ferplus_csv(tmp_path / "ferplus.csv", shuffled),
+        competition=write_competition_csv(tmp_path / "fer.csv", shuffled),
+    )
+    places = {int(i): k for k, i in enumerate(order)}
+    expected, _ = read_ferplus(tmp_path / "ferplus.csv")
+    for split in dataset.splits():
+        rows = [places[int(s.rpartition("_")[2][:-4])] for s in split.sources]
+        assert np.array_equal(found[split.name], expected[rows])
+
+
 def _assert_majority_is_own_label(
     labels: np.ndarray[tuple[int], np.dtype[np.int64]],
     found: np.ndarray[tuple[int, int], np.dtype[np.uint8]],
@@ -236,7 +255,7 @@ def test_other_order_is_refused(tmp_path: Path) -> None:
         ferplus_votes(dataset, ferplus)
 
 
-def test_kaggle_layout_is_refused(tmp_path: Path) -> None:
+def test_kaggle_layout_alone_is_refused(tmp_path: Path) -> None:
     dataset = load_dataset(write_kaggle_zip(tmp_path / "fer.zip", ROWS), allow_partial=True)
     ferplus = write_ferplus_csv(tmp_path / "ferplus.csv", ROWS)
     with pytest.raises(DatasetError, match="Give the competition file"):

@@ -17,6 +17,7 @@ def command(
     data: options.DataOption,
     out: Annotated[Path, Option(metavar="DIR", help="Folder to write; export reads it.")],
     ferplus: options.FerplusOption = None,
+    competition: options.CompetitionOption = None,
     allow_partial: options.PartialOption = False,
 ) -> None:
     """Average the weights of several runs of one network.
@@ -35,7 +36,7 @@ def command(
     recipe = FinishedRun(runs[0]).recipe
     with progress_bar(f"reading {data.name}"):
         dataset, votes = load_training_data(
-            recipe, data, ferplus=ferplus, allow_partial=allow_partial
+            recipe, data, ferplus=ferplus, competition=competition, allow_partial=allow_partial
         )
     with progress_bar(f"averaging {len(runs)} runs"):
         accuracy = average_runs(runs, out, dataset, votes=votes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer import Argument, Option
 
-from facial_expressions.cli.options import FerplusOption, PartialOption
+from facial_expressions.cli.options import CompetitionOption, FerplusOption, PartialOption
 from facial_expressions.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def audit(
     path: DataPath,
     protocol: ProtocolOption = None,
     ferplus: FerplusOption = None,
+    competition: CompetitionOption = None,
     output: FormatOption = "text",
     out: Annotated[
         Path | None,
@@ -71,7 +72,10 @@ def audit(
 
         environment()  # says before the work that something is not installed
     dataset = _load(path, protocol, allow_partial=allow_partial)
-    votes = None if ferplus is None else ferplus_votes(dataset, ferplus)
+    votes = None
+    if ferplus is not None:
+        with progress_bar(f"matching {ferplus.name}"):
+            votes = ferplus_votes(dataset, ferplus, competition=competition)
     found = audit_dataset(dataset, votes=votes)
     print(json.dumps(found) if output == "json" else audit_text(found))
     if out is not None:

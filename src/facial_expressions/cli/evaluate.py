@@ -12,6 +12,7 @@ import typer
 from typer import Argument, Option
 
 from facial_expressions.cli.options import (
+    CompetitionOption,
     DataOption,
     FerplusOption,
     PartialOption,
@@ -62,6 +63,7 @@ def command(  # noqa: PLR0913 - one argument per option
         ),
     ] = None,
     ferplus: FerplusOption = None,
+    competition: CompetitionOption = None,
     detect: Annotated[
         bool, Option("--detect", help="DATA holds whole photos: measure the largest face of each.")
     ] = False,
@@ -113,7 +115,7 @@ def command(  # noqa: PLR0913 - one argument per option
     whole = _load_data(data, protocol, seed=seed, allow_partial=allow_partial)
     measured, votes = whole, None
     if labels != "fer2013" and ferplus is not None:
-        found = ferplus_votes(whole, ferplus)
+        found = ferplus_votes(whole, ferplus, competition=competition)
         measured = relabelled(whole, found, LABEL_SETS[labels])
         if labels == "people":
             votes = found.get(split, np.concatenate(list(found.values())))

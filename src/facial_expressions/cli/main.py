@@ -227,6 +227,7 @@ def _describe_installation() -> None:
     """Print what a maintainer asks in a bug report."""
     import platform
 
+    from facial_expressions.data.cache import cache_folder
     from facial_expressions.evaluation.provenance import installed_version
     from facial_expressions.inference.runtime import available_providers
 
@@ -234,6 +235,7 @@ def _describe_installation() -> None:
     for name in _PACKAGES:
         print(name, installed_version(name) or "not installed")
     print("providers", ", ".join(available_providers()))
+    print("cache folder", cache_folder())
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -21,6 +21,10 @@ DataOption = Annotated[
     Path, Option(help="FER-2013 as csv, zip, tar.gz or folder, or any folder of class folders.")
 ]
 FerplusOption = Annotated[Path | None, Option(metavar="FILE", help="FER+ votes (fer2013new.csv).")]
+CompetitionOption = Annotated[
+    Path | None,
+    Option(metavar="FILE", help="Competition file; FER+ needs it when DATA has the Kaggle layout."),
+]
 OverwriteOption = Annotated[bool, Option("--overwrite", help="Replace files that exist.")]
 PartialOption = Annotated[
     bool, Option("--allow-partial", help="Accept FER-2013 with missing images.")

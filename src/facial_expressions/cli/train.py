@@ -30,6 +30,7 @@ def command(  # noqa: PLR0913 - one argument an option
         Option("--set", metavar="SECTION.KEY=VALUE", help="Override the recipe; may be repeated."),
     ] = None,
     ferplus: options.FerplusOption = None,
+    competition: options.CompetitionOption = None,
     start: Annotated[
         str | None,
         Option(
@@ -72,7 +73,9 @@ def command(  # noqa: PLR0913 - one argument an option
 
     if deterministic:
         make_deterministic()
-    dataset, votes = load_training_data(loaded, data, ferplus=ferplus, allow_partial=allow_partial)
+    dataset, votes = load_training_data(
+        loaded, data, ferplus=ferplus, competition=competition, allow_partial=allow_partial
+    )
     earlier = EarlierWork(start=start, teachers=tuple(teacher or ()))
     callbacks = [] if tensorboard is None else [tensorboard_callback(tensorboard)]
     with progress_bar("reading") as bar:

@@ -1,7 +1,8 @@
 """FER+: ten people's votes on every image of FER-2013, as soft labels or as strict majorities.
 
-``fer2013new.csv`` holds one row of votes for each row of the competition file, in its order, so
-that file's images have votes, those of the Kaggle layout have none.
+``fer2013new.csv`` holds one row of votes for each row of the competition file, in its order.
+Images of the competition file find theirs by row number, images of the Kaggle layout by pixels,
+through the competition file (``matching``).
 
 The strict majority is that of the official protocol: votes given by one person only are dropped; an
 image counts when more than half of what remains is for one class, and that class is one of the
@@ -14,6 +15,7 @@ crowd-sourced label distribution", arXiv:1608.01041.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.archives import bad_row, read_table
-from facial_expressions.data.dataset import Dataset, Floats, Ints, joined
+from facial_expressions.data.cache import cached_arrays, path_state
+from facial_expressions.data.dataset import Dataset, Floats, Ints, Split, joined
+from facial_expressions.data.load import load_reading
+from facial_expressions.data.matching import match_rows
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import FERPLUS_COLUMNS, LabelSet
 from facial_expressions.plain_text import shown
@@ -151,19 +156,23 @@ def strict_majority(votes: Counts, labels: LabelSet) -> Ints:
     return np.where(wins, np.array(ids, np.int64)[top], -1)
 
 
-def ferplus_votes(dataset: Dataset, path: str | Path) -> dict[str, Counts]:
+def ferplus_votes(
+    dataset: Dataset, path: str | Path, *, competition: str | Path | None = None
+) -> dict[str, Counts]:
     """Return the votes on every image of FER-2013, split by split.
 
     Args:
-        dataset: FER-2013, read from the competition file, under any protocol.
+        dataset: FER-2013, read from either layout, under any protocol.
         path: ``fer2013new.csv``.
+        competition: The competition file; needed for the Kaggle layout only.
 
     Returns:
         For ``train``, ``validation`` and ``test`` the votes on its rows, ``uint8 (N, 10)``.
 
     Raises:
         DatasetError: The FER+ file has another number of rows than the competition file or puts a
-            row into another split, or the data set is not FER-2013 as the competition file.
+            row into another split, the data set is not FER-2013, the competition file is needed and
+            not given, or an image is in none of its rows.
 
     Examples:
         >>> votes = ferplus_votes(dataset, "fer2013new.csv")  # doctest: +SKIP
@@ -176,17 +185,21 @@ def ferplus_votes(dataset: Dataset, path: str | Path) -> dict[str, Counts]:
             f"data set {dataset.name!r}: FER+ votes exist for FER-2013 only. Give FER-2013, or "
             "leave out the votes"
         )
-    everything = joined(tuple(dataset.splits()))
-    if not all(source.startswith("row ") for source in everything.sources):
+    everything, name = joined(tuple(dataset.splits())), Path(path).name
+    if all(source.startswith("row ") for source in everything.sources):
+        rows = np.array([int(source[4:]) for source in everything.sources], np.int64)
+        usages = np.zeros(rows.max(initial=-1) + 1, everything.usages.dtype)
+        usages[rows] = everything.usages
+        _check_order(usages_there, usages, name)
+    elif competition is None:
         raise DatasetError(
             "FER+ votes: they go with the rows of the competition file, not with the Kaggle "
-            "layout. Give the competition file (fer2013.csv or fer2013.tar.gz) as the data set; "
-            "protocol 'kaggle' divides it alike"
+            "layout. Give the competition file (fer2013.csv or fer2013.tar.gz) as well"
         )
-    rows = np.array([int(source[4:]) for source in everything.sources], np.int64)
-    usages = np.zeros(rows.max(initial=-1) + 1, everything.usages.dtype)
-    usages[rows] = everything.usages
-    _check_order(usages_there, usages, Path(path).name)
+    else:
+        reference = load_reading(Path(competition)).rows
+        _check_order(usages_there, reference.usages, name)
+        rows = _matched(everything, reference, Path(competition))
     ends = np.cumsum([len(split) for split in dataset.splits()])[:-1]
     parts = np.split(votes[rows], ends)
     return {split.name: part for split, part in zip(dataset.splits(), parts, strict=True)}
@@ -209,6 +222,22 @@ def relabelled(dataset: Dataset, votes: Votes, labels: LabelSet) -> Dataset:
     return replace(
         dataset, name=labels.name, labels=labels, train=train, validation=validation, test=test
     )
+
+
+def _matched(images: Split, reference: Split, competition: Path) -> Ints:
+    """Return the row of each image; matched in order of names, so that protocols agree."""
+    order = np.argsort(np.array(images.sources, str), kind="stable")
+    ordered = images.take(order)
+    pixels = hashlib.sha256(np.ascontiguousarray(ordered.images).data).hexdigest()
+    arrays = cached_arrays(
+        "matching",
+        owner=pixels,
+        state=path_state(competition),
+        build=lambda: {"rows": match_rows(ordered, reference)},
+    )
+    rows = np.empty(len(order), np.int64)
+    rows[order] = arrays["rows"]
+    return rows
 
 
 def _check_order(found: NDArray[np.str_], usages: NDArray[np.str_], name: str) -> None:

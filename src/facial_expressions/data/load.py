@@ -1,4 +1,4 @@
-"""load_dataset: finds the reader for a path, checks counts, divides.
+"""load_dataset: finds the reader for a path, keeps what it decoded, checks counts, divides.
 
 Protocols are how a reading is divided. ``competition``: Training 28,709, PublicTest 3,589,
 PrivateTest 3,589. ``kaggle``, the original: the 28,709 training images less a seeded fifth of each
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.archives import is_zip, open_tree
+from facial_expressions.data.cache import cached_reading
 from facial_expressions.data.class_folders import as_fer2013, place_of, read_class_folders
 from facial_expressions.data.competition import read_competition
 from facial_expressions.data.dataset import (
@@ -52,6 +53,7 @@ def load_dataset(
     protocol: str | None = None,
     seed: int = 0,
     allow_partial: bool = False,
+    cache: bool = True,
 ) -> Dataset:
     """Load a data set and divide it into train, validation and test.
 
@@ -63,6 +65,8 @@ def load_dataset(
             apart, and ``folder`` for other data.
         seed: Which training images are set aside for validation under ``kaggle`` and ``folder``.
         allow_partial: Whether FER-2013 may lack images.
+        cache: Whether to keep the decoded images in the user's cache folder and use them next
+            time.
 
     Raises:
         DatasetError: The path is missing or holds no data set, the file is damaged, a count of
@@ -77,7 +81,7 @@ def load_dataset(
         raise DatasetError(
             f"{shown(protocol)}: no such protocol. Choose one of {', '.join(PROTOCOLS)}"
         )
-    reading = load_reading(Path(path))
+    reading = load_reading(Path(path), cache=cache)
     if protocol is None:
         protocol = _default_protocol(reading)
     elif protocol == "kaggle" and reading.kind == "folder":
@@ -87,8 +91,8 @@ def load_dataset(
     return divide(reading, cast(Kind, protocol), seed=seed)
 
 
-def load_reading(path: Path) -> Reading:
-    """Read all images of a path, which is as for ``load_dataset``, undivided and unchecked.
+def load_reading(path: Path, *, cache: bool = True) -> Reading:
+    """Read all images of a path, undivided and unchecked; path and cache as for ``load_dataset``.
 
     Raises:
         DatasetError: The path is missing, of another kind, empty, damaged or not safe to read.
@@ -101,6 +105,10 @@ def load_reading(path: Path) -> Reading:
         )
     if path.is_file() and path.stat().st_size == 0:
         raise DatasetError(f"{shown(path.name)}: empty file. Get the file again")
+    return cached_reading(path, _read) if cache else _read(path)
+
+
+def _read(path: Path) -> Reading:
     is_tree = path.is_dir() or is_zip(path)
     return read_class_folders(path) if is_tree and _is_of_images(path) else read_competition(path)
 

@@ -36,10 +36,16 @@ _AT_ONCE: Final = 128
 
 
 def load_training_data(
-    recipe: Recipe, data: Path, *, ferplus: Path | None, allow_partial: bool
+    recipe: Recipe,
+    data: Path,
+    *,
+    ferplus: Path | None,
+    competition: Path | None,
+    allow_partial: bool,
 ) -> tuple[Dataset, Votes | None]:
     """Load what a recipe learns from: the data set, and the FER+ votes if it has such a head.
 
+    With ``competition``, the competition file, images of the Kaggle layout get their votes too;
     ``allow_partial`` says whether images of FER-2013 may be missing.
     """
     dataset = load_dataset(
@@ -47,7 +53,7 @@ def load_training_data(
     )
     if ferplus is None or recipe.optimization.ferplus_weight == 0:
         return dataset, None
-    return dataset, ferplus_votes(dataset, ferplus)
+    return dataset, ferplus_votes(dataset, ferplus, competition=competition)
 
 
 @dataclass(frozen=True, slots=True)
