@@ -96,16 +96,12 @@ def command(  # noqa: PLR0913 - one argument an option
 
 def _show_on(bar: ProgressBar) -> Callable[[TrainingProgress], None]:
     """Show loss, accuracy and the time left of the whole run, and a line for each epoch."""
-    shown = 0
 
     def show(progress: TrainingProgress) -> None:
-        nonlocal shown
-        row = progress.last
-        if row is not None and row["epoch"] > shown:
-            shown = int(row["epoch"])
+        if progress.last is not None and progress.step == 1:
             bar.say(
                 "epoch {epoch}: loss {loss:.4f}, accuracy {accuracy:.4f}, validation "
-                "{val_loss:.4f} / {val_accuracy:.4f}, {seconds:.0f} s".format(**row)
+                "{val_loss:.4f} / {val_accuracy:.4f}, {seconds:.0f} s".format(**progress.last)
             )
         bar.show(
             (progress.epoch - 1) * progress.steps + progress.step,

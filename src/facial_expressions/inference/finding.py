@@ -31,19 +31,19 @@ class Found:
     crops: NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True)
 class FaceFinder:
     """Finds faces and cuts their crops.
 
-    Args:
+    Attributes:
         detector: What finds the faces.
         options: Which of them count, and how large an image may be.
         side: Of a crop, in pixels.
     """
 
-    def __init__(self, detector: FaceDetector, options: RecognizerOptions, *, side: int) -> None:
-        self._detector = detector
-        self._options = options
-        self._side = side
+    detector: FaceDetector
+    options: RecognizerOptions
+    side: int
 
     def find(self, source: ImageSource) -> Found:
         """Read one image, detect its faces and cut them out; the image itself is let go.
@@ -54,15 +54,15 @@ class FaceFinder:
             ImageError: The image cannot be read.
             ModelError: The network cannot be run.
         """
-        source, most = plain_source(source), self._options.max_pixels
-        if not isinstance(self._detector, ReducingDetector):
+        source, most = plain_source(source), self.options.max_pixels
+        if not isinstance(self.detector, ReducingDetector):
             image = load_image(source, max_pixels=most)
             return self.cut(image, self.detect(image))
-        image, size = load_reduced(source, max_pixels=most, needed_side=self._detector.needed_side)
-        detections = self._kept(self._detector.detect(image, size))
+        image, size = load_reduced(source, max_pixels=most, needed_side=self.detector.needed_side)
+        detections = self._kept(self.detector.detect(image, size))
         boxes, factor = [one.box for one in detections], size[0] / image.shape[1]
         if factor > 1 and not is_reduced_for_crops(
-            boxes, self._detector.framing, size=self._side, factor=factor
+            boxes, self.detector.framing, size=self.side, factor=factor
         ):
             image = load_image(source, max_pixels=most)
         return self.cut(image, detections, size)
@@ -71,9 +71,9 @@ class FaceFinder:
         self, image: NDArray[np.uint8], near: Sequence[Box] | None = None
     ) -> list[Detection]:
         """Find an image's faces, from left to right; only near boxes, if the detector can do so."""
-        if near is not None and isinstance(self._detector, RegionDetector):
-            return self._kept(self._detector.detect_near(image, near))
-        return self._kept(self._detector.detect(image))
+        if near is not None and isinstance(self.detector, RegionDetector):
+            return self._kept(self.detector.detect_near(image, near))
+        return self._kept(self.detector.detect(image))
 
     def cut(
         self,
@@ -92,17 +92,17 @@ class FaceFinder:
             image,
             [one.box for one in detections],
             [one.landmarks for one in detections],
-            self._detector.framing,
-            size=self._side,
+            self.detector.framing,
+            size=self.side,
             full=size,
         )
         return Found(*size, detections, crops)
 
     def _kept(self, found: Sequence[Detection]) -> list[Detection]:
         """Return the faces that the options ask for, from left to right."""
-        least = self._options.min_score or 0.0
+        least = self.options.min_score or 0.0
         detections = [_own(one) for one in found if one.score >= least]
-        if self._options.largest:
+        if self.options.largest:
             detections = sorted(detections, key=lambda one: one.box.area)[-1:]
         return sorted(detections, key=lambda found: (found.box.left, found.box.top))
 

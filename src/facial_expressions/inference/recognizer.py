@@ -75,10 +75,9 @@ class ExpressionRecognizer:
         self.options: Final = options or RecognizerOptions()
         own, asked = classifier.head.calibration.uncertain_below, self.options.min_confidence
         self.classifier: Final = classifier
-        self._detector = detector
         self.can_search_regions: Final = isinstance(detector, RegionDetector)
         side = classifier.metadata.preprocessing.size
-        self._finder = FaceFinder(detector, self.options, side=side)
+        self._finder = FaceFinder(detector, self.options, side)
         self.uncertain_below: Final = own if asked is None else asked
 
     def recognize(self, image: ImageSource) -> Faces:
@@ -268,7 +267,7 @@ class ExpressionRecognizer:
                 )
             )
             reasons = tuple(
-                _explained(face, next(maps), detection, self._detector.framing)
+                _explained(face, next(maps), detection, self._finder.detector.framing)
                 for face, detection in zip(faces, one.detections, strict=True)
                 if maps is not None
             )
@@ -293,7 +292,7 @@ class ExpressionRecognizer:
         return Face(box, detection.score, detection.landmarks, prediction, quality=quality)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (ExpressionRecognizer, (self.classifier, self._detector, self.options))
+        return (ExpressionRecognizer, (self.classifier, self._finder.detector, self.options))
 
     def __repr__(self) -> str:
         return f"ExpressionRecognizer({self.classifier!r})"

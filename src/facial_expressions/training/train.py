@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
+from typing import Final
 
 import keras
 import numpy as np
@@ -35,6 +36,9 @@ from facial_expressions.training.run_folder import (
     identity_text,
 )
 from facial_expressions.training.trained_networks import copy_weights, save_final_weights
+
+_RANDOM_STATE: Final = "seed_generator_state"
+"""Keras' name of what a random layer draws its numbers from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,13 +254,13 @@ class _Trainer:
         if keras.backend.backend() == "torch":
             words = np.random.SeedSequence([self.recipe.run.seed, epoch, 3]).generate_state(1)
             keras.utils.set_random_seed(int(words[0]))
-        for index, variable in enumerate(_random_states(self.model)):
+        states = [one for one in self.model.variables if one.name == _RANDOM_STATE]
+        for index, variable in enumerate(states):
             state = np.random.default_rng([self.recipe.run.seed, epoch, 2, index])
             variable.assign(state.integers(0, 2**31, size=tuple(variable.shape)))
 
     def _variables(self) -> dict[str, keras.Variable]:
-        states = {id(variable) for variable in _random_states(self.model)}
-        weights = [v for v in self.model.variables if id(v) not in states]
+        weights = [one for one in self.model.variables if one.name != _RANDOM_STATE]
         named = {f"weights/{i:04d}": v for i, v in enumerate(weights)}
         optimizer = self.optimizer.variables
         return named | {f"optimizer/{i:04d}": v for i, v in enumerate(optimizer)}
@@ -280,12 +284,3 @@ class _Trainer:
                 variable.assign(keras.ops.copy(variable))
         save_final_weights(self.folder, self.model, self.validation, self.truths)
         write_run_page(self.folder.path)
-
-
-def _random_states(model: keras.Model) -> list[keras.Variable]:
-    """Return the states of the model's random layers, in the order of its layers."""
-    return [
-        layer.seed_generator.state
-        for layer in model._flatten_layers()
-        if hasattr(layer, "seed_generator")
-    ]

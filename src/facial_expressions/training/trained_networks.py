@@ -221,7 +221,8 @@ def copy_weights(
 
     Raises:
         ModelError: The two differ in architecture, label set or scaling, or a layer has another
-            shape; the message says what differs. Or the trained network cannot be read.
+            shape; the message says what differs, and the network is of no use. Or the trained
+            network cannot be read.
     """
     wanted = recipe.network.architecture
     grows = _GROWN_FROM.get(wanted) == source.architecture
@@ -231,22 +232,20 @@ def copy_weights(
         _essence(there, of_first, source.preprocessing),
         _essence(wanted, labels, preprocessing_of(recipe)),
     )
-    copies = {}
     for old, new in _pairs(source.build(), model, grows=grows) if not differences else ():
         weights = old.get_weights() if old is not None else []
         if grows:
             weights = _grown(weights, new)
-        copies[new.name] = weights
         received, own = ([tuple(w.shape) for w in some] for some in (weights, new.weights))
-        if received != own:
+        if received == own:
+            new.set_weights(weights)
+        else:
             differences.append(f"{new.name} has weights {received} there, {own} here")
     if differences:
         raise ModelError(
             f"{source.path}: its weights do not fit this network: {'; '.join(differences)}. Start "
             "from weights of the same network"
         )
-    for name, weights in copies.items():
-        model.get_layer(name).set_weights(weights)
 
 
 def _essence(
