@@ -71,15 +71,12 @@ def average_runs(
 def _measure_statistics(model: keras.Model, material: Material) -> None:
     """Set the statistics of normalisation layers to their mean over training batches."""
     norms = [one for one in model._flatten_layers() if isinstance(one, layers.BatchNormalization)]
-    momenta = [layer.momentum for layer in norms]
     batches, last = material.batches(), material.recipe.optimization.epochs - 1
     keras.utils.set_random_seed(material.recipe.run.seed)
     for step in range(min(_N_BATCHES, len(batches)) if norms else 0):
         for layer in norms:
             layer.momentum = 1 - 1 / (step + 1)  # makes the moving average a plain mean
         model(batches.load(last, step).inputs, training=True)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
 
 
 def _check_alike(runs: Sequence[FinishedRun], digest: str) -> None:
