@@ -37,8 +37,6 @@ class Batch:
     def cut_to_multiple(self, n: int) -> Batch:
         """Return the batch without its last inputs, so that their number is a multiple of ``n``."""
         kept = len(self.inputs) // n * n
-        if kept == len(self.inputs):
-            return self
         targets = tuple(one[:kept] for one in self.targets)
         return Batch(self.inputs[:kept], targets, self.weights[:kept])
 
