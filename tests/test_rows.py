@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import facial_expressions
-from facial_expressions.distributed.output_folder import open_shard
+from facial_expressions.distributed.output_folder import OutputFolder
 from facial_expressions.media.frames import Frame
 from facial_expressions.media.sinks import open_sink
 from facial_expressions.results import Box, Face, FrameResult, ImageResult, Prediction, TrackedFace
@@ -41,7 +41,7 @@ USE: Final = """
 import json, sys
 from pathlib import Path
 from pyarrow import parquet
-from facial_expressions.distributed.output_folder import open_shard
+from facial_expressions.distributed.output_folder import OutputFolder
 from facial_expressions.media.sinks import open_sink
 from facial_expressions.results import Box, FrameResult, ImageResult, Prediction, TrackedFace
 from facial_expressions.rows import IMAGE, csv_header, to_csv, to_json
@@ -51,7 +51,8 @@ labels = ("happy",)
 face = TrackedFace(Box(0, 0, 32, 32), 0.5, (), Prediction(labels, (1.0,)), 1)
 image = ImageResult("a", "ok", 64, 64, (face,))
 line = to_json(IMAGE, image.to_dict())
-with open_shard(Path("shard"), "parquet", labels) as write_row:
+folder = OutputFolder(Path(), "parquet")
+with folder.open_shard(0, labels) as write_row:
     write_row(image.to_dict())
 for name in ("v.jsonl", "v.csv", "v.parquet"):
     with open_sink(name, source="v", labels=labels) as sink:
@@ -64,7 +65,7 @@ print(json.dumps([
     json.loads(Path("v.jsonl").read_text())["faces"][0]["toy"],
     float(cells[csv_header(IMAGE, labels).split(",").index("toy")]),
     float(row.split(",")[header.split(",").index("toy")]),
-    parquet.read_table("shard").to_pylist()[0]["faces"][0]["toy"],
+    parquet.read_table(folder.shard_path(0)).to_pylist()[0]["faces"][0]["toy"],
     parquet.read_table("v.parquet").to_pylist()[0]["toy"],
     ImageAnswer.model_json_schema()["$defs"]["FaceAnswer"]["properties"]["toy"],
 ]))
@@ -90,9 +91,10 @@ def test_an_image_says_the_same_as_json_csv_parquet_and_answer(tmp_path: Path) -
     parquet = pytest.importorskip("pyarrow.parquet")
     line = to_json(IMAGE, IMAGE_RESULT.to_dict())
     lines = [csv_header(IMAGE, LABELS), to_csv(IMAGE, IMAGE_RESULT.to_dict(), LABELS)]
-    with open_shard(tmp_path / "rows", "parquet", LABELS) as write_row:
+    folder = OutputFolder(tmp_path, "parquet")
+    with folder.open_shard(0, LABELS) as write_row:
         write_row(IMAGE_RESULT.to_dict())
-    (row,) = parquet.read_table(tmp_path / "rows").to_pylist()
+    (row,) = parquet.read_table(folder.shard_path(0)).to_pylist()
     (cells,) = csv.DictReader(lines)
     assert flat(json.loads(line)["faces"][0]) == FACE_VALUES
     assert flat(rounded(IMAGE, IMAGE_RESULT.to_dict())["faces"][0]) == FACE_VALUES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facial_expressions.distributed.output_folder import ShardFormat, open_shard
+from facial_expressions.distributed.output_folder import OutputFolder, ShardFormat
 from facial_expressions.quality import Quality
 from facial_expressions.results import Box, Face, ImageResult, Prediction
 from facial_expressions.rows import IMAGE, to_json
@@ -30,15 +30,16 @@ RESULTS = (
 ROWS = [result.to_dict() for result in RESULTS]
 
 
-def write(path: Path, file_format: ShardFormat) -> None:
-    with open_shard(path, file_format, LABELS) as write_row:
+def write(root: Path, file_format: ShardFormat) -> Path:
+    folder = OutputFolder(root, file_format)
+    with folder.open_shard(0, LABELS) as write_row:
         for row in ROWS:
             write_row(row)
+    return folder.shard_path(0)
 
 
 def test_json_lines_are_the_rows_and_odd_names_round_trip(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    write(path, "jsonl")
+    path = write(tmp_path, "jsonl")
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[:3] == [to_json(IMAGE, row) for row in ROWS[:3]]
     assert os.fsencode(json.loads(lines[3])["source"]) == b"\xff.jpg"
@@ -47,8 +48,7 @@ def test_json_lines_are_the_rows_and_odd_names_round_trip(tmp_path: Path) -> Non
 
 def test_parquet_has_the_same_fields(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    path = tmp_path / "rows.parquet"
-    write(path, "parquet")
+    path = write(tmp_path, "parquet")
     rows = parquet.read_table(path).to_pylist()
     assert [row["source"] for row in rows] == ["a.jpg", "b.jpg", "c.jpg", "\\udcff.jpg"]
     assert [row["status"] for row in rows] == ["ok", "ok", "rejected", "failed"]
@@ -62,9 +62,10 @@ def test_parquet_has_the_same_fields(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
 def test_an_unfinished_shard_leaves_nothing(tmp_path: Path, file_format: ShardFormat) -> None:
     def write_half() -> None:
-        with open_shard(tmp_path / "rows", file_format, LABELS) as write_row:
+        folder = OutputFolder(tmp_path, file_format)
+        with folder.open_shard(0, LABELS) as write_row:
             write_row(ROWS[0])
-            assert not (tmp_path / "rows").exists()
+            assert not folder.shard_path(0).exists()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -76,9 +77,10 @@ def test_an_unfinished_shard_leaves_nothing(tmp_path: Path, file_format: ShardFo
 def test_an_output_that_cannot_be_written_is_said_with_its_name(
     tmp_path: Path, file_format: ShardFormat
 ) -> None:
-    path = tmp_path / "gone" / "rows"
+    folder = OutputFolder(tmp_path / "gone", file_format)
+    path = folder.shard_path(0)
     with (
         pytest.raises(OSError, match=f"{path}: cannot be written: the folder does not exist"),
-        open_shard(path, file_format, LABELS),
+        folder.open_shard(0, LABELS),
     ):
         pass

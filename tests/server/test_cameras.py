@@ -83,13 +83,13 @@ def test_a_session_is_forgotten_after_ten_seconds(
     cameras.recognize("second", IMAGE)
     now[0] += 5
     cameras.recognize("third", IMAGE)
-    assert len(cameras) == 2
+    assert len(cameras._sessions) == 2
 
 
 def test_a_hundred_sessions_are_kept_at_most(cameras: CameraSessions) -> None:
     for number in range(150):
         cameras.recognize(f"session-{number}", IMAGE)
-    assert len(cameras) == 100
+    assert len(cameras._sessions) == 100
 
 
 def test_frames_of_many_threads_are_all_answered(cameras: CameraSessions) -> None:

@@ -10,17 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from facial_expressions.distributed.crew import IMAGE_TIMEOUT_S, Crew, RowMaker, Start
 from facial_expressions.distributed.inputs import BatchInput, InputListing
-from facial_expressions.distributed.output_folder import (
-    SHARD_FORMATS,
-    BatchManifest,
-    OutputFolder,
-    ShardFormat,
-    open_shard,
-)
+from facial_expressions.distributed.output_folder import BatchManifest, OutputFolder, ShardFormat
 from facial_expressions.errors import BatchError
 from facial_expressions.inference.contracts import RowRecognizer
 from facial_expressions.inference.options import RecognizerOptions
@@ -52,9 +46,10 @@ class BatchOptions:
     shard_size: int = 1000
 
     def __post_init__(self) -> None:
-        if self.file_format not in SHARD_FORMATS or self.shard_size < 1:
+        if self.file_format not in get_args(ShardFormat) or self.shard_size < 1:
             raise ValueError(
-                f"{self}: a batch needs a format of {SHARD_FORMATS} and shards of 1 row or more"
+                f"{self}: a batch needs a format of {get_args(ShardFormat)} and shards of 1 row "
+                "or more"
             )
 
 
@@ -244,12 +239,12 @@ def _write_shards(
     rows = crew.rows_in_order(folder.read_inputs(manifest), task_size)
     for number, group in itertools.groupby(rows, lambda numbered: numbered[0] // size):
         counts: Counter[str] = Counter()
-        path = folder.shard_path(number)
-        with open_shard(path, manifest.options["format"], labels) as write_row:
+        with folder.open_shard(number, labels) as write_row:
             for _, row in group:
                 write_row(row)
                 counts.update({row["status"]: 1, "faces": len(row.get("faces", ()))})
                 done += 1
                 on_progress(done, total)
-        manifest.shards[number] = {"n_bytes": path.stat().st_size, "counts": dict(counts)}
+        n_bytes = folder.shard_path(number).stat().st_size
+        manifest.shards[number] = {"n_bytes": n_bytes, "counts": dict(counts)}
         folder.write_manifest(manifest)

@@ -34,7 +34,6 @@ from facial_expressions.plain_text import shown
 from facial_expressions.rows import IMAGE, rounded, to_json
 
 ShardFormat = Literal["jsonl", "parquet"]
-SHARD_FORMATS: Final[tuple[ShardFormat, ...]] = ("jsonl", "parquet")
 
 WriteRow = Callable[[Mapping[str, Any]], object]
 """Adds a row, which ``ImageResult.to_dict`` gives, to a shard."""
@@ -82,7 +81,7 @@ class OutputFolder:
 
     Attributes:
         path: The folder; made when it is not there.
-        suffix: Ending of the shards' files.
+        file_format: Of the shards, and the ending of their files.
 
     Raises:
         BatchError: Another run holds it.
@@ -90,7 +89,7 @@ class OutputFolder:
     """
 
     path: Path
-    suffix: str
+    file_format: ShardFormat
 
     def __enter__(self) -> OutputFolder:
         with files.storage_errors(self.path):
@@ -114,7 +113,24 @@ class OutputFolder:
 
     def shard_path(self, number: int) -> Path:
         """Return where a shard lies; the first has the number 0."""
-        return self.path / f"rows-{number:06d}.{self.suffix}"
+        return self.path / f"rows-{number:06d}.{self.file_format}"
+
+    @contextlib.contextmanager
+    def open_shard(self, number: int, labels: Sequence[str]) -> Iterator[WriteRow]:
+        """Begin a shard; it has its name, or replaces what had it, when the block has ended well.
+
+        Raises:
+            StorageError: The file cannot be written.
+            MissingExtraError: Parquet needs pyarrow, which is not installed.
+        """
+        with files.atomic_write(self.shard_path(number)) as file:
+            if self.file_format == "parquet":
+                with parquet_writer(file, IMAGE, labels, extra="parquet") as write:
+                    yield lambda row: write(rounded(IMAGE, row))
+            else:  # a name that is no UTF-8 becomes JSON's own escape of it
+                yield lambda row: file.write(
+                    f"{to_json(IMAGE, row)}\n".encode("utf-8", "backslashreplace")
+                )
 
     def read_manifest(self) -> BatchManifest | None:
         """Return the manifest without shards that are gone or changed; None when there is none.
@@ -199,24 +215,6 @@ class OutputFolder:
 
 def _digest(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
-
-
-@contextlib.contextmanager
-def open_shard(path: Path, file_format: ShardFormat, labels: Sequence[str]) -> Iterator[WriteRow]:
-    """Begin a shard; it has its name, or replaces what had it, when the block has ended well.
-
-    Raises:
-        StorageError: The file cannot be written.
-        MissingExtraError: Parquet needs pyarrow, which is not installed.
-    """
-    with files.atomic_write(path) as file:
-        if file_format == "parquet":
-            with parquet_writer(file, IMAGE, labels, extra="parquet") as write:
-                yield lambda row: write(rounded(IMAGE, row))
-        else:  # a name that is no UTF-8 becomes JSON's own escape of it
-            yield lambda row: file.write(
-                f"{to_json(IMAGE, row)}\n".encode("utf-8", "backslashreplace")
-            )
 
 
 def _lock_file(descriptor: int) -> None:

@@ -5,28 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from facial_expressions.server.limits import CLIENT_GONE, MEBIBYTE, RequestError, ServerLimits
+from facial_expressions.server.limits import CLIENT_GONE, OVERLOADED, RequestError, ServerLimits
 
 _MAX_FIELDS: Final = 8
 _FIELD_BYTES: Final = 64 * 1024
 
 
+@dataclass
 class BodyReader:
     """Receives images within a server's limits, and counts the bytes that all of them hold.
 
-    Args:
+    Attributes:
         limits: Bytes of one body, of all bodies, and the time to arrive in.
     """
 
-    def __init__(self, limits: ServerLimits) -> None:
-        self._limits = limits
-        self._held = 0
+    limits: ServerLimits
+    _held: int = 0
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
@@ -56,7 +57,7 @@ class BodyReader:
         began_s = request.scope.get("state", {}).get("receiving_since", now_s)
         try:
             try:
-                async with asyncio.timeout_at(began_s + self._limits.receive_s):
+                async with asyncio.timeout_at(began_s + self.limits.receive_s):
                     if request.headers.get("content-type", "").lower().startswith("multipart/"):
                         image = await file_of_form(request.headers, chunks())
                     else:
@@ -72,15 +73,13 @@ class BodyReader:
             self._held -= n_bytes
 
     def _check(self, n_bytes: int) -> None:
-        if n_bytes > self._limits.body_bytes:
-            allowed = self._limits.body_bytes / MEBIBYTE
+        if n_bytes > self.limits.body_bytes:
+            allowed = self.limits.body_bytes / 2**20
             raise RequestError(
                 413, "too_many_bytes", f"The image is too large. The limit is {allowed:g} MB."
             )
-        if self._held > self._limits.buffered_bytes:
-            raise RequestError(
-                503, "overloaded", "The server is at capacity. Try again in a moment."
-            )
+        if self._held > self.limits.buffered_bytes:
+            raise RequestError(503, *OVERLOADED)
 
 
 async def file_of_form(headers: Headers, chunks: AsyncGenerator[bytes, None]) -> bytes:

@@ -52,9 +52,6 @@ class CameraSessions:
         self._sessions: dict[str, _Session] = {}
         self._lock = threading.Lock()
 
-    def __len__(self) -> int:
-        return len(self._sessions)
-
     def recognize(self, key: str, image: NDArray[np.uint8]) -> tuple[TrackedFace, ...]:
         """Find the faces of a camera's newest frame.
 

@@ -16,6 +16,9 @@ MEBIBYTE: Final = 1024 * 1024
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client hung up; it is never sent to anyone."""
 
+OVERLOADED: Final = ("overloaded", "The server is at capacity. Try again in a moment.")
+"""Code and message of a 503."""
+
 _PLAIN: Final = {
     400: ("bad_request", "The request is malformed."),
     404: ("not_found", "Not found. See /openapi.json for the addresses."),

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from facial_expressions.server.limits import RequestError, ServerLimits
+from facial_expressions.server.limits import OVERLOADED, RequestError, ServerLimits
 
 _LONGEST_WAIT: Final = 0.5
 """Share of the deadline that may be spent waiting."""
@@ -63,9 +63,7 @@ class WorkQueue:
         running_s = time.monotonic() - min(list(self._began.values()), default=math.inf)
         wait_s = n_before / self._limits.workers * max(self._takes_s, running_s)
         if n_before > self._limits.waiting or wait_s > _LONGEST_WAIT * self._limits.answer_s:
-            raise RequestError(
-                503, "overloaded", "The server is at capacity. Try again in a moment."
-            )
+            raise RequestError(503, *OVERLOADED)
 
     async def run(self, work: Callable[[CheckWanted], Answer]) -> Answer:
         """Run work in a thread and wait for its answer.
