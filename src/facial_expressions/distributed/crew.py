@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -109,12 +109,6 @@ class _Job:
     n_deaths: int = 0
 
 
-_Task = tuple[int, list[_Job]]
-"""Inputs to be done by one worker, under the position of the first."""
-
-_NO_MORE: Final[_Task] = (-1, [])
-
-
 class Crew:
     """A fixed number of workers that outlives any of them, each with a thread that waits for it.
 
@@ -131,14 +125,13 @@ class Crew:
         self.n_workers = n_workers
         self._start = start
         self._timeout_s = timeout_s
-        self._tasks: queue.PriorityQueue[_Task] = queue.PriorityQueue()  # the oldest first
+        # By the position of their first input: the oldest first.
+        self._tasks: queue.PriorityQueue[tuple[int, list[_Job]]] = queue.PriorityQueue()
         self._living: set[Worker] = set()
         self._failed_starts = 0
-        self._problem: Exception | None = None
         self._closed = threading.Event()
-        self._threads = [threading.Thread(target=self._work) for _ in range(n_workers)]
-        for thread in self._threads:
-            thread.start()
+        self._pool = ThreadPoolExecutor(n_workers)
+        self._threads: list[Future[Any]] = [self._pool.submit(self._work) for _ in range(n_workers)]
 
     def rows_in_order(
         self, items: Iterator[tuple[int, BatchInput]], task_size: int
@@ -173,29 +166,26 @@ class Crew:
         for worker in tuple(self._living):
             worker.end()
         for _ in self._threads:
-            self._tasks.put(_NO_MORE)
-        for thread in self._threads:
-            thread.join()
+            self._tasks.put((-1, []))
+        self._pool.shutdown()
 
     def _finished(self, job: _Job) -> tuple[int, Row]:
         while not job.row.done():
-            if self._problem:
-                raise self._problem
-            wait([job.row], _POLL_S)  # Windows hears no Ctrl-C while it waits without an end
+            # Windows hears no Ctrl-C while it waits without an end.
+            done, _ = wait([job.row, *self._threads], _POLL_S, FIRST_COMPLETED)
+            for one in done:
+                one.result()  # of a thread: raises why it gave up
         return job.index, job.row.result()
 
     def _work(self) -> None:
         """Have one worker after another do tasks."""
-        try:
-            while not self._closed.is_set():
-                worker = self._start()
-                self._living.add(worker)
-                if self._closed.is_set():  # which has not seen this one
-                    worker.end()
-                self._use(worker)
-                self._living.discard(worker)
-        except Exception as error:  # noqa: BLE001 - raised where the rows are waited for
-            self._problem = error
+        while not self._closed.is_set():
+            worker = self._start()
+            self._living.add(worker)
+            if self._closed.is_set():  # which has not seen this one
+                worker.end()
+            self._use(worker)
+            self._living.discard(worker)
 
     def _use(self, worker: Worker) -> None:
         """Have a worker do tasks until it dies, or the batch ends."""
