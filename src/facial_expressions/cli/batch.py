@@ -5,16 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 from typer import Argument, Option
 
 from facial_expressions.cli.options import takes_recognizer_options
 from facial_expressions.inference.options import RecognizerOptions
-
-if TYPE_CHECKING:
-    from facial_expressions.distributed.batch import BatchSummary
 
 
 @takes_recognizer_options(threads=1)
@@ -57,7 +54,9 @@ def command(  # noqa: PLR0913 - one argument per option
     if address is not None and engine != "ray":
         raise typer.BadParameter("needs --engine ray.", param_hint="--address")
     from facial_expressions.cli.progress import progress_bar
+    from facial_expressions.cli.result_rows import describe_counts
     from facial_expressions.distributed.batch import BatchOptions, WorkerOptions, run_batch
+    from facial_expressions.plain_text import counted
 
     model = Path(options.model)
     if model.suffix == ".onnx":  # workers of a cluster start in folders of their own
@@ -76,20 +75,12 @@ def command(  # noqa: PLR0913 - one argument per option
     except (KeyboardInterrupt, SystemExit):  # Ctrl-C; SIGTERM and SIGHUP
         print("to continue, run the same command with --resume", file=sys.stderr)
         raise
-    _summarise(summary, output)
-    if summary.counts["rejected"] or summary.counts["failed"]:
-        raise typer.Exit(1)
-
-
-def _summarise(summary: BatchSummary, output: Path) -> None:
-    """Say on stderr what became of the inputs, and where the rows are."""
-    from facial_expressions.cli.result_rows import describe_counts
-    from facial_expressions.plain_text import counted
-
-    text = describe_counts(summary.counts)
+    said = describe_counts(summary.counts)
     if summary.n_left_out:
-        text += f"; {counted(summary.n_left_out, 'other file')} left out"
-    print(text, file=sys.stderr)
+        said += f"; {counted(summary.n_left_out, 'other file')} left out"
+    print(said, file=sys.stderr)
     if summary.n_before:
         print(f"{counted(summary.n_before, 'row')} from before", file=sys.stderr)
     print(f"rows are in {output}", file=sys.stderr)
+    if summary.counts["rejected"] or summary.counts["failed"]:
+        raise typer.Exit(1)

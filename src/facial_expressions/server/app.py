@@ -129,7 +129,7 @@ class _Service:
         self.metrics.watch("work_admitted", "Images worked on or waiting.",
                            lambda: self.queue.admitted)  # fmt: skip
         self.metrics.watch("work_waiting", "Images waiting for a worker.",
-                           lambda: self.queue.waiting)  # fmt: skip
+                           lambda: max(0, self.queue.admitted - limits.workers))  # fmt: skip
         self.metrics.watch("decoder_deaths", "Decoding processes that died and were replaced.",
                            lambda: self.decoders.n_deaths)  # fmt: skip
         self.metrics.watch("ready", "Whether requests are taken.", lambda: self.is_ready)

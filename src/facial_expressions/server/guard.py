@@ -20,7 +20,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -178,12 +178,14 @@ class Guard:
             await self.app(scope, receive, send)
             return
         scope = _in_origin_form(scope)
-        origin = Headers(scope=scope).get("origin")
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
         allowed = origin if self.hosts.allows(origin) else None
-        exchange = _Exchange(scope, receive, send, allowed_origin=allowed)
+        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        exchange = _Exchange(receive, send, allowed, has_body)
         start = time.perf_counter()
         try:
-            self._check(scope, Headers(scope=scope), is_allowed=allowed is not None)
+            self._check(scope, headers, is_allowed=allowed is not None)
             if allowed and scope["method"] == "OPTIONS":
                 await Response(None, 204, _PREFLIGHT)(scope, receive, exchange.send)
                 return
@@ -246,26 +248,21 @@ def _in_origin_form(scope: Scope) -> Scope:
     }
 
 
+@dataclass
 class _Exchange:
     """One request and its answer: adds headers, and ends politely when the body was not taken."""
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, allowed_origin: str | None
-    ) -> None:
-        headers = Headers(scope=scope)
-        self.id = uuid.uuid4().hex[:16]
-        self.status = 0
-        self._allowed_origin = allowed_origin
-        self._receive = receive
-        self._send = send
-        self._body_follows = (
-            headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        )
+    take: Receive
+    give: Send
+    allowed_origin: str | None
+    body_follows: bool
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
+    status: int = 0
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        message = await self.take()
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            self._body_follows = False
+            self.body_follows = False
         return message
 
     async def send(self, message: Message) -> None:
@@ -277,24 +274,24 @@ class _Exchange:
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
             headers["x-request-id"] = self.id
-            if self._allowed_origin:
-                headers["access-control-allow-origin"] = self._allowed_origin
+            if self.allowed_origin:
+                headers["access-control-allow-origin"] = self.allowed_origin
                 headers["access-control-expose-headers"] = "x-request-id"
                 headers["vary"] = "Origin"
-            if self._body_follows:
+            if self.body_follows:
                 headers["connection"] = "close"
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
-        if is_last and self._body_follows and self.status != _TOO_SLOW:
-            await self._send({**message, "more_body": True})
+        if is_last and self.body_follows and self.status != _TOO_SLOW:
+            await self.give({**message, "more_body": True})
             await self._discard()
             message = {"type": "http.response.body", "body": b""}
-        await self._send(message)
+        await self.give(message)
 
     async def _discard(self) -> None:
         n_bytes = 0
         try:
             async with asyncio.timeout(_DISCARD_S):
-                while self._body_follows and n_bytes < _DISCARD_BYTES:
+                while self.body_follows and n_bytes < _DISCARD_BYTES:
                     n_bytes += len((await self.receive()).get("body", b""))
         except TimeoutError:
             return

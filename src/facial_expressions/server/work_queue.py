@@ -48,11 +48,6 @@ class WorkQueue:
         self._takes_s = 0.0
         self._began: dict[int, float] = {}
 
-    @property
-    def waiting(self) -> int:
-        """Pieces of work that wait for a worker."""
-        return max(0, self.admitted - self._limits.workers)
-
     def check_room(self) -> None:
         """Turn away what would not be admitted.
 
