@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +13,9 @@ import scipy.stats
 
 from facial_expressions.calibration import Calibration, TopLabelMap
 from facial_expressions.inference.classifier import (
-    TEST_TIME_VIEWS,
     ExpressionClassifier,
-    View,
-    apply_view,
     load_classifier,
+    views_of,
 )
 from facial_expressions.inference.recognizer import load_recognizer
 from tests.tiny_model import HEAD, metadata_of, tiny_graph, write_mapped_model, write_tiny_model
@@ -26,50 +23,41 @@ from tests.tiny_model import HEAD, metadata_of, tiny_graph, write_mapped_model, 
 CROP = np.array([[[1, 2, 3], [4, 5, 6], [7, 8, 9]]], np.uint8)
 
 
-@pytest.mark.parametrize(
-    ("view", "expected"),
-    [
-        (View(), [[1, 2, 3], [4, 5, 6], [7, 8, 9]]),
-        (View(mirrored=True), [[3, 2, 1], [6, 5, 4], [9, 8, 7]]),
-        (View(right_px=1), [[1, 1, 2], [4, 4, 5], [7, 7, 8]]),
-        (View(right_px=-1), [[2, 3, 3], [5, 6, 6], [8, 9, 9]]),
-        (View(down_px=1), [[1, 2, 3], [1, 2, 3], [4, 5, 6]]),
-        (View(down_px=-1), [[4, 5, 6], [7, 8, 9], [7, 8, 9]]),
-        (View(right_px=1, mirrored=True), [[3, 3, 2], [6, 6, 5], [9, 9, 8]]),
-    ],
-)
-def test_view_by_hand(view: View, expected: list[list[int]]) -> None:
-    assert apply_view(CROP, view)[0].tolist() == expected
-
-
-def test_colour_crops_keep_their_channels() -> None:
-    colour = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
-    view = View(down_px=1, right_px=-1, mirrored=True)
-    moved = apply_view(colour, view)
-    for channel in range(3):
-        assert np.array_equal(moved[..., channel], apply_view(colour[..., channel], view))
+def test_views_by_hand() -> None:
+    still, up, down = [1, 2, 3], [4, 5, 6], [7, 8, 9]
+    mirrored = [[3, 2, 1], [6, 5, 4], [9, 8, 7]]
+    assert [view[0].tolist() for view in views_of(CROP)] == [
+        [still, up, down],
+        mirrored,
+        [up, down, down],
+        [mirrored[1], mirrored[2], mirrored[2]],
+        [still, still, up],
+        [mirrored[0], mirrored[0], mirrored[1]],
+        [[2, 3, 3], [5, 6, 6], [8, 9, 9]],
+        [[2, 1, 1], [5, 4, 4], [8, 7, 7]],
+        [[1, 1, 2], [4, 4, 5], [7, 7, 8]],
+        [[3, 3, 2], [6, 6, 5], [9, 9, 8]],
+    ]
 
 
 def test_crops_themselves_stay_as_they_are() -> None:
     before = CROP.copy()
-    for view in TEST_TIME_VIEWS:
-        apply_view(CROP, view)
+    assert len([*views_of(CROP)]) == 10
     assert np.array_equal(CROP, before)
 
 
 def test_ten_different_views_of_which_one_is_plain() -> None:
     crop = np.random.default_rng(0).integers(0, 256, (1, 8, 8)).astype(np.uint8)
-    assert len({apply_view(crop, view).tobytes() for view in TEST_TIME_VIEWS}) == 10
-    assert TEST_TIME_VIEWS[0] == View()
+    assert len({view.tobytes() for view in views_of(crop)}) == 10
+    assert np.array_equal(next(views_of(crop)), crop)
 
 
 def test_average_over_the_views_does_not_change_when_the_crop_is_mirrored() -> None:
     crop = np.random.default_rng(1).integers(0, 256, (1, 8, 8)).astype(np.uint8)
-    sets = [
-        {apply_view(start, view).tobytes() for view in TEST_TIME_VIEWS}
-        for start in (crop, crop[:, :, ::-1])
-    ]
-    assert sets[0] == sets[1]
+    plain, mirrored = (
+        {view.tobytes() for view in views_of(start)} for start in (crop, crop[:, :, ::-1])
+    )
+    assert plain == mirrored
 
 
 CROPS = np.random.default_rng(5).integers(0, 256, (6, 48, 48), dtype=np.uint8)
@@ -81,22 +69,18 @@ def tiny(tmp_path: Path) -> ExpressionClassifier:
     return load_classifier(write_tiny_model(tmp_path / "tiny.onnx"), threads=1)
 
 
-def several_of(
-    classifier: ExpressionClassifier, views: Sequence[View] = TEST_TIME_VIEWS
-) -> ExpressionClassifier:
-    return ExpressionClassifier(classifier.session, classifier.head.name, views)
+def several_of(classifier: ExpressionClassifier) -> ExpressionClassifier:
+    return ExpressionClassifier(classifier.session, classifier.head.name, tta=True)
 
 
 def test_the_answer_is_the_mean_of_logits_over_the_views(tiny: ExpressionClassifier) -> None:
-    views = (View(), View(mirrored=True), View(right_px=1))
-    moved = np.concatenate([CROPS[:, :, :1], CROPS[:, :, :-1]], axis=2)
-    answers = [tiny.predict_proba(shown) for shown in (CROPS, CROPS[:, :, ::-1].copy(), moved)]
+    answers = [tiny.predict_proba(shown) for shown in views_of(CROPS)]
     assert np.abs(answers[0] - answers[1]).max() > 0.1
-    several = several_of(tiny, views)
+    several = several_of(tiny)
     expected = scipy.stats.gmean(answers, axis=0)  # a mean of logits, but for the sum of 1
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(several.predict_proba(CROPS), expected, atol=1e-6)
-    assert (several.n_views, several.labels, several.path) == (3, tiny.labels, tiny.path)
+    assert (several.n_views, several.labels, several.path) == (10, tiny.labels, tiny.path)
     assert (several.metadata, several.head) == (tiny.metadata, tiny.head)
 
 
@@ -115,8 +99,10 @@ def test_the_mean_goes_through_the_map_of_confidences_once(tmp_path: Path) -> No
     path = tmp_path / "mapped.onnx"
     path.write_bytes(tiny_graph(metadata).SerializeToString())
     member = load_classifier(path, threads=1)
-    views = (View(), View(mirrored=True))
-    logits = [np.log(member.predict_proba(apply_view(CROPS, view))) for view in views]
+    half = np.random.default_rng(5).integers(0, 256, (40, 6, 3), np.uint8)
+    blocks = np.concatenate([half, half[:, :, ::-1]], axis=2)  # much the same in all views
+    crops = np.kron(blocks, np.ones((1, 8, 8), np.uint8))
+    logits = [np.log(member.predict_proba(view)) for view in views_of(crops)]
 
     def squared_odds(one: np.ndarray) -> np.ndarray:
         """Undo by hand what halves the answer's log-odds against all others."""
@@ -131,7 +117,7 @@ def test_the_mean_goes_through_the_map_of_confidences_once(tmp_path: Path) -> No
     expected = scipy.special.softmax(halved.apply(mean), axis=1)
     clear = np.all([np.exp(one).max(axis=1) > 0.55 for one in logits], axis=0)
     assert clear.any()  # elsewhere the map may have had to keep the answer in the lead
-    answers = several_of(member, views).predict_proba(CROPS)
+    answers = several_of(member).predict_proba(crops)
     np.testing.assert_allclose(answers[clear], expected[clear], atol=1e-5)
     assert np.abs(answers - np.exp(logits).mean(axis=0)).max() > 1e-3
 
@@ -153,11 +139,11 @@ def test_maps_are_those_of_the_crop_as_it_is(tmp_path: Path, tiny: ExpressionCla
 
 
 def test_a_copy_by_pickle_answers_the_same(tiny: ExpressionClassifier) -> None:
-    several = several_of(tiny, TEST_TIME_VIEWS[:2])
+    several = several_of(tiny)
     copy = pickle.loads(pickle.dumps(several))
-    assert copy.n_views == 2
+    assert copy.n_views == 10
     assert np.array_equal(copy.predict_proba(CROPS), several.predict_proba(CROPS))
-    assert "2 views" in repr(copy)
+    assert "10 views" in repr(copy)
 
 
 def test_they_are_an_option_of_whatever_is_loaded() -> None:
@@ -172,9 +158,8 @@ def test_they_are_an_option_of_whatever_is_loaded() -> None:
 
 def test_they_can_answer_by_another_head(tmp_path: Path) -> None:
     path = write_mapped_model(tmp_path / "mapped.onnx")
-    views = TEST_TIME_VIEWS[:2]
-    first = several_of(load_classifier(path), views)
-    second = several_of(load_classifier(path, labels="ferplus"), views)
+    first = several_of(load_classifier(path))
+    second = several_of(load_classifier(path, labels="ferplus"))
     other = first.for_labels("ferplus")
-    assert (other.n_views, other.head) == (2, second.head)
+    assert (other.n_views, other.head) == (10, second.head)
     assert np.array_equal(other.predict_proba(CROPS), second.predict_proba(CROPS))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
@@ -23,30 +22,10 @@ _FLOAT: Final = "tensor(float)"
 _SUM_TOLERANCE: Final = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """One variant of a crop, over which a classifier may average its answers.
-
-    A face mirrored or moved by one pixel shows the same expression, but a network with a strided
-    stem samples it again. Borders are repeated, not wrapped.
-
-    Attributes:
-        down_px: Pixels that the content moves down; negative is up.
-        right_px: Pixels that the content moves to the right; negative is left.
-        mirrored: Whether left and right are swapped, before moving.
-    """
-
-    down_px: int = 0
-    right_px: int = 0
-    mirrored: bool = False
-
-
-TEST_TIME_VIEWS: Final = tuple(
-    View(down_px, right_px, mirrored)
-    for down_px, right_px in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
-    for mirrored in (False, True)
+_VIEWS: Final = tuple(
+    (top, left, step) for top, left in ((1, 1), (2, 1), (0, 1), (1, 2), (1, 0)) for step in (1, -1)
 )
-"""Ten views: still and moved by one pixel in each direction, each as it is and mirrored."""
+"""Where each view begins in crops with a border of one pixel, and how it goes through columns."""
 
 
 class ExpressionClassifier:
@@ -62,7 +41,7 @@ class ExpressionClassifier:
     Args:
         session: The open model file.
         labels: Name of the head that answers; None takes the file's default.
-        views: Views of each crop to average; one or more.
+        tta: Whether to average the answers to ten views of each crop.
 
     Attributes:
         session: The open model file.
@@ -82,11 +61,11 @@ class ExpressionClassifier:
     """
 
     def __init__(
-        self, session: ModelSession, labels: str | None = None, views: Sequence[View] = (View(),)
+        self, session: ModelSession, labels: str | None = None, *, tta: bool = False
     ) -> None:
         self.session: Final = session
         self.path: Final = session.path
-        self._views, self.n_views = tuple(views), len(views)
+        self.n_views: Final = len(_VIEWS) if tta else 1
         self.metadata: Final = ModelMetadata.from_entries(session.metadata, source=self.path.name)
         _check_graph(session, self.metadata)
         self.head: Final = self.metadata.head(labels)
@@ -140,12 +119,12 @@ class ExpressionClassifier:
             ValueError: ``batch_size`` is under 1.
         """
         grey = to_grey_crops(crops, self.metadata.preprocessing.size)
-        if self._views == (View(),):
+        if self.n_views == 1:
             return self._answer(grey, batch_size)
         top_label = self.head.calibration.top_label
         total = np.zeros((len(grey), len(self.labels)), np.float64)
-        for view in self._views:
-            logits = log_probabilities(self._answer(apply_view(grey, view), batch_size))
+        for view in views_of(grey):
+            logits = log_probabilities(self._answer(view, batch_size))
             total += top_label.undo(logits) if top_label else logits
         mean = total / self.n_views
         return softmax(top_label.apply(mean) if top_label else mean).astype(np.float32)
@@ -208,7 +187,7 @@ class ExpressionClassifier:
             >>> load_classifier().for_labels("ferplus").labels.names[1]
             'contempt'
         """
-        return ExpressionClassifier(self.session, name, self._views)
+        return ExpressionClassifier(self.session, name, tta=self.n_views > 1)
 
     def _run(
         self, crops: Crops, output: str, shape: tuple[int, ...], batch_size: int
@@ -227,7 +206,8 @@ class ExpressionClassifier:
         return out
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (ExpressionClassifier, (self.session, self.head.name, self._views))
+        classifier = partial(ExpressionClassifier, tta=self.n_views > 1)
+        return (classifier, (self.session, self.head.name))
 
     def __repr__(self) -> str:
         views = f", {self.n_views} views" if self.n_views > 1 else ""
@@ -256,8 +236,7 @@ def load_classifier(options: RecognizerOptions) -> ExpressionClassifier:
     session = open_session(
         path, threads=options.threads, device=options.device, sha256=sha256, check_metadata=check
     )
-    views = TEST_TIME_VIEWS if options.tta else (View(),)
-    return ExpressionClassifier(session, options.labels, views)
+    return ExpressionClassifier(session, options.labels, tta=options.tta)
 
 
 def _check_graph(session: ModelSession, metadata: ModelMetadata) -> None:
@@ -290,19 +269,19 @@ def _shapes(specs: Sequence[TensorSpec]) -> str:
     return ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in specs) or "none"
 
 
-def apply_view(crops: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
-    """Return crops as one view shows them, of the same shape; what moves in repeats the border.
+def views_of(crops: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """Yield ten views of grey crops ``(N, S, S)``: still and moved by a pixel, plain and mirrored.
+
+    A face mirrored or moved by one pixel shows the same expression, but a network with a strided
+    stem samples it again. What moves in repeats the border. The first view is the crops as they
+    are.
 
     Examples:
         >>> crop = np.array([[[1, 2, 3]]], np.uint8)
-        >>> apply_view(crop, View(right_px=1)).tolist()
-        [[[1, 1, 2]]]
-        >>> apply_view(crop, View(mirrored=True)).tolist()
-        [[[3, 2, 1]]]
+        >>> [view.ravel().tolist() for view in views_of(crop)][6:]
+        [[2, 3, 3], [2, 1, 1], [1, 1, 2], [3, 3, 2]]
     """
-    moved = crops[:, :, ::-1] if view.mirrored else crops
-    for axis, shift in ((1, view.down_px), (2, view.right_px)):
-        if shift:
-            index = np.clip(np.arange(crops.shape[axis]) - shift, 0, crops.shape[axis] - 1)
-            moved = np.take(moved, index, axis=axis)
-    return np.ascontiguousarray(moved)
+    height, width = crops.shape[1:]
+    for top, left, step in _VIEWS:
+        bordered = np.pad(crops[:, :, ::step], ((0, 0), (1, 1), (1, 1)), "edge")
+        yield np.ascontiguousarray(bordered[:, top : top + height, left : left + width])

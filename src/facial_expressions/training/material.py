@@ -20,11 +20,11 @@ from typing import Final
 import numpy as np
 
 from facial_expressions.calibration import softmax
-from facial_expressions.data.dataset import Dataset, Floats, Images, Ints, Split, duplicate_groups
+from facial_expressions.data.dataset import Dataset, Floats, Images, Ints, duplicate_groups
 from facial_expressions.data.ferplus import Votes, ferplus_votes
 from facial_expressions.data.load import load_dataset
 from facial_expressions.errors import DatasetError, ModelError, RecipeError
-from facial_expressions.inference.classifier import TEST_TIME_VIEWS, apply_view
+from facial_expressions.inference.classifier import views_of
 from facial_expressions.labels import LabelSet
 from facial_expressions.training.batches import TrainingBatches, add_answers
 from facial_expressions.training.network import heads_of, predict_logits, preprocessing_of
@@ -123,9 +123,7 @@ class Teachers:
         parts = []
         for start in range(0, len(images), _AT_ONCE):
             some = images[start : start + _AT_ONCE]
-            views = [
-                self.answer(apply_view(some, view).astype(np.float32)) for view in TEST_TIME_VIEWS
-            ]
+            views = [self.answer(view.astype(np.float32)) for view in views_of(some)]
             parts.append({head: _mean([one[head] for one in views]) for head in self.taught})
         return {head: np.concatenate([part[head] for part in parts]) for head in self.taught}
 
@@ -217,7 +215,9 @@ class Material:
         if teachers is not None and distillation.per_image:
             answers = teachers.answer_each(split.images)
             targets, teachers = add_answers(targets, answers, distillation.temperature), None
-        weights, teacher = self._weights(split), teachers.answer if teachers else None
+        weights, teacher = np.ones(len(split), np.float32), teachers.answer if teachers else None
+        if self.recipe.optimization.class_weights == "balanced":
+            weights = class_weights(split.labels, len(self.dataset.labels))[split.labels]
         preprocessing = preprocessing_of(self.recipe)
         return TrainingBatches(split, targets, weights, self.recipe, preprocessing, teacher)
 
@@ -225,12 +225,6 @@ class Material:
         """Return by each head's name the label ids of the validation images, -1 for none."""
         split = self.dataset.validation
         return {head.name: head.truth(split, self._votes) for head in self.heads}
-
-    def _weights(self, split: Split) -> Floats:
-        """Return the weight of each image in the loss."""
-        if self.recipe.optimization.class_weights == "none":
-            return np.ones(len(split), np.float32)
-        return class_weights(split.labels, len(self.dataset.labels))[split.labels]
 
     def origins(self) -> dict[str, object]:
         """Return what decides the run beside recipe and data, as plain values."""
