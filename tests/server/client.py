@@ -19,7 +19,7 @@ from starlette.datastructures import Headers
 
 from facial_expressions.inference.recognizer import ExpressionRecognizer
 from facial_expressions.server.app import create_app
-from facial_expressions.server.bodies import file_of_form
+from facial_expressions.server.bodies import _file_of_form
 from facial_expressions.server.connections import build_server, open_listener
 from facial_expressions.server.limits import RequestError, ServerLimits
 
@@ -154,7 +154,7 @@ def status_of_form(body: bytes, content_type: bytes) -> int:
 
     headers = Headers(raw=[(b"content-type", content_type)])
     try:
-        asyncio.run(file_of_form(headers, chunks()))
+        asyncio.run(_file_of_form(headers, chunks()))
     except RequestError as error:
         return error.status
     return 200

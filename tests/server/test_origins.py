@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facial_expressions.server.guard import HostNames, is_own_origin
+from facial_expressions.server.guard import HostNames, _is_own_origin
 from tests.server.client import BOUNDARY, form, png, status_of_form
 
 FILE = 'form-data; name="image"; filename="a.png"'
@@ -53,7 +53,7 @@ def test_a_server_is_asked_for_by_its_own_names(bound_to: str, host: str, accept
 def test_only_the_own_page_is_an_own_origin(
     origin: str | None, fetch_site: str | None, own: bool
 ) -> None:
-    assert is_own_origin("localhost:8000", origin, fetch_site) == own
+    assert _is_own_origin("localhost:8000", origin, fetch_site) == own
 
 
 WHOLE = form((FILE, png()))

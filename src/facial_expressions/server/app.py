@@ -148,10 +148,8 @@ class _Service:
         except FacialExpressionsError:
             logger.exception("the model does not run, so the server will not become ready")
 
-    def check_ready(self, *, wants_sound: bool = False) -> None:
-        """Turn a request away before the server is ready; or, if asked, while decoders die."""
-        if wants_sound and self.decoders.is_failing:
-            raise RequestError(503, "decoders_dying", "The image decoders keep crashing.")
+    def check_ready(self) -> None:
+        """Turn a request away before the server is ready."""
         if not self.is_ready:
             raise RequestError(503, "not_ready", "The server is starting. Try again in a moment.")
 
@@ -243,7 +241,9 @@ async def ready(request: Request) -> Json:
     service = _service(request)
     if not service.has_lifespan:
         service.start()
-    service.check_ready(wants_sound=True)
+    if service.decoders.is_failing:
+        raise RequestError(503, "decoders_dying", "The image decoders keep crashing.")
+    service.check_ready()
     return {"status": "ready"}
 
 

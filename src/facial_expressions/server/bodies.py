@@ -59,7 +59,7 @@ class BodyReader:
             try:
                 async with asyncio.timeout_at(began_s + self.limits.receive_s):
                     if request.headers.get("content-type", "").lower().startswith("multipart/"):
-                        image = await file_of_form(request.headers, chunks())
+                        image = await _file_of_form(request.headers, chunks())
                     else:
                         image = b"".join([chunk async for chunk in chunks()])
             except TimeoutError:
@@ -82,16 +82,8 @@ class BodyReader:
             raise RequestError(503, *OVERLOADED)
 
 
-async def file_of_form(headers: Headers, chunks: AsyncGenerator[bytes, None]) -> bytes:
-    """Return the one file of a multipart form; names, fields and part headers are ignored.
-
-    Args:
-        headers: The request's; the content type has the boundary.
-        chunks: Its body.
-
-    Raises:
-        RequestError: 400, the form is malformed, or holds no file, several, or too much else.
-    """
+async def _file_of_form(headers: Headers, chunks: AsyncGenerator[bytes, None]) -> bytes:
+    """Return the one file of a multipart form; names, fields and part headers are ignored."""
     try:
         form = await _Form(headers, chunks).parse()
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]

@@ -28,7 +28,7 @@ import time
 import warnings
 from collections import deque
 from pathlib import Path
-from typing import IO, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,8 +177,12 @@ class DecoderPool:
         except OSError:
             logger.exception("a decoder cannot be started")
             return None
-        _widen(child.requests)
-        _widen(child.answers)
+        if sys.platform == "linux":  # a whole small image is then handed over at once
+            import fcntl
+
+            for pipe in (child.requests, child.answers):
+                with contextlib.suppress(OSError):
+                    fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return child
 
 
@@ -196,15 +200,6 @@ def _ask(child: Child, data: bytes, limits: ServerLimits) -> NDArray[np.uint8]:
             raise ValueError(f"the decoder answered {status}, {width}, {height}")
         pixels = np.frombuffer(child.receive(width * height * 3), np.uint8)
         return pixels.reshape(height, width, 3)
-
-
-def _widen(pipe: IO[bytes]) -> None:
-    """Let a pipe hold a whole small image, so that it is handed over at once."""
-    if sys.platform == "linux":
-        import fcntl
-
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _serve(memory_bytes: int, cpu_s: float) -> None:

@@ -66,8 +66,6 @@ _DISCARD_BYTES: Final = 16 * MEBIBYTE
 _DISCARD_S: Final = 1.0
 _TOO_SLOW: Final = 408
 _ALWAYS_ANSWERED: Final = ("/healthz", "/readyz", "/metrics")
-
-
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -110,20 +108,8 @@ class HostNames:
         return (origin or "").lower() in self._origins
 
 
-def is_own_origin(host: str, origin: str | None, fetch_site: str | None) -> bool:
-    """Tell whether a request comes from this server's own page, or from no page at all.
-
-    Args:
-        host: The ``Host`` header.
-        origin: The ``Origin`` header, if there is one.
-        fetch_site: The ``Sec-Fetch-Site`` header, if there is one.
-
-    Examples:
-        >>> is_own_origin("localhost:8000", "http://localhost:8000", "same-origin")
-        True
-        >>> is_own_origin("localhost:8000", "https://evil.example", None)
-        False
-    """
+def _is_own_origin(host: str, origin: str | None, fetch_site: str | None) -> bool:
+    """Tell whether a request comes from this server's own page, or from no page at all."""
     if fetch_site in ("cross-site", "same-site"):
         return False
     if origin is None:
@@ -223,7 +209,7 @@ class Guard:
             raise RequestError(421, "unknown_host", "This server does not accept that host name.")
         if "websocket" in headers.get("upgrade", "").lower():
             raise RequestError(426, "no_websocket", "WebSockets are not supported.")
-        own = is_own_origin(host, headers.get("origin"), headers.get("sec-fetch-site"))
+        own = _is_own_origin(host, headers.get("origin"), headers.get("sec-fetch-site"))
         if method not in _READING_METHODS and not (own or is_allowed):
             raise RequestError(403, "foreign_origin", "Only this server's own page may do that.")
         if headers.get("content-encoding", "identity").lower() != "identity":
