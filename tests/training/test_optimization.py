@@ -93,6 +93,7 @@ def _steps(kind: type[keras.optimizers.AdamW], decay: float) -> list[np.ndarray]
     return [*arrays, *model.get_weights()]
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the kernels are TensorFlow's")
 @pytest.mark.parametrize("decay", [0.1, 0.0])
 def test_the_steps_of_the_fused_adamw_are_those_of_keras(decay: float) -> None:
     plain, fused = _steps(keras.optimizers.AdamW, decay), _steps(FusedAdamW, decay)
