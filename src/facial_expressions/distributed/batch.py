@@ -22,8 +22,6 @@ from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.inference.runtime import file_sha256
 from facial_expressions.parquet_rows import import_pyarrow
 
-Engine = Literal["local", "ray"]
-
 _TASK_IMAGES: Final = 8
 
 
@@ -67,7 +65,7 @@ class WorkerOptions:
         ValueError: An option is out of its range.
     """
 
-    engine: Engine = "local"
+    engine: Literal["local", "ray"] = "local"
     n_workers: int | None = None
     address: str | None = None
     timeout_s: float = IMAGE_TIMEOUT_S

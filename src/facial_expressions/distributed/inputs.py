@@ -262,20 +262,18 @@ def _read_csv(lines: Iterator[str], path: Path) -> Iterator[BatchInput]:
             f"{shown(path)}: no column named {' or '.join(_PATH_NAMES)}, only "
             f"{', '.join(header[:10])!r}. Name the column that holds the paths"
         )
-    while (row := _next_row(rows)) is not None:
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error:  # a cell of over 128 KB, or a line that ends within a cell
+            row = [""]
+        if row is None:
+            return
         if len(row) > column and row[column]:
             yield BatchInput(row[column])
         elif row:
             where = f"{path}:{rows.line_num}"
             yield BatchInput(where, status="rejected", error="no path in this line")
-
-
-def _next_row(rows: Iterator[list[str]]) -> list[str] | None:
-    """Return a CSV's next row, None at its end; one that is no CSV has no path."""
-    try:
-        return next(rows, None)
-    except csv.Error:  # a cell of over 128 KB, or a line that ends within a cell
-        return [""]
 
 
 def _parse_json(line: str, where: str) -> BatchInput:

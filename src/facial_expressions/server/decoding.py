@@ -46,7 +46,6 @@ _BYTES_PER_PIXEL: Final = 16
 
 _SPARE_BYTES: Final = 256 * MEBIBYTE
 _PIPE_BYTES: Final = 1024 * 1024
-_MODULE: Final = "facial_expressions.server.decoding"
 _ENVIRONMENT: Final = {
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"
 }  # fmt: skip
@@ -171,7 +170,7 @@ class DecoderPool:
         memory = self._limits.pixels * _BYTES_PER_PIXEL + _SPARE_BYTES
         try:
             child = Child(
-                _MODULE, str(memory), str(self._limits.decode_s),
+                __name__, str(memory), str(self._limits.decode_s),
                 environment=_ENVIRONMENT, stderr=subprocess.DEVNULL,
             )  # fmt: skip
         except OSError:
