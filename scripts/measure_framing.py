@@ -34,7 +34,7 @@ MIN_SCORE = 0.5  # of the faces that are measured
 def draw_training_images(archive: Path, n: int, seed: int) -> list[NDArray[np.uint8]]:
     """Return ``n`` training images of the Kaggle archive, drawn without order."""
     with open_tree(archive) as tree:
-        names = [name for name in tree.names() if "train/" in name and name.endswith("g")]
+        names = [name for name in tree.names if "train/" in name and name.endswith("g")]
         drawn = random.Random(seed).sample(names, min(n, len(names)))
         return [load_image(tree.read(name))[..., 0] for name in drawn]
 

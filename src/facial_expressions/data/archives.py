@@ -18,8 +18,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import IO, Final, NamedTuple, Self
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple, Self
 
 from facial_expressions.errors import DatasetError, first_line
 from facial_expressions.plain_text import shown
@@ -46,7 +46,7 @@ class _File(NamedTuple):
 
     name: str
     size: int
-    open: Callable[[], IO[bytes]]
+    open: Callable[[], IO[Any]]
 
 
 class FileTree:
@@ -54,15 +54,13 @@ class FileTree:
 
     Attributes:
         name: Name of the folder or archive, without its suffix.
+        names: The paths of all files, sorted, without hidden ones.
     """
 
     def __init__(self, name: str, files: Iterable[_File]) -> None:
         self.name = name
         self._openers = {file.name: file.open for file in files}
-
-    def names(self) -> list[str]:
-        """Return the paths of all files, sorted, without hidden ones."""
-        return sorted(self._openers)
+        self.names = list(self._openers)
 
     def read(self, name: str) -> bytes:
         """Return the bytes of one file.
@@ -72,7 +70,7 @@ class FileTree:
         """
         try:
             with self._openers[name]() as stream:
-                data = stream.read(_MAX_IMAGE_BYTES + 1)
+                data: bytes = stream.read(_MAX_IMAGE_BYTES + 1)
         except (*_DAMAGED, OSError) as error:
             raise DatasetError(
                 f"{shown(name)}: cannot be read: {first_line(error)}. Check it and its permissions"
@@ -173,14 +171,14 @@ def _table_in(path: Path, columns: Sequence[str]) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _open_files(path: Path) -> Iterator[Iterable[_File]]:
-    """Open a folder or archive, whose likeliest table comes first where the order is ours."""
+    """Open a folder or archive; files are in the order of their names but in a tar archive."""
     with _damage_named(path):
         if path.is_dir():
-            found = [_File(name, 0, _opener(file)) for name, file in walk_files(path)]
-            yield sorted(found, key=_likely_table_first)
+            found = sorted(walk_files(path))
+            yield [_File(name, 0, partial(file.open, "rb")) for name, file in found]
         elif is_zip(path):
             with zipfile.ZipFile(path) as archive:
-                yield sorted(_zip_files(path, archive), key=_likely_table_first)
+                yield sorted(_zip_files(path, archive))
         else:
             mode = _tar_mode(path)
             with tarfile.open(path, mode, tarinfo=_TarHeader) as tar:  # type: ignore[call-overload]
@@ -211,10 +209,6 @@ def walk_files(folder: Path) -> Iterator[tuple[str, Path]]:
             if not _is_hidden(one) and not here.resolve().is_relative_to((here / one).resolve())
         ]
         yield from ((prefix + name, here / name) for name in names if not _is_hidden(name))
-
-
-def _opener(file: Path) -> Callable[[], IO[bytes]]:
-    return lambda: file.open("rb")
 
 
 def _zip_files(path: Path, archive: zipfile.ZipFile) -> Iterator[_File]:
@@ -280,10 +274,6 @@ def _read_to_end(path: Path, tar: tarfile.TarFile) -> None:
         tail += len(piece)
         if tail > _MAX_TAIL_BYTES:
             raise _unsafe(path, "many megabytes behind its end", "padding")
-
-
-def _likely_table_first(file: _File) -> tuple[bool, str]:
-    return (PurePosixPath(file.name).name.lower() != "fer2013.csv", file.name)
 
 
 def _column_names(first_line: bytes) -> list[str]:

@@ -126,7 +126,7 @@ def find_class_folders(tree: FileTree) -> ClassFolders:
         DatasetError: No file lies in a class folder, the division into parts is not certain, or
             there are classes of their own one of which looks like a misspelt expression.
     """
-    names = tree.names()
+    names = tree.names
     images = [name for name in names if name.lower().endswith(tuple(IMAGE_SUFFIXES))]
     places = [place_of(name) for name in images]
     label_of, label_set, said = _labels_of(places, tree.name)
@@ -229,11 +229,7 @@ def place_of(source: str) -> Place:
 
 
 def _check_places(places: Sequence[Place], name: str) -> None:
-    """Refuse a division of the images that have a class into parts that is not certain.
-
-    Classes hold part folders; some images have a part and others have none; or the same classes
-    stand in several folders, or in one, that is named like a part and is none.
-    """
+    """Refuse a division of the images that have a class into parts that is not certain."""
     for place in places:
         if any(map(_part_of, place.below)):
             raise _unclear(

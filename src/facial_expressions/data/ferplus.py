@@ -1,8 +1,10 @@
 """FER+: ten people's votes on every image of FER-2013, as soft labels or as strict majorities.
 
 ``fer2013new.csv`` holds one row of votes for each row of the competition file, in its order.
-Images of the competition file find theirs by row number, images of the Kaggle layout by pixels,
-through the competition file (``matching``).
+Images of the competition file find theirs by row number, JPEG images of the Kaggle layout by
+pixels, through the competition file. A row and its JPEG differ by about 2 grey
+levels RMS at most, two different faces by far more. Means of 6x6 blocks differ no more than the
+pixels do, so pairs are looked for among those 64 numbers and judged on all pixels.
 
 The strict majority is that of the official protocol: votes given by one person only are dropped; an
 image counts when more than half of what remains is for one class, and that class is one of the
@@ -15,7 +17,6 @@ crowd-sourced label distribution", arXiv:1608.01041.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facial_expressions.data.archives import bad_row, read_table
-from facial_expressions.data.cache import cached_arrays, path_state
-from facial_expressions.data.dataset import Dataset, Floats, Ints, Split, joined
+from facial_expressions.data.dataset import Dataset, Floats, Images, Ints, Split, joined
 from facial_expressions.data.load import load_reading
-from facial_expressions.data.matching import match_rows
 from facial_expressions.errors import DatasetError
 from facial_expressions.labels import FERPLUS_COLUMNS, LabelSet
 from facial_expressions.plain_text import shown
@@ -48,8 +47,14 @@ _COLUMNS: Final = (
 
 _MAX_VOTES: Final = 100
 
+MAX_RMS: Final = 4.0
+"""Largest difference, in grey levels RMS, between a row and the JPEG made from it."""
 
-def read_ferplus(path: str | Path) -> tuple[Counts, NDArray[np.str_]]:
+_BLOCK_PX: Final = 6
+_CHUNK: Final = 1024
+
+
+def read_ferplus(path: Path) -> tuple[Counts, NDArray[np.str_]]:
     """Read a FER+ file; its columns may stand in any order.
 
     Args:
@@ -62,7 +67,6 @@ def read_ferplus(path: str | Path) -> tuple[Counts, NDArray[np.str_]]:
         DatasetError: The file is missing or empty, lacks a column, or a row has another number of
             columns or a vote that is not a whole number of 0 to 100. The message names the line.
     """
-    path = Path(path)
     if not path.is_file():
         raise DatasetError(f"{shown(path)}: file not found. {_HINT}")
     votes, usages = [], []
@@ -179,18 +183,19 @@ def ferplus_votes(
         >>> vote_shares(votes["train"], FERPLUS).shape  # doctest: +SKIP
         (28709, 8)
     """
+    path = Path(path)
     votes, usages_there = read_ferplus(path)
     if dataset.name != "fer2013":
         raise DatasetError(
             f"data set {dataset.name!r}: FER+ votes exist for FER-2013 only. Give FER-2013, or "
             "leave out the votes"
         )
-    everything, name = joined(tuple(dataset.splits())), Path(path).name
+    everything = joined(tuple(dataset.splits()))
     if all(source.startswith("row ") for source in everything.sources):
         rows = np.array([int(source[4:]) for source in everything.sources], np.int64)
         usages = np.zeros(rows.max(initial=-1) + 1, everything.usages.dtype)
         usages[rows] = everything.usages
-        _check_order(usages_there, usages, name)
+        _check_order(usages_there, usages, path.name)
     elif competition is None:
         raise DatasetError(
             "FER+ votes: they go with the rows of the competition file, not with the Kaggle "
@@ -198,8 +203,10 @@ def ferplus_votes(
         )
     else:
         reference = load_reading(Path(competition)).rows
-        _check_order(usages_there, reference.usages, name)
-        rows = _matched(everything, reference, Path(competition))
+        _check_order(usages_there, reference.usages, path.name)
+        order = np.argsort(everything.sources, kind="stable")  # so that protocols agree
+        rows = np.empty_like(order)
+        rows[order] = match_rows(everything.take(order), reference)
     ends = np.cumsum([len(split) for split in dataset.splits()])[:-1]
     parts = np.split(votes[rows], ends)
     return {split.name: part for split, part in zip(dataset.splits(), parts, strict=True)}
@@ -224,22 +231,6 @@ def relabelled(dataset: Dataset, votes: Votes, labels: LabelSet) -> Dataset:
     )
 
 
-def _matched(images: Split, reference: Split, competition: Path) -> Ints:
-    """Return the row of each image; matched in order of names, so that protocols agree."""
-    order = np.argsort(np.array(images.sources, str), kind="stable")
-    ordered = images.take(order)
-    pixels = hashlib.sha256(np.ascontiguousarray(ordered.images).data).hexdigest()
-    arrays = cached_arrays(
-        "matching",
-        owner=pixels,
-        state=path_state(competition),
-        build=lambda: {"rows": match_rows(ordered, reference)},
-    )
-    rows = np.empty(len(order), np.int64)
-    rows[order] = arrays["rows"]
-    return rows
-
-
 def _check_order(found: NDArray[np.str_], usages: NDArray[np.str_], name: str) -> None:
     """Refuse a file whose usages are not row for row those of the competition file."""
     if len(found) != len(usages):
@@ -254,3 +245,63 @@ def _check_order(found: NDArray[np.str_], usages: NDArray[np.str_], name: str) -
             f"{name}: not in the order of the competition file: row {row} says "
             f"{str(found[row])!r}, there it is {str(usages[row])!r}. {_HINT}"
         )
+
+
+def match_rows(images: Split, rows: Split) -> Ints:
+    """Match images to lossless rows, one to one.
+
+    Images are compared with rows of the same usage and label. Each row is given away once, the
+    closest pair first; of byte-identical images nothing in the files tells which is which, and they
+    are paired in order.
+
+    Args:
+        images: N images as decoded from JPEG, or any of them; their side is a multiple of 6.
+        rows: M rows of the competition file.
+
+    Returns:
+        For each image the number of its row, ``int64 (N,)``.
+
+    Raises:
+        DatasetError: An image is like no row of its usage and label that is left.
+    """
+    match = np.full(len(images), -1, np.int64)
+    of_image, of_row = _classes(images), _classes(rows)
+    for key in set(of_image):
+        left, right = np.flatnonzero(of_image == key), np.flatnonzero(of_row == key)
+        free = set(right)
+        for i, j in _close_pairs(images.images[left], rows.images[right]):
+            if match[left[i]] < 0 and right[j] in free:
+                match[left[i]] = right[j]
+                free.remove(right[j])
+    if np.any(match < 0):
+        first = images.sources[int(np.argmin(match))]
+        raise DatasetError(
+            f"{first}: not in the competition file, like {np.sum(match < 0) - 1:,} more of "
+            f"{len(match):,} images. Give the competition file that they come from"
+        )
+    return match
+
+
+def _classes(split: Split) -> NDArray[np.str_]:
+    return np.char.add(np.char.add(split.usages, " "), split.labels.astype(np.str_))
+
+
+def _block_means(images: Images) -> Floats:
+    n, side = len(images), images.shape[1] // _BLOCK_PX
+    blocks = images.reshape(n, side, _BLOCK_PX, side, _BLOCK_PX)
+    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32)).reshape(n, side * side)
+
+
+def _close_pairs(images: Images, rows: Images) -> list[tuple[int, int]]:
+    """Return all pairs of image and row within ``MAX_RMS``, the closest first."""
+    means = _block_means(rows)
+    norms = np.square(means).sum(axis=1)
+    found: list[tuple[float, int, int]] = []
+    for start in range(0, len(images), _CHUNK):
+        chunk = images[start : start + _CHUNK]
+        own = _block_means(chunk)
+        distances = np.square(own).sum(axis=1)[:, None] + norms - 2 * (own @ means.T)
+        i, j = np.nonzero(distances <= (MAX_RMS**2 + 1) * means.shape[1])
+        rms = np.sqrt(np.square(chunk[i].astype(np.float32) - rows[j]).mean(axis=(1, 2)))
+        found += zip(rms.tolist(), (i + start).tolist(), j.tolist(), strict=True)
+    return [(i, j) for rms, i, j in sorted(found) if rms <= MAX_RMS]

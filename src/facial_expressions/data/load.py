@@ -12,7 +12,6 @@ from __future__ import annotations
 import importlib
 import logging
 from pathlib import Path
-from types import ModuleType
 from typing import Final, cast, get_args
 
 import numpy as np
@@ -116,7 +115,7 @@ def _read(path: Path) -> Reading:
 def _is_of_images(path: Path) -> bool:
     """Return whether a folder or archive is to be read by its images, not by a table in it."""
     with open_tree(path) as tree:
-        names = [name.lower() for name in tree.names()]
+        names = [name.lower() for name in tree.names]
     folders = {place_of(name).folder for name in names if name.endswith(tuple(IMAGE_SUFFIXES))}
     if any(name.endswith(".csv") for name in names):  # a table may have a figure beside it
         return any(map(canonical_label, folders)) or len(folders - {""}) > 1
@@ -204,17 +203,10 @@ def fetch_fer2013() -> Path:
     with needs_extra("fetch"):
         kagglehub = importlib.import_module("kagglehub")
     _log.info("fetching %s from Kaggle", KAGGLE_DATASET)
-    unavailable: tuple[type[Exception], ...] = (OSError, ValueError, *_own_errors(kagglehub))
     try:
         return Path(kagglehub.dataset_download(KAGGLE_DATASET))
-    except unavailable as error:
+    except Exception as error:  # kagglehub's own errors share no root
         raise DatasetError(
             f"{KAGGLE_DATASET}: cannot be downloaded: {first_line(error)[:160]}. Check the "
             f"network, or get the zip from https://www.kaggle.com/datasets/{KAGGLE_DATASET}"
         ) from error
-
-
-def _own_errors(kagglehub: ModuleType) -> tuple[type[Exception], ...]:
-    """Return kagglehub's exceptions; they share no root. Requests' errors are OSErrors."""
-    values = vars(kagglehub.exceptions).values()
-    return tuple(v for v in values if isinstance(v, type) and issubclass(v, Exception))
