@@ -227,7 +227,8 @@ def _evaluate_photos(
         found = find_class_folders(tree)
         report = evaluate_photos(
             recognizer,
-            ((one, tree.read(one.source)) for one in found.entries if one.part in chosen),
+            [photo for photo in found.entries if photo.part in chosen],
+            tree.read,
             classifier.labels,
             uncertain_below=classifier.head.calibration.uncertain_below,
             provenance=_provenance(classifier, command_line, dataset=data.name, protocol="photos"),

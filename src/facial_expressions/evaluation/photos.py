@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import tee
 from typing import Final
 
 import numpy as np
@@ -33,7 +32,8 @@ _NAMED: Final = 10
 
 def evaluate_photos(
     recognizer: RowRecognizer,
-    photos: Iterable[tuple[Photo, bytes]],
+    photos: Sequence[Photo],
+    read: Callable[[str], bytes],
     labels: LabelSet,
     *,
     uncertain_below: float = 0.0,
@@ -44,11 +44,12 @@ def evaluate_photos(
 
     Args:
         recognizer: What to ask.
-        photos: Files with the names of their expressions, each with its bytes.
+        photos: Files with the names of their expressions.
+        read: Returns the bytes of a file, by its source.
         labels: The recogniser's label set; photos of other expressions are left out.
         uncertain_below: The model's threshold of ``uncertain``, 0 to 1.
         provenance: What the report says of its origin.
-        progress: Called with photos done and 0: how many there are is not known before.
+        progress: Called with photos done and photos in all.
 
     Returns:
         The report; its notes name what could not be answered or read, its ``split_digest`` is that
@@ -58,20 +59,26 @@ def evaluate_photos(
         DatasetError: No photo is left to measure.
         MissingExtraError: scikit-learn is not installed.
     """
-    unknown: Counter[str] = Counter()
+    unknown = Counter(photo.label for photo in photos if photo.label not in labels.names)
+    known = [photo for photo in photos if photo.label not in unknown]
     unreadable: list[str] = []
     rows: list[tuple[str, int, list[float]]] = []
     sha = hashlib.sha256()
-    known, asked = tee(_known(photos, labels, unknown))
-    results = recognizer.recognize_rows((data for _, data in asked), batch_size=_PHOTOS_PER_BATCH)
-    for (photo, data), result in zip(known, results, strict=True):
-        sha.update(data + photo.label.encode())
+
+    def contents() -> Iterator[bytes]:
+        for photo in known:
+            data = read(photo.source)
+            sha.update(data + photo.label.encode())
+            yield data
+
+    results = recognizer.recognize_rows(contents(), batch_size=_PHOTOS_PER_BATCH)
+    for photo, result in zip(known, results, strict=True):
         if result.status == "ok":
             rows.append((photo.source, labels.id_of(photo.label), _answer(result, labels)))
         else:
             unreadable.append(photo.source)
         if progress is not None:
-            progress(len(rows) + len(unreadable), 0)
+            progress(len(rows) + len(unreadable), len(known))
     if not rows:
         raise DatasetError(
             "photos: none can be read and shows an expression of the model. Give class folders "
@@ -91,17 +98,6 @@ def evaluate_photos(
         *_counted("left out, because they cannot be read", unreadable),
     ]
     return replace(report, notes=tuple(notes), split_digest=sha.hexdigest())
-
-
-def _known(
-    photos: Iterable[tuple[Photo, bytes]], labels: LabelSet, unknown: Counter[str]
-) -> Iterator[tuple[Photo, bytes]]:
-    """Yield the photos whose expressions the model has; count the others."""
-    for photo, data in photos:
-        if photo.label in labels.names:
-            yield photo, data
-        else:
-            unknown[photo.label] += 1
 
 
 def _answer(result: ImageResult, labels: LabelSet) -> list[float]:
