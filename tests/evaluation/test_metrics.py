@@ -19,7 +19,6 @@ from facial_expressions.errors import MissingExtraError
 from facial_expressions.evaluation.calibration import fit_class_bias
 from facial_expressions.evaluation.metrics import (
     classification_scores,
-    confusion_matrix,
     mcnemar_test,
     wilson_interval,
 )
@@ -60,7 +59,7 @@ def test_balanced_accuracy_is_scikit_learns(case: tuple[list[int], list[int], in
 
 def test_confusion_matrix_counts_truth_by_row(case: tuple[list[int], list[int], int]) -> None:
     truth, answers, n_classes = case
-    counts = confusion_matrix(truth, answers, n_classes=n_classes)
+    counts = classification_scores(truth, answers, n_classes=n_classes).confusion
     by_hand = [
         [
             sum(t == i and a == j for t, a in zip(truth, answers, strict=True))
@@ -94,7 +93,7 @@ def test_no_answer_is_wrong_and_harms_no_other_class_precision() -> None:
     scores = classification_scores([0, 0, 1], [0, -1, 1], n_classes=2)
     assert [row.recall for row in scores.per_class] == [0.5, 1.0]
     assert [row.precision for row in scores.per_class] == [1.0, 1.0]
-    assert confusion_matrix([0, 0, 1], [0, -1, 1], n_classes=2) == ((1, 0), (0, 1))
+    assert scores.confusion == ((1, 0), (0, 1))
     assert scores.balanced_accuracy == 0.75
 
 
@@ -143,7 +142,7 @@ def two_sided(a: int, b: int) -> Fraction:
 @pytest.mark.parametrize(
     ("module", "call"),
     [
-        ("sklearn.metrics", lambda: confusion_matrix([0], [0], n_classes=2)),
+        ("sklearn.metrics", lambda: classification_scores([0], [0], n_classes=2)),
         ("scipy.stats", lambda: wilson_interval(1, 2)),
         ("scipy.optimize", lambda: fit_class_bias([[0.0, 1.0]], [0])),
     ],

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from facial_expressions.errors import DatasetError
-from facial_expressions.evaluation import EvaluationSettings, evaluate
+from facial_expressions.evaluation import evaluate
 from facial_expressions.evaluation.report import Report
 from facial_expressions.evaluation.splits import majority_split
 from facial_expressions.labels import FER2013, FERPLUS, FERPLUS_COLUMNS, LabelSet
@@ -50,14 +50,13 @@ def measured() -> Report:
         pixel_split(TRUTH, usages=["PublicTest"] * 2 + ["PrivateTest"] * 3),
         train=pixel_split([0]),
         votes=votes_of(*VOTES),
-        settings=EvaluationSettings(has_latency=False),
     )
 
 
 def test_the_strict_majority_is_the_truth_of_the_report() -> None:
     """Of images 0, 1 and 4 the last is answered neutral where six of ten say sad."""
     report = measured()
-    assert report.n == 3
+    assert report.headline.n == 3
     assert report.accuracy == pytest.approx(2 / 3)
     assert report.scores.balanced_accuracy == pytest.approx((1 + 1 + 0) / 3)
     assert [s.support for s in report.scores.per_class] == [0, 0, 0, 1, 1, 1, 0]

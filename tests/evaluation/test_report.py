@@ -41,10 +41,10 @@ def three_of_five(**options: Any) -> Report:  # noqa: ANN401
 def test_figures_of_known_answers() -> None:
     """Answers red, green, blue, green, red to red, green, blue, red, green: three of five."""
     report = three_of_five()
-    assert (report.n, report.accuracy) == (5, 0.6)
-    assert report.confusion == ((1, 1, 0), (1, 1, 0), (0, 0, 1))
+    assert (report.headline.n, report.accuracy) == (5, 0.6)
+    assert report.scores.confusion == ((1, 1, 0), (1, 1, 0), (0, 0, 1))
     assert [s.recall for s in report.scores.per_class] == [0.5, 0.5, 1.0]
-    assert report.macro_f1 == pytest.approx((0.5 + 0.5 + 1) / 3)
+    assert report.headline.macro_f1 == pytest.approx((0.5 + 0.5 + 1) / 3)
     assert report.scores.balanced_accuracy == pytest.approx((0.5 + 0.5 + 1) / 3)
     assert report.probabilities is not None
     nll = -np.mean(np.log([0.7, 0.8, 0.4, 0.2, 0.1]))
@@ -73,14 +73,6 @@ def test_run_holds_the_only_time_stamps() -> None:
     report = three_of_five()
     assert set(report.run) == {"started", "seconds", "machine"}
     assert report.to_dict()["run"] == dict(report.run)
-
-
-def test_latency_can_be_left_out() -> None:
-    classifier = PixelClassifier(TRIO, ROWS)
-    settings = EvaluationSettings(has_latency=False)
-    report = evaluate(classifier, pixel_split(TRUTH), settings=settings)
-    assert report.latency is None
-    assert classifier.batch_sizes == [5]
 
 
 def test_subsets_are_those_of_the_usages_and_of_copies_in_training() -> None:
@@ -177,7 +169,7 @@ def test_images_without_answer_count_as_wrong_and_not_in_probabilities() -> None
     assert report.n_unanswered == 1
     assert report.probabilities is not None
     assert report.probabilities.nll == pytest.approx(-np.mean(np.log([0.8, 0.6])), rel=1e-6)
-    assert report.confusion == ((0, 0), (0, 2))
+    assert report.scores.confusion == ((0, 0), (0, 2))
 
 
 def test_a_report_without_any_answer_has_no_probabilities_and_still_is_json() -> None:

@@ -97,6 +97,7 @@ def test_classification_report_has_the_seeds_rows() -> None:
         tuple(Scores(0.371, 0.119, 0.18, support) for support in supports),
         Scores(0.374, 0.468, 0.359, 7178),
         Scores(0.441, 0.4585, 0.412, 7178),
+        confusion=(),
     )
     truth = np.repeat(np.arange(7), supports)
     rows = np.eye(7)[np.where(np.arange(7178) < 3291, truth, (truth + 1) % 7)]

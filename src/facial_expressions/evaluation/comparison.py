@@ -28,6 +28,10 @@ _KINDS: Final[dict[str, Any]] = dict.fromkeys(FIGURES, float | int | None) | {
     "accuracy": float | int, "n": int, "split_digest": str
 }  # fmt: skip
 
+_NOT_TESTED: Final = (
+    "no paired test, for the images or labels are not the same or a predictions.csv is missing"
+)
+
 LEVEL: Final = 0.05
 """An adjusted p value below this counts as more than chance."""
 
@@ -45,20 +49,6 @@ class StoredReport:
     name: str
     figures: dict[str, Any]
     predictions: Predictions | None
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A report against an earlier one, as their names say.
-
-    The test is None when the images differ or predictions are missing. Its p value is adjusted for
-    the number of tests; 1 without a test.
-    """
-
-    first: str
-    second: str
-    test: McNemarResult | None
-    p_adjusted: float
 
 
 def read_report(path: Path) -> StoredReport:
@@ -89,17 +79,6 @@ def read_report(path: Path) -> StoredReport:
     )
 
 
-def compare_reports(reports: Sequence[StoredReport]) -> list[Comparison]:
-    """Compare every two reports: the second with the first, the third with the first, and so on."""
-    pairs = list(combinations(reports, 2))
-    tests = [_paired_test(one.predictions, other.predictions) for one, other in pairs]
-    adjusted = iter(holm_adjusted([test.p_value for test in tests if test is not None]))
-    return [
-        Comparison(one.name, other.name, test, 1.0 if test is None else next(adjusted))
-        for (one, other), test in zip(pairs, tests, strict=True)
-    ]
-
-
 def comparison_text(reports: Sequence[StoredReport]) -> str:
     """Return the figures of reports side by side, then one sentence per pair.
 
@@ -116,29 +95,28 @@ def comparison_text(reports: Sequence[StoredReport]) -> str:
                 text += f" ({value - other:+.4f})"
             cells.append(f"{text:>17}")
         lines.append("  ".join(cells).rstrip())
-    return "\n".join([*lines, "", *map(_sentence, compare_reports(reports))]) + "\n"
+    pairs = list(combinations(reports, 2))
+    tests = [paired_test(*pair) for pair in pairs]
+    adjusted = iter(holm_adjusted([test.p_value for test in tests if test is not None]))
+    lines.append("")
+    for (one, other), test in zip(pairs, tests, strict=True):
+        said = _NOT_TESTED if test is None else _sentence(test, next(adjusted))
+        lines.append(f"{other.name} against {one.name}: {said}")
+    return "\n".join(lines) + "\n"
 
 
-def _sentence(comparison: Comparison) -> str:
-    names, test = f"{comparison.second} against {comparison.first}", comparison.test
-    if test is None:
-        return (
-            f"{names}: no paired test, for the images or labels are "
-            "not the same or a predictions.csv is missing"
-        )
-    adjusted = ""
-    if comparison.p_adjusted != test.p_value:
-        adjusted = f" (adjusted {comparison.p_adjusted:.2g})"
-    verdict = "more than chance" if comparison.p_adjusted < LEVEL else "within chance"
+def _sentence(test: McNemarResult, p: float) -> str:
+    adjusted = "" if p == test.p_value else f" (adjusted {p:.2g})"
+    verdict = "more than chance" if p < LEVEL else "within chance"
     return (
-        f"{names}: right where the other is wrong in "
-        f"{test.only_second:,} images, wrong where it is right in {test.only_first:,}; "
-        f"McNemar p = {test.p_value:.2g}{adjusted}, {verdict}"
+        f"right where the other is wrong in {test.only_second:,} images, wrong where it is right "
+        f"in {test.only_first:,}; McNemar p = {test.p_value:.2g}{adjusted}, {verdict}"
     )
 
 
-def _paired_test(first: Predictions | None, second: Predictions | None) -> McNemarResult | None:
+def paired_test(report: StoredReport, other: StoredReport) -> McNemarResult | None:
     """Test on the images both were asked, matched by name; None unless these are the same."""
+    first, second = report.predictions, other.predictions
     if first is None or second is None:
         return None
     rows = {source: i for i, source in enumerate(first.sources)}

@@ -53,11 +53,16 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class ClassificationScores:
-    """Per-class scores with their plain and their support-weighted mean."""
+    """Per-class scores with their plain and their support-weighted mean, and what they count.
+
+    ``confusion`` has the images by truth (rows) and answer (columns), ``K`` tuples of ``K``. Images
+    without an answer are in no column, so their row sums to less than its support.
+    """
 
     per_class: tuple[Scores, ...]
     macro: Scores
     weighted: Scores
+    confusion: tuple[tuple[int, ...], ...]
 
     @property
     def balanced_accuracy(self) -> float:
@@ -126,41 +131,28 @@ def wilson_interval(n_right: int, n: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def confusion_matrix(
-    y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int
-) -> tuple[tuple[int, ...], ...]:
-    """Count images by truth (rows) and answer (columns), ``K`` tuples of ``K``.
-
-    Images without an answer are in no column, so their row sums to less than its support.
-
-    Examples:
-        >>> confusion_matrix([0, 0, 1], [0, 1, 1], n_classes=2)
-        ((1, 1), (0, 1))
-    """
-    metrics = library("sklearn.metrics")
-    counts = metrics.confusion_matrix(y_true, y_predicted, labels=range(n_classes))
-    return tuple(map(tuple, counts.tolist()))
-
-
 def classification_scores(
     y_true: ArrayLike, y_predicted: ArrayLike, *, n_classes: int
 ) -> ClassificationScores:
-    """Return precision, recall, F1 and support per class, and their averages.
+    """Return precision, recall, F1 and support per class, their averages, and the confusion.
 
     Examples:
         >>> classification_scores([0, 0, 1], [0, 1, 1], n_classes=2).per_class[1].precision
         0.5
     """
-    report = library("sklearn.metrics").classification_report(
-        y_true, y_predicted, labels=range(n_classes), zero_division=0, output_dict=True
+    metrics, labels = library("sklearn.metrics"), range(n_classes)
+    report = metrics.classification_report(
+        y_true, y_predicted, labels=labels, zero_division=0, output_dict=True
     )
+    counts = metrics.confusion_matrix(y_true, y_predicted, labels=labels).tolist()
 
     def scores(of: str) -> Scores:
         row = report[of]
         return Scores(row["precision"], row["recall"], row["f1-score"], int(row["support"]))
 
-    per_class = tuple(scores(str(label)) for label in range(n_classes))
-    return ClassificationScores(per_class, scores("macro avg"), scores("weighted avg"))
+    per_class = tuple(scores(str(label)) for label in labels)
+    averages = scores("macro avg"), scores("weighted avg")
+    return ClassificationScores(per_class, *averages, tuple(map(tuple, counts)))
 
 
 def mcnemar_test(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> McNemarResult:

@@ -41,13 +41,11 @@ class EvaluationSettings:
     Attributes:
         batch_size: Crops per call; changes speed, not figures.
         seed: Which images are shown as samples, and what is random in corruptions.
-        has_latency: Whether time is measured; it costs a few batches.
         has_robustness: Whether corrupted images are measured too; it costs 55 times the split.
     """
 
     batch_size: int = 256
     seed: int = 0
-    has_latency: bool = True
     has_robustness: bool = False
 
 

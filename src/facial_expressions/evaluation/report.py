@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from facial_expressions.calibration import Calibration
 from facial_expressions.data.dataset import Split
 from facial_expressions.evaluation import figures
-from facial_expressions.evaluation.metrics import ClassificationScores, confusion_matrix
+from facial_expressions.evaluation.metrics import ClassificationScores
 from facial_expressions.evaluation.predictions import (
     EvaluationSettings,
     Latency,
@@ -49,8 +49,7 @@ class Report:
         split_digest: SHA-256 of its images and labels.
         labels: Label set of rows, columns and per-class scores.
         headline: The figures of all images.
-        scores: Per-class scores and averages.
-        confusion: Counts, rows are the truth, columns the answer, ``K`` tuples of ``K``.
+        scores: Per-class scores, averages and confusion.
         probabilities: The figures of the probabilities; None when no image has an answer.
         predictions: What the figures were worked out from; not part of ``report.json``.
         subsets: Figures of subsets by name.
@@ -66,14 +65,13 @@ class Report:
     """
 
     provenance: Provenance
-    split: str
-    split_digest: str
     labels: LabelSet
     headline: figures.Headline
     scores: ClassificationScores
-    confusion: tuple[tuple[int, ...], ...]
     probabilities: figures.ProbabilityFigures | None
     predictions: Predictions = field(repr=False, compare=False)
+    split: str = ""
+    split_digest: str = ""
     subsets: Mapping[str, figures.Headline] = field(default_factory=dict)
     votes: figures.VoteFigures | None = None
     against_labels: figures.LabelFigures | None = None
@@ -86,19 +84,9 @@ class Report:
     run: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def n(self) -> int:
-        """Number of images."""
-        return self.headline.n
-
-    @property
     def accuracy(self) -> float:
         """Accuracy, 0 to 1."""
         return self.headline.accuracy
-
-    @property
-    def macro_f1(self) -> float:
-        """F1 averaged over the classes, 0 to 1."""
-        return self.headline.macro_f1
 
     @property
     def people_criterion(self) -> float | None:
@@ -138,7 +126,7 @@ class Report:
             "people_criterion": self.people_criterion,
             "robustness": self.robustness.to_dict() if self.robustness else None,
             "latency_ms": self.latency,
-            "confusion_matrix": self.confusion,
+            "confusion_matrix": scores.confusion,
             "n_unanswered": self.n_unanswered,
             "n_views": self.n_views,
             "seed": self.seed,
@@ -219,9 +207,7 @@ def evaluate(
         calibration=_calibration_of(classifier, n_views),
         provenance=provenance or _origin_of(classifier),
     )
-    latency = robustness = None
-    if chosen.has_latency:
-        latency = measure_latency(classifier, measured.images[: chosen.batch_size])
+    robustness = None
     if chosen.has_robustness:
         robustness = measure_robustness(
             classifier,
@@ -239,7 +225,7 @@ def evaluate(
         n_views=n_views,
         seed=chosen.seed,
         robustness=robustness,
-        latency=latency,
+        latency=measure_latency(classifier, measured.images[: chosen.batch_size]),
         run=_run_facts(started),
     )
 
@@ -263,12 +249,9 @@ def build_report(
     labels = predictions.labels
     return Report(
         provenance=provenance or Provenance(),
-        split="",
-        split_digest="",
         labels=labels,
         headline=figures.headline_of(predictions),
         scores=figures.scores_of(predictions),
-        confusion=confusion_matrix(predictions.truth, predictions.predicted, n_classes=len(labels)),
         probabilities=figures.probability_figures_of(predictions, calibration or Calibration()),
         subsets={
             name: figures.headline_of(predictions.take(mask))

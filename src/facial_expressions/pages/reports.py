@@ -120,7 +120,7 @@ def _confusion_matrix(report: Report) -> Figure:
 
     shades = ["#ffffff", "#99d5cf", drawing.ACCENT, "#0a4a45"]
     accent = LinearSegmentedColormap.from_list("accent", shades)
-    counts = np.array(report.confusion)
+    counts = np.array(report.scores.confusion)
     shares = counts / np.maximum([[s.support] for s in report.scores.per_class], 1)
     shown = (("Images", counts, "{:,}"), ("Share of the true class, %", 100 * shares, "{:.0f}"))
     for axes, (title, cells, text) in zip(figure.subplots(1, 2), shown, strict=True):

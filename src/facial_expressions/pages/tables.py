@@ -53,7 +53,7 @@ def title_of(report: Report) -> str:
     parts = [f"{origin.model or 'classifier'} on {origin.dataset or 'images'}"]
     parts += [f"protocol {origin.protocol}"] if origin.protocol else []
     parts += [f"split {report.split}"] if report.split else []
-    return ", ".join([*parts, f"{report.n:,} images"])
+    return ", ".join([*parts, f"{report.headline.n:,} images"])
 
 
 def display_name(name: str) -> str:
@@ -75,7 +75,9 @@ def classification_table(report: Report) -> Table:
         (name, f"{s.precision:.2f}", f"{s.recall:.2f}", f"{s.f1:.2f}", f"{s.support:,}")
         for name, s in zip(names, scores, strict=True)
     ]
-    rows.insert(len(report.labels), ("Accuracy", "", "", f"{report.accuracy:.2f}", f"{report.n:,}"))
+    rows.insert(
+        len(report.labels), ("Accuracy", "", "", f"{report.accuracy:.2f}", f"{report.headline.n:,}")
+    )
     return Table(("Class", "Precision", "Recall", "F1-Score", "Support"), rows)
 
 
@@ -85,7 +87,7 @@ def figure_table(report: Report) -> Table:
     rows: list[Row] = [
         ("Accuracy", _four(report.accuracy), f"95% interval {interval_text(report.headline)}"),
         ("Balanced accuracy", _four(balanced), "mean recall of the classes"),
-        ("Macro F1", _four(report.macro_f1), "mean F1 of the classes"),
+        ("Macro F1", _four(report.headline.macro_f1), "mean F1 of the classes"),
         ("Weighted F1", _four(weighted), "F1 weighted by support"),
     ]
     if report.probabilities is not None:
@@ -138,7 +140,7 @@ def people_table(report: Report) -> Table:
     errors, vote_errors = ((one.nll, one.brier, one.ece) for one in (figures, votes))
     balanced = report.scores.balanced_accuracy
     lines = (
-        ("Strict majority", f"{report.n:,}", report.accuracy, balanced, *errors),
+        ("Strict majority", f"{report.headline.n:,}", report.accuracy, balanced, *errors),
         ("Shares of votes", f"{votes.n:,}", None, None, *vote_errors, votes.kl),
         ("FER-2013's label", f"{labels.n:,}", labels.accuracy, labels.balanced_accuracy),
         ("Mean of the four", "", report.people_criterion),
@@ -181,7 +183,7 @@ def confusion_table(report: Report, *, corner: str = "Truth", is_normalized: boo
         is_normalized: Whether cells are shares of the class's images instead of counts.
     """
     rows = []
-    for i, counts in enumerate(report.confusion):
+    for i, counts in enumerate(report.scores.confusion):
         support = max(report.scores.per_class[i].support, 1)
         cells = [f"{c / support:.2f}" if is_normalized else f"{c:,}" for c in counts]
         rows.append((display_name(report.labels.names[i]), *cells))
