@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from facial_expressions.errors import needs_extra
-from facial_expressions.files import atomic_write, check_name, storage_errors
 from facial_expressions.rows import Column
 
-_GROUP_ROWS: Final = 1024
-_PARTS_AT_ONCE: Final = 8
-_PART_S: Final = 5.0
-"""Rows wait in memory no longer than this."""
+GROUP_ROWS: Final = 1024
+"""Rows that are written together."""
 
 
 def import_pyarrow(extra: str) -> Any:  # noqa: ANN401 - pyarrow publishes no types
@@ -56,85 +51,12 @@ def parquet_writer(
 
         def write(row: Mapping[str, Any]) -> None:
             waiting.append({**empty, **{name: _utf8(row[name]) for name in row}})
-            if len(waiting) >= _GROUP_ROWS:
+            if len(waiting) >= GROUP_ROWS:
                 write_group()
 
         yield write
         if waiting:
             write_group()
-
-
-class ParquetParts:
-    """Rows in a Parquet file that appears, whole, when it is closed.
-
-    Such a file has its index at its end. Until then the rows lie in small files of their own, whole
-    ones, in a folder beside it: that is what a run that is killed leaves.
-
-    Raises:
-        MissingExtraError: pyarrow is not installed.
-        StorageError: The folder cannot be made, or a file cannot be written.
-    """
-
-    def __init__(
-        self, path: Path, columns: Sequence[Column], labels: Sequence[str], *, overwrite: bool
-    ) -> None:
-        self._arrow = import_pyarrow("video")
-        self._begin = partial(parquet_writer, columns=columns, labels=labels, extra="video")
-        self._path, self._folder = path, path.with_name(f"{path.name}.parts")
-        check_name(path, overwrite=overwrite)
-        with storage_errors(self._folder):
-            if overwrite and self._folder.is_dir() and not self._folder.is_symlink():
-                self._remove_parts()
-            self._folder.mkdir()
-        self._waiting: list[Mapping[str, Any]] = []
-        self._n_parts = 0
-        self._written_s = time.monotonic()
-
-    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add rows; they are on the disk within seconds."""
-        self._waiting += rows
-        is_due = time.monotonic() - self._written_s >= _PART_S
-        if is_due or len(self._waiting) >= _GROUP_ROWS:
-            self._write_part()
-
-    def close(self) -> None:
-        """Put the parts together under the file's name; without a row there is no file."""
-        try:
-            if self._waiting:
-                self._write_part()
-        except OSError:
-            with suppress(OSError):  # parts from before stay
-                self._folder.rmdir()
-            raise
-        if parts := self._parts():
-            with atomic_write(self._path) as file:
-                self._join(parts, file)
-        self._remove_parts()
-
-    def _write_part(self) -> None:
-        rows, self._waiting = self._waiting, []
-        part = self._folder / f"{self._n_parts:06}.parquet"
-        with atomic_write(part) as file, self._begin(file) as write:
-            for row in rows:
-                write(row)
-        self._n_parts += 1
-        self._written_s = time.monotonic()
-
-    def _parts(self) -> list[Path]:
-        return sorted(self._folder.glob("*.parquet"))
-
-    def _join(self, parts: Sequence[Path], file: BinaryIO) -> None:
-        """Copy the parts' rows, few at a time."""
-        read = self._arrow.parquet.read_table
-        with self._arrow.parquet.ParquetWriter(file, read(parts[0]).schema) as writer:
-            for start in range(0, len(parts), _PARTS_AT_ONCE):
-                tables = [read(part) for part in parts[start : start + _PARTS_AT_ONCE]]
-                writer.write_table(self._arrow.concat_tables(tables))
-
-    def _remove_parts(self) -> None:
-        for part in self._parts():
-            part.unlink()
-        self._folder.rmdir()
 
 
 def _utf8(value: Any) -> Any:  # noqa: ANN401

@@ -9,16 +9,27 @@ block, also by Ctrl-C, closes it: what was written until then is valid.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from facial_expressions.files import GrowingFile, output_error
+from facial_expressions.files import (
+    GrowingFile,
+    atomic_write,
+    check_name,
+    output_error,
+    storage_errors,
+)
 from facial_expressions.media.frames import Frame
-from facial_expressions.parquet_rows import ParquetParts
+from facial_expressions.parquet_rows import GROUP_ROWS, import_pyarrow, parquet_writer
 from facial_expressions.results import FrameResult
 from facial_expressions.rows import FRAME, csv_header, table_columns, table_rows, to_csv, to_json
+
+_PARTS_AT_ONCE: Final = 8
+_PART_S: Final = 5.0
+"""Rows of Parquet wait in memory no longer than this."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -127,19 +138,68 @@ class _TextSink(Sink):
 
 
 class _ParquetSink(Sink):
-    """The rows of a CSV with types, for data frames."""
+    """The rows of a CSV with types, for data frames, in a file that appears when it is closed.
+
+    Such a file has its index at its end. Until then the rows lie in small files of their own, whole
+    ones, in a folder beside it: that is what a run that is killed leaves.
+    """
 
     def __init__(self, path: Path, *, source: str, labels: Sequence[str], overwrite: bool) -> None:
+        self._arrow = import_pyarrow("video")
         self._source, self._labels = source, labels
-        columns = table_columns(FRAME, labels)
-        self._rows = ParquetParts(path, columns, labels, overwrite=overwrite)
+        self._columns = table_columns(FRAME, labels)
+        self._path, self._folder = path, path.with_name(f"{path.name}.parts")
+        check_name(path, overwrite=overwrite)
+        with storage_errors(self._folder):
+            if overwrite and self._folder.is_dir() and not self._folder.is_symlink():
+                self._remove_parts()
+            self._folder.mkdir()
+        self._waiting: list[Mapping[str, Any]] = []
+        self._n_parts = 0
+        self._written_s = time.monotonic()
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Take a frame's rows; they are on the disk within seconds."""
-        self._rows.write(table_rows(FRAME, result.to_dict(self._source), self._labels))
+        self._waiting += table_rows(FRAME, result.to_dict(self._source), self._labels)
+        if len(self._waiting) >= GROUP_ROWS or time.monotonic() - self._written_s >= _PART_S:
+            self._write_part()
 
     def __exit__(self, *error: object) -> None:
-        self._rows.close()
+        try:
+            if self._waiting:
+                self._write_part()
+        except OSError:
+            with suppress(OSError):  # parts from before stay
+                self._folder.rmdir()
+            raise
+        if parts := self._parts():
+            parquet = self._arrow.parquet
+            schema = parquet.read_schema(parts[0])
+            with atomic_write(self._path) as file, parquet.ParquetWriter(file, schema) as writer:
+                for start in range(0, len(parts), _PARTS_AT_ONCE):
+                    some = map(parquet.read_table, parts[start : start + _PARTS_AT_ONCE])
+                    writer.write_table(self._arrow.concat_tables(some))
+        self._remove_parts()
+
+    def _write_part(self) -> None:
+        rows, self._waiting = self._waiting, []
+        part = self._folder / f"{self._n_parts:06}.parquet"
+        with (
+            atomic_write(part) as file,
+            parquet_writer(file, self._columns, self._labels, extra="video") as write,
+        ):
+            for row in rows:
+                write(row)
+        self._n_parts += 1
+        self._written_s = time.monotonic()
+
+    def _parts(self) -> list[Path]:
+        return sorted(self._folder.glob("*.parquet"))
+
+    def _remove_parts(self) -> None:
+        for part in self._parts():
+            part.unlink()
+        self._folder.rmdir()
 
 
 def _open_video(path: Path, *, source: str, labels: Sequence[str], overwrite: bool) -> Sink:
