@@ -9,7 +9,7 @@ probabilities are the softmax of these, after the map of confidences that a head
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
@@ -173,21 +173,18 @@ class ModelMetadata:
 def _read_head(data: Mapping[str, Any]) -> Head:
     """Rebuild a head from the plain values that ``asdict`` makes of it."""
     labels, given = data["labels"], data["calibration"]
-    lines = given["top_label"]
+    top_label = None
+    if (lines := given["top_label"]) is not None:
+        slopes, offsets = (tuple(map(float, lines[name])) for name in ("slopes", "offsets"))
+        top_label = TopLabelMap(slopes, offsets)
     calibration = Calibration(
-        biases=_numbers(given["biases"]),
+        biases=tuple(map(float, given["biases"])),
         temperature=float(given["temperature"]),
-        top_label=None
-        if lines is None
-        else TopLabelMap(_numbers(lines["slopes"]), _numbers(lines["offsets"])),
+        top_label=top_label,
         uncertain_below=float(given["uncertain_below"]),
     )
     named = LabelSet(labels["name"], tuple(labels["names"]))
     return Head(data["name"], named, calibration, dict(data["figures"]))
-
-
-def _numbers(values: Iterable[Any]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
 
 
 def _check_format(received: str | None, source: str) -> None:
