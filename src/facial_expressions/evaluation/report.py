@@ -45,13 +45,13 @@ class Report:
 
     Attributes:
         provenance: Where the report comes from.
-        split: Name of the split.
-        split_digest: SHA-256 of its images and labels.
         labels: Label set of rows, columns and per-class scores.
         headline: The figures of all images.
         scores: Per-class scores, averages and confusion.
         probabilities: The figures of the probabilities; None when no image has an answer.
         predictions: What the figures were worked out from; not part of ``report.json``.
+        split: Name of the split.
+        split_digest: SHA-256 of its images and labels.
         subsets: Figures of subsets by name.
         votes: The probabilities against people's votes; None when there were no votes.
         against_labels: The same answers against FER-2013's label; None when there were no votes.
