@@ -146,9 +146,9 @@ class _Trainer:
             ],
             jit_compile=keras.backend.backend() == "jax",
         )
-        self.swap = keras.callbacks.SwapEMAWeights() if optimization.ema else None
-        if self.swap:
-            self.swap.set_model(self.model)
+        kind = keras.callbacks.SwapEMAWeights if optimization.ema else keras.callbacks.Callback
+        self.swap = kind()
+        self.swap.set_model(self.model)
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.model)
 
     def _training_loss(self, place: int) -> keras.losses.Loss:
@@ -233,11 +233,9 @@ class _Trainer:
 
     def _validate(self) -> tuple[float, float, dict[str, float]]:
         """Return loss and accuracy of the averaged weights, and accuracy of each further head."""
-        if self.swap:
-            self.swap.on_test_begin()
+        self.swap.on_test_begin()
         logits = network.predict_logits(self.model, self.validation.images, self.preprocessing)
-        if self.swap:
-            self.swap.on_test_end()
+        self.swap.on_test_end()
         labels = self.validation.labels
         one_hot = np.eye(logits[0].shape[1], dtype=np.float32)[labels]
         loss = self.material.heads[0].loss(one_hot, logits[0])
@@ -277,7 +275,7 @@ class _Trainer:
 
     def _finish(self) -> None:
         """Write final weights, validation logits, chart and page."""
-        if self.swap:
+        if self.recipe.optimization.ema:
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
             for variable in self.model.trainable_variables:
                 # On JAX both now have one buffer, which is freed with the first of them.
