@@ -2,7 +2,7 @@
 
 One uncompressed ``.npz`` a path, whole or not there; the zip inside carries a checksum of its
 content. It holds the path in one state (size and time of change, of every file for a folder): in
-another state, or where it cannot be read back, which is logged, it is written anew.
+another state, or where it cannot be read back, which is logged, it is written again.
 ``FACIAL_EXPRESSIONS_CACHE`` names another folder.
 """
 
