@@ -1,7 +1,7 @@
 """Reads the competition file of FER-2013: ``emotion,pixels,Usage`` as csv, zip or tar.gz.
 
 One row an image: a code 0 to 6 in the competition's own order (not ours), 2,304 grey values 0 to
-255 parted by spaces, row by row from the top left, and the split. The file is read in pieces.
+255 parted by spaces, row by row from the top left, and the split.
 
 Reference: Goodfellow et al. 2013, "Challenges in representation learning", arXiv:1307.0414.
 """
@@ -9,7 +9,6 @@ Reference: Goodfellow et al. 2013, "Challenges in representation learning", arXi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +30,6 @@ COLUMNS: Final = ("emotion", "pixels", "usage")
 
 _HINT: Final = "Give fer2013.csv or its archive"
 _N_PIXELS: Final = SIDE_PX * SIDE_PX
-_CHUNK_ROWS: Final = 1024
 _LABEL_OF_CODE: Final = {
     str(code).encode(): FER2013.id_of(name) for code, name in enumerate(COMPETITION_ORDER)
 }
@@ -53,39 +51,32 @@ def read_competition(path: Path) -> Reading:
             pixels, a pixel that is not a whole number of 0 to 255, an unknown code or usage. The
             message names the line.
     """
-    parts: list[Images] = []
+    images: list[Images] = []
     rows: list[tuple[int, str, str, str]] = []
-    cells = read_table(path, COLUMNS, what="the competition file", hint=_HINT)
-    while chunk := list(islice(cells, _CHUNK_ROWS)):
-        first_row = len(rows)
-        for row, (code, _, usage) in enumerate(chunk, first_row):
-            if code not in _LABEL_OF_CODE:
-                raise bad_row(path, row, "an emotion code 0 to 6", _show(code))
-            if usage.lower() not in _USAGE_OF_CELL:
-                raise bad_row(path, row, f"a usage of {', '.join(USAGES)}", _show(usage))
-            known = _USAGE_OF_CELL[usage.lower()]
-            rows.append((_LABEL_OF_CODE[code], known, f"row {row}", PART_OF_USAGE[known]))
-        parts.append(_pixels([pixels for _, pixels, _ in chunk], first_row, path))
-    images = np.concatenate(parts) if parts else np.empty((0, SIDE_PX, SIDE_PX), np.uint8)
-    return make_reading("competition", "fer2013", FER2013, images=images, rows=rows)
+    table = read_table(path, COLUMNS, what="the competition file", hint=_HINT)
+    for row, (code, pixels, usage) in enumerate(table):
+        if code not in _LABEL_OF_CODE:
+            raise bad_row(path, row, "an emotion code 0 to 6", _show(code))
+        if usage.lower() not in _USAGE_OF_CELL:
+            raise bad_row(path, row, f"a usage of {', '.join(USAGES)}", _show(usage))
+        known = _USAGE_OF_CELL[usage.lower()]
+        rows.append((_LABEL_OF_CODE[code], known, f"row {row}", PART_OF_USAGE[known]))
+        images.append(_pixels(pixels, row, path))
+    whole = np.array(images, np.uint8).reshape(-1, SIDE_PX, SIDE_PX)
+    return make_reading("competition", "fer2013", FER2013, images=whole, rows=rows)
 
 
-def _pixels(texts: list[bytes], first_row: int, path: Path) -> Images:
-    """Parse one chunk of pixel cells at once: ``uint8 (N, 48, 48)``."""
-    for row, text in enumerate(texts, first_row):
-        if text.count(b" ") != _N_PIXELS - 1 or b"  " in text:
-            found = len(text.split())
-            if found != _N_PIXELS:
-                raise bad_row(path, row, f"{_N_PIXELS:,} pixels", f"{found:,}")
-        if odd := text.translate(None, b"0123456789 "):
-            word = next(word for word in text.split() if any(byte in odd for byte in word))
-            raise bad_row(path, row, "pixels that are whole numbers", _show(word))
-    values = np.fromstring(b" ".join(texts), dtype=np.int64, sep=" ")
-    values = values.reshape(len(texts), _N_PIXELS)
-    if values.max(initial=0) > 255:
-        row = int(np.argmax(values.max(axis=1) > 255))
-        raise bad_row(path, first_row + row, "pixels of 0 to 255", str(values[row].max()))
-    return values.astype(np.uint8).reshape(-1, SIDE_PX, SIDE_PX)
+def _pixels(text: bytes, row: int, path: Path) -> Images:
+    """Parse the pixels of one image, ``uint8 (2304,)``."""
+    if odd := text.translate(None, b"0123456789 "):
+        word = next(word for word in text.split() if any(byte in odd for byte in word))
+        raise bad_row(path, row, "pixels that are whole numbers", _show(word))
+    values = np.fromstring(text, dtype=np.int64, sep=" ")
+    if len(values) != _N_PIXELS:
+        raise bad_row(path, row, f"{_N_PIXELS:,} pixels", f"{len(values):,}")
+    if values.max() > 255:
+        raise bad_row(path, row, "pixels of 0 to 255", str(values.max()))
+    return values.astype(np.uint8)
 
 
 def _show(cell: Iterable[int]) -> str:
