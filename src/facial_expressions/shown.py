@@ -100,12 +100,7 @@ class Shown(Tabular, ABC):
         """Return in words what was found."""
 
     def _repr_html_(self) -> str | None:
-        """Return the marked image for a notebook; None, which shows the text, where there is none.
-
-        Examples:
-            >>> from facial_expressions.results import ImageResult
-            >>> ImageResult("gone.jpg", "rejected", error="no such image")._repr_html_()
-        """
+        """Return the marked image for a notebook; None, which shows the text, without one."""
         try:
             image = self._marked()
         except (FacialExpressionsError, MemoryError):
