@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facial_expressions.data.dataset import Split
-from facial_expressions.data.ferplus import match_rows
+from facial_expressions.data.ferplus import _match_rows
 from facial_expressions.errors import DatasetError
 from tests.builders import jpeg, make_rows
 
@@ -31,7 +31,7 @@ def split_of(images: NDArray[np.uint8], labels: list[int], usages: list[str]) ->
 def match_images(images: NDArray[np.uint8], rows: NDArray[np.uint8]) -> list[int]:
     """Match images of one label."""
     left, right = (split_of(one, [0] * len(one), ["Training"] * len(one)) for one in (images, rows))
-    return list(match_rows(left, right))
+    return list(_match_rows(left, right))
 
 
 def test_each_jpeg_finds_its_row() -> None:
@@ -54,7 +54,19 @@ def test_equal_images_are_told_apart_by_label_and_usage() -> None:
     same = IMAGES[[0, 0, 0]]
     rows = split_of(same, [3, 1, 1], ["Training", "Training", "PublicTest"])
     images = split_of(through_jpeg(same), [1, 3, 1], ["PublicTest", "Training", "Training"])
-    assert match_rows(images, rows).tolist() == [2, 0, 1]
+    assert _match_rows(images, rows).tolist() == [2, 0, 1]
+
+
+def test_another_label_is_no_hindrance_when_the_pixels_are_unique() -> None:
+    rows = split_of(IMAGES[:3], [0, 1, 2], ["Training"] * 3)
+    images = split_of(through_jpeg(IMAGES[:3]), [0, 5, 2], ["Training"] * 3)
+    assert _match_rows(images, rows).tolist() == [0, 1, 2]
+
+
+def test_an_unknown_usage_is_no_hindrance_either() -> None:
+    rows = split_of(IMAGES[:3], [0, 1, 2], ["Training", "PublicTest", "PrivateTest"])
+    images = split_of(through_jpeg(IMAGES[[2, 0, 1]]), [2, 0, 1], ["", "Training", ""])
+    assert _match_rows(images, rows).tolist() == [2, 0, 1]
 
 
 def test_foreign_image_is_named() -> None:
@@ -63,4 +75,4 @@ def test_foreign_image_is_named() -> None:
     with pytest.raises(
         DatasetError, match=r"^image 1: not in the competition file, like 0 more of 2"
     ):
-        match_rows(images, rows)
+        _match_rows(images, rows)

@@ -206,7 +206,7 @@ def ferplus_votes(
         _check_order(usages_there, reference.usages, path.name)
         order = np.argsort(everything.sources, kind="stable")  # so that protocols agree
         rows = np.empty_like(order)
-        rows[order] = match_rows(everything.take(order), reference)
+        rows[order] = _match_rows(everything.take(order), reference)
     ends = np.cumsum([len(split) for split in dataset.splits()])[:-1]
     parts = np.split(votes[rows], ends)
     return {split.name: part for split, part in zip(dataset.splits(), parts, strict=True)}
@@ -247,32 +247,24 @@ def _check_order(found: NDArray[np.str_], usages: NDArray[np.str_], name: str) -
         )
 
 
-def match_rows(images: Split, rows: Split) -> Ints:
-    """Match images to lossless rows, one to one.
+def _match_rows(images: Split, rows: Split) -> Ints:
+    """Match JPEG images to lossless rows, one to one; return the number of each image's row.
 
-    Images are compared with rows of the same usage and label. Each row is given away once, the
-    closest pair first; of byte-identical images nothing in the files tells which is which, and they
-    are paired in order.
-
-    Args:
-        images: N images as decoded from JPEG, or any of them; their side is a multiple of 6.
-        rows: M rows of the competition file.
-
-    Returns:
-        For each image the number of its row, ``int64 (N,)``.
-
-    Raises:
-        DatasetError: An image is like no row of its usage and label that is left.
+    Images are compared with rows of the same usage and label first; what is left after that, with
+    all rows that are left. Each row is given away once, the closest pair first; of byte-identical
+    images nothing in the files tells which is which, and they are paired in order.
     """
     match = np.full(len(images), -1, np.int64)
     of_image, of_row = _classes(images), _classes(rows)
-    for key in set(of_image):
-        left, right = np.flatnonzero(of_image == key), np.flatnonzero(of_row == key)
-        free = set(right)
+
+    def match_some(left: Ints, right: Ints) -> None:
         for i, j in _close_pairs(images.images[left], rows.images[right]):
-            if match[left[i]] < 0 and right[j] in free:
+            if match[left[i]] < 0 and right[j] not in match:
                 match[left[i]] = right[j]
-                free.remove(right[j])
+
+    for key in set(of_image):
+        match_some(np.flatnonzero(of_image == key), np.flatnonzero(of_row == key))
+    match_some(np.flatnonzero(match < 0), np.setdiff1d(np.arange(len(rows)), match))
     if np.any(match < 0):
         first = images.sources[int(np.argmin(match))]
         raise DatasetError(
