@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -365,6 +366,23 @@ def test_photos_are_measured_by_their_largest_face(
         answers = {row["source"]: row["prediction"] for row in csv.DictReader(file)}
     assert answers["happy/nobody.png"] == ""
     assert answers["happy/astronaut.png"] in FER2013.names
+
+
+def test_a_photo_that_an_archive_cannot_give_costs_no_other(
+    model: Path, tmp_path: Path, astronaut: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One stored member's bytes are changed, so that its checksum is wrong."""
+    packed, data = tmp_path / "photos.zip", astronaut.read_bytes()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("photos/happy/broken.png", data)
+        archive.writestr("photos/happy/whole.png", data)
+    content = bytearray(packed.read_bytes())
+    content[content.index(data) + len(data) // 2] ^= 0xFF
+    packed.write_bytes(content)
+    assert evaluate(model, "--data", packed, "--detect", "--out", tmp_path / "out") == 1
+    assert report_of(tmp_path / "out")["n"] == 1
+    said = capsys.readouterr().out
+    assert "left out, because they cannot be read: 1 (photos/happy/broken.png)" in said
 
 
 @pytest.mark.parametrize(

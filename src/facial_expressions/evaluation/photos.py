@@ -45,7 +45,7 @@ def evaluate_photos(
     Args:
         recognizer: What to ask.
         photos: Files with the names of their expressions.
-        read: Returns the bytes of a file, by its source.
+        read: Returns the bytes of a file, by its source; of a ``DatasetError`` the report tells.
         labels: The recogniser's label set; photos of other expressions are left out.
         uncertain_below: The model's threshold of ``uncertain``, 0 to 1.
         provenance: What the report says of its origin.
@@ -67,7 +67,10 @@ def evaluate_photos(
 
     def contents() -> Iterator[bytes]:
         for photo in known:
-            data = read(photo.source)
+            try:
+                data = read(photo.source)
+            except DatasetError:
+                data = b""  # a row says that it is no image
             sha.update(data + photo.label.encode())
             yield data
 
