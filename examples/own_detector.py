@@ -25,7 +25,7 @@ class CascadeDetector:
 
     framing = fx.Framing(0.99, 0.99, 0.5, 0.5, 20.0)
     """How its boxes lie in images of FER-2013: medians over training images in which it finds one
-    face, as ``scripts/measure_framing.py`` takes them for the detector that ships."""
+    face, as ``benchmarks/framing.py`` takes them for the detector that ships."""
 
     def __init__(self) -> None:
         self._cascade = Cascade(data.lbp_frontal_face_cascade_filename())  # type: ignore[no-untyped-call]

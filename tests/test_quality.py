@@ -12,13 +12,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from benchmarks import quality as script
 from facial_expressions.cli.result_rows import to_text
 from facial_expressions.images import load_image
 from facial_expressions.inference.recognizer import load_recognizer
 from facial_expressions.quality import Quality, Reason, measure_quality
 from facial_expressions.results import Box, Face, ImageResult, Point, Prediction
 from facial_expressions.rows import FACE, table_rows
-from scripts import measure_quality as script
 from tests.tiny_model import write_tiny_model
 
 GOOD = Quality(width_px=100, sharpness=0.55, light=200, yaw=0.0, pitch=0.55, roll_degrees=0.0)

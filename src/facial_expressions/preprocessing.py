@@ -40,7 +40,7 @@ class Framing:
     """How a crop is placed around a detected box, to look like an image of FER-2013.
 
     Detectors draw their boxes differently, so each has its own framing, measured by
-    ``scripts/measure_framing.py`` over FER-2013's training images.
+    ``benchmarks/framing.py`` over FER-2013's training images.
 
     Attributes:
         box_width_fraction: Width of the detector's box, as a fraction of the crop's side.
@@ -67,7 +67,7 @@ class Framing:
         if not in_range or not 0 <= self.max_roll_degrees <= 180:
             raise ValueError(
                 f"{self}: framing fractions lie in 0.05 to 2 and the roll in 0 to 180 degrees. "
-                "Measure them with scripts/measure_framing.py"
+                "Measure them with benchmarks/framing.py"
             )
 
 

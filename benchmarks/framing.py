@@ -5,7 +5,7 @@ images that the network learned from, our crop must lie around our box as FER-20
 This script enlarges training images, repeats their border, runs our detector, and prints the values
 of ``Framing`` that follow as JSON. Numbers only: no image leaves it.
 
-    python -m scripts.measure_framing fer2013/archive.zip > docs/measurements/framing.json
+    python -m benchmarks.framing fer2013/archive.zip > docs/measurements/framing.json
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Images of PublicTest that most FER+ raters agree on are spoilt in steps until te
 accuracy are lost; there, and on the clean images, it is counted how many are flagged. Poses
 cannot be made, so the images are sorted by them instead. Numbers only: no image leaves it.
 
-    python -m scripts.measure_quality fer2013/fer2013.tar.gz fer2013/fer2013new.csv
+    python -m benchmarks.quality fer2013/fer2013.tar.gz fer2013/fer2013new.csv
 """
 
 from __future__ import annotations
