@@ -33,7 +33,7 @@ test-all: test docs  ## The above with coverage (half as long again), the site, 
 	$(BIN)/python -m venv build/wheel-test/venv
 	build/wheel-test/venv/bin/python -m pip install --quiet --require-hashes -r requirements/base.lock
 	build/wheel-test/venv/bin/python -m pip install --quiet --no-deps build/wheel-test/*.whl
-	cd build/wheel-test && venv/bin/facial-expressions --version && venv/bin/facial-expressions models verify
+	cd build/wheel-test && venv/bin/facial-expressions --version -v && venv/bin/facial-expressions models verify
 
 check: static  ## The same without the slow tests
 	$(BIN)/python -m pytest $(TOGETHER) -m "not slow and not train and not network and not gpu"

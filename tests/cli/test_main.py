@@ -193,6 +193,14 @@ def test_version_is_the_installed_one() -> None:
     )
 
 
+def test_verbose_version_says_what_a_maintainer_asks(tmp_path: Path) -> None:
+    done = run("--version", "-v", env={"FACIAL_EXPRESSIONS_CACHE": str(tmp_path)})
+    assert done.returncode == 0
+    assert f"numpy {version('numpy')}" in done.stdout
+    assert "CPUExecutionProvider" in done.stdout
+    assert f"cache folder {tmp_path}" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("kind", "code"),
     [

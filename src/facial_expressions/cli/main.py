@@ -54,6 +54,10 @@ _VALUES: Final = {
 }  # fmt: skip
 """What the help calls values of each of Typer's types; a text is called after its option."""
 
+_PACKAGES: Final = (
+    "numpy", "pillow", "onnxruntime", "typer", "rich", "scikit-learn", "matplotlib", "keras",
+    "tensorflow", "tensorflow-cpu", "torch", "jax", "onnx",
+)  # fmt: skip
 _EXIT_CODES: Final = {
     errors.RecipeError: 2, errors.BatchError: 2, errors.ModelError: 3, errors.CheckpointError: 3,
     errors.StorageError: 4, errors.CameraError: 4, errors.MissingExtraError: 4,
@@ -79,21 +83,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0
     """
     with harmless_streams():
-        try:
-            with stop_in_order():
-                code = _run(arguments)
-                sys.stdout.flush()
-        except errors.FacialExpressionsError as error:
-            return _explain(error, _EXIT_CODES.get(type(error), _INPUT_FAILED))
-        except BrokenPipeError:
-            return _INPUT_FAILED
-        except OSError as error:
-            return _explain(_in_words(error), _ENVIRONMENT)
-        except KeyboardInterrupt:
-            code = _INTERRUPTED
-        except Exception:  # noqa: BLE001 - the outermost frame: what arrives here is a bug to report
-            return _report_bug()
-        return explain_stop(code)
+        return _exit_code(arguments)
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
+    """Run the command line, and say what went wrong."""
+    try:
+        with stop_in_order():
+            code = _run(arguments)
+            sys.stdout.flush()
+    except errors.FacialExpressionsError as error:
+        return _explain(error, _EXIT_CODES.get(type(error), _INPUT_FAILED))
+    except BrokenPipeError:
+        return _INPUT_FAILED
+    except OSError as error:
+        return _explain(_in_words(error), _ENVIRONMENT)
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    except Exception:  # noqa: BLE001 - the outermost frame: whatever arrives here is a bug to report
+        return _report_bug()
+    return explain_stop(code)
 
 
 def build_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
@@ -193,6 +202,9 @@ def _common_options(
     context: typer.Context,
     *,
     version: Annotated[bool, Option("--version", help="Print the version and exit.")] = False,
+    verbose: Annotated[
+        bool, Option("-v", "--verbose", help="With --version: add details for a bug report.")
+    ] = False,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Option(help="Minimum log level.", envvar=LOG_LEVEL_VARIABLE),
@@ -203,10 +215,27 @@ def _common_options(
         from importlib.metadata import version as installed
 
         print(f"{PROGRAM} {installed(PROGRAM)}")
+        if verbose:
+            _describe_installation()
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
         raise typer.Exit(_USAGE)
+
+
+def _describe_installation() -> None:
+    """Print what a maintainer asks in a bug report."""
+    import platform
+
+    from facial_expressions.data.cache import cache_folder
+    from facial_expressions.evaluation.provenance import installed_version
+    from facial_expressions.inference.runtime import available_providers
+
+    print(f"python {platform.python_version()} on {platform.platform()}")
+    for name in _PACKAGES:
+        print(name, installed_version(name) or "not installed")
+    print("providers", ", ".join(available_providers()))
+    print("cache folder", cache_folder())
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -244,8 +273,8 @@ def _explain(error: Exception | str, code: int) -> int:
 def _report_bug() -> int:
     traceback.print_exc()
     print(
-        f"{PROGRAM}: this is a bug; please report it with the lines above and what 'pip list' "
-        "prints",
+        f"{PROGRAM}: this is a bug; please report it with the lines above "
+        f"and what '{PROGRAM} --version -v' prints",
         file=sys.stderr,
     )
     return _INPUT_FAILED
