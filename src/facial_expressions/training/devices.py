@@ -41,9 +41,8 @@ def has_fast_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 def choose_precision(wanted: str) -> str:
     """Return the Keras dtype policy for a recipe's ``precision``."""
-    if wanted != "auto":
-        return wanted
-    return "mixed_bfloat16" if has_fast_bfloat16() else "float32"
+    usual = "mixed_bfloat16" if has_fast_bfloat16() else "float32"
+    return usual if wanted == "auto" else wanted
 
 
 @contextlib.contextmanager

@@ -207,9 +207,7 @@ def open_network(source: str | Path) -> TrainedNetwork:
     Raises:
         ModelError: There is no such thing, it is damaged, or the run is not finished.
     """
-    if Path(source).is_dir():
-        return FinishedRun(source)
-    return ModelFile(source)
+    return FinishedRun(source) if Path(source).is_dir() else ModelFile(source)
 
 
 def copy_weights(
