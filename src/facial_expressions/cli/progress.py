@@ -31,7 +31,8 @@ class ProgressBar:
     def __init__(self, bar: Progress, title: str, *, is_logged: bool) -> None:
         self._bar = bar
         bar.add_task(title, total=None, done="")
-        (self._task,) = bar.tasks
+        (self._task,), self._text = bar.tasks, ""
+        self._task.fields["done"] = self
         self._logged_s = time.monotonic() if is_logged else None
 
     def show(
@@ -46,17 +47,18 @@ class ProgressBar:
             title: What is being done from now on; empty continues with what it was.
             text: How much is done, in words; empty takes the numbers.
         """
-        task, title = self._task, title or self._task.description
+        task, title, self._text = self._task, title or self._task.description, text
         self._bar.update(task.id, completed=done, total=total or None, description=title)
-        if not text:
-            text = f"{done:,}/{total:,}" if total else f"{done:,}"
-            text += f", {task.speed:,.1f} a second" if task.speed else ""
-        self._bar.update(task.id, done=text)
         if self._logged_s is not None and time.monotonic() - self._logged_s >= _LOG_EVERY_S:
             self._logged_s = time.monotonic()
             left = task.time_remaining
-            text += f", {timedelta(seconds=left)} left" if left else ""
-            self.say(f"{title} {text}")
+            self.say(f"{title} {self}" + (f", {timedelta(seconds=left)} left" if left else ""))
+
+    def __str__(self) -> str:
+        """Return how much is done and how fast: what is drawn, and asked for no more often."""
+        done, total, speed = self._task.completed, self._task.total, self._task.speed
+        text = f"{done:,}/{total:,}" if total else f"{done:,}"
+        return self._text or text + (f", {speed:,.1f} a second" if speed else "")
 
     def say(self, line: str) -> None:
         """Write a line above the bar, also where no bar is shown."""
