@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -201,6 +202,15 @@ def test_photos_come_whole(tmp_path: Path) -> None:
         (photo,) = find_class_folders(tree).entries
         assert (photo.source, photo.part, photo.label) == ("test/Joy/ü a.png", "test", "happy")
         assert tree.read(photo.source) == data
+
+
+def test_files_stand_by_name_however_a_tar_archive_orders_them(tmp_path: Path) -> None:
+    names = ["happy/b.jpg", "angry/a.jpg", "happy/a.jpg"]
+    with tarfile.open(tmp_path / "faces.tar", "w") as archive:
+        for name in names:
+            archive.addfile(tarfile.TarInfo(name))
+    with open_tree(tmp_path / "faces.tar") as tree:
+        assert tree.names == sorted(names)
 
 
 def test_folder_without_class_folders_is_refused(tmp_path: Path) -> None:

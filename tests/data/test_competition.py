@@ -52,6 +52,17 @@ def test_archives_hold_the_same_rows(tmp_path: Path, write: object) -> None:
     assert np.array_equal(packed.rows.labels, plain.rows.labels)
 
 
+def test_the_table_by_its_usual_name_is_taken_before_others(tmp_path: Path) -> None:
+    """A copy whose name comes first holds other rows."""
+    files = {"a copy.csv": ROWS[:1], "data/fer2013.csv": ROWS}
+    texts = {name: competition_text(rows).encode() for name, rows in files.items()}
+    assert len(read_competition(write_zip(tmp_path / "fer.zip", texts)).rows) == len(ROWS)
+    for name, text in texts.items():
+        (tmp_path / "fer" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "fer" / name).write_bytes(text)
+    assert len(read_competition(tmp_path / "fer").rows) == len(ROWS)
+
+
 def test_code_6_is_neutral_and_code_3_happy(tmp_path: Path) -> None:
     text = f"emotion,pixels,Usage\n6,{PIXELS},Training\n3,{PIXELS},Training\n"
     path = tmp_path / "fer2013.csv"

@@ -32,11 +32,7 @@ TWO = WorkerOptions("ray", n_workers=2)
 
 
 @pytest.fixture(autouse=True)
-def _no_ray_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Ray gives its node 30 seconds to start, which a busy machine may not make."""
-    from ray._private import services
-
-    monkeypatch.setattr(services.wait_for_node, "__defaults__", (600,))
+def _no_ray_is_left() -> Iterator[None]:
     yield
     assert not ray.is_initialized()
 

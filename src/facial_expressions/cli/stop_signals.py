@@ -43,26 +43,29 @@ def stop_in_order() -> Iterator[None]:
 def hold_signals() -> Iterator[None]:
     """Let the first signal wait until a short block is done, so that all of it is done or nothing.
 
-    A second one of its kind acts at once.
+    A second one acts at once.
     """
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in _NAMES}
-    before = {number: one for number, one in handlers.items() if callable(one)}
+    before = {number: signal.getsignal(number) for number in _NAMES}
+
+    def release() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def hold(number: int, _: FrameType | None) -> None:
         came.append(number)
-        signal.signal(number, before[number])
+        release()
 
-    for number in before:
-        signal.signal(number, hold)
+    for number, handler in before.items():
+        if callable(handler):
+            signal.signal(number, hold)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        release()
         if came:
             signal.raise_signal(came[0])
 

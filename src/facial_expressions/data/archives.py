@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, NamedTuple, Self
 
 from facial_expressions.errors import DatasetError, first_line
@@ -60,7 +60,7 @@ class FileTree:
     def __init__(self, name: str, files: Iterable[_File]) -> None:
         self.name = name
         self._openers = {file.name: file.open for file in files}
-        self.names = list(self._openers)
+        self.names = sorted(self._openers)
 
     def read(self, name: str) -> bytes:
         """Return the bytes of one file.
@@ -171,14 +171,14 @@ def _table_in(path: Path, columns: Sequence[str]) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _open_files(path: Path) -> Iterator[Iterable[_File]]:
-    """Open a folder or archive; files are in the order of their names but in a tar archive."""
+    """Open a folder or archive, whose likeliest table comes first where the order is ours."""
     with _damage_named(path):
         if path.is_dir():
-            found = sorted(walk_files(path))
-            yield [_File(name, 0, partial(file.open, "rb")) for name, file in found]
+            found = [_File(name, 0, partial(one.open, "rb")) for name, one in walk_files(path)]
+            yield sorted(found, key=_likely_table_first)
         elif is_zip(path):
             with zipfile.ZipFile(path) as archive:
-                yield sorted(_zip_files(path, archive))
+                yield sorted(_zip_files(path, archive), key=_likely_table_first)
         else:
             mode = _tar_mode(path)
             with tarfile.open(path, mode, tarinfo=_TarHeader) as tar:  # type: ignore[call-overload]
@@ -188,6 +188,10 @@ def _open_files(path: Path) -> Iterator[Iterable[_File]]:
                     if one.isfile()
                 )
                 _read_to_end(path, tar)
+
+
+def _likely_table_first(file: _File) -> tuple[bool, str]:
+    return (PurePosixPath(file.name).name.lower() != "fer2013.csv", file.name)
 
 
 def walk_files(folder: Path) -> Iterator[tuple[str, Path]]:

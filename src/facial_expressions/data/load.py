@@ -203,9 +203,12 @@ def fetch_fer2013() -> Path:
     with needs_extra("fetch"):
         kagglehub = importlib.import_module("kagglehub")
     _log.info("fetching %s from Kaggle", KAGGLE_DATASET)
+    own = vars(kagglehub.exceptions).values()  # which share no root; requests' are OSErrors
+    kinds = [one for one in own if isinstance(one, type) and issubclass(one, Exception)]
+    unavailable: tuple[type[Exception], ...] = (OSError, ValueError, *kinds)
     try:
         return Path(kagglehub.dataset_download(KAGGLE_DATASET))
-    except Exception as error:  # kagglehub's own errors share no root
+    except unavailable as error:
         raise DatasetError(
             f"{KAGGLE_DATASET}: cannot be downloaded: {first_line(error)[:160]}. Check the "
             f"network, or get the zip from https://www.kaggle.com/datasets/{KAGGLE_DATASET}"

@@ -6,11 +6,14 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from facial_expressions.distributed.crew import Answer, RowMaker, Start, WorkerDiedError
 from facial_expressions.distributed.inputs import BatchInput
 from facial_expressions.errors import first_line, needs_extra
+
+_TRIES: Final = 2
+"""Ray gives its own processes 30 seconds to start, which a busy machine may not make at first."""
 
 
 @contextlib.contextmanager
@@ -44,14 +47,7 @@ def ray_workers(
         }  # fmt: skip
         if n_workers is not None:
             where["num_cpus"] = n_workers * threads
-    try:
-        ray.init(**where, log_to_driver=False, logging_level="error")
-    except Exception as error:  # Ray raises plain ones when a process of its own fails
-        ray.shutdown()
-        raise ChildProcessError(
-            f"Ray at {where['address']!r}: cannot be started or reached: {error}. Check the "
-            "address, and 'ray status'"
-        ) from error
+    _start_ray(ray, where, tries=1 if address else _TRIES)
     try:
         options = {"num_cpus": threads, "max_restarts": 0, "max_task_retries": 0}
         actors = ray.remote(**options)(RowMaker)
@@ -87,3 +83,20 @@ class _RayWorker:
     def end(self) -> None:
         with contextlib.suppress(self._ray.exceptions.RayError):
             self._ray.kill(self._actor)
+
+
+def _start_ray(ray: Any, where: dict[str, Any], *, tries: int) -> None:  # noqa: ANN401 - a module
+    """Start Ray or join a cluster; what a failed try has started is ended before the next."""
+    for left in reversed(range(tries)):
+        try:
+            ray.init(**where, log_to_driver=False, logging_level="error")
+        except Exception as error:  # Ray raises plain ones when a process of its own fails
+            ray.shutdown()
+            if left:
+                continue
+            raise ChildProcessError(
+                f"Ray at {where['address']!r}: cannot be started or reached: {error}. Check the "
+                "address, and 'ray status'"
+            ) from error
+        else:
+            return

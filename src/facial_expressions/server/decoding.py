@@ -237,9 +237,11 @@ def _forgo(memory_bytes: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _limit("RLIMIT_CORE", 0)
     _limit("RLIMIT_FSIZE", 0)
-    with contextlib.suppress(OSError, ValueError):  # only Linux says, and only it keeps to it
-        n_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        _limit("RLIMIT_AS", n_pages * mmap.PAGESIZE + memory_bytes)
+    in_use = 1024**3  # a guess where the system does not say
+    with contextlib.suppress(OSError, ValueError):
+        n_pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+        in_use = int(n_pages) * mmap.PAGESIZE
+    _limit("RLIMIT_AS", in_use + memory_bytes)
 
 
 def _limit(name: str, value: int) -> None:
