@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from facial_expressions.data.audit import Audit, audit_text
@@ -28,7 +29,7 @@ def audit_page(audit: Audit, dataset: Dataset) -> str:
         for row, source in enumerate(split.sources)
     }
     conflicts = [
-        (found[group["sources"][0]][0], Counter(group["labels"]), sorted(set(group["splits"])))
+        (found[group["sources"][0]][0], _counts(group["labels"]), _names(audit, group["splits"]))
         for group in audit["duplicates"]["groups"]
         if group["conflicting"]
     ]
@@ -40,3 +41,13 @@ def audit_page(audit: Audit, dataset: Dataset) -> str:
         conflicts=conflicts[:_MOST_SHOWN],
         blank=blank[:_MOST_SHOWN],
     )
+
+
+def _counts(labels: Sequence[str]) -> str:
+    """Return labels in words, the most frequent first: ``angry x2, fear``."""
+    counts = Counter(labels).most_common()
+    return ", ".join(f"{label} x{n}" if n > 1 else label for label, n in counts)
+
+
+def _names(audit: Audit, splits: Sequence[str]) -> str:
+    return ", ".join(name for split, name in audit["split_names"].items() if split in splits)
